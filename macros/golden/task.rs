@@ -1,0 +1,77 @@
+/// Adds.
+///
+/// A child task: `add::call(a, b)` makes a call of it, `add::start(a, b)` starts it in a child process.
+pub fn add(a: u32, mut b: u32) -> u32 {
+    b += a;
+    b
+}
+#[doc(hidden)]
+#[allow(
+    non_camel_case_types,
+    reason = "it is called like the function whose calls it makes"
+)]
+pub struct add {
+    _private: (),
+}
+const _: () = {
+    enum __Entry {}
+    impl ::offspring::__private::Sealed for add {}
+    impl ::offspring::Task for add {
+        const NAME: &'static str = ::core::concat!(::core::module_path!(), "::", "add");
+    }
+    impl ::offspring::__private::Registered for __Entry {
+        const ENTRY: ::offspring::__private::Entry = ::offspring::__private::Entry {
+            name: <add as ::offspring::Task>::NAME,
+            signature: "fn(u32, u32) -> u32",
+            fingerprint: 0xa298c786f12aa033_u64,
+            file: ::core::file!(),
+            line: ::core::line!(),
+            start_method: ::core::option::Option::None,
+            timeout: ::core::option::Option::None,
+            idempotent: false,
+            run: __Entry::run,
+        };
+    }
+    impl __Entry {
+        fn run(
+            arguments: &mut ::offspring::__private::Arguments<'_>,
+        ) -> ::core::result::Result<
+            ::offspring::__private::Output,
+            ::offspring::__private::Undecodable,
+        > {
+            let __0 = <u32 as ::offspring::__private::TaskArg>::take(arguments, "a")?;
+            let __1 = <u32 as ::offspring::__private::TaskArg>::take(arguments, "b")?;
+            ::offspring::__private::Arguments::finish(arguments)?;
+            ::core::result::Result::Ok(
+                <u32 as ::offspring::__private::TaskOutput>::output(add(__0, __1)),
+            )
+        }
+    }
+    #[allow(
+        private_interfaces,
+        clippy::too_many_arguments,
+        reason = "the function itself shows it"
+    )]
+    impl add {
+        /// Makes a call of `add`: the task and its encoded arguments. Nothing runs yet.
+        pub fn call(a: u32, b: u32) -> ::offspring::Call<u32> {
+            let mut encoder = ::offspring::__private::Encoder::new();
+            <u32 as ::offspring::__private::TaskArg>::put(&a, &mut encoder, "a");
+            <u32 as ::offspring::__private::TaskArg>::put(&b, &mut encoder, "b");
+            <u32 as ::offspring::__private::TaskOutput>::call(
+                &<__Entry as ::offspring::__private::Registered>::ENTRY,
+                encoder,
+            )
+        }
+        /// Starts `add` in a child process, under the default context.
+        pub fn start(
+            a: u32,
+            b: u32,
+        ) -> ::core::result::Result<::offspring::Process<u32>, ::offspring::Error> {
+            ::offspring::Call::start(Self::call(a, b))
+        }
+    }
+    ::offspring::__private::inventory::submit! {
+        < __Entry as ::offspring::__private::Registered > ::ENTRY
+    }
+};

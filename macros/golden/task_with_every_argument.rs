@@ -1,0 +1,129 @@
+#[cfg(unix)]
+#[deprecated]
+#[expect(unused_variables, reason = "for the test")]
+/// A child task: `ResizeTask::call(argument_1, argument_2_, argument_2)` makes a call of it, `ResizeTask::start(argument_1, argument_2_, argument_2)` starts it in a child process.
+pub(crate) const fn r#match((width, height): (u32, u32), _: bool, argument_2: Vec<u8>) {}
+#[cfg(unix)]
+#[deprecated]
+#[doc(hidden)]
+#[allow(
+    non_camel_case_types,
+    reason = "it is called like the function whose calls it makes"
+)]
+pub(crate) struct ResizeTask {
+    _private: (),
+}
+#[cfg(unix)]
+#[allow(unused_variables, reason = "for the test")]
+#[allow(deprecated, reason = "the one who calls the task is told")]
+const _: () = {
+    enum __Entry {}
+    impl crate::prelude::offspring::__private::Sealed for ResizeTask {}
+    impl crate::prelude::offspring::Task for ResizeTask {
+        const NAME: &'static str = "resize";
+    }
+    impl crate::prelude::offspring::__private::Registered for __Entry {
+        const ENTRY: crate::prelude::offspring::__private::Entry = crate::prelude::offspring::__private::Entry {
+            name: <ResizeTask as crate::prelude::offspring::Task>::NAME,
+            signature: "fn((u32, u32), bool, Vec<u8>)",
+            fingerprint: 0x27b4efd63db523e6_u64,
+            file: ::core::file!(),
+            line: ::core::line!(),
+            start_method: ::core::option::Option::Some(
+                crate::prelude::offspring::StartMethod::ForkServer,
+            ),
+            timeout: ::core::option::Option::Some(
+                ::core::time::Duration::new(2u64, 500000000u32),
+            ),
+            idempotent: true,
+            run: __Entry::run,
+        };
+    }
+    impl __Entry {
+        fn run(
+            arguments: &mut crate::prelude::offspring::__private::Arguments<'_>,
+        ) -> ::core::result::Result<
+            crate::prelude::offspring::__private::Output,
+            crate::prelude::offspring::__private::Undecodable,
+        > {
+            let __0 = <(
+                u32,
+                u32,
+            ) as crate::prelude::offspring::__private::TaskArg>::take(
+                arguments,
+                "argument_1",
+            )?;
+            let __1 = <bool as crate::prelude::offspring::__private::TaskArg>::take(
+                arguments,
+                "argument_2_",
+            )?;
+            let __2 = <Vec<
+                u8,
+            > as crate::prelude::offspring::__private::TaskArg>::take(
+                arguments,
+                "argument_2",
+            )?;
+            crate::prelude::offspring::__private::Arguments::finish(arguments)?;
+            ::core::result::Result::Ok(
+                <() as crate::prelude::offspring::__private::TaskOutput>::output(
+                    r#match(__0, __1, __2),
+                ),
+            )
+        }
+    }
+    #[allow(
+        private_interfaces,
+        clippy::too_many_arguments,
+        reason = "the function itself shows it"
+    )]
+    impl ResizeTask {
+        /// Makes a call of `match`: the task and its encoded arguments. Nothing runs yet.
+        pub fn call(
+            argument_1: (u32, u32),
+            argument_2_: bool,
+            argument_2: Vec<u8>,
+        ) -> crate::prelude::offspring::Call<()> {
+            let mut encoder = crate::prelude::offspring::__private::Encoder::new();
+            <(
+                u32,
+                u32,
+            ) as crate::prelude::offspring::__private::TaskArg>::put(
+                &argument_1,
+                &mut encoder,
+                "argument_1",
+            );
+            <bool as crate::prelude::offspring::__private::TaskArg>::put(
+                &argument_2_,
+                &mut encoder,
+                "argument_2_",
+            );
+            <Vec<
+                u8,
+            > as crate::prelude::offspring::__private::TaskArg>::put(
+                &argument_2,
+                &mut encoder,
+                "argument_2",
+            );
+            <() as crate::prelude::offspring::__private::TaskOutput>::call(
+                &<__Entry as crate::prelude::offspring::__private::Registered>::ENTRY,
+                encoder,
+            )
+        }
+        /// Starts `match` in a child process, under the default context.
+        pub fn start(
+            argument_1: (u32, u32),
+            argument_2_: bool,
+            argument_2: Vec<u8>,
+        ) -> ::core::result::Result<
+            crate::prelude::offspring::Process<()>,
+            crate::prelude::offspring::Error,
+        > {
+            crate::prelude::offspring::Call::start(
+                Self::call(argument_1, argument_2_, argument_2),
+            )
+        }
+    }
+    crate::prelude::offspring::__private::inventory::submit! {
+        < __Entry as crate ::prelude::offspring::__private::Registered > ::ENTRY
+    }
+};

@@ -1,0 +1,113 @@
+/// A child task: `read::call(path)` makes a call of it, `read::start(path)` starts it in a child process.
+fn read(path: PathBuf) -> io::Result<String> {
+    fs::read_to_string(path)
+}
+#[doc(hidden)]
+#[allow(
+    non_camel_case_types,
+    reason = "it is called like the function whose calls it makes"
+)]
+struct read {
+    _private: (),
+}
+const _: () = {
+    enum __Entry {}
+    impl ::offspring::__private::Sealed for read {}
+    impl ::offspring::Task for read {
+        const NAME: &'static str = ::core::concat!(::core::module_path!(), "::", "read");
+    }
+    impl ::offspring::__private::Registered for __Entry {
+        const ENTRY: ::offspring::__private::Entry = ::offspring::__private::Entry {
+            name: <read as ::offspring::Task>::NAME,
+            signature: "fn(PathBuf) -> io::Result<String>",
+            fingerprint: 0x5e9eaacde9f26965_u64,
+            file: ::core::file!(),
+            line: ::core::line!(),
+            start_method: ::core::option::Option::None,
+            timeout: ::core::option::Option::None,
+            idempotent: false,
+            run: __Entry::run,
+        };
+    }
+    impl __Entry {
+        fn run(
+            arguments: &mut ::offspring::__private::Arguments<'_>,
+        ) -> ::core::result::Result<
+            ::offspring::__private::Output,
+            ::offspring::__private::Undecodable,
+        > {
+            let __0 = <PathBuf as ::offspring::__private::TaskArg>::take(
+                arguments,
+                "path",
+            )?;
+            ::offspring::__private::Arguments::finish(arguments)?;
+            ::core::result::Result::Ok(
+                <<io::Result<
+                    String,
+                > as ::offspring::__private::Fallible>::Reported as ::offspring::__private::TaskOutput>::output(
+                    match <io::Result<
+                        String,
+                    > as ::offspring::__private::Fallible>::into_result(read(__0)) {
+                        ::core::result::Result::Ok(value) => {
+                            ::core::result::Result::Ok(value)
+                        }
+                        ::core::result::Result::Err(error) => {
+                            #[allow(
+                                unused_imports,
+                                reason = "the type of the error decides which one is used"
+                            )]
+                            use ::offspring::__private::{
+                                ReportAny as _, ReportNone as _, ReportSend as _,
+                            };
+                            let error = ::core::option::Option::Some(error);
+                            ::core::result::Result::Err(
+                                (&mut &mut ::offspring::__private::Reporting(error))
+                                    .report(),
+                            )
+                        }
+                    },
+                ),
+            )
+        }
+    }
+    #[allow(
+        private_interfaces,
+        clippy::too_many_arguments,
+        reason = "the function itself shows it"
+    )]
+    impl read {
+        /// Makes a call of `read`: the task and its encoded arguments. Nothing runs yet.
+        pub fn call(
+            path: PathBuf,
+        ) -> ::offspring::Call<
+            <io::Result<String> as ::offspring::__private::Fallible>::Reported,
+        > {
+            let mut encoder = ::offspring::__private::Encoder::new();
+            <PathBuf as ::offspring::__private::TaskArg>::put(
+                &path,
+                &mut encoder,
+                "path",
+            );
+            <<io::Result<
+                String,
+            > as ::offspring::__private::Fallible>::Reported as ::offspring::__private::TaskOutput>::call(
+                &<__Entry as ::offspring::__private::Registered>::ENTRY,
+                encoder,
+            )
+        }
+        /// Starts `read` in a child process, under the default context.
+        pub fn start(
+            path: PathBuf,
+        ) -> ::core::result::Result<
+            ::offspring::Process<
+                <io::Result<String> as ::offspring::__private::Fallible>::Reported,
+            >,
+            ::offspring::Error,
+        > {
+            ::offspring::Call::start(Self::call(path))
+        }
+    }
+    ::offspring::__private::inventory::submit! {
+        < __Entry as ::offspring::__private::Registered > ::ENTRY
+    }
+};

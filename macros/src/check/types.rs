@@ -1,0 +1,213 @@
+//! What no type can carry to another process, wherever in the type it is.
+//!
+//! Only what the tokens prove is rejected here: the compiler judges the rest, by serde's traits. A `Box<dyn Shape>`, for one,
+//! may well be serialisable.
+
+use quote::ToTokens;
+use syn::visit::{self, Visit};
+use syn::{
+    Expr, GenericArgument, Lifetime, Path, PathArguments, Type, TypeFnPtr, TypeImplTrait,
+    TypeParamBound, TypePath, TypePtr, TypeReference, TypeTraitObject,
+};
+
+use crate::errors::Errors;
+use crate::signature;
+
+/// Checks the type of an argument.
+pub(super) fn argument(ty: &Type, errors: &mut Errors) {
+    Crossing {
+        way: Way::In,
+        errors,
+    }
+    .visit_type(ty);
+}
+
+/// Checks the type of a result.
+pub(super) fn output(ty: &Type, errors: &mut Errors) {
+    Crossing {
+        way: Way::Out,
+        errors,
+    }
+    .visit_type(ty);
+}
+
+/// Checks the type of a result of which only the value crosses, since its error is reported.
+pub(super) fn reported_output(ty: &Type, errors: &mut Errors) {
+    output(reported_value(ty), errors);
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
+}
+
+/// Walks a type that is sent to a child or back.
+struct Crossing<'e> {
+    way: Way,
+    errors: &'e mut Errors,
+}
+
+impl Visit<'_> for Crossing<'_> {
+    fn visit_type_path(&mut self, ty: &TypePath) {
+        match foreign_error(&ty.path) {
+            Some(error) if self.way == Way::Out => self.errors.reject(
+                ty,
+                format_args!(
+                    "`{error}` cannot be sent as it is; send a report of it with \
+                     `#[child_task(report)]`"
+                ),
+            ),
+            _ => visit::visit_type_path(self, ty),
+        }
+    }
+
+    fn visit_type_reference(&mut self, reference: &TypeReference) {
+        let owned = owned(&reference.elem);
+        let message = match (self.way, reference.mutability) {
+            (Way::In, None) => format!("a task owns its arguments; take {owned}"),
+            (Way::In, Some(_)) => format!(
+                "a task owns its arguments, and what it changes stays in the child; \
+                 take {owned} and return the new one"
+            ),
+            (Way::Out, _) => format!(
+                "the result of a task is sent to another process, so it cannot borrow; \
+                 return {owned}"
+            ),
+        };
+        self.errors.reject(reference, message);
+    }
+
+    fn visit_lifetime(&mut self, lifetime: &Lifetime) {
+        if lifetime.ident != "static" {
+            self.errors.reject(
+                lifetime,
+                "what crosses to another process cannot borrow; write `'static`, or use an \
+                 owned type",
+            );
+        }
+    }
+
+    fn visit_type_impl_trait(&mut self, ty: &TypeImplTrait) {
+        let message = match self.way {
+            Way::In => {
+                "the child decodes one exact type, so `impl Trait` says too little; \
+                 name a concrete type"
+            }
+            Way::Out => {
+                "the caller decodes one exact type, so `impl Trait` says too little; \
+                 return a concrete type, such as a `Vec` for an iterator"
+            }
+        };
+        self.errors.reject(ty, message);
+    }
+
+    fn visit_type_ptr(&mut self, ty: &TypePtr) {
+        self.errors.reject(
+            ty,
+            "an address means nothing in another process; send the value that it points to",
+        );
+    }
+
+    fn visit_type_fn_ptr(&mut self, ty: &TypeFnPtr) {
+        self.errors.reject(
+            ty,
+            "the address of a function means nothing in another process; send a value that \
+             tells the task which function to call",
+        );
+    }
+
+    fn visit_type_trait_object(&mut self, ty: &TypeTraitObject) {
+        let message = match trait_name(ty).as_deref() {
+            Some("Fn" | "FnMut" | "FnOnce") => {
+                "a closure cannot be sent to another process; make what it does a child \
+                 task of its own, and send the values"
+            }
+            Some("Error") if self.way == Way::Out => {
+                "`dyn Error` cannot be sent as it is; send a report of it with \
+                 `#[child_task(report)]`"
+            }
+            Some("Error") => "`dyn Error` cannot be sent to a child; send its text, as a `String`",
+            Some("Any") => "`dyn Any` cannot be sent to another process; name the concrete type",
+            _ => return visit::visit_type_trait_object(self, ty),
+        };
+        self.errors.reject(ty, message);
+    }
+
+    /// The length of an array is no type, whatever lifetimes or casts it is computed with.
+    fn visit_expr(&mut self, _: &Expr) {}
+}
+
+/// The error in `io::Result<T>` and its like, which are known to be no serde types: the compiler would say so too, but not
+/// that there is `report`. Whoever has a module `io` of his own can write `self::io`.
+fn foreign_error(path: &Path) -> Option<String> {
+    let names: Vec<String> = path
+        .segments
+        .iter()
+        .map(|segment| segment.ident.to_string())
+        .collect();
+    let home = match names.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["std", "io", "Result" | "Error"] | ["io", "Result" | "Error"] => "io",
+        ["anyhow", "Result" | "Error"] => "anyhow",
+        ["eyre" | "color_eyre", "Result" | "Report"] => return Some("eyre::Report".to_owned()),
+        _ => return None,
+    };
+    Some(format!("{home}::Error"))
+}
+
+/// What to write instead of a reference to `ty`.
+fn owned(ty: &Type) -> String {
+    let text = signature::text(ty.to_token_stream());
+    match (ty, last_segment(ty).as_deref()) {
+        (Type::Slice(slice), _) => {
+            format!("`Vec<{}>`", signature::text(slice.elem.to_token_stream()))
+        }
+        (Type::TraitObject(_), _) => "a concrete type by value".to_owned(),
+        (_, Some("str")) => "`String`".to_owned(),
+        (_, Some(borrowed @ ("Path" | "OsStr" | "CStr"))) => format!("`{}`", owned_twin(borrowed)),
+        _ => format!("`{text}` by value"),
+    }
+}
+
+fn owned_twin(borrowed: &str) -> &'static str {
+    match borrowed {
+        "Path" => "PathBuf",
+        "OsStr" => "OsString",
+        _ => "CString",
+    }
+}
+
+fn trait_name(ty: &TypeTraitObject) -> Option<String> {
+    ty.bounds.iter().find_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => path_end(&bound.path),
+        _ => None,
+    })
+}
+
+fn last_segment(ty: &Type) -> Option<String> {
+    match ty {
+        Type::Path(ty) => path_end(&ty.path),
+        _ => None,
+    }
+}
+
+fn path_end(path: &Path) -> Option<String> {
+    path.segments
+        .last()
+        .map(|segment| segment.ident.to_string())
+}
+
+/// With `report`, only the value crosses: the `T` of `Result<T, E>`, which also comes first in every alias of it.
+fn reported_value(ty: &Type) -> &Type {
+    let Type::Path(path) = ty else { return ty };
+    let Some(PathArguments::AngleBracketed(list)) =
+        path.path.segments.last().map(|segment| &segment.arguments)
+    else {
+        return ty;
+    };
+    let first = list.args.iter().find_map(|argument| match argument {
+        GenericArgument::Type(value) => Some(value),
+        _ => None,
+    });
+    first.unwrap_or(ty)
+}

@@ -1,0 +1,344 @@
+//! The first code in a child, and the last: from its link to its exit, the same for every start method.
+//!
+//! ```text
+//! spawn         guard: inherited_link ─┐
+//! forkserver    clone ─────────────────┼▶ receive the order ─┐
+//! fork          fork, order in memory ─┴─────────────────────┴▶ run ─▶ prepare ─▶ task ─▶ last word ─▶ exit
+//! ```
+//!
+//! `prepare` binds the child to its parent's life, says hello, and makes the child what the order says. From there on
+//! nothing of the child's fate is left to chance: a failure is a refusal, a panic is caught, and every path ends in
+//! [`Birth::exit`]. A child never returns into the code that made it: hence the never types.
+
+mod order;
+mod panic;
+mod settings;
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+pub(crate) use order::{Kit, Order, Settings, StreamSetting, kind};
+pub(crate) use panic::message as panic_message;
+
+use crate::error::{Error, ErrorKind, Panic, Refusal};
+use crate::sys::exec::LINK_NUMBER;
+use crate::sys::fork::FreshCopy;
+use crate::sys::{self, poll};
+use crate::task::{self, Arguments, Output};
+use crate::wire::frame::{self, Incoming, Outgoing};
+use crate::wire::payload::{CodecError, Payload};
+use crate::{children, lineage};
+
+/// The one variable that tells a re-executed program that it is a child. Removed before any code of the user runs.
+pub(crate) const VARIABLE: &str = "OFFSPRING_BOOTSTRAP";
+
+/// The exit code of a child that could not begin its task: its link, its order or one of its settings was wrong.
+pub(crate) const FAILED: i32 = 125;
+
+/// The exit code of a Rust program that panicked.
+const PANICKED: i32 = 101;
+
+/// How long a child waits for its order. Its parent has sent it by the time that the child runs.
+const ORDER_LIMIT: Duration = Duration::from_secs(30);
+
+/// Whether `main` is guarded in this process.
+static GUARDED: AtomicBool = AtomicBool::new(false);
+
+/// Notes that this process has been through its guard, so that children of it may be started by re-execution.
+pub(crate) fn note_guard() {
+    GUARDED.store(true, Ordering::Relaxed);
+}
+
+pub(crate) fn is_guarded() -> bool {
+    GUARDED.load(Ordering::Relaxed)
+}
+
+/// The hidden test by which a child of a test binary reaches its guard.
+#[derive(Debug)]
+pub struct TestGuard {
+    /// The module that has it.
+    pub module: &'static str,
+}
+
+inventory::collect!(TestGuard);
+
+/// A function that runs in every copy of a process, before its task.
+#[derive(Debug)]
+pub struct AfterFork {
+    /// Its path.
+    pub name: &'static str,
+    /// Where it is.
+    pub file: &'static str,
+    /// Where it is.
+    pub line: u32,
+    /// The function.
+    pub run: fn(),
+}
+
+inventory::collect!(AfterFork);
+
+/// What the variable says: the version of this protocol, the link's number, and what the parent has registered.
+pub(crate) fn token() -> String {
+    format!("1 {LINK_NUMBER} {:016x}", task::build())
+}
+
+/// How a child came into being, which decides how it ends.
+#[derive(Debug)]
+pub(crate) enum Birth {
+    /// As a program of its own: it ends like one.
+    Executed,
+    /// As a copy: exit handlers and destructors belong to the original.
+    Copied(FreshCopy),
+}
+
+impl Birth {
+    /// Joins what this child has started, writes out what it has printed, and ends.
+    fn exit(&self, code: i32) -> ! {
+        children::finish();
+        match self {
+            Self::Executed => std::process::exit(code),
+            Self::Copied(_) => {
+                sys::flush_output();
+                sys::exit_now(code)
+            }
+        }
+    }
+}
+
+/// The link of a process that was started as a child; `None` in any other process.
+///
+/// Never ignores the variable when it is there: whatever is wrong with it ends the process, since what would follow is
+/// the user's `main`, in a process that was never meant to run it.
+pub(crate) fn inherited_link() -> Option<OwnedFd> {
+    let token_found = sys::environ::take(VARIABLE)?;
+    if sys::is_privileged_execution() {
+        fail("this program runs with more privilege than whoever started it (AT_SECURE), and will not be a child");
+    }
+    if token_found.to_str() != Some(&token()) {
+        fail(&format!(
+            "{VARIABLE}={token_found:?} was not set by this very program, which would have set {:?}",
+            token()
+        ));
+    }
+    let link = match sys::fd::inherited(LINK_NUMBER) {
+        Ok(link) => link,
+        Err(error) => fail(&format!(
+            "{VARIABLE} is set, but descriptor {LINK_NUMBER} is not open: {error}"
+        )),
+    };
+    if !sys::socket::is_link(link.as_fd()) {
+        fail(&format!(
+            "{VARIABLE} is set, but descriptor {LINK_NUMBER} is not the socket of a parent"
+        ));
+    }
+    if sys::socket::peer_pid(link.as_fd()).ok() != Some(sys::parent_pid()) && !poll::is_hung_up(link.as_fd()) {
+        fail(&format!(
+            "{VARIABLE} is set, but the socket at descriptor {LINK_NUMBER} is not that of the parent process"
+        ));
+    }
+    if let Err(error) = sys::exec::close_unknown() {
+        fail(&format!("descriptors of the parent cannot be closed: {error}"));
+    }
+    Some(link)
+}
+
+/// Ends a process that should have been a child.
+pub(crate) fn fail(text: &str) -> ! {
+    eprintln!("offspring: {text}");
+    sys::exit_now(FAILED)
+}
+
+/// Receives the first message of a link.
+pub(crate) fn first_message(link: &OwnedFd) -> Incoming {
+    match frame::receive(link.as_fd(), poll::deadline_in(ORDER_LIMIT)) {
+        Ok(Some(frame)) => frame,
+        // The parent is gone: nobody is there to be told.
+        Ok(None) => sys::exit_now(FAILED),
+        Err(error) => fail(&format!("no order has come from the parent: {error}")),
+    }
+}
+
+/// Carries out the order in `frame`.
+pub(crate) fn obey(link: OwnedFd, frame: Incoming, birth: Birth) -> ! {
+    if frame.kind != kind::ORDER {
+        fail(&format!(
+            "a message of kind {} has come where an order was to come",
+            frame.kind
+        ));
+    }
+    match Order::open(frame) {
+        Ok((order, kit, arguments)) => {
+            let (name, fingerprint) = (order.task.clone(), order.fingerprint);
+            run(order, kit, link, birth, move || {
+                run_task(&name, fingerprint, &arguments)
+            })
+        }
+        Err(error) => fail(&format!("the parent's order cannot be understood: {error}")),
+    }
+}
+
+/// Finds a task by its name, decodes its arguments and runs it.
+pub(crate) fn run_task(name: &str, fingerprint: u64, arguments: &Payload) -> Result<Output, Error> {
+    let entry = task::lookup(name, fingerprint)?;
+    let bytes = arguments
+        .bytes()
+        .map_err(|error| Error::os(format!("the child cannot map the arguments of `{name}`"), error))?;
+    (entry.run)(&mut Arguments::new(&bytes)).map_err(|error| {
+        Error::new(
+            ErrorKind::Decode,
+            format!("the child cannot decode the arguments of `{name}`: {}", error.0),
+        )
+    })
+}
+
+/// Makes this process the child that the order describes, runs its work, reports, and exits.
+pub(crate) fn run(
+    order: Order,
+    mut kit: Kit,
+    link: OwnedFd,
+    birth: Birth,
+    work: impl FnOnce() -> Result<Output, Error>,
+) -> ! {
+    let voice = Voice(Arc::new(link));
+    if let Some(lifeline) = kit.lifeline.take() {
+        hold_on_to(lifeline);
+    }
+    voice.say(kind::HELLO, &[], &Payload::EMPTY);
+    let word = match prepare(order, kit, &birth) {
+        Err(refusal) => LastWord::Refused(refusal),
+        Ok(()) => {
+            let in_hook = Voice(Arc::clone(&voice.0));
+            panic::watch(move |panic| {
+                in_hook.say_last(LastWord::Panicked(panic.clone()));
+            });
+            match panic::catch(work) {
+                Ok(Ok(output)) => LastWord::Returned(output),
+                Ok(Err(refusal)) => LastWord::Refused(refusal),
+                Err(panic) => LastWord::Panicked(panic),
+            }
+        }
+    };
+    let code = voice.say_last(word);
+    birth.exit(code)
+}
+
+/// Ties this process to its parent's life, for good.
+fn hold_on_to(lifeline: OwnedFd) {
+    match sys::lifeline::arm(lifeline.as_fd()) {
+        Ok(true) => std::mem::forget(lifeline),
+        Ok(false) => sys::exit_now(FAILED),
+        Err(error) => fail(&format!("the child cannot bind itself to its parent's life: {error}")),
+    }
+}
+
+fn prepare(order: Order, kit: Kit, birth: &Birth) -> Result<(), Error> {
+    if let Some(privileges) = &order.privileges {
+        privileges.restrict_to().map_err(|error| {
+            Error::with_source(
+                ErrorKind::Setting,
+                "the child cannot give up what its parent may not do",
+                error,
+            )
+        })?;
+    }
+    order.settings.apply(kit)?;
+    sys::set_name(&title(&order));
+    order.lineage.assume();
+    if let Some(blocked) = order.settings.blocked_signals {
+        sys::signal::set_mask(blocked);
+    }
+    if let Some(limit) = order.timeout {
+        sys::signal::end_after(limit)
+            .map_err(|error| Error::os("the child cannot set the timer of its task", error))?;
+    }
+    if let Birth::Copied(_) = birth {
+        run_after_fork_hooks();
+    }
+    Ok(())
+}
+
+/// What `ps` and `top` show: a chosen name, or the task's without its path.
+fn title(order: &Order) -> String {
+    match order.title {
+        true => order.lineage.name.clone(),
+        false => order.task.rsplit("::").next().unwrap_or_default().to_owned(),
+    }
+}
+
+/// Sorted, since `inventory` has no order of its own.
+fn run_after_fork_hooks() {
+    let mut hooks: Vec<&AfterFork> = inventory::iter::<AfterFork>().collect();
+    hooks.sort_by_key(|hook| (hook.name, hook.file, hook.line));
+    for hook in hooks {
+        (hook.run)();
+    }
+}
+
+/// What a child says at its end.
+enum LastWord {
+    Returned(Output),
+    Panicked(Panic),
+    Refused(Error),
+    Unencodable(CodecError),
+}
+
+/// The child's side of the link.
+struct Voice(Arc<OwnedFd>);
+
+impl Voice {
+    /// Says the last word; the exit code that goes with it.
+    fn say_last(&self, word: LastWord) -> i32 {
+        match word {
+            LastWord::Returned(Output(Ok(result))) => match self.try_say(kind::RETURNED, &[], &result) {
+                // A result in a memory file may be over the child's limit on file sizes.
+                Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
+                    self.say_last(LastWord::Unencodable(CodecError(error.to_string())))
+                }
+                _ => 0,
+            },
+            LastWord::Returned(Output(Err(error))) => self.say_last(LastWord::Unencodable(error)),
+            LastWord::Unencodable(error) => {
+                self.say_value(kind::UNENCODABLE, &error.0);
+                1
+            }
+            LastWord::Panicked(panic) => {
+                self.say_value(kind::PANICKED, &panic);
+                PANICKED
+            }
+            LastWord::Refused(error) => {
+                self.say_value(kind::REFUSED, &Refusal::from(error));
+                FAILED
+            }
+        }
+    }
+
+    fn say_value(&self, kind: u8, value: &impl serde::Serialize) {
+        if let Ok(head) = Payload::encode(value) {
+            if let Ok(head) = head.bytes() {
+                self.say(kind, &head, &Payload::EMPTY);
+            }
+        }
+    }
+
+    /// If nobody listens any more, there is nobody to tell.
+    fn say(&self, kind: u8, head: &[u8], payload: &Payload) {
+        let _ = self.try_say(kind, head, payload);
+    }
+
+    fn try_say(&self, kind: u8, head: &[u8], payload: &Payload) -> std::io::Result<()> {
+        Outgoing {
+            kind,
+            head,
+            payload,
+            descriptors: Vec::new(),
+        }
+        .send(self.0.as_fd(), None)
+    }
+}
+
+/// In a copy of the process: lets go of what belongs to the original.
+pub(crate) fn forget(copy: &FreshCopy) {
+    lineage::forget(copy);
+}

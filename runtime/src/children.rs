@@ -1,0 +1,432 @@
+//! The children of this process: what is known of each, and who reaps it.
+//!
+//! Every start method registers its children here, handles (`Process`) look at them here, and the end of the program
+//! joins them here. A child is reaped by whoever looks first: a handle that waits, [`sweep`] at the next start, or
+//! [`finish`]. The status then stays with the [`Child`], so nobody has to be first.
+//!
+//! | descriptor of a child | what it is | closed |
+//! | --- | --- | --- |
+//! | `pidfd` | names the child for ever; readable when it has ended | with the last handle |
+//! | `link` | this process's end; the child's outcome waits in it | with the last handle |
+//! | `lifeline` | the read side that the child has armed | when the child is reaped |
+//! | `streams` | this process's ends of piped standard streams | by the user, or with the last handle |
+//!
+//! A forked copy of this process closes all of them at once ([`forget`]): they are not its children.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, SignalName};
+use crate::platform::StartMethod;
+use crate::sys::fd::Descriptor;
+use crate::sys::fork::FreshCopy;
+use crate::sys::lifeline::Lifeline;
+use crate::sys::pidfd::{self, Status};
+use crate::sys::poll::{self, Deadline};
+use crate::sys::signal::{KILL, OVERDUE, TERMINATE};
+use crate::wire::frame::{self, Incoming};
+
+/// What a launcher has made: a child, which has its order or will find it in its link.
+#[derive(Debug)]
+pub(crate) struct Launched {
+    pub(crate) pid: u32,
+    pub(crate) pidfd: OwnedFd,
+    pub(crate) link: OwnedFd,
+    pub(crate) ours: Ours,
+}
+
+/// The parent's ends of what a child was given.
+#[derive(Debug, Default)]
+pub(crate) struct Ours {
+    pub(crate) lifeline: Option<Lifeline>,
+    /// Of piped standard streams.
+    pub(crate) streams: [Option<OwnedFd>; 3],
+}
+
+/// What this process knows of a child when it starts it.
+#[derive(Debug)]
+pub(crate) struct Description {
+    pub(crate) name: String,
+    pub(crate) task: String,
+    pub(crate) method: StartMethod,
+    pub(crate) daemon: bool,
+    pub(crate) kill_on_drop: bool,
+    pub(crate) deadline: Deadline,
+}
+
+/// A child of this process, running or ended.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pub(crate) pid: u32,
+    pub(crate) about: Description,
+    pidfd: Descriptor,
+    link: Descriptor,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    status: Option<ExitStatus>,
+    /// This process killed it because its time was over.
+    overdue: bool,
+    keeper: Keeper,
+    lifeline: Option<Lifeline>,
+    streams: [Option<OwnedFd>; 3],
+    outcome: Option<Incoming>,
+}
+
+/// Who answers for a child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Keeper {
+    /// A handle of the user.
+    Handle,
+    /// This process: it reaps the child and joins it before it ends.
+    Process,
+    /// Nobody: the child may outlive this process, which reaps it if it does not.
+    Nobody,
+    /// A launcher: the child is its server, and leaves when its link is shut down.
+    Launcher,
+}
+
+/// How a child process ended.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ExitStatus {
+    /// It exited with this code, 0 to 255.
+    Exited(i32),
+    /// This signal ended it.
+    Signaled(i32),
+    /// It has ended, but something else in this program has waited for it and taken the status.
+    Unknown,
+}
+
+impl ExitStatus {
+    /// Whether it exited with code 0.
+    pub fn success(self) -> bool {
+        self == Self::Exited(0)
+    }
+
+    /// The exit code, unless a signal ended it.
+    pub fn code(self) -> Option<i32> {
+        if let Self::Exited(code) = self {
+            Some(code)
+        } else {
+            None
+        }
+    }
+
+    /// The signal that ended it, if one did.
+    pub fn signal(self) -> Option<i32> {
+        if let Self::Signaled(signal) = self {
+            Some(signal)
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Display for ExitStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited(code) => write!(f, "exit code {code}"),
+            Self::Signaled(signal) => SignalName(*signal).fmt(f),
+            Self::Unknown => f.write_str("unknown exit status"),
+        }
+    }
+}
+
+impl From<Status> for ExitStatus {
+    fn from(status: Status) -> Self {
+        match status {
+            Status::Exited(code) => Self::Exited(code),
+            Status::Signaled(signal) => Self::Signaled(signal),
+            Status::Unknown => Self::Unknown,
+        }
+    }
+}
+
+/// Every child that has not been reaped, by pid.
+static CHILDREN: Mutex<BTreeMap<u32, Arc<Child>>> = Mutex::new(BTreeMap::new());
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No code of the user runs under these locks, so a poisoned one guards sound data.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Enters a child that has just been made.
+pub(crate) fn register(launched: Launched, about: Description) -> Arc<Child> {
+    enter(launched, about, Keeper::Handle)
+}
+
+/// Enters a launcher's server: it is reaped like a child, but is none of the program's own.
+pub(crate) fn register_server(launched: Launched, about: Description) -> Arc<Child> {
+    enter(launched, about, Keeper::Launcher)
+}
+
+fn enter(launched: Launched, about: Description, keeper: Keeper) -> Arc<Child> {
+    let Launched { pid, pidfd, link, ours } = launched;
+    let state = State {
+        status: None,
+        overdue: false,
+        keeper,
+        lifeline: ours.lifeline,
+        streams: ours.streams,
+        outcome: None,
+    };
+    let child = Arc::new(Child {
+        pid,
+        about,
+        pidfd: Descriptor::new(pidfd),
+        link: Descriptor::new(link),
+        state: Mutex::new(state),
+    });
+    lock(&CHILDREN).insert(pid, Arc::clone(&child));
+    child
+}
+
+impl Child {
+    /// The pidfd.
+    ///
+    /// # Errors
+    /// `NotParent` in a forked copy of the process that started the child.
+    pub(crate) fn pidfd(&self) -> Result<BorrowedFd<'_>, Error> {
+        self.pidfd.get().ok_or_else(|| self.not_parent())
+    }
+
+    /// This process's end of the link; fails as [`pidfd`](Self::pidfd).
+    pub(crate) fn link(&self) -> Result<BorrowedFd<'_>, Error> {
+        self.link.get().ok_or_else(|| self.not_parent())
+    }
+
+    fn not_parent(&self) -> Error {
+        let text = format!(
+            "`{}` (pid {}) was started by another process, of which this one is a copy; only that one can wait for it",
+            self.about.task, self.pid
+        );
+        Error::new(ErrorKind::NotParent, text)
+    }
+
+    /// How the child has ended, reaping it if need be; `None` while it runs.
+    pub(crate) fn try_status(&self) -> Result<Option<ExitStatus>, Error> {
+        let pidfd = self.pidfd()?;
+        let mut state = lock(&self.state);
+        if state.status.is_none() {
+            state.status = pidfd::try_reap(pidfd)
+                .map_err(|error| self.failed("wait for", error))?
+                .map(ExitStatus::from);
+            if state.status.is_some() {
+                state.lifeline = None;
+                lock(&CHILDREN).remove(&self.pid);
+            }
+        }
+        Ok(state.status)
+    }
+
+    /// Waits until the child has ended or `deadline` has passed. A child whose own time is over is killed meanwhile.
+    pub(crate) fn wait(&self, deadline: Deadline) -> Result<Option<ExitStatus>, Error> {
+        loop {
+            if let Some(status) = self.try_status()? {
+                return Ok(Some(status));
+            }
+            let until = [deadline, self.about.deadline].into_iter().flatten().min();
+            let [ended] = poll::readable([self.pidfd()?], until).map_err(|error| self.failed("wait for", error))?;
+            if ended {
+                continue;
+            }
+            let now = Instant::now();
+            if self.kill_if_overdue(now)? {
+                // From here on nothing can hold the end up for long.
+                poll::readable([self.pidfd()?], None).map_err(|error| self.failed("wait for", error))?;
+            } else if deadline.is_some_and(|end| now >= end) {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Kills the child if its own time is over.
+    pub(crate) fn kill_if_overdue(&self, now: Instant) -> Result<bool, Error> {
+        let overdue = self.about.deadline.is_some_and(|end| now >= end);
+        if overdue {
+            lock(&self.state).overdue = true;
+            self.signal(KILL)?;
+        }
+        Ok(overdue)
+    }
+
+    /// Whether the child was killed because its time was over.
+    pub(crate) fn ran_out_of_time(&self, status: ExitStatus) -> bool {
+        let Some(deadline) = self.about.deadline else {
+            return false;
+        };
+        // A task that blocks the first signal of its timer gets another, which tells less.
+        let by_its_timer = status == ExitStatus::Signaled(OVERDUE)
+            || status == ExitStatus::Signaled(KILL) && Instant::now() >= deadline + Duration::from_secs(1);
+        lock(&self.state).overdue || by_its_timer
+    }
+
+    pub(crate) fn signal(&self, signal: i32) -> Result<(), Error> {
+        pidfd::send_signal(self.pidfd()?, signal).map_err(|error| self.failed("signal", error))
+    }
+
+    /// The last word of a child that has ended, if it said one.
+    pub(crate) fn take_outcome(&self) -> Result<Option<Incoming>, Error> {
+        let link = self.link()?;
+        let mut state = lock(&self.state);
+        while let Some(frame) = received(frame::try_receive(link)).map_err(|error| self.failed("hear from", error))? {
+            state.outcome = Some(frame);
+        }
+        Ok(state.outcome.take())
+    }
+
+    /// Waits for a child's first message and keeps it.
+    fn wait_for_hello(&self) -> Result<(), Error> {
+        let (pidfd, link) = (self.pidfd()?, self.link()?);
+        if lock(&self.state).outcome.is_none() {
+            poll::readable([link, pidfd], None).map_err(|error| self.failed("wait for", error))?;
+            let hello = received(frame::try_receive(link)).map_err(|error| self.failed("hear from", error))?;
+            lock(&self.state).outcome = hello;
+        }
+        Ok(())
+    }
+
+    /// Tells a launcher's server to leave; it is reaped later.
+    pub(crate) fn dismiss(&self) {
+        if let Ok(link) = self.link() {
+            let _ = crate::sys::socket::shut_down(link);
+        }
+    }
+
+    /// Lets the child outlive this process.
+    pub(crate) fn detach(&self) -> Result<(), Error> {
+        // The child arms its lifeline before it says its first word; taken back earlier, it would be armed again.
+        self.wait_for_hello()?;
+        let mut state = lock(&self.state);
+        state.keeper = Keeper::Nobody;
+        match state.lifeline.take() {
+            Some(lifeline) => {
+                let disarmed = lifeline.disarm().map_err(|error| self.failed("detach", error));
+                // A pipe of the child's own would end it when its write end is closed; it stays open, unarmed.
+                std::mem::forget(lifeline.own_write_end);
+                disarmed
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The handle is gone: from now on this process answers for the child.
+    pub(crate) fn release(&self) {
+        let Ok(pidfd) = self.pidfd() else { return };
+        if self.about.kill_on_drop && lock(&self.state).keeper == Keeper::Handle {
+            let _ = pidfd::send_signal(pidfd, KILL);
+        }
+        let mut state = lock(&self.state);
+        if state.keeper == Keeper::Handle {
+            state.keeper = Keeper::Process;
+        }
+        drop(state);
+        let _ = self.try_status();
+    }
+
+    pub(crate) fn take_stream(&self, number: usize) -> Option<OwnedFd> {
+        lock(&self.state).streams[number].take()
+    }
+
+    fn keeper(&self) -> Keeper {
+        lock(&self.state).keeper
+    }
+
+    fn failed(&self, doing: &str, error: io::Error) -> Error {
+        Error::os(
+            format!("cannot {doing} `{}` (pid {})", self.about.task, self.pid),
+            error,
+        )
+    }
+
+    fn abandon(&self, copy: &FreshCopy) {
+        self.pidfd.abandon(copy);
+        self.link.abandon(copy);
+        let mut state = lock(&self.state);
+        state.lifeline = None;
+        state.streams = [const { None }; 3];
+    }
+}
+
+/// Nothing there is no error: it is the end of what the child has said.
+fn received(result: io::Result<Option<Incoming>>) -> io::Result<Option<Incoming>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        other => other,
+    }
+}
+
+fn snapshot() -> Vec<Arc<Child>> {
+    lock(&CHILDREN).values().cloned().collect()
+}
+
+/// The children that run at this moment, oldest first as far as pids tell; those that have ended are reaped.
+pub(crate) fn active() -> Vec<Arc<Child>> {
+    let mut children = snapshot();
+    children.retain(|child| matches!(child.try_status(), Ok(None)) && child.keeper() != Keeper::Launcher);
+    children
+}
+
+/// Reaps the children that have ended and that no handle answers for. One system call as long as none has.
+pub(crate) fn sweep() {
+    let children: Vec<Arc<Child>> = snapshot()
+        .into_iter()
+        .filter(|child| child.keeper() != Keeper::Handle)
+        .collect();
+    let pidfds: Vec<BorrowedFd<'_>> = children.iter().filter_map(|child| child.pidfd.get()).collect();
+    if pidfds.is_empty() {
+        return;
+    }
+    let Ok(ended) = poll::readable_many(&pidfds, Some(Instant::now())) else {
+        return;
+    };
+    for (child, _) in children.iter().zip(ended).filter(|(_, ended)| *ended) {
+        let _ = child.try_status();
+    }
+}
+
+/// How long a daemon has to end after `SIGTERM`.
+const DAEMON_GRACE: Duration = Duration::from_secs(2);
+
+/// Ends this process's part in its children: daemons are terminated, the others joined, but for detached ones; servers leave last.
+pub(crate) fn finish() {
+    let children: Vec<Arc<Child>> = active()
+        .into_iter()
+        .filter(|child| child.keeper() != Keeper::Nobody)
+        .collect();
+    let (daemons, others): (Vec<_>, Vec<_>) = children.into_iter().partition(|child| child.about.daemon);
+    for daemon in &daemons {
+        let _ = daemon.signal(TERMINATE);
+    }
+    let end = poll::deadline_in(DAEMON_GRACE);
+    for daemon in &daemons {
+        if matches!(daemon.wait(end), Ok(None)) {
+            let _ = daemon.signal(KILL);
+            let _ = daemon.wait(None);
+        }
+    }
+    for child in &others {
+        let _ = child.wait(None);
+    }
+    let servers = snapshot()
+        .into_iter()
+        .filter(|child| child.keeper() == Keeper::Launcher);
+    for server in servers {
+        server.dismiss();
+        let _ = server.wait(None);
+    }
+}
+
+/// In a copy of the process: lets go of what belongs to the original.
+pub(crate) fn forget(copy: &FreshCopy) {
+    for (_, child) in std::mem::take(&mut *lock(&CHILDREN)) {
+        child.abandon(copy);
+    }
+}

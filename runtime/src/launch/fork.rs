@@ -1,0 +1,76 @@
+//! Fork: the child is a copy of this process as it is, memory included.
+//!
+//! Sound only while the process has one thread (see `sys::fork`), so it is refused otherwise. The child closes what
+//! belongs to its parent's other children, and goes straight to its work: nothing is encoded on the way in. It ends in
+//! `bootstrap`, never in the frames of its parent that lie above it on the copied stack.
+
+use super::{Launcher, Request};
+use crate::bootstrap::{self, Birth};
+use crate::children::Launched;
+use crate::error::{Error, ErrorKind};
+use crate::sys::fork::{OtherThreads, Side, SingleThreaded};
+use crate::sys::signal::{self, Blocked};
+use crate::sys::{pidfd, socket};
+use crate::task::Output;
+
+pub(super) struct Fork;
+
+impl Launcher for Fork {
+    fn launch(&self, request: Request<'_>) -> Result<Launched, Error> {
+        let (name, fingerprint, arguments) = (request.order.task.clone(), request.order.fingerprint, request.arguments);
+        copy(request, move || bootstrap::run_task(&name, fingerprint, arguments))
+    }
+}
+
+/// Forks a child that does `work`, which may borrow from this process: the child has its own copy.
+pub(crate) fn copy(mut request: Request<'_>, work: impl FnOnce() -> Result<Output, Error>) -> Result<Launched, Error> {
+    let task = request.order.task.clone();
+    let failed = |error| Error::os(format!("cannot fork a child for `{task}`"), error);
+    if std::thread::panicking() {
+        return Err(Error::new(
+            ErrorKind::MultiThreadedFork,
+            format!("cannot fork a child for `{task}` while this thread is panicking"),
+        ));
+    }
+    let threads = match request.threads.take() {
+        Some(threads) => threads,
+        None => SingleThreaded::check().map_err(|threads| refused(&task, &threads))?,
+    };
+    let (link, theirs) = socket::pair().map_err(failed)?;
+    request.order.settings.blocked_signals = Some(signal::mask());
+    let blocked = Blocked::all();
+    match crate::sys::fork::fork(&threads).map_err(failed)? {
+        Side::Parent(pid) => {
+            drop(blocked);
+            let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
+            Ok(Launched {
+                pid,
+                pidfd,
+                link,
+                ours: request.ours,
+            })
+        }
+        Side::Child(copy) => {
+            bootstrap::forget(&copy);
+            drop(link);
+            let Request {
+                order, mut kit, ours, ..
+            } = request;
+            drop(ours.streams);
+            kit.lifeline = ours.lifeline.map(|lifeline| lifeline.read_side);
+            bootstrap::run(order, kit, theirs, Birth::Copied(copy), work)
+        }
+    }
+}
+
+fn refused(task: &str, threads: &OtherThreads) -> Error {
+    let names = match &threads.names[..] {
+        [] => "threads that cannot be named, as /proc is not there".to_owned(),
+        names => names.join(", "),
+    };
+    let text = format!(
+        "cannot fork a child for `{task}`, since this process has other threads ({names}), whose locks the copy would find held for ever; \
+         fork before they start, or use the start method `spawn` or `forkserver`"
+    );
+    Error::new(ErrorKind::MultiThreadedFork, text)
+}

@@ -1,0 +1,225 @@
+//! The server: preloads once, then makes a child for each request, on one thread, until its link ends.
+
+use std::error::Error as StdError;
+use std::os::fd::{AsFd, OwnedFd};
+use std::panic::{self, AssertUnwindSafe};
+
+use crate::bootstrap::{self, Birth, kind};
+use crate::error::{Error, ErrorKind, Refusal};
+use crate::report::Report;
+use crate::sys::fd::{self, Stream};
+use crate::sys::fork::{self, FreshCopy, Sibling, SingleThreaded};
+use crate::sys::{self, lifeline, signal};
+use crate::wire::frame::{self, Incoming, Outgoing};
+use crate::wire::payload::Payload;
+
+/// A function that the server runs once, before it serves.
+#[derive(Debug)]
+pub struct Preload {
+    /// Its path.
+    pub name: &'static str,
+    /// Where it is.
+    pub file: &'static str,
+    /// Where it is.
+    pub line: u32,
+    /// The function.
+    pub run: fn() -> Result<(), Report>,
+}
+
+inventory::collect!(Preload);
+
+/// What a function marked `#[preload]` can return.
+#[diagnostic::on_unimplemented(message = "a `#[preload]` function returns nothing or a `Result<(), E>`, not `{Self}`")]
+pub trait PreloadOutput {
+    /// Whether it went well.
+    ///
+    /// # Errors
+    /// The function's own.
+    fn outcome(self) -> Result<(), Report>;
+}
+
+impl PreloadOutput for () {
+    fn outcome(self) -> Result<(), Report> {
+        Ok(())
+    }
+}
+
+impl<E: Into<Box<dyn StdError>>> PreloadOutput for Result<(), E> {
+    fn outcome(self) -> Result<(), Report> {
+        self.map_err(|error| Report::new(&*error.into()))
+    }
+}
+
+/// A server's own descriptors, none of which its children keep.
+struct Server {
+    link: OwnedFd,
+    lifeline: OwnedFd,
+}
+
+/// Serves until the parent is gone.
+pub(crate) fn serve(link: OwnedFd, frame: Incoming) -> ! {
+    let Some(lifeline) = frame.descriptors.into_iter().next() else {
+        bootstrap::fail("the forkserver was started without a lifeline")
+    };
+    let server = Server { link, lifeline };
+    server.bind_to_parent();
+    sys::set_name("forkserver");
+    signal::ignore_terminal();
+    let server = server.leave_test_harness();
+    let prepared = redirect_input()
+        .and_then(|()| preload())
+        .and_then(|()| silence())
+        .and_then(|()| single_threaded());
+    match prepared {
+        Ok(threads) => {
+            server.say(kind::READY, &[], None);
+            server.run(&threads)
+        }
+        Err(error) => {
+            let head = Payload::encode(&Refusal::from(error));
+            if let Some(head) = head.as_ref().ok().and_then(|head| head.bytes().ok()) {
+                server.say(kind::REFUSED, &head, None);
+            }
+            sys::exit_now(bootstrap::FAILED)
+        }
+    }
+}
+
+fn redirect_input() -> Result<(), Error> {
+    let null = fd::null().and_then(|null| fd::redirect(null.as_fd(), Stream::In));
+    null.map_err(|error| Error::os("the forkserver cannot open /dev/null", error))
+}
+
+/// Lets go of the output that the preloads could print to: children get theirs with their orders, and whoever reads the
+/// parent's output must see its end when the parent closes it, not when the server ends.
+fn silence() -> Result<(), Error> {
+    sys::flush_output();
+    let silenced = fd::null().and_then(|null| {
+        fd::redirect(null.as_fd(), Stream::Out)?;
+        fd::redirect(null.as_fd(), Stream::Err)
+    });
+    silenced.map_err(|error| Error::os("the forkserver cannot open /dev/null", error))
+}
+
+/// Runs every `#[preload]` function, sorted by name.
+fn preload() -> Result<(), Error> {
+    let mut preloads: Vec<&Preload> = inventory::iter::<Preload>().collect();
+    preloads.sort_by_key(|preload| (preload.name, preload.file, preload.line));
+    preloads.into_iter().try_for_each(|preload| {
+        let failed = |how: &str| {
+            Err(Error::new(
+                ErrorKind::Preload,
+                format!(
+                    "the preload `{}` ({}:{}) {how}",
+                    preload.name, preload.file, preload.line
+                ),
+            ))
+        };
+        match panic::catch_unwind(AssertUnwindSafe(preload.run)) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(report)) => failed(&format!("failed: {report:?}")),
+            Err(payload) => failed(&format!("panicked: {}", bootstrap::panic_message(&*payload))),
+        }
+    })
+}
+
+fn single_threaded() -> Result<SingleThreaded, Error> {
+    SingleThreaded::check().map_err(|threads| {
+        let names = threads.names.join(", ");
+        Error::new(ErrorKind::Preload, format!("the forkserver has other threads ({names}) after its #[preload] functions; they must end before it can fork"))
+    })
+}
+
+impl Server {
+    fn bind_to_parent(&self) {
+        if !lifeline::arm(self.lifeline.as_fd()).unwrap_or(false) {
+            sys::exit_now(bootstrap::FAILED);
+        }
+    }
+
+    /// A test harness runs the guard on a thread of its own, beside a main thread that only waits for it. There the
+    /// server goes on in a copy of itself, which has that one thread, and which is a child of the same parent.
+    fn leave_test_harness(self) -> Self {
+        if !sys::has_main_thread_elsewhere() {
+            return self;
+        }
+        // The main thread of libtest waits for a message of this thread and holds no lock meanwhile.
+        let threads = fork::waiting_main_thread();
+        match fork::clone_sibling(&threads) {
+            Ok(Sibling::Original(pid, pidfd)) => {
+                self.say_forked(pid, &pidfd);
+                // The parent ends this process when it has heard of the other.
+                loop {
+                    let _ = sys::poll::readable([], None);
+                }
+            }
+            Ok(Sibling::Copy(copy)) => {
+                bootstrap::forget(&copy);
+                self.bind_to_parent();
+                self
+            }
+            Err(error) => bootstrap::fail(&format!("the forkserver cannot leave the test harness: {error}")),
+        }
+    }
+
+    fn run(self, threads: &SingleThreaded) -> ! {
+        loop {
+            match frame::receive(self.link.as_fd(), None) {
+                Ok(Some(frame)) if frame.kind == kind::FORK => {
+                    if let Some(link) = frame.descriptors.into_iter().next() {
+                        if let Some(copy) = self.make_child(threads) {
+                            self.become_child(link, copy)
+                        }
+                    }
+                }
+                // The parent is gone, or has no use for this server any more.
+                _ => sys::exit_now(0),
+            }
+        }
+    }
+
+    /// Makes a child and tells the parent; `Some` in the child.
+    fn make_child(&self, threads: &SingleThreaded) -> Option<FreshCopy> {
+        match fork::clone_sibling(threads) {
+            Ok(Sibling::Copy(copy)) => return Some(copy),
+            Ok(Sibling::Original(pid, pidfd)) => self.say_forked(pid, &pidfd),
+            Err(error) => self.say_number(kind::REFUSED, error.raw_os_error().unwrap_or_default()),
+        }
+        None
+    }
+
+    fn become_child(self, link: OwnedFd, copy: FreshCopy) -> ! {
+        drop(self);
+        bootstrap::forget(&copy);
+        let order = bootstrap::first_message(&link);
+        bootstrap::obey(link, order, Birth::Copied(copy))
+    }
+
+    fn say_forked(&self, pid: u32, pidfd: &OwnedFd) {
+        if let Some(head) = Payload::encode(&pid).ok().as_ref().and_then(|head| head.bytes().ok()) {
+            self.say(kind::FORKED, &head, Some(pidfd));
+        }
+    }
+
+    fn say_number(&self, kind: u8, number: i32) {
+        if let Some(head) = Payload::encode(&number)
+            .ok()
+            .as_ref()
+            .and_then(|head| head.bytes().ok())
+        {
+            self.say(kind, &head, None);
+        }
+    }
+
+    /// If the parent does not listen any more, the next look at the link tells so.
+    fn say(&self, kind: u8, head: &[u8], descriptor: Option<&OwnedFd>) {
+        let descriptors = descriptor.into_iter().map(AsFd::as_fd).collect();
+        let _ = Outgoing {
+            kind,
+            head,
+            payload: &Payload::EMPTY,
+            descriptors,
+        }
+        .send(self.link.as_fd(), None);
+    }
+}

@@ -1,0 +1,109 @@
+//! Launchers: each turns an order into a live child, by one start method.
+//!
+//! A launcher gets a [`Request`] and makes a child that has its end of a new link, and that runs `bootstrap` with the
+//! order. It does not know what a task is, nor who waits for the child. What it returns is the same for all: pid, pidfd,
+//! and the parent's end of the link, in which the child's last word will wait.
+//!
+//! To add a start method, implement [`Launcher`] in a file of its own and add its line to [`launcher`].
+
+mod fork;
+pub(crate) mod forkserver;
+mod spawn;
+
+use std::os::fd::AsFd;
+
+pub(crate) use fork::copy;
+
+use crate::bootstrap::{self, Kit, Order, TestGuard};
+use crate::children::{Launched, Ours};
+use crate::error::{Error, ErrorKind};
+use crate::platform::StartMethod;
+use crate::sys::fork::SingleThreaded;
+use crate::sys::image::{self, Unusable};
+use crate::wire::payload::Payload;
+
+/// A child to be made.
+#[derive(Debug)]
+pub(crate) struct Request<'a> {
+    pub(crate) order: Order,
+    pub(crate) arguments: &'a Payload,
+    /// The child's.
+    pub(crate) kit: Kit,
+    /// The parent's, which comes back in [`Launched`].
+    pub(crate) ours: Ours,
+    /// The user's word that the other threads do not matter to a fork.
+    pub(crate) threads: Option<SingleThreaded>,
+}
+
+impl Request<'_> {
+    /// Puts the order into the link, in which the child will find it.
+    fn send(&self, link: impl AsFd) -> std::io::Result<()> {
+        let lifeline = self.ours.lifeline.as_ref().map(|lifeline| lifeline.read_side.as_fd());
+        self.order.send(
+            link.as_fd(),
+            lifeline,
+            &self.kit,
+            self.arguments,
+            crate::sys::poll::deadline_in(SEND_LIMIT),
+        )
+    }
+}
+
+/// How long an order may take to be put into its link, whose queue is empty: only for the user's limit on descriptors under way.
+const SEND_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// A way to make children.
+pub(crate) trait Launcher: Sync {
+    /// Makes one. On an error there is none: what was begun is undone.
+    fn launch(&self, request: Request<'_>) -> Result<Launched, Error>;
+}
+
+/// The launcher of a start method.
+pub(crate) fn launcher(method: StartMethod) -> &'static dyn Launcher {
+    match method {
+        StartMethod::Spawn => &spawn::Spawn,
+        StartMethod::Fork => &fork::Fork,
+        StartMethod::ForkServer => &forkserver::ForkServer,
+    }
+}
+
+/// How a re-executed program reaches the guard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Entrance {
+    /// `main` is guarded.
+    Main,
+    /// A test binary, whose harness runs this hidden test.
+    Test(&'static str),
+}
+
+/// Checks that this program can be started again, and says how the new process finds its guard.
+fn entrance() -> Result<Entrance, Error> {
+    image::check().map_err(explain)?;
+    if bootstrap::is_guarded() {
+        return Ok(Entrance::Main);
+    }
+    let guard = inventory::iter::<TestGuard>().min_by_key(|guard| guard.module);
+    guard.map(|guard| Entrance::Test(guard.module)).ok_or_else(|| {
+        let text = "cannot start a child by re-executing this program, since its `main` is not guarded: put #[offspring::process_main] on it, or call \
+                    offspring::guard() first in it; in a library and in each file of tests/, write offspring::test_guard!(); once";
+        Error::new(ErrorKind::MissingGuard, text)
+    })
+}
+
+fn explain(unusable: Unusable) -> Error {
+    match unusable {
+        Unusable::NoProc(error) => {
+            let text = "cannot start this program again, since its image cannot be read from /proc/self (is /proc mounted?); the start method `fork` works without it";
+            Error::with_source(ErrorKind::NoExecutable, text, error)
+        }
+        Unusable::OtherProgram => {
+            let text = "cannot start this program again, since /proc/self/exe is not this program but a loader or an emulator that runs it; start the program directly";
+            Error::new(ErrorKind::NoExecutable, text)
+        }
+        Unusable::Privileged => {
+            let text = "children are not started from a program that runs, or whose file would run, with more privilege than its caller has \
+                        (set-user-id, set-group-id or file capabilities)";
+            Error::new(ErrorKind::PrivilegedBinary, text)
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Process start methods for Rust: run a function in a child process, by spawn, fork or forkserver.
+//!
+//! ```
+//! use offspring::{child_task, process_main};
+//!
+//! #[child_task]
+//! fn square(n: u64) -> u64 {
+//!     n * n
+//! }
+//!
+//! #[process_main]
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let child = square::start(12)?;
+//!     assert_eq!(child.join()?, 144);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The life of a child
+//!
+//! ```text
+//!  context        launcher                        child                               handle
+//!  ───────        ────────                        ─────                               ──────
+//!  Call ─encode─▶ Order ─spawn / fork / ask────▶ bootstrap: read order, settle in
+//!                   │  link: one socket pair       look the task up by name, decode
+//!                   │  lifeline: kills the child    run it, catch its panic
+//!                   ▼  when this process is gone
+//!                 pid + pidfd ◀────────────────── send outcome, flush, exit ──────▶ join: outcome + status
+//! ```
+//!
+//! 1. `#[child_task]` leaves a function as it is and registers it by name; `square::call(12)` encodes its arguments into
+//!    a [`Call`], an inert value.
+//! 2. A [`Context`] gives the call to the launcher of its [`StartMethod`], which makes a child: by starting this program
+//!    anew, by copying this process, or by asking a small server to copy itself.
+//! 3. The child (in `#[process_main]`, before the user's `main`) makes itself what its options say, finds the task by name, runs it, and sends
+//!    back what it returned or how it failed.
+//! 4. The [`Process`] handle waits for the child's end and takes what it has said. Whatever happens to the child (a panic, a signal, an exit, a timeout), the
+//!    handle gets a [`JoinError`] that says so.
+//!
+//! # What always holds
+//!
+//! - A child ends when the process that started it ends, however that happens, unless it was [detached](Process::detach).
+//! - No zombies, no leaked descriptors, no named kernel objects.
+//! - The `fork` method is refused in a process with several threads.
+//! - A dead child, forkserver or parent is an error at once, never a hang.
+//! - A child gets descriptors 0 to 2, its link and its lifeline, and nothing else (under `fork`: and what its parent has
+//!   opened itself).
+//!
+//! # Tests
+//!
+//! A test binary is started anew for a child as well. Binary crates with `#[process_main]` need nothing for it; a library and each file of `tests/` say
+//! [`test_guard!`]`();` once. libtest always has two threads, so the `fork` method is refused there.
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![deny(unsafe_code)]
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("offspring runs on Linux (5.4 or later) only so far; `Platform` says what is meant for other systems");
+
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
+mod bootstrap;
+mod children;
+mod context;
+mod entrypoint;
+mod error;
+mod launch;
+mod lineage;
+mod platform;
+mod process;
+mod report;
+mod sys;
+mod task;
+mod wire;
+
+pub use offspring_macros::{after_fork, child_task, preload, process_main};
+
+pub use crate::children::ExitStatus;
+pub use crate::context::{
+    Context, force_start_method, fork, get_all_start_methods, get_context, get_start_method, set_start_method,
+};
+pub use crate::entrypoint::guard;
+pub use crate::error::{Error, ErrorKind, JoinError, JoinErrorKind, Panic};
+pub use crate::lineage::{ParentProcess, ProcessInfo, active_children, current_process, parent_process};
+pub use crate::platform::{Platform, StartMethod};
+pub use crate::process::{Process, ProcessBuilder, Resource, Stdio};
+pub use crate::report::Report;
+pub use crate::task::{Call, Task};
+
+/// Lets the tests of this crate, or of this file of `tests/`, start children. Write it once, at the top level.
+///
+/// It adds one hidden test, `__offspring_child`, which does nothing in a test run; a child is this test binary again,
+/// told to run that test alone.
+///
+/// ```
+/// offspring::test_guard!();
+/// # offspring::guard();
+/// ```
+#[macro_export]
+macro_rules! test_guard {
+    () => {
+        #[cfg(test)]
+        #[test]
+        fn __offspring_child() {
+            $crate::__private::test_child();
+        }
+
+        #[cfg(test)]
+        $crate::__private::inventory::submit! { $crate::__private::TestGuard { module: ::core::module_path!() } }
+    };
+}
+
+/// The README's programs are tested like the rest of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+mod readme {}

@@ -1,0 +1,11 @@
+//! What generated code may name. Nothing here is for users, and all of it may change in any release.
+
+pub use inventory;
+
+pub use crate::bootstrap::{AfterFork, TestGuard};
+pub use crate::entrypoint::{main, test_child};
+pub use crate::launch::forkserver::{Preload, PreloadOutput};
+pub use crate::report::{Fallible, ReportAny, ReportNone, ReportSend, Reportable, Reporting};
+pub use crate::task::{
+    Arguments, Encoder, Entry, Output, Registered, Sealed, TaskArg, TaskOutput, Undecodable, call, output,
+};

@@ -1,0 +1,464 @@
+//! Options of one child, and its start. They hold for every start method alike.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::Process;
+use crate::bootstrap::{Kit, Order, Settings, StreamSetting};
+use crate::children::{self, Description, Launched, Ours};
+use crate::error::{Error, ErrorKind};
+use crate::launch::{self, Request};
+use crate::lineage::Lineage;
+use crate::platform::StartMethod;
+use crate::sys::attributes::{self, Limit, resource};
+use crate::sys::environ::Environment;
+use crate::sys::fd::{self, Stream};
+use crate::sys::fork::SingleThreaded;
+use crate::sys::lifeline::Lifeline;
+use crate::sys::{poll, socket};
+use crate::task::{Call, Output, decode_output};
+use crate::wire::payload::Payload;
+
+/// A child that has not been started yet: its task, its start method and its options.
+///
+/// Whatever is not set here is as in this process at the moment of the [`start`](Self::start), under every start method;
+/// but for standard input, which is `/dev/null`.
+#[must_use = "a builder does nothing until `start`"]
+#[derive(Debug)]
+pub struct ProcessBuilder<T> {
+    call: Call<T>,
+    method: Result<StartMethod, Error>,
+    options: Options,
+}
+
+#[derive(Debug, Default)]
+struct Options {
+    name: Option<String>,
+    environment: Vec<EnvironmentEdit>,
+    directory: Option<PathBuf>,
+    streams: [Option<Stdio>; 3],
+    settings: Settings,
+    daemon: bool,
+    kill_on_drop: bool,
+    timeout: Option<Duration>,
+    threads: Option<SingleThreaded>,
+}
+
+#[derive(Debug)]
+enum EnvironmentEdit {
+    Set(OsString, OsString),
+    Remove(OsString),
+    Clear,
+}
+
+/// What a standard stream of a child is.
+#[derive(Debug)]
+pub struct Stdio(StdioKind);
+
+#[derive(Debug)]
+enum StdioKind {
+    Inherit,
+    Null,
+    Piped,
+    Given(OwnedFd),
+}
+
+impl Stdio {
+    /// That of this process, as it is at the start.
+    pub fn inherit() -> Self {
+        Self(StdioKind::Inherit)
+    }
+
+    /// `/dev/null`.
+    pub fn null() -> Self {
+        Self(StdioKind::Null)
+    }
+
+    /// A pipe, whose other end the handle has ([`take_stdout`](Process::take_stdout) and its like).
+    pub fn piped() -> Self {
+        Self(StdioKind::Piped)
+    }
+}
+
+impl From<OwnedFd> for Stdio {
+    fn from(fd: OwnedFd) -> Self {
+        Self(StdioKind::Given(fd))
+    }
+}
+
+impl From<File> for Stdio {
+    fn from(file: File) -> Self {
+        OwnedFd::from(file).into()
+    }
+}
+
+impl From<io::PipeReader> for Stdio {
+    fn from(pipe: io::PipeReader) -> Self {
+        OwnedFd::from(pipe).into()
+    }
+}
+
+impl From<io::PipeWriter> for Stdio {
+    fn from(pipe: io::PipeWriter) -> Self {
+        OwnedFd::from(pipe).into()
+    }
+}
+
+/// What the kernel can limit for one process (getrlimit(2)).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// Virtual memory, in bytes (`RLIMIT_AS`). A Rust program that exceeds it aborts (`SIGABRT`).
+    AddressSpace,
+    /// Processor time, in seconds (`RLIMIT_CPU`). The kernel kills a process that exceeds it.
+    CpuSeconds,
+    /// The size of a file that is written, in bytes (`RLIMIT_FSIZE`). Holds for memory files too, in which large results travel.
+    FileSize,
+    /// The heap and other writable private memory, in bytes (`RLIMIT_DATA`).
+    Data,
+    /// The main thread's stack, in bytes (`RLIMIT_STACK`).
+    Stack,
+    /// A core dump, in bytes (`RLIMIT_CORE`).
+    CoreDump,
+    /// Processes and threads of the user, all together (`RLIMIT_NPROC`).
+    Processes,
+    /// One more than the highest descriptor that may be opened (`RLIMIT_NOFILE`).
+    OpenFiles,
+    /// Memory locked in RAM, in bytes (`RLIMIT_MEMLOCK`).
+    LockedMemory,
+}
+
+impl Resource {
+    fn number(self) -> u32 {
+        match self {
+            Self::AddressSpace => resource::ADDRESS_SPACE,
+            Self::CpuSeconds => resource::CPU,
+            Self::FileSize => resource::FILE_SIZE,
+            Self::Data => resource::DATA,
+            Self::Stack => resource::STACK,
+            Self::CoreDump => resource::CORE,
+            Self::Processes => resource::PROCESSES,
+            Self::OpenFiles => resource::FILES,
+            Self::LockedMemory => resource::LOCKED_MEMORY,
+        }
+    }
+}
+
+impl<T> ProcessBuilder<T> {
+    pub(crate) fn new(call: Call<T>, method: Result<StartMethod, Error>) -> Self {
+        let options = Options {
+            timeout: call.entry.timeout,
+            ..Options::default()
+        };
+        Self { call, method, options }
+    }
+
+    /// The child's name, for [`current_process`](crate::current_process), [`active_children`](crate::active_children) and `ps`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.options.name = Some(name.into());
+        self
+    }
+
+    /// Sets one variable of the child's environment.
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.options
+            .environment
+            .push(EnvironmentEdit::Set(name.into(), value.into()));
+        self
+    }
+
+    /// Sets several variables.
+    pub fn envs<N: Into<OsString>, V: Into<OsString>>(self, variables: impl IntoIterator<Item = (N, V)>) -> Self {
+        variables
+            .into_iter()
+            .fold(self, |builder, (name, value)| builder.env(name, value))
+    }
+
+    /// Takes one variable out.
+    pub fn env_remove(mut self, name: impl Into<OsString>) -> Self {
+        self.options.environment.push(EnvironmentEdit::Remove(name.into()));
+        self
+    }
+
+    /// Starts from an empty environment; what is set after this call is in it.
+    pub fn env_clear(mut self) -> Self {
+        self.options.environment.push(EnvironmentEdit::Clear);
+        self
+    }
+
+    /// The child's working directory.
+    pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.options.directory = Some(directory.into());
+        self
+    }
+
+    /// The child's standard input; `/dev/null` unless set.
+    pub fn stdin(self, stdin: impl Into<Stdio>) -> Self {
+        self.stream(Stream::In, stdin.into())
+    }
+
+    /// The child's standard output.
+    pub fn stdout(self, stdout: impl Into<Stdio>) -> Self {
+        self.stream(Stream::Out, stdout.into())
+    }
+
+    /// The child's standard error.
+    pub fn stderr(self, stderr: impl Into<Stdio>) -> Self {
+        self.stream(Stream::Err, stderr.into())
+    }
+
+    fn stream(mut self, stream: Stream, stdio: Stdio) -> Self {
+        self.options.streams[stream as usize] = Some(stdio);
+        self
+    }
+
+    /// The permissions that files made by the child do not get, as `0o022` (umask(2)).
+    pub fn umask(mut self, mask: u32) -> Self {
+        self.options.settings.umask = Some(mask);
+        self
+    }
+
+    /// The child's nice value, from -20 (first served) to 19; one below this process's own needs privilege (setpriority(2)).
+    pub fn nice(mut self, nice: i32) -> Self {
+        self.options.settings.nice = Some(nice);
+        self
+    }
+
+    /// Limits a resource, soft and hard, in the resource's own unit (setrlimit(2)). More than this process may have needs privilege.
+    pub fn limit(mut self, resource: Resource, value: u64) -> Self {
+        self.options.settings.limits.push((
+            resource.number(),
+            Limit {
+                soft: value,
+                hard: value,
+            },
+        ));
+        self
+    }
+
+    /// The processors that the child may run on, by number (sched_setaffinity(2)).
+    pub fn cpu_affinity(mut self, processors: impl IntoIterator<Item = usize>) -> Self {
+        self.options.settings.affinity = Some(processors.into_iter().collect());
+        self
+    }
+
+    /// The child's process group; 0 makes it the leader of a new one (setpgid(2)).
+    pub fn process_group(mut self, group: i32) -> Self {
+        self.options.settings.process_group = Some(group);
+        self
+    }
+
+    /// Whether the child is terminated, rather than joined, when this process ends.
+    pub fn daemon(mut self, daemon: bool) -> Self {
+        self.options.daemon = daemon;
+        self
+    }
+
+    /// The time that the child may take from its start; when it is over, the child is killed, and the join is
+    /// [`TimedOut`](crate::JoinErrorKind::TimedOut).
+    ///
+    /// The kernel keeps the time, in the child: nobody has to wait for it (timer_create(2)).
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.options.timeout = Some(limit);
+        self
+    }
+
+    /// Whether dropping the handle kills the child.
+    pub fn kill_on_drop(mut self, kill: bool) -> Self {
+        self.options.kill_on_drop = kill;
+        self
+    }
+
+    /// Lets the start method `fork` copy this process although it has several threads.
+    ///
+    /// # Safety
+    /// No other thread holds, at the moment of the start, a lock that the child takes: those of the allocator and of the
+    /// standard streams count, and those of every library that the task uses.
+    #[expect(
+        unsafe_code,
+        reason = "the caller vouches for what the crate otherwise checks; the promise is kept in sys"
+    )]
+    pub unsafe fn fork_despite_threads(mut self) -> Self {
+        // SAFETY: the caller's promise.
+        self.options.threads = Some(unsafe { SingleThreaded::assume() });
+        self
+    }
+
+    /// Starts the child.
+    ///
+    /// # Errors
+    /// See [`ErrorKind`]. What only the child can find out (a limit that may not be raised, say) is told by the join, as
+    /// [`NotStarted`](crate::JoinErrorKind::NotStarted).
+    pub fn start(self) -> Result<Process<T>, Error> {
+        let Self { call, method, options } = self;
+        let method = method?;
+        let arguments = call.check()?;
+        let decode = call.decode;
+        options
+            .start(call.entry.name, call.entry.fingerprint, arguments, method, |request| {
+                launch::launcher(method).launch(request)
+            })
+            .map(|child| Process::new(child, decode))
+    }
+}
+
+/// Forks a child that runs a closure.
+pub(crate) fn start_closure<T: Serialize + DeserializeOwned>(
+    task: &str,
+    work: impl FnOnce() -> T,
+) -> Result<Process<T>, Error> {
+    let work = || Ok(Output(Payload::encode(&work())));
+    let child = Options::default().start(task, 0, &Payload::EMPTY, StartMethod::Fork, |request| {
+        launch::copy(request, work)
+    })?;
+    Ok(Process::new(child, decode_output::<T>))
+}
+
+impl Options {
+    fn start(
+        self,
+        task: &str,
+        fingerprint: u64,
+        arguments: &Payload,
+        method: StartMethod,
+        launch: impl FnOnce(Request<'_>) -> Result<Launched, Error>,
+    ) -> Result<std::sync::Arc<children::Child>, Error> {
+        children::sweep();
+        socket::keep_reserve();
+        let Self {
+            name,
+            environment,
+            directory,
+            streams,
+            mut settings,
+            daemon,
+            kill_on_drop,
+            timeout,
+            threads,
+        } = self;
+        settings.environment = edited(environment)?;
+        check(&settings)?;
+        let failed = |error| Error::os(format!("cannot start `{task}`"), error);
+        let mut kit = Kit::default();
+        if let Some(directory) = directory {
+            let opened = attributes::open_directory(&directory);
+            kit.directory = Some(opened.map_err(|error| {
+                Error::with_source(
+                    ErrorKind::Setting,
+                    format!("cannot start `{task}` in the directory {directory:?}"),
+                    error,
+                )
+            })?);
+        }
+        let mut ours = Ours {
+            lifeline: Some(Lifeline::new().map_err(failed)?),
+            ..Ours::default()
+        };
+        for (stream, stdio) in Stream::ALL.into_iter().zip(streams) {
+            let index = stream as usize;
+            (settings.streams[index], kit.streams[index], ours.streams[index]) = plan(stream, stdio).map_err(failed)?;
+        }
+        let title = name.is_some();
+        let lineage = Lineage::of_next_child(name, method, daemon);
+        let about = Description {
+            name: lineage.name.clone(),
+            task: task.to_owned(),
+            method,
+            daemon,
+            kill_on_drop,
+            deadline: timeout.and_then(poll::deadline_in),
+        };
+        let order = Order {
+            task: task.to_owned(),
+            fingerprint,
+            lineage,
+            title,
+            settings,
+            timeout,
+            privileges: None,
+        };
+        let launched = launch(Request {
+            order,
+            arguments,
+            kit,
+            ours,
+            threads,
+        })?;
+        Ok(children::register(launched, about))
+    }
+}
+
+/// What a stream becomes in the child, the child's end, and ours.
+fn plan(stream: Stream, stdio: Option<Stdio>) -> io::Result<(StreamSetting, Option<OwnedFd>, Option<OwnedFd>)> {
+    match stdio.map(|stdio| stdio.0) {
+        None if stream == Stream::In => Ok((StreamSetting::Null, None, None)),
+        Some(StdioKind::Null) => Ok((StreamSetting::Null, None, None)),
+        None | Some(StdioKind::Inherit) => Ok((StreamSetting::Keep, None, None)),
+        Some(StdioKind::Given(fd)) => Ok((StreamSetting::Given, Some(fd), None)),
+        Some(StdioKind::Piped) => {
+            let (reader, writer) = io::pipe()?;
+            let (reader, writer) = (fd::above_stdio(reader.into())?, fd::above_stdio(writer.into())?);
+            let (theirs, ours) = if stream == Stream::In {
+                (reader, writer)
+            } else {
+                (writer, reader)
+            };
+            Ok((StreamSetting::Given, Some(theirs), Some(ours)))
+        }
+    }
+}
+
+/// The environment at this moment with the changes; `None` if there are none.
+fn edited(edits: Vec<EnvironmentEdit>) -> Result<Option<Environment>, Error> {
+    if edits.is_empty() {
+        return Ok(None);
+    }
+    let mut environment = Environment::present();
+    for edit in edits {
+        match edit {
+            EnvironmentEdit::Set(name, value) => {
+                let (bytes, has_nul) = (name.as_bytes(), |text: &OsString| text.as_bytes().contains(&0));
+                if bytes.is_empty() || bytes.contains(&b'=') || has_nul(&name) || has_nul(&value) {
+                    let text = format!(
+                        "an environment cannot hold {name:?} with the value {value:?}: a name is not empty and has no `=`, and neither has a NUL byte"
+                    );
+                    return Err(Error::new(ErrorKind::Setting, text));
+                }
+                environment.set(name, value);
+            }
+            EnvironmentEdit::Remove(name) => environment.remove(&name),
+            EnvironmentEdit::Clear => environment.clear(),
+        }
+    }
+    Ok(Some(environment))
+}
+
+/// What can be told to be wrong before there is a child.
+fn check(settings: &Settings) -> Result<(), Error> {
+    let wrong = |text: String| Err(Error::new(ErrorKind::Setting, text));
+    match settings {
+        Settings {
+            affinity: Some(processors),
+            ..
+        } if processors.is_empty() => wrong("a child must be allowed at least one processor".to_owned()),
+        Settings { nice: Some(nice), .. } if !(-20..=19).contains(nice) => {
+            wrong(format!("a nice value is from -20 to 19, not {nice}"))
+        }
+        Settings { umask: Some(mask), .. } if *mask > 0o777 => {
+            wrong(format!("a umask has the bits of 0o777, not {mask:#o}"))
+        }
+        Settings {
+            process_group: Some(group),
+            ..
+        } if *group < 0 => wrong(format!("a process group has a number from 0 on, not {group}")),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,103 @@
+//! One thread that wakes the futures of children that have ended.
+//!
+//! | what | made by | ends |
+//! | --- | --- | --- |
+//! | thread `offspring-reactor` | the first future that has to wait | with the process |
+//! | its bell, a socket pair | the same | with the process |
+//!
+//! The thread polls the pidfds of all children that somebody awaits, and the bell, which is rung when there is one more.
+//! Readiness of a pidfd is a level, not an edge: a child that ends between a look and the watch is seen all the same.
+
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+use crate::children::Child;
+use crate::error::Error;
+use crate::sys::{self, poll};
+
+struct Reactor {
+    /// A forked copy of the process has this memory, but not the thread.
+    process: u32,
+    bell: UnixStream,
+    watched: Arc<Watched>,
+}
+
+type Watched = Mutex<Vec<(Arc<Child>, Waker)>>;
+
+static REACTOR: Mutex<Option<Reactor>> = Mutex::new(None);
+
+/// Wakes `waker` when the child has ended; a later call for the same child replaces an earlier one's.
+pub(super) fn watch(child: &Arc<Child>, waker: &Waker) -> Result<(), Error> {
+    let mut slot = REACTOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let reactor = match slot.take().filter(|reactor| reactor.process == sys::pid()) {
+        Some(reactor) => slot.insert(reactor),
+        None => slot.insert(
+            Reactor::start().map_err(|error| Error::os("cannot start the thread that waits for children", error))?,
+        ),
+    };
+    let mut watched = reactor.watched.lock().unwrap_or_else(PoisonError::into_inner);
+    match watched.iter_mut().find(|(known, _)| Arc::ptr_eq(known, child)) {
+        Some((_, known)) => known.clone_from(waker),
+        None => watched.push((Arc::clone(child), waker.clone())),
+    }
+    drop(watched);
+    // A full socket rings already.
+    let _ = (&reactor.bell).write(&[0]);
+    Ok(())
+}
+
+impl Reactor {
+    fn start() -> std::io::Result<Self> {
+        let (bell, rung) = UnixStream::pair()?;
+        bell.set_nonblocking(true)?;
+        rung.set_nonblocking(true)?;
+        let watched = Arc::new(Watched::default());
+        let seen = Arc::clone(&watched);
+        std::thread::Builder::new()
+            .name("offspring-reactor".to_owned())
+            .spawn(move || run(&rung, &seen))?;
+        Ok(Self {
+            process: sys::pid(),
+            bell,
+            watched,
+        })
+    }
+}
+
+fn run(bell: &UnixStream, watched: &Watched) {
+    loop {
+        let present: Vec<Arc<Child>> = watched
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .map(|(child, _)| Arc::clone(child))
+            .collect();
+        let deadline = present.iter().filter_map(|child| child.about.deadline).min();
+        let pidfds = present.iter().filter_map(|child| child.pidfd().ok());
+        let fds: Vec<BorrowedFd<'_>> = std::iter::once(bell.as_fd()).chain(pidfds).collect();
+        if poll::readable_many(&fds, deadline).is_err() {
+            continue;
+        }
+        while (&mut &*bell).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
+        let now = Instant::now();
+        for child in &present {
+            let _ = child.kill_if_overdue(now);
+        }
+        for waker in take_ended(watched) {
+            waker.wake();
+        }
+    }
+}
+
+/// Wakers are called without the lock: they run code of the executor.
+fn take_ended(watched: &Watched) -> Vec<Waker> {
+    let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+    watched
+        .extract_if(.., |(child, _)| !matches!(child.try_status(), Ok(None)))
+        .map(|(_, waker)| waker)
+        .collect()
+}

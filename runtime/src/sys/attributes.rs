@@ -1,0 +1,192 @@
+//! What a process carries beside its memory and descriptors, and a child takes over: directory, umask, limits, priority.
+//!
+//! Sources: getrlimit(2), setpriority(2), sched_setaffinity(2), umask(2), setpgid(2), proc_pid_status(5).
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::check;
+
+/// The soft and the hard limit of one resource; [`Limit::UNLIMITED`] is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Limit {
+    pub(crate) soft: u64,
+    pub(crate) hard: u64,
+}
+
+/// The kernel's numbers of the resources that it limits.
+pub(crate) mod resource {
+    pub(crate) const CPU: u32 = libc::RLIMIT_CPU as u32;
+    pub(crate) const FILE_SIZE: u32 = libc::RLIMIT_FSIZE as u32;
+    pub(crate) const DATA: u32 = libc::RLIMIT_DATA as u32;
+    pub(crate) const STACK: u32 = libc::RLIMIT_STACK as u32;
+    pub(crate) const CORE: u32 = libc::RLIMIT_CORE as u32;
+    pub(crate) const PROCESSES: u32 = libc::RLIMIT_NPROC as u32;
+    pub(crate) const FILES: u32 = libc::RLIMIT_NOFILE as u32;
+    pub(crate) const LOCKED_MEMORY: u32 = libc::RLIMIT_MEMLOCK as u32;
+    pub(crate) const ADDRESS_SPACE: u32 = libc::RLIMIT_AS as u32;
+    /// How many there are (`RLIM_NLIMITS`).
+    pub(super) const COUNT: u32 = 16;
+}
+
+/// The limit of this process on one resource.
+pub(crate) fn limit(resource: u32) -> io::Result<Limit> {
+    let mut limit = libc::rlimit64 {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the kernel writes one rlimit to the pointer.
+    check(unsafe { libc::getrlimit64(resource as _, &mut limit) }.into())?;
+    Ok(Limit {
+        soft: limit.rlim_cur,
+        hard: limit.rlim_max,
+    })
+}
+
+/// Sets the limit of this process on one resource.
+pub(crate) fn set_limit(resource: u32, limit: Limit) -> io::Result<()> {
+    let limit = libc::rlimit64 {
+        rlim_cur: limit.soft,
+        rlim_max: limit.hard,
+    };
+    // SAFETY: the kernel reads one rlimit from the pointer.
+    check(unsafe { libc::setrlimit64(resource as _, &limit) }.into())?;
+    Ok(())
+}
+
+/// Every limit of this process, by number.
+pub(crate) fn limits() -> io::Result<Vec<(u32, Limit)>> {
+    (0..resource::COUNT)
+        .map(|resource| Ok((resource, limit(resource)?)))
+        .collect()
+}
+
+/// The nice value of this process, -20 to 19.
+pub(crate) fn nice() -> io::Result<i32> {
+    // SAFETY: errno is this thread's own; -1 is a valid nice value, so only errno tells an error.
+    unsafe { *libc::__errno_location() = 0 };
+    // SAFETY: getpriority takes numbers.
+    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+    let error = io::Error::last_os_error();
+    if nice == -1 && error.raw_os_error() != Some(0) {
+        Err(error)
+    } else {
+        Ok(nice)
+    }
+}
+
+/// Sets the nice value of this process; lowering it needs privilege.
+pub(crate) fn set_nice(nice: i32) -> io::Result<()> {
+    // SAFETY: setpriority takes numbers.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) }.into())?;
+    Ok(())
+}
+
+/// How many processors an affinity mask can name here.
+const PROCESSORS: usize = 8 * size_of::<libc::cpu_set_t>();
+
+/// The processors that this thread may run on, by number.
+pub(crate) fn affinity() -> io::Result<Vec<usize>> {
+    // SAFETY: all zeroes is an empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes at most the size given.
+    check(unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) }.into())?;
+    // SAFETY: every number is below the size of the set.
+    Ok((0..PROCESSORS)
+        .filter(|processor| unsafe { libc::CPU_ISSET(*processor, &set) })
+        .collect())
+}
+
+/// Lets this thread, and those that it starts, run on these processors only.
+///
+/// # Errors
+/// `EINVAL` if none of them exists or is allowed.
+pub(crate) fn set_affinity(processors: &[usize]) -> io::Result<()> {
+    // SAFETY: all zeroes is an empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    for processor in processors.iter().filter(|processor| **processor < PROCESSORS) {
+        // SAFETY: the number is below the size of the set.
+        unsafe { libc::CPU_SET(*processor, &mut set) };
+    }
+    // SAFETY: the kernel reads the size given.
+    check(unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set) }.into())?;
+    Ok(())
+}
+
+/// The umask of this process, read without changing it (umask(2) can only swap it, in the sight of other threads).
+pub(crate) fn umask() -> io::Result<u32> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let value = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    value
+        .and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok())
+        .ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn set_umask(mask: u32) {
+    // SAFETY: umask cannot fail.
+    unsafe { libc::umask(mask as libc::mode_t) };
+}
+
+/// The adjustment that the kernel's out-of-memory killer makes for this process, as text.
+pub(crate) fn oom_score() -> io::Result<String> {
+    std::fs::read_to_string("/proc/self/oom_score_adj")
+}
+
+pub(crate) fn set_oom_score(score: &str) -> io::Result<()> {
+    std::fs::write("/proc/self/oom_score_adj", score)
+}
+
+/// The process group of this process.
+pub(crate) fn process_group() -> i32 {
+    // SAFETY: getpgrp cannot fail.
+    unsafe { libc::getpgrp() }
+}
+
+/// Puts this process into a process group; 0 makes it the leader of a new one.
+pub(crate) fn set_process_group(group: i32) -> io::Result<()> {
+    // SAFETY: setpgid takes numbers.
+    check(unsafe { libc::setpgid(0, group) }.into())?;
+    Ok(())
+}
+
+/// Opens a directory to be handed to a child as its working directory, whatever becomes of its name.
+pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+        .open(path)?;
+    super::fd::above_stdio(file.into())
+}
+
+/// Makes an open directory the working directory.
+pub(crate) fn enter_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: the descriptor is open.
+    check(unsafe { libc::fchdir(directory.as_raw_fd()) }.into())?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_can_be_set_again() {
+        set_nice(nice().unwrap()).unwrap();
+        set_affinity(&affinity().unwrap()).unwrap();
+        for (resource, limit) in limits().unwrap() {
+            set_limit(resource, limit).unwrap();
+        }
+        assert!(umask().unwrap() <= 0o777);
+    }
+
+    #[test]
+    fn a_file_is_no_directory() {
+        assert!(open_directory(Path::new("/dev/null")).is_err());
+        assert!(open_directory(Path::new("/")).is_ok());
+    }
+}

@@ -1,0 +1,134 @@
+//! Starting this program anew: posix_spawn(3), which never copies the parent's memory.
+//!
+//! There is no code of ours between the copy and the new program: what `posix_spawn` cannot set, the child sets on
+//! itself in its guard, before any code of the user.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+
+/// The number under which a re-executed child finds its link.
+pub(crate) const LINK_NUMBER: RawFd = 3;
+
+/// A program to start.
+#[derive(Debug)]
+pub(crate) struct Program<'a> {
+    pub(crate) path: &'a CStr,
+    pub(crate) arguments: &'a [CString],
+    pub(crate) environment: &'a [CString],
+    /// Becomes descriptor [`LINK_NUMBER`]; no other above it is passed on.
+    pub(crate) link: BorrowedFd<'a>,
+    /// Starts with `/dev/null` as standard output, for programs that print before they reach the guard.
+    pub(crate) mute: bool,
+}
+
+impl Program<'_> {
+    /// Starts it; the pid is that of a child which the caller has to reap.
+    ///
+    /// # Errors
+    /// Those of clone(2) and execve(2): `EAGAIN`, `ENOENT`, `E2BIG`, ….
+    pub(crate) fn start(&self) -> io::Result<u32> {
+        let mut actions = FileActions::new()?;
+        if self.mute {
+            actions.open_null(libc::STDOUT_FILENO)?;
+        }
+        actions.duplicate(self.link, LINK_NUMBER)?;
+        actions.close_from(LINK_NUMBER + 1)?;
+        let arguments = pointers(self.arguments);
+        let environment = pointers(self.environment);
+        let mut pid = 0;
+        // SAFETY: every pointer is to a terminated string or a null-terminated array of them, and outlives the call.
+        let error = unsafe {
+            libc::posix_spawn(
+                &mut pid,
+                self.path.as_ptr(),
+                &actions.0,
+                std::ptr::null(),
+                arguments.as_ptr(),
+                environment.as_ptr(),
+            )
+        };
+        result(error)?;
+        Ok(pid as u32)
+    }
+}
+
+fn pointers(strings: &[CString]) -> Vec<*mut libc::c_char> {
+    strings
+        .iter()
+        .map(|string| string.as_ptr().cast_mut())
+        .chain([std::ptr::null_mut()])
+        .collect()
+}
+
+/// posix_spawn and its helpers return the error's number.
+fn result(error: libc::c_int) -> io::Result<()> {
+    if error == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::from_raw_os_error(error))
+    }
+}
+
+struct FileActions(libc::posix_spawn_file_actions_t);
+
+impl FileActions {
+    fn new() -> io::Result<Self> {
+        let mut actions = MaybeUninit::uninit();
+        // SAFETY: init initialises what it is given.
+        result(unsafe { libc::posix_spawn_file_actions_init(actions.as_mut_ptr()) })?;
+        // SAFETY: as above.
+        Ok(Self(unsafe { actions.assume_init() }))
+    }
+
+    fn open_null(&mut self, number: RawFd) -> io::Result<()> {
+        // SAFETY: the path is copied by the call.
+        result(unsafe {
+            libc::posix_spawn_file_actions_addopen(&mut self.0, number, c"/dev/null".as_ptr(), libc::O_WRONLY, 0)
+        })
+    }
+
+    /// Also right when `fd` has the number already: then the action takes its close-on-exec flag away.
+    fn duplicate(&mut self, fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
+        // SAFETY: two numbers.
+        result(unsafe { libc::posix_spawn_file_actions_adddup2(&mut self.0, fd.as_raw_fd(), number) })
+    }
+
+    /// Where the C library cannot do it (glibc before 2.34, musl) the guard does, see [`close_unknown`].
+    fn close_from(&mut self, first: RawFd) -> io::Result<()> {
+        match addclosefrom() {
+            // SAFETY: the function has this type wherever it exists.
+            Some(addclosefrom) => result(unsafe { addclosefrom(&mut self.0, first) }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for FileActions {
+    fn drop(&mut self) {
+        // SAFETY: initialised in `new`.
+        unsafe { libc::posix_spawn_file_actions_destroy(&mut self.0) };
+    }
+}
+
+type AddCloseFrom = unsafe extern "C" fn(*mut libc::posix_spawn_file_actions_t, libc::c_int) -> libc::c_int;
+
+fn addclosefrom() -> Option<AddCloseFrom> {
+    // SAFETY: a lookup by name; the name is terminated.
+    let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"posix_spawn_file_actions_addclosefrom_np".as_ptr()) };
+    // SAFETY: the symbol is either absent or the function of that name, whose type this is.
+    (!symbol.is_null()).then(|| unsafe { std::mem::transmute::<*mut libc::c_void, AddCloseFrom>(symbol) })
+}
+
+/// In a child: closes what the parent could not keep from being inherited.
+///
+/// It comes before any code of the user, but after constructors of libraries, whose descriptors it would close too:
+/// hence only where [`FileActions::close_from`] could not do it.
+pub(crate) fn close_unknown() -> io::Result<()> {
+    if addclosefrom().is_some() {
+        return Ok(());
+    }
+    // SAFETY: no code of the user has run, and of ours only the link, which lies below, is open.
+    unsafe { super::fd::close_from(LINK_NUMBER + 1) }
+}

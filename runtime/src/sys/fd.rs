@@ -1,0 +1,118 @@
+//! Descriptors: where they are numbered, how they are shared by the threads of one process, how a copy lets go of them.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use super::fork::FreshCopy;
+
+/// A descriptor that lives as long as its owner, but that a fresh copy of the process can close at once.
+///
+/// A forked child holds copies of its parent's handles in memory that it cannot drop (they are on stacks that it
+/// never returns to). Through this type it closes their descriptors all the same, and the copies know it.
+#[derive(Debug)]
+pub(crate) struct Descriptor(AtomicI32);
+
+const CLOSED: RawFd = -1;
+
+impl Descriptor {
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        Self(AtomicI32::new(fd.into_raw_fd()))
+    }
+
+    /// The descriptor, unless this process is a copy that has let go of it.
+    pub(crate) fn get(&self) -> Option<BorrowedFd<'_>> {
+        let raw = self.0.load(Ordering::Acquire);
+        // SAFETY: it is open until `drop` or `abandon`; the first needs the last borrow gone, the second a copy of the
+        // process that has just been made, in which nobody borrows.
+        (raw != CLOSED).then(|| unsafe { BorrowedFd::borrow_raw(raw) })
+    }
+
+    /// Closes the descriptor in a copy of the process that the original goes on using.
+    pub(crate) fn abandon(&self, _copy: &FreshCopy) {
+        self.close();
+    }
+
+    fn close(&self) {
+        let raw = self.0.swap(CLOSED, Ordering::AcqRel);
+        if raw != CLOSED {
+            // SAFETY: this object owned the descriptor, and the swap makes sure that it is closed once.
+            drop(unsafe { OwnedFd::from_raw_fd(raw) });
+        }
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Moves a descriptor out of the numbers 0, 1 and 2, which a program may have closed and others then mistake for its streams.
+pub(crate) fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() > libc::STDERR_FILENO {
+        return Ok(fd);
+    }
+    // SAFETY: F_DUPFD_CLOEXEC makes a new descriptor that nobody else owns.
+    let raw = super::check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) }.into())?;
+    // SAFETY: as above.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw as RawFd) })
+}
+
+/// Takes over a descriptor that this process was started with.
+///
+/// # Errors
+/// `EBADF` if there is no such descriptor.
+pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: fcntl on any number is harmless; it fails if nothing is open there. Close-on-exec keeps it from the next program.
+    super::check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }.into())?;
+    // SAFETY: it is open, and whoever started this process handed it over: nothing else here knows the number.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Opens `/dev/null` for reading and writing.
+pub(crate) fn null() -> io::Result<OwnedFd> {
+    above_stdio(File::options().read(true).write(true).open("/dev/null")?.into())
+}
+
+/// Makes a standard stream (0, 1 or 2) refer to what `fd` refers to, over any later exec too (dup2(2)).
+pub(crate) fn redirect(fd: BorrowedFd<'_>, stream: Stream) -> io::Result<()> {
+    // SAFETY: both numbers are valid, and the target is a standard stream, which no object owns.
+    super::retry(|| super::check(unsafe { libc::dup2(fd.as_raw_fd(), stream as RawFd) }.into()))?;
+    Ok(())
+}
+
+/// A standard stream by its descriptor's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    In = 0,
+    Out = 1,
+    Err = 2,
+}
+
+impl Stream {
+    pub(crate) const ALL: [Self; 3] = [Self::In, Self::Out, Self::Err];
+
+    /// A duplicate of this process's own stream, or `None` if it is closed.
+    pub(crate) fn duplicate(self) -> io::Result<Option<OwnedFd>> {
+        // SAFETY: F_DUPFD_CLOEXEC on any number is harmless; it fails with EBADF if nothing is open there.
+        let raw = unsafe { libc::fcntl(self as RawFd, libc::F_DUPFD_CLOEXEC, 3) };
+        match super::check(raw.into()) {
+            // SAFETY: a new descriptor that nobody else owns.
+            Ok(raw) => Ok(Some(unsafe { OwnedFd::from_raw_fd(raw as RawFd) })),
+            Err(error) if error.raw_os_error() == Some(libc::EBADF) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Closes every descriptor from `first` on (close_range(2), Linux 5.9).
+///
+/// # Safety
+/// Nothing that this process goes on using owns one of them.
+pub(super) unsafe fn close_from(first: RawFd) -> io::Result<()> {
+    // SAFETY: the caller's promise.
+    super::check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) })?;
+    Ok(())
+}

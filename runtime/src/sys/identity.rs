@@ -1,0 +1,229 @@
+//! Who a process is to the kernel: what a child must not exceed, and what makes a forkserver stale when it changes.
+//!
+//! Sources: credentials(7), capabilities(7), namespaces(7), proc_pid_status(5).
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+use super::check;
+
+/// What a process may do: its ids and capabilities. They belong to the calling thread.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Privileges {
+    /// Real, effective and saved user id.
+    users: [u32; 3],
+    groups: [u32; 3],
+    capabilities: Capabilities,
+}
+
+/// Bit sets by capability number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Capabilities {
+    effective: u64,
+    permitted: u64,
+    inheritable: u64,
+}
+
+impl Privileges {
+    pub(crate) fn present() -> io::Result<Self> {
+        let (mut users, mut groups) = ([0; 3], [0; 3]);
+        let [real, effective, saved] = &mut users;
+        // SAFETY: three pointers to numbers.
+        check(unsafe { libc::getresuid(real, effective, saved) }.into())?;
+        let [real, effective, saved] = &mut groups;
+        // SAFETY: as above.
+        check(unsafe { libc::getresgid(real, effective, saved) }.into())?;
+        Ok(Self {
+            users,
+            groups,
+            capabilities: Capabilities::present()?,
+        })
+    }
+
+    /// Gives up, for good, what this process may do beyond `self`.
+    ///
+    /// An exec gives a process of user 0 every capability again, also one that had dropped them: a child takes the
+    /// excess off before any code of the user runs.
+    ///
+    /// # Errors
+    /// `PermissionDenied` if this process has other ids than `self`, which it cannot mend.
+    pub(crate) fn restrict_to(&self) -> io::Result<()> {
+        let present = Self::present()?;
+        let may_become = |ids: &[u32; 3], id: &u32| ids.contains(id);
+        let known_ids = present.users.iter().all(|id| may_become(&self.users, id))
+            && present.groups.iter().all(|id| may_become(&self.groups, id));
+        if !known_ids {
+            return Err(io::Error::new(
+                io::ErrorKind::PermissionDenied,
+                "this process has user or group ids that its parent has not",
+            ));
+        }
+        present
+            .capabilities
+            .intersection(self.capabilities)
+            .set_unless(present.capabilities)
+    }
+}
+
+#[repr(C)]
+struct Header {
+    version: u32,
+    pid: libc::c_int,
+}
+
+/// `_LINUX_CAPABILITY_VERSION_3`: two words for each set.
+const VERSION: u32 = 0x2008_0522;
+
+impl Capabilities {
+    /// capget(2).
+    fn present() -> io::Result<Self> {
+        let mut header = Header {
+            version: VERSION,
+            pid: 0,
+        };
+        let mut words = [[0_u32; 3]; 2];
+        // SAFETY: version 3 reads one header and writes two triples of words.
+        check(unsafe { libc::syscall(libc::SYS_capget, &mut header, &mut words) })?;
+        let set = |index: usize| u64::from(words[0][index]) | u64::from(words[1][index]) << 32;
+        Ok(Self {
+            effective: set(0),
+            permitted: set(1),
+            inheritable: set(2),
+        })
+    }
+
+    fn intersection(self, other: Self) -> Self {
+        Self {
+            effective: self.effective & other.effective,
+            permitted: self.permitted & other.permitted,
+            inheritable: self.inheritable & (other.inheritable | other.permitted),
+        }
+    }
+
+    /// capset(2); nothing to do is no call.
+    fn set_unless(self, present: Self) -> io::Result<()> {
+        if self == present {
+            return Ok(());
+        }
+        let mut header = Header {
+            version: VERSION,
+            pid: 0,
+        };
+        let word = |set: u64, high: bool| if high { (set >> 32) as u32 } else { set as u32 };
+        let words =
+            [false, true].map(|high| [self.effective, self.permitted, self.inheritable].map(|set| word(set, high)));
+        // SAFETY: version 3 reads one header and two triples of words.
+        check(unsafe { libc::syscall(libc::SYS_capset, &mut header, &words) })?;
+        Ok(())
+    }
+}
+
+/// Everything about a process that a child of a forkserver cannot take over: if it differs, the server is stale.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    privileges: Privileges,
+    session: i32,
+    /// Supplementary groups, capability sets, no_new_privs and seccomp, as `/proc` tells them of this thread.
+    status: Vec<String>,
+    /// The cgroup of every hierarchy.
+    cgroup: String,
+    /// Inode numbers of the namespaces.
+    namespaces: Vec<u64>,
+    /// Device and inode of the root directory: a server from before a chroot would serve from outside of it.
+    root: (u64, u64),
+}
+
+const STATUS_KEYS: [&str; 6] = [
+    "Groups:",
+    "CapBnd:",
+    "CapAmb:",
+    "NoNewPrivs:",
+    "Seccomp:",
+    "Seccomp_filters:",
+];
+const NAMESPACES: [&str; 8] = [
+    "cgroup",
+    "ipc",
+    "mnt",
+    "net",
+    "pid_for_children",
+    "time_for_children",
+    "user",
+    "uts",
+];
+
+impl Identity {
+    /// Reads it of the calling thread.
+    pub(crate) fn present() -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let status = std::fs::read_to_string("/proc/thread-self/status")?;
+        let kept = status
+            .lines()
+            .filter(|line| STATUS_KEYS.iter().any(|key| line.starts_with(key)));
+        let namespace = |name: &&str| {
+            std::fs::metadata(format!("/proc/thread-self/ns/{name}")).map_or(0, |metadata| metadata.ino())
+        };
+        let root = std::fs::metadata("/")?;
+        Ok(Self {
+            privileges: Privileges::present()?,
+            // SAFETY: getsid of oneself cannot fail.
+            session: unsafe { libc::getsid(0) },
+            status: kept.map(str::to_owned).collect(),
+            cgroup: std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default(),
+            namespaces: NAMESPACES.iter().map(namespace).collect(),
+            root: (root.dev(), root.ino()),
+        })
+    }
+}
+
+/// Whether this process still has the ids with which it was executed (getauxval(3), `AT_UID` …).
+pub(crate) fn has_ids_of_its_execution() -> bool {
+    // SAFETY: getauxval has no preconditions.
+    let at_start =
+        [libc::AT_UID, libc::AT_EUID, libc::AT_GID, libc::AT_EGID].map(|key| unsafe { libc::getauxval(key) } as u32);
+    // SAFETY: the four calls cannot fail.
+    let now = unsafe { [libc::getuid(), libc::geteuid(), libc::getgid(), libc::getegid()] };
+    at_start == now
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identity_is_equal_to_itself_and_restricting_to_it_changes_nothing() {
+        let present = Identity::present().unwrap();
+        present.privileges.restrict_to().unwrap();
+        assert_eq!(Identity::present().unwrap(), present);
+    }
+
+    #[test]
+    fn other_ids_cannot_be_mended() {
+        let mut other = Privileges::present().unwrap();
+        other.users = other.users.map(|id| id + 1);
+        assert_eq!(other.restrict_to().unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn capabilities_only_shrink() {
+        let all = Capabilities {
+            effective: 7,
+            permitted: 7,
+            inheritable: 0,
+        };
+        let some = Capabilities {
+            effective: 1,
+            permitted: 3,
+            inheritable: 1,
+        };
+        assert_eq!(
+            all.intersection(some),
+            Capabilities {
+                effective: 1,
+                permitted: 3,
+                inheritable: 0
+            }
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! This very executable, to be started again: even if its file has been replaced or deleted since.
+//!
+//! Sources: proc_pid_exe(5), proc_pid_auxv(5), dl_iterate_phdr(3).
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+
+/// The name under which the kernel keeps the running program's file, also a deleted one.
+pub(crate) const PATH: &CStr = c"/proc/self/exe";
+
+/// Why this program cannot be started again.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    /// `/proc/self/exe` cannot be used.
+    NoProc(io::Error),
+    /// It is a loader or an emulator that runs this program, not the program.
+    OtherProgram,
+    /// The file would give its process privileges that this process has not, or has given up.
+    Privileged,
+}
+
+/// Checks that starting [`PATH`] starts this program, with no more privilege than this process has.
+pub(crate) fn check() -> Result<(), Unusable> {
+    if super::is_privileged_execution() {
+        return Err(Unusable::Privileged);
+    }
+    let file = std::fs::metadata("/proc/self/exe").map_err(Unusable::NoProc)?;
+    if !is_own_image().map_err(Unusable::NoProc)? {
+        return Err(Unusable::OtherProgram);
+    }
+    let is_set_id = file.mode() & (libc::S_ISUID | libc::S_ISGID) != 0 || has_file_capabilities();
+    if is_set_id && !super::identity::has_ids_of_its_execution() {
+        return Err(Unusable::Privileged);
+    }
+    Ok(())
+}
+
+/// Whether the program that the kernel loaded is the one that contains this code.
+///
+/// `ld.so ./program` and user-mode emulators are loaded by the kernel in the program's place: then the program headers
+/// that the kernel told the process (as `/proc` repeats it; the C library's copy is corrected by ld.so) are not the program's.
+fn is_own_image() -> io::Result<bool> {
+    const AT_PHDR: usize = 3;
+    let auxiliary = std::fs::read("/proc/self/auxv")?;
+    let words: Vec<usize> = auxiliary
+        .chunks_exact(size_of::<usize>())
+        .map(|bytes| usize::from_ne_bytes(bytes.try_into().unwrap_or_default()))
+        .collect();
+    let told = words
+        .chunks_exact(2)
+        .find(|pair| pair[0] == AT_PHDR)
+        .map(|pair| pair[1]);
+    Ok(told.is_none() || told == Some(program_headers()))
+}
+
+/// Where the main program's headers lie: the first object that the loader lists.
+fn program_headers() -> usize {
+    unsafe extern "C" fn first(info: *mut libc::dl_phdr_info, _size: usize, found: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: the loader passes a valid object, and `found` is the variable below.
+        unsafe { *found.cast::<usize>() = (*info).dlpi_phdr as usize };
+        1
+    }
+    let mut found = 0_usize;
+    // SAFETY: the callback gets the pointer that is passed here, while the variable lives.
+    unsafe { libc::dl_iterate_phdr(Some(first), (&raw mut found).cast()) };
+    found
+}
+
+fn has_file_capabilities() -> bool {
+    // SAFETY: two terminated strings; a null buffer of length 0 only asks for the size.
+    unsafe { libc::getxattr(PATH.as_ptr(), c"security.capability".as_ptr(), std::ptr::null_mut(), 0) > 0 }
+}
+
+/// The arguments with which this program was started.
+pub(crate) fn arguments() -> Vec<CString> {
+    std::env::args_os()
+        .filter_map(|argument| CString::new(argument.into_vec()).ok())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn this_test_binary_can_be_started_again() {
+        assert!(super::check().is_ok());
+    }
+}

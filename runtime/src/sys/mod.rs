@@ -1,0 +1,95 @@
+//! Every system call of the crate and every `unsafe` block, each behind a safe, typed face.
+//!
+//! A file here holds one family of calls and knows nothing of tasks, children or start methods.
+//! Arguments and results are std's types (`OwnedFd`, `io::Result`, `Duration`); nothing of `nix` or
+//! `libc` leaves this folder. Two rules hold everywhere below:
+//!
+//! - A descriptor is close-on-exec from birth and never numbered 0, 1 or 2 (see [`fd::above_stdio`]).
+//! - What may only be done in a fresh copy of a process asks for a [`fork::FreshCopy`], a value that
+//!   exists nowhere else.
+#![allow(
+    unsafe_code,
+    reason = "the only folder that talks to the kernel and to the C library"
+)]
+
+pub(crate) mod attributes;
+pub(crate) mod environ;
+pub(crate) mod exec;
+pub(crate) mod fd;
+pub(crate) mod fork;
+pub(crate) mod identity;
+pub(crate) mod image;
+pub(crate) mod lifeline;
+pub(crate) mod mmap;
+pub(crate) mod pidfd;
+pub(crate) mod poll;
+pub(crate) mod signal;
+pub(crate) mod socket;
+
+use std::io;
+
+/// Turns the C convention of `-1` and `errno` into a `Result`.
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result == -1 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// Repeats a call that a signal handler interrupted.
+fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// The id of this process.
+pub(crate) fn pid() -> u32 {
+    std::process::id()
+}
+
+/// The id of the parent of this process, as it is now.
+pub(crate) fn parent_pid() -> u32 {
+    std::os::unix::process::parent_id()
+}
+
+/// Whether this code runs on another thread than the process's main one.
+pub(crate) fn has_main_thread_elsewhere() -> bool {
+    // SAFETY: gettid has no preconditions.
+    pid() != unsafe { libc::gettid() } as u32
+}
+
+/// Whether the kernel runs this program with more privilege than its caller had (getauxval(3), `AT_SECURE`).
+pub(crate) fn is_privileged_execution() -> bool {
+    // SAFETY: getauxval has no preconditions.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// Ends this process at once: no exit handlers, no destructors, no flushing (_exit(2)).
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit has no preconditions and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Writes out what Rust's and C's output streams still hold.
+///
+/// Before a fork this keeps the copy from writing the same bytes again; before `_exit` it keeps them from being lost.
+pub(crate) fn flush_output() {
+    use std::io::Write;
+    let _ = io::stdout().flush();
+    let _ = io::stderr().flush();
+    // SAFETY: a null stream means all of them; fflush takes the streams' own locks.
+    unsafe { libc::fflush(std::ptr::null_mut()) };
+}
+
+/// Names this thread and, if it is the main one, the process as `ps` and `top` show it (PR_SET_NAME, at most 15 bytes).
+pub(crate) fn set_name(name: &str) {
+    let mut bytes: Vec<u8> = name.bytes().filter(|byte| *byte != 0).take(15).collect();
+    bytes.push(0);
+    // SAFETY: the pointer is to a terminated string of at most 16 bytes that outlives the call.
+    unsafe { libc::prctl(libc::PR_SET_NAME, bytes.as_ptr()) };
+}

@@ -1,0 +1,140 @@
+//! Children by descriptor: a pidfd names one process for ever, where a pid may be given to another after the reaping.
+//!
+//! Sources: pidfd_open(2) (Linux 5.3), pidfd_send_signal(2) (5.1), waitid(2) `P_PIDFD` (5.4), `PIDFD_GET_INFO` (6.13; exit status 6.15).
+
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use super::{check, retry};
+
+/// How a child ended, as the kernel tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// It exited with this code.
+    Exited(i32),
+    /// This signal ended it.
+    Signaled(i32),
+    /// It has ended, but somebody else has taken its status.
+    Unknown,
+}
+
+/// Opens a descriptor of the child `pid`, which has not been reaped yet.
+pub(crate) fn open(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two numbers.
+    let raw = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) })?;
+    // SAFETY: a new descriptor that nobody else owns; the kernel makes it close-on-exec.
+    super::fd::above_stdio(unsafe { OwnedFd::from_raw_fd(raw as RawFd) })
+}
+
+/// Opens a descriptor of a child that has just been made; if that fails, there is no child either.
+pub(crate) fn open_or_kill(pid: u32) -> io::Result<OwnedFd> {
+    open(pid).inspect_err(|_| {
+        let (pid, nowhere) = (pid as libc::pid_t, std::ptr::null_mut());
+        // SAFETY: an unreaped child of ours still has its pid.
+        unsafe { libc::kill(pid, libc::SIGKILL) };
+        // SAFETY: waitpid does not write a status to a null pointer.
+        let _ = retry(|| check(unsafe { libc::waitpid(pid, nowhere, 0) }.into()));
+    })
+}
+
+/// Undoes the making of a child.
+pub(crate) fn kill_and_reap(pidfd: BorrowedFd<'_>) {
+    let _ = send_signal(pidfd, libc::SIGKILL);
+    let _ = super::poll::readable([pidfd], None);
+    let _ = try_reap(pidfd);
+}
+
+/// Sends a signal; a process that has ended already is no error, as there is nothing left to signal.
+pub(crate) fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
+    let no_info = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: a null siginfo means what kill(2) would send.
+    let sent = check(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, no_info, 0) });
+    match sent {
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Reaps the child if it has ended; `None` if it still runs.
+///
+/// `ECHILD` is no error: a `waitpid(-1)` elsewhere in the program, or an ignored `SIGCHLD`, has taken the status. Newer
+/// kernels still tell it; on others it is [`Status::Unknown`].
+pub(crate) fn try_reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Status>> {
+    // SAFETY: all zeroes is a valid siginfo.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    let options = libc::WEXITED | libc::WNOHANG;
+    // SAFETY: the kernel writes one siginfo to the pointer.
+    let waited = retry(|| {
+        check(unsafe { libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, &mut info, options) }.into())
+    });
+    match waited {
+        // SAFETY: si_pid is defined after waitid; zero means that nothing has happened.
+        Ok(_) if unsafe { info.si_pid() } == 0 => Ok(None),
+        Ok(_) => Ok(Some(decode(info.si_code, unsafe {
+            // SAFETY: si_status is defined for every event that WEXITED reports.
+            info.si_status()
+        }))),
+        Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(stolen_status(pidfd)),
+        Err(error) => Err(error),
+    }
+}
+
+fn decode(code: i32, status: i32) -> Status {
+    match code {
+        libc::CLD_EXITED => Status::Exited(status),
+        _ => Status::Signaled(status),
+    }
+}
+
+/// The status of a child that somebody else has reaped, or `None` if it is no child of ours but still runs.
+fn stolen_status(pidfd: BorrowedFd<'_>) -> Option<Status> {
+    if !super::poll::is_readable(pidfd) {
+        return None;
+    }
+    let mut info = PidfdInfo {
+        mask: PIDFD_INFO_EXIT,
+        ..PidfdInfo::default()
+    };
+    // SAFETY: the request's number carries the size of the struct that the kernel fills.
+    let told = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &mut info) } == 0;
+    if !told || info.mask & PIDFD_INFO_EXIT == 0 {
+        return Some(Status::Unknown);
+    }
+    let signal = info.exit_code & 0x7f;
+    Some(if signal == 0 {
+        Status::Exited(info.exit_code >> 8 & 0xff)
+    } else {
+        Status::Signaled(signal)
+    })
+}
+
+/// `struct pidfd_info` of linux/pidfd.h as of its first published size, 64 bytes.
+#[repr(C)]
+#[derive(Default)]
+struct PidfdInfo {
+    mask: u64,
+    cgroup_id: u64,
+    ids: [u32; 11],
+    exit_code: i32,
+}
+
+const PIDFD_INFO_EXIT: u64 = 1 << 3;
+/// `_IOWR(0xff, 11, struct pidfd_info)`.
+const PIDFD_GET_INFO: libc::Ioctl = (3 << 30 | (size_of::<PidfdInfo>() as u64) << 16 | 0xff << 8 | 11) as libc::Ioctl;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_info_request_has_the_size_of_the_first_version() {
+        assert_eq!(size_of::<PidfdInfo>(), 64);
+    }
+
+    #[test]
+    fn statuses_are_decoded() {
+        assert_eq!(decode(libc::CLD_EXITED, 7), Status::Exited(7));
+        assert_eq!(decode(libc::CLD_KILLED, 9), Status::Signaled(9));
+        assert_eq!(decode(libc::CLD_DUMPED, 11), Status::Signaled(11));
+    }
+}

@@ -1,0 +1,76 @@
+//! Waiting for descriptors with a deadline (poll(2)).
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+
+/// When a wait gives up; `None` is never.
+pub(crate) type Deadline = Option<Instant>;
+
+/// The moment `limit` from now; a limit beyond what the clock can count is never.
+pub(crate) fn deadline_in(limit: Duration) -> Deadline {
+    Instant::now().checked_add(limit)
+}
+
+/// Waits until one of `fds` can be read (data, end of file or an error), and says which; all `false` when the deadline passes.
+pub(crate) fn readable<const N: usize>(fds: [BorrowedFd<'_>; N], deadline: Deadline) -> io::Result<[bool; N]> {
+    let mut polled = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+    wait(&mut polled, deadline)?;
+    Ok(polled.map(|fd| is_ready(&fd)))
+}
+
+/// The same for any number of descriptors.
+pub(crate) fn readable_many(fds: &[BorrowedFd<'_>], deadline: Deadline) -> io::Result<Vec<bool>> {
+    let mut polled: Vec<PollFd> = fds.iter().map(|fd| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+    wait(&mut polled, deadline)?;
+    Ok(polled.iter().map(is_ready).collect())
+}
+
+/// Whether `fd` can be read at this moment.
+pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
+    readable([fd], Some(Instant::now())).is_ok_and(|[ready]| ready)
+}
+
+/// Waits until a datagram can be sent on `fd` or its other end is gone; `false` when the deadline passes.
+pub(crate) fn writable(fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<bool> {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
+    wait(&mut polled, deadline)?;
+    Ok(is_ready(&polled[0]))
+}
+
+/// Whether the other end of a pipe or socket is closed.
+pub(crate) fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
+    let mut polled = [PollFd::new(fd, PollFlags::empty())];
+    let _ = wait(&mut polled, Some(Instant::now()));
+    polled[0]
+        .revents()
+        .is_some_and(|events| events.contains(PollFlags::POLLHUP))
+}
+
+fn is_ready(fd: &PollFd<'_>) -> bool {
+    fd.revents().is_some_and(|events| !events.is_empty())
+}
+
+/// Polls again after a signal, and after each of the longest waits that poll(2) can express.
+fn wait(fds: &mut [PollFd<'_>], deadline: Deadline) -> io::Result<()> {
+    loop {
+        match nix::poll::poll(fds, timeout(deadline)) {
+            Ok(0) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
+            Ok(_) => return Ok(()),
+            Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn timeout(deadline: Deadline) -> PollTimeout {
+    let Some(deadline) = deadline else {
+        return PollTimeout::NONE;
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    // Rounded up, or the last millisecond would be a busy loop.
+    let milliseconds = left.as_nanos().div_ceil(1_000_000);
+    PollTimeout::try_from(milliseconds).unwrap_or(PollTimeout::MAX)
+}

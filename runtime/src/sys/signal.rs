@@ -1,0 +1,201 @@
+//! Signal masks, dispositions, and the timers that end an overdue task.
+//!
+//! Sources: sigprocmask(2), sigaction(2), timer_create(2), signal(7).
+
+use std::io;
+use std::time::Duration;
+
+use super::check;
+
+/// A set of signals, as the kernel keeps it: bit `n - 1` is signal `n`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct SignalSet(pub(crate) u64);
+
+impl SignalSet {
+    pub(crate) const fn contains(self, signal: i32) -> bool {
+        self.0 & 1 << (signal - 1) != 0
+    }
+
+    pub(crate) const fn without(self, signal: i32) -> Self {
+        Self(self.0 & !(1 << (signal - 1)))
+    }
+
+    fn from_c(set: &libc::sigset_t) -> Self {
+        // SAFETY: sigismember reads an initialised set; for a number outside of it, it returns -1.
+        let members = (1..=64).filter(|signal| unsafe { libc::sigismember(set, *signal) } == 1);
+        Self(members.fold(0, |bits, signal| bits | 1 << (signal - 1)))
+    }
+
+    fn to_c(self) -> libc::sigset_t {
+        let mut set = empty_set();
+        for signal in (1..=64).filter(|signal| self.contains(*signal)) {
+            // SAFETY: the set is initialised; numbers that the C library keeps for itself are refused, which is right.
+            unsafe { libc::sigaddset(&mut set, signal) };
+        }
+        set
+    }
+}
+
+fn empty_set() -> libc::sigset_t {
+    let mut set = std::mem::MaybeUninit::uninit();
+    // SAFETY: sigemptyset initialises the set that it is given.
+    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
+    // SAFETY: as above.
+    unsafe { set.assume_init() }
+}
+
+fn change_mask(how: libc::c_int, set: &libc::sigset_t) -> libc::sigset_t {
+    let mut old = empty_set();
+    // SAFETY: both sets are initialised; the call fails for a wrong `how` only.
+    unsafe { libc::pthread_sigmask(how, set, &mut old) };
+    old
+}
+
+/// The signals that the calling thread blocks.
+pub(crate) fn mask() -> SignalSet {
+    SignalSet::from_c(&change_mask(libc::SIG_BLOCK, &empty_set()))
+}
+
+/// Makes the calling thread block exactly these.
+pub(crate) fn set_mask(mask: SignalSet) {
+    change_mask(libc::SIG_SETMASK, &mask.to_c());
+}
+
+/// Blocks every signal for the calling thread while it lives: around a fork, no handler of the parent runs in the copy.
+pub(crate) struct Blocked(libc::sigset_t);
+
+impl Blocked {
+    pub(crate) fn all() -> Self {
+        Self(change_mask(libc::SIG_SETMASK, &SignalSet(u64::MAX).to_c()))
+    }
+}
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        change_mask(libc::SIG_SETMASK, &self.0);
+    }
+}
+
+/// The signals that this process ignores.
+pub(crate) fn ignored() -> SignalSet {
+    let is_ignored = |signal: &i32| disposition(*signal).is_ok_and(|handler| handler == libc::SIG_IGN);
+    SignalSet(
+        (1..=64)
+            .filter(is_ignored)
+            .fold(0, |bits, signal| bits | 1 << (signal - 1)),
+    )
+}
+
+/// Makes this process ignore exactly these; what it ignored beside them gets its default action, handlers stay.
+pub(crate) fn set_ignored(wanted: SignalSet) {
+    let present = ignored();
+    for signal in 1..=64 {
+        match (present.contains(signal), wanted.contains(signal)) {
+            (false, true) => set_disposition(signal, libc::SIG_IGN),
+            (true, false) => set_disposition(signal, libc::SIG_DFL),
+            _ => {}
+        }
+    }
+}
+
+/// Ignores what a terminal sends to every process of its group.
+pub(crate) fn ignore_terminal() {
+    for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTSTP] {
+        set_disposition(signal, libc::SIG_IGN);
+    }
+}
+
+fn disposition(signal: i32) -> io::Result<libc::sighandler_t> {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: a null new action only reads; the kernel fills the old one.
+    check(unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) }.into())?;
+    // SAFETY: the call succeeded.
+    Ok(unsafe { action.assume_init() }.sa_sigaction)
+}
+
+fn set_disposition(signal: i32, disposition: libc::sighandler_t) {
+    // SAFETY: SIG_IGN and SIG_DFL run no code; for a signal that cannot be changed the call fails, which is right.
+    unsafe { libc::signal(signal, disposition) };
+}
+
+/// How long after `SIGALRM` a task that blocks or handles it is killed.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Lets the kernel end this process when `limit` has passed: first `SIGALRM`, which tells the parent why, then `SIGKILL`.
+///
+/// Timers of the process itself need nobody to watch them: no thread here, no join in the parent.
+pub(crate) fn end_after(limit: Duration) -> io::Result<()> {
+    set_disposition(libc::SIGALRM, libc::SIG_DFL);
+    set_mask(mask().without(libc::SIGALRM));
+    start_timer(libc::SIGALRM, limit)?;
+    start_timer(libc::SIGKILL, limit.saturating_add(GRACE))
+}
+
+pub(crate) const KILL: i32 = libc::SIGKILL;
+pub(crate) const TERMINATE: i32 = libc::SIGTERM;
+
+/// The signal by which [`end_after`] ends a process.
+pub(crate) const OVERDUE: i32 = libc::SIGALRM;
+
+fn start_timer(signal: i32, limit: Duration) -> io::Result<()> {
+    // SAFETY: all zeroes is a valid sigevent.
+    let mut event: libc::sigevent = unsafe { std::mem::zeroed() };
+    event.sigev_notify = libc::SIGEV_SIGNAL;
+    event.sigev_signo = signal;
+    let mut timer: libc::timer_t = std::ptr::null_mut();
+    // SAFETY: both pointers are to objects that outlive the call.
+    check(unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer) }.into())?;
+    let once = libc::itimerspec {
+        it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
+        it_value: timespec(limit),
+    };
+    // SAFETY: the timer was just made; the old value is not asked for.
+    check(unsafe { libc::timer_settime(timer, 0, &once, std::ptr::null_mut()) }.into())?;
+    Ok(())
+}
+
+/// Never zero, which would stop the timer; a limit beyond the clock's range is as long as the clock can count.
+fn timespec(limit: Duration) -> libc::timespec {
+    let limit = limit.max(Duration::from_nanos(1));
+    libc::timespec {
+        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX / 2),
+        tv_nsec: limit.subsec_nanos().into(),
+    }
+}
+
+/// The usual name of a signal, as `SIGKILL`; real-time signals have none.
+pub(crate) fn name(signal: i32) -> Option<&'static str> {
+    nix::sys::signal::Signal::try_from(signal)
+        .ok()
+        .map(nix::sys::signal::Signal::as_str)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mask_is_read_as_it_was_set() {
+        let before = mask();
+        let wanted = SignalSet(1 << (libc::SIGUSR1 - 1) | 1 << (libc::SIGTERM - 1));
+        set_mask(wanted);
+        assert_eq!(mask(), wanted);
+        set_mask(before);
+        assert_eq!(mask(), before);
+    }
+
+    #[test]
+    fn blocking_all_ends_with_its_guard() {
+        let before = mask();
+        let blocked = Blocked::all();
+        assert!(mask().contains(libc::SIGUSR2));
+        drop(blocked);
+        assert_eq!(mask(), before);
+    }
+
+    #[test]
+    fn signals_have_names() {
+        assert_eq!(name(libc::SIGKILL), Some("SIGKILL"));
+        assert_eq!(name(60), None);
+    }
+}

@@ -1,0 +1,352 @@
+//! `SOCK_SEQPACKET` pairs and datagrams that carry descriptors.
+//!
+//! A datagram is whole or absent, whoever dies when. What the kernel does at the edges, and what is done about it here:
+//!
+//! - A datagram of length 0 reads like end of file: none is ever sent (the frames above have a header).
+//! - A peer that exits with unread data gives `ECONNRESET` *before* what it had sent: [`receive`] reads on.
+//! - A full descriptor table drops a datagram's descriptors (`MSG_CTRUNC`) and loses them for ever: [`receive`] looks
+//!   first and gives up one descriptor that it keeps in reserve.
+//! - Too many descriptors under way (`ETOOMANYREFS`, unprivileged users only) is a full queue by another name.
+//!
+//! Sources: unix(7), cmsg(3), recvmsg(2).
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, sendmsg, setsockopt, socketpair, sockopt,
+};
+
+use super::fd::above_stdio;
+use super::poll::{self, Deadline};
+use super::{check, retry};
+
+/// Most descriptors that the kernel lets one datagram carry (`SCM_MAX_FD`).
+pub(crate) const MAX_DESCRIPTORS: usize = 253;
+
+/// How long a sender waits before it tries again after `ETOOMANYREFS`, for which there is no event to wait for.
+const CROWDED_RETRY: Duration = Duration::from_millis(1);
+
+/// A connected pair: messages have boundaries, and each end sees when the other is closed everywhere.
+pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
+    Ok((above_stdio(ours)?, above_stdio(theirs)?))
+}
+
+/// Whether the descriptor is a connected socket of the kind that [`pair`] makes.
+pub(crate) fn is_link(fd: BorrowedFd<'_>) -> bool {
+    let is_seqpacket =
+        nix::sys::socket::getsockopt(&fd, sockopt::SockType).is_ok_and(|kind| kind == SockType::SeqPacket);
+    is_seqpacket && nix::sys::socket::getpeername::<UnixAddr>(fd.as_raw_fd()).is_ok()
+}
+
+/// The process that made the other end (`SO_PEERCRED`), as this process's pid namespace numbers it; 0 if it is not in it.
+pub(crate) fn peer_pid(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    let credentials = nix::sys::socket::getsockopt(&fd, sockopt::PeerCredentials)?;
+    Ok(credentials.pid() as u32)
+}
+
+/// Ends the connection for every copy of both ends.
+pub(crate) fn shut_down(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(nix::sys::socket::shutdown(
+        fd.as_raw_fd(),
+        nix::sys::socket::Shutdown::Both,
+    )?)
+}
+
+/// Asks the kernel to tell, with each datagram received on `fd` from now on, who sent it.
+pub(crate) fn identify_senders(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(setsockopt(&fd, sockopt::PassCred, &true)?)
+}
+
+/// Sends one datagram; waits while the queue is full, until `deadline`.
+///
+/// # Errors
+/// `EPIPE` or `ECONNRESET` when the other end is gone, `EMSGSIZE` when it is too long for the socket's buffer, `TimedOut`.
+pub(crate) fn send(
+    fd: BorrowedFd<'_>,
+    parts: &[IoSlice<'_>],
+    descriptors: &[BorrowedFd<'_>],
+    deadline: Deadline,
+) -> io::Result<()> {
+    let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
+    let rights = [ControlMessage::ScmRights(&raw)];
+    let control = if raw.is_empty() { &[] } else { &rights[..] };
+    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    loop {
+        match sendmsg::<UnixAddr>(fd.as_raw_fd(), parts, control, flags, None) {
+            Ok(_) => return Ok(()),
+            Err(nix::Error::EINTR) => {}
+            Err(nix::Error::EAGAIN) if poll::writable(fd, deadline)? => {}
+            Err(nix::Error::ETOOMANYREFS) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
+                poll::readable([], poll::deadline_in(CROWDED_RETRY))?;
+            }
+            Err(nix::Error::EAGAIN | nix::Error::ETOOMANYREFS) => return Err(io::ErrorKind::TimedOut.into()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Whether a datagram was refused because the socket's buffer could never hold it.
+pub(crate) fn is_too_long(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::EMSGSIZE)
+}
+
+/// One datagram as it was received.
+#[derive(Debug)]
+pub(crate) struct Datagram {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) descriptors: Vec<OwnedFd>,
+    /// Whether descriptors were lost because this process may not open more.
+    pub(crate) descriptors_lost: bool,
+    /// Who sent it, if [`identify_senders`] was asked for.
+    pub(crate) sender: Option<u32>,
+}
+
+/// Receives one datagram of at most `limit` bytes; `None` at end of file.
+///
+/// Does not wait: [`poll::readable`] does.
+///
+/// # Errors
+/// `WouldBlock` when nothing has come; `InvalidData` for a datagram that is longer than `limit`, which is then gone.
+pub(crate) fn receive(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Option<Datagram>> {
+    let Some(next) = peek(fd)? else { return Ok(None) };
+    let mut bytes = vec![0; next.length.min(limit)];
+    let received = if next.has_control {
+        with_reserve_given_up(|| receive_message(fd, &mut bytes))
+    } else {
+        receive_message(fd, &mut bytes)
+    }?;
+    if received.truncated || next.length > limit {
+        let text = format!("a datagram of {} bytes where at most {limit} are allowed", next.length);
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    bytes.truncate(received.length);
+    Ok(Some(Datagram {
+        bytes,
+        descriptors: received.descriptors,
+        descriptors_lost: received.control_truncated,
+        sender: received.sender,
+    }))
+}
+
+struct Next {
+    length: usize,
+    has_control: bool,
+}
+
+/// Looks at the next datagram and leaves it, with its descriptors, where it is.
+fn peek(fd: BorrowedFd<'_>) -> io::Result<Option<Next>> {
+    let flags = libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT;
+    // SAFETY: all zeroes is a valid msghdr: no buffers at all, so that the kernel only tells lengths.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    let length = read_on(|| {
+        // SAFETY: the header has no buffers.
+        check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, flags) } as libc::c_long)
+    })? as usize;
+    Ok((length != 0).then_some(Next {
+        length,
+        has_control: message.msg_flags & libc::MSG_CTRUNC != 0,
+    }))
+}
+
+/// `ECONNRESET` comes once, before the data that the peer sent before it went.
+fn read_on<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    retry(|| match call() {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(io::ErrorKind::Interrupted.into()),
+        other => other,
+    })
+}
+
+struct Received {
+    length: usize,
+    truncated: bool,
+    control_truncated: bool,
+    descriptors: Vec<OwnedFd>,
+    sender: Option<u32>,
+}
+
+const CONTROL_SPACE: usize = {
+    // SAFETY: CMSG_SPACE only computes.
+    unsafe {
+        libc::CMSG_SPACE((MAX_DESCRIPTORS * size_of::<RawFd>()) as u32) as usize
+            + libc::CMSG_SPACE(size_of::<libc::ucred>() as u32) as usize
+    }
+};
+
+/// Control messages start with a header that has the alignment of a length.
+#[repr(C, align(8))]
+struct Control([u8; CONTROL_SPACE]);
+
+fn receive_message(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+    let mut control = Control([0; CONTROL_SPACE]);
+    let mut part = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
+    };
+    // SAFETY: all zeroes is a valid msghdr.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = CONTROL_SPACE as _;
+    let length = read_on(|| {
+        // SAFETY: the header points at one buffer and one control buffer, both of the lengths given and alive.
+        check(unsafe {
+            libc::recvmsg(
+                fd.as_raw_fd(),
+                &mut message,
+                libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT,
+            )
+        } as libc::c_long)
+    })? as usize;
+    let mut received = Received {
+        length,
+        truncated: message.msg_flags & libc::MSG_TRUNC != 0,
+        control_truncated: message.msg_flags & libc::MSG_CTRUNC != 0,
+        descriptors: Vec::new(),
+        sender: None,
+    };
+    // SAFETY: the kernel has filled the control buffer up to msg_controllen.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(&message) };
+    while !header.is_null() {
+        // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return pointers into the control buffer or null.
+        unsafe { read_control(&*header, &mut received) };
+        // SAFETY: as above.
+        header = unsafe { libc::CMSG_NXTHDR(&message, header) };
+    }
+    Ok(received)
+}
+
+/// # Safety
+/// The header was written by the kernel and its data follows it.
+unsafe fn read_control(header: &libc::cmsghdr, received: &mut Received) {
+    // SAFETY: CMSG_DATA and CMSG_LEN only compute from the header's address and from a length.
+    let (data, data_length) = unsafe {
+        (
+            libc::CMSG_DATA(header),
+            header.cmsg_len as usize - libc::CMSG_LEN(0) as usize,
+        )
+    };
+    match (header.cmsg_level, header.cmsg_type) {
+        (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
+            for index in 0..data_length / size_of::<RawFd>() {
+                // SAFETY: the data is an array of that many descriptors, new in this process and owned by nobody else.
+                let fd = unsafe { OwnedFd::from_raw_fd(data.cast::<RawFd>().add(index).read_unaligned()) };
+                received.descriptors.push(fd);
+            }
+        }
+        (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
+            // SAFETY: the data is one ucred.
+            let credentials = unsafe { data.cast::<libc::ucred>().read_unaligned() };
+            received.sender = u32::try_from(credentials.pid).ok();
+        }
+        _ => {}
+    }
+}
+
+/// One descriptor that is open for nothing but to be closed when a message needs its place.
+static RESERVE: Mutex<Option<OwnedFd>> = Mutex::new(None);
+
+fn with_reserve_given_up<T>(receive: impl FnOnce() -> T) -> T {
+    let mut reserve = RESERVE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    drop(reserve.take());
+    let received = receive();
+    *reserve = super::fd::null().ok();
+    received
+}
+
+/// A copy of the process has no use for the reserve until it has children of its own.
+pub(crate) fn drop_reserve(_copy: &super::fork::FreshCopy) {
+    drop(RESERVE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+}
+
+/// Takes the reserve, so that it is there when the table is full; a process calls this before its first child.
+pub(crate) fn keep_reserve() {
+    let mut reserve = RESERVE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if reserve.is_none() {
+        *reserve = super::fd::null().ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    fn message(text: &[u8]) -> [IoSlice<'_>; 1] {
+        [IoSlice::new(text)]
+    }
+
+    #[test]
+    fn datagrams_keep_their_boundaries_and_end_of_file_comes_last() {
+        let (ours, theirs) = pair().unwrap();
+        send(theirs.as_fd(), &message(b"one"), &[], None).unwrap();
+        send(theirs.as_fd(), &message(b"three"), &[], None).unwrap();
+        drop(theirs);
+        assert_eq!(receive(ours.as_fd(), 100).unwrap().unwrap().bytes, b"one");
+        assert_eq!(receive(ours.as_fd(), 100).unwrap().unwrap().bytes, b"three");
+        assert!(receive(ours.as_fd(), 100).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_a_peer_sent_before_it_reset_the_connection_is_read() {
+        let (ours, theirs) = pair().unwrap();
+        send(ours.as_fd(), &message(b"never read"), &[], None).unwrap();
+        send(theirs.as_fd(), &message(b"outcome"), &[], None).unwrap();
+        drop(theirs);
+        assert_eq!(receive(ours.as_fd(), 100).unwrap().unwrap().bytes, b"outcome");
+        assert!(receive(ours.as_fd(), 100).unwrap().is_none());
+    }
+
+    #[test]
+    fn descriptors_travel_and_a_sender_is_named() {
+        let (ours, theirs) = pair().unwrap();
+        identify_senders(ours.as_fd()).unwrap();
+        let null = crate::sys::fd::null().unwrap();
+        send(theirs.as_fd(), &message(b"x"), &[null.as_fd(), null.as_fd()], None).unwrap();
+        let datagram = receive(ours.as_fd(), 100).unwrap().unwrap();
+        assert_eq!(datagram.descriptors.len(), 2);
+        assert_eq!(datagram.sender, Some(std::process::id()));
+        assert!(!datagram.descriptors_lost);
+    }
+
+    #[test]
+    fn a_datagram_over_the_limit_is_refused_and_the_next_one_read() {
+        let (ours, theirs) = pair().unwrap();
+        send(theirs.as_fd(), &message(&[7; 200]), &[], None).unwrap();
+        send(theirs.as_fd(), &message(b"next"), &[], None).unwrap();
+        assert_eq!(
+            receive(ours.as_fd(), 100).unwrap_err().kind(),
+            io::ErrorKind::InvalidData
+        );
+        assert_eq!(receive(ours.as_fd(), 100).unwrap().unwrap().bytes, b"next");
+    }
+
+    #[test]
+    fn nothing_sent_would_block_and_a_full_queue_times_out() {
+        let (ours, theirs) = pair().unwrap();
+        assert_eq!(
+            receive(ours.as_fd(), 100).unwrap_err().kind(),
+            io::ErrorKind::WouldBlock
+        );
+        let filled = loop {
+            if let Err(error) = send(theirs.as_fd(), &message(&[1; 1000]), &[], Some(Instant::now())) {
+                break error;
+            }
+        };
+        assert_eq!(filled.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn only_a_connected_seqpacket_socket_is_a_link() {
+        let (ours, _theirs) = pair().unwrap();
+        assert!(is_link(ours.as_fd()));
+        assert!(!is_link(crate::sys::fd::null().unwrap().as_fd()));
+        let (stream, _peer) = std::os::unix::net::UnixStream::pair().unwrap();
+        assert!(!is_link(stream.as_fd()));
+    }
+}

@@ -1,0 +1,378 @@
+//! Tasks: functions that a child finds by name, and calls of them.
+//!
+//! `#[child_task]` puts an [`Entry`] of each function into a registry (through `inventory`, when the program is linked).
+//! A [`Call`] is made from the entry and the encoded arguments; a child looks the name up in its own registry, which is
+//! the same unless something is badly wrong, and then says so.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind};
+use crate::platform::StartMethod;
+use crate::wire::payload::{self, CodecError, Decoder, Payload};
+
+/// A function marked `#[child_task]`, as a type.
+///
+/// The attribute declares a type of the function's name that implements this; the trait cannot be implemented otherwise.
+pub trait Task: Sealed + 'static {
+    /// The name under which a child finds the function: its path (`my_crate::module::function`), or what `name = "…"` says.
+    const NAME: &'static str;
+}
+
+/// What only the attribute implements.
+pub trait Sealed {}
+
+/// A task as the registry has it.
+#[derive(Debug)]
+pub struct Entry {
+    /// Its name.
+    pub name: &'static str,
+    /// Its signature as written.
+    pub signature: &'static str,
+    /// A hash of the signature.
+    pub fingerprint: u64,
+    /// Where it is.
+    pub file: &'static str,
+    /// Where it is.
+    pub line: u32,
+    /// The start method of `task::start`, if the attribute names one.
+    pub start_method: Option<StartMethod>,
+    /// The time that it may take, if the attribute names one.
+    pub timeout: Option<Duration>,
+    /// Whether it may be run again after its worker has died.
+    pub idempotent: bool,
+    /// Decodes the arguments, runs the function, encodes its result.
+    pub run: fn(&mut Arguments<'_>) -> Result<Output, Undecodable>,
+}
+
+inventory::collect!(Entry);
+
+/// The private type by which generated code reaches its entry.
+pub trait Registered {
+    /// The entry.
+    const ENTRY: Entry;
+}
+
+/// A type that a task can take.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a child task",
+    label = "serde cannot carry this to another process",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it, or pass what it is made from"
+)]
+pub trait TaskArg: Sized {
+    /// Encodes it; a failure is kept and reported at the start.
+    fn put(&self, encoder: &mut Encoder, name: &'static str);
+    /// Decodes it.
+    ///
+    /// # Errors
+    /// Names the argument.
+    fn take(arguments: &mut Arguments<'_>, name: &'static str) -> Result<Self, Undecodable>;
+}
+
+impl<T: Serialize + DeserializeOwned> TaskArg for T {
+    fn put(&self, encoder: &mut Encoder, name: &'static str) {
+        if encoder.failure.is_none() {
+            encoder.failure = encoder
+                .values
+                .push(self)
+                .err()
+                .map(|error| format!("argument `{name}`: {error}"));
+        }
+    }
+
+    fn take(arguments: &mut Arguments<'_>, name: &'static str) -> Result<Self, Undecodable> {
+        arguments
+            .values
+            .pull()
+            .map_err(|error| Undecodable(format!("argument `{name}`: {error}")))
+    }
+}
+
+/// A type that a task can return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the result of a child task",
+    label = "serde cannot carry this to another process",
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it; for a `Result` with another error type, add `report`: `#[child_task(report)]`"
+)]
+pub trait TaskOutput: Serialize + DeserializeOwned {}
+
+impl<T: Serialize + DeserializeOwned> TaskOutput for T {}
+
+/// Arguments being encoded.
+#[derive(Default)]
+pub struct Encoder {
+    values: payload::Encoder,
+    failure: Option<String>,
+}
+
+impl Encoder {
+    /// No arguments yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// Arguments being decoded.
+pub struct Arguments<'a> {
+    values: Decoder<'a>,
+}
+
+impl<'a> Arguments<'a> {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            values: Decoder::new(bytes),
+        }
+    }
+
+    /// Checks that nothing is left over.
+    ///
+    /// # Errors
+    /// If something is.
+    pub fn finish(&mut self) -> Result<(), Undecodable> {
+        let values = std::mem::replace(&mut self.values, Decoder::new(&[]));
+        values.finish().map_err(|error| Undecodable(error.to_string()))
+    }
+}
+
+/// Why the arguments could not be decoded.
+#[derive(Debug)]
+pub struct Undecodable(pub(crate) String);
+
+/// An encoded result, or why there is none.
+#[derive(Debug)]
+pub struct Output(pub(crate) Result<Payload, CodecError>);
+
+/// Encodes a task's result.
+pub fn output<T: TaskOutput>(value: T) -> Output {
+    Output(Payload::encode(&value))
+}
+
+/// Makes a call of a task from its encoded arguments.
+pub fn call<T: DeserializeOwned>(entry: &'static Entry, encoder: Encoder) -> Call<T> {
+    let arguments = match encoder.failure {
+        Some(failure) => Err(CodecError(failure)),
+        None => encoder.values.finish(),
+    };
+    Call {
+        entry,
+        arguments,
+        decode: decode_output::<T>,
+    }
+}
+
+pub(crate) type Decode<T> = fn(&Payload) -> Result<T, String>;
+
+/// Decodes a result that came from another process.
+pub(crate) fn decode_output<T: DeserializeOwned>(output: &Payload) -> Result<T, String> {
+    let bytes = output.bytes().map_err(|error| error.to_string())?;
+    payload::decode(&bytes).map_err(|error| error.to_string())
+}
+
+/// A task and its encoded arguments: an inert value that runs nothing until it is started.
+///
+/// Made by the function that `#[child_task]` generates, `task::call(…)`. `T` is what the task returns, so that calls of
+/// different tasks with the same result share a `Vec` or the arms of an `if`. Cheap to clone, whatever the size of the arguments.
+#[must_use = "a call does nothing until it is started"]
+pub struct Call<T> {
+    pub(crate) entry: &'static Entry,
+    /// A failure to encode is kept, and reported by the start.
+    arguments: Result<Payload, CodecError>,
+    pub(crate) decode: Decode<T>,
+}
+
+impl<T> Call<T> {
+    /// The name of the task.
+    pub fn task(&self) -> &'static str {
+        self.entry.name
+    }
+
+    /// The arguments, if they could be encoded and the task can be found by its name.
+    pub(crate) fn check(&self) -> Result<&Payload, Error> {
+        lookup(self.entry.name, self.entry.fingerprint)?;
+        self.arguments.as_ref().map_err(|error| {
+            Error::new(
+                ErrorKind::Encode,
+                format!("cannot encode the arguments of `{}`: {error}", self.task()),
+            )
+        })
+    }
+}
+
+impl<T> Clone for Call<T> {
+    fn clone(&self) -> Self {
+        Self {
+            entry: self.entry,
+            arguments: self.arguments.clone(),
+            decode: self.decode,
+        }
+    }
+}
+
+impl<T> fmt::Debug for Call<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.arguments {
+            Ok(arguments) => write!(f, "{}({} bytes)", self.task(), arguments.len()),
+            Err(error) => write!(f, "{}({error})", self.task()),
+        }
+    }
+}
+
+/// A call never holds a `T`; this keeps it `Send` and `Sync` whatever `T` is.
+const _: fn() = || {
+    fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Call<PhantomData<*const u8>>>();
+};
+
+/// Every task that is linked into this program, sorted by name (`inventory` has no order of its own).
+fn registry() -> &'static [&'static Entry] {
+    static REGISTRY: OnceLock<Vec<&'static Entry>> = OnceLock::new();
+    REGISTRY.get_or_init(|| {
+        let mut entries: Vec<&'static Entry> = inventory::iter::<Entry>().collect();
+        entries.sort_by_key(|entry| (entry.name, entry.file, entry.line));
+        entries
+    })
+}
+
+/// Finds a task by name.
+///
+/// # Errors
+/// `UnknownTask`, `DuplicateTask`, `SignatureMismatch`: each lists the candidates with file and line.
+pub(crate) fn lookup(name: &str, fingerprint: u64) -> Result<&'static Entry, Error> {
+    find(registry(), name, fingerprint)
+}
+
+fn find(registry: &[&'static Entry], name: &str, fingerprint: u64) -> Result<&'static Entry, Error> {
+    let start = registry.partition_point(|entry| entry.name < name);
+    let matches = registry[start..].iter().take_while(|entry| entry.name == name).count();
+    match &registry[start..start + matches] {
+        [] => Err(unknown(registry, name)),
+        [entry] if entry.fingerprint == fingerprint => Ok(entry),
+        [entry] => {
+            let text = format!(
+                "this program knows the task `{name}` with another signature, `{}` at {}:{}",
+                entry.signature, entry.file, entry.line
+            );
+            Err(Error::new(ErrorKind::SignatureMismatch, text))
+        }
+        several => {
+            let text = format!(
+                "several tasks are called `{name}`; give all but one of them another name by `#[child_task(name = \"…\")]`:{}",
+                list(several)
+            );
+            Err(Error::new(ErrorKind::DuplicateTask, text))
+        }
+    }
+}
+
+fn unknown(registry: &[&'static Entry], name: &str) -> Error {
+    let text = format!(
+        "no task `{name}` is linked into this program; if it is in a dependency that nothing mentions, the linker has dropped it, \
+         and `use dependency as _;` keeps it. The tasks are:{}",
+        list(registry)
+    );
+    Error::new(ErrorKind::UnknownTask, text)
+}
+
+fn list(entries: &[&'static Entry]) -> String {
+    entries
+        .iter()
+        .map(|entry| format!("\n  {} ({}:{})", entry.name, entry.file, entry.line))
+        .collect()
+}
+
+/// A hash of what this program has registered, by which a child sees that it was started by another program.
+pub(crate) fn build() -> u64 {
+    let mut hash = Fnv::default();
+    hash.add(env!("CARGO_PKG_VERSION").as_bytes());
+    for entry in registry() {
+        hash.add(entry.name.as_bytes());
+        hash.add(&entry.fingerprint.to_le_bytes());
+    }
+    hash.0
+}
+
+/// FNV-1a, 64 bits: the same in every process, which std's hasher is not.
+struct Fnv(u64);
+
+impl Default for Fnv {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Fnv {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn never(_: &mut Arguments<'_>) -> Result<Output, Undecodable> {
+        Err(Undecodable("never run".to_owned()))
+    }
+
+    const fn entry(name: &'static str, fingerprint: u64, line: u32) -> Entry {
+        Entry {
+            name,
+            signature: "fn()",
+            fingerprint,
+            file: "app.rs",
+            line,
+            start_method: None,
+            timeout: None,
+            idempotent: false,
+            run: never,
+        }
+    }
+
+    const REGISTRY: [&Entry; 4] = [
+        &entry("a", 1, 10),
+        &entry("b", 2, 20),
+        &entry("b", 3, 30),
+        &entry("c", 4, 40),
+    ];
+
+    #[test]
+    fn a_task_is_found_by_name_and_signature() {
+        assert_eq!(find(&REGISTRY, "a", 1).unwrap().line, 10);
+        assert_eq!(find(&REGISTRY, "c", 4).unwrap().line, 40);
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_candidates_and_names_the_linker() {
+        let error = find(&REGISTRY, "bb", 1).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::UnknownTask);
+        assert!(error.to_string().contains("a (app.rs:10)"), "{error}");
+        assert!(error.to_string().contains("use dependency as _;"), "{error}");
+    }
+
+    #[test]
+    fn a_shared_name_lists_both_places() {
+        let error = find(&REGISTRY, "b", 2).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::DuplicateTask);
+        assert!(
+            error.to_string().contains("app.rs:20") && error.to_string().contains("app.rs:30"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn another_signature_says_which_is_known() {
+        let error = find(&REGISTRY, "a", 7).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SignatureMismatch);
+        assert!(
+            error.to_string().contains("fn()") && error.to_string().contains("app.rs:10"),
+            "{error}"
+        );
+    }
+}

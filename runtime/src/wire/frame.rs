@@ -1,0 +1,352 @@
+//! A frame: a header, a head (small, structured), a payload (of any size) and descriptors, sent as one datagram.
+//!
+//! ```text
+//! datagram     magic u32 │ kind u8 │ flags u8 │ descriptors u16 │ head_len u32 │ 0 u32 │ payload_len u64 │ head │ payload
+//! descriptors  [head in a memory file] [payload in a memory file] others…
+//! ```
+//!
+//! Numbers are little-endian. A frame is never empty, since a datagram of length 0 reads like end of file. Whatever the
+//! header says is checked against what came, before anything is allocated for it: the sender may be hostile.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+
+use super::payload::{Bytes, Payload};
+use super::{INLINE_MAX, MESSAGE_MAX};
+use crate::sys::mmap::{MemoryFile, SealedFile};
+use crate::sys::poll::{self, Deadline};
+use crate::sys::socket::{self, MAX_DESCRIPTORS};
+
+const MAGIC: u32 = u32::from_le_bytes(*b"OFS1");
+const HEADER: usize = 24;
+const HEAD_IN_FILE: u8 = 1;
+const PAYLOAD_IN_FILE: u8 = 2;
+
+/// A frame to be sent.
+#[derive(Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) kind: u8,
+    pub(crate) head: &'a [u8],
+    pub(crate) payload: &'a Payload,
+    pub(crate) descriptors: Vec<BorrowedFd<'a>>,
+}
+
+impl Outgoing<'_> {
+    /// Sends it; waits while the link is full, until `deadline`.
+    ///
+    /// # Errors
+    /// As [`socket::send`]; `FileTooLarge` if a memory file of this size is over the limit.
+    pub(crate) fn send(self, link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<()> {
+        match self.send_with(link, deadline, INLINE_MAX) {
+            // A socket with a smaller buffer than usual: nearly everything fits into memory files.
+            Err(error) if socket::is_too_long(&error) => self.send_with(link, deadline, 0),
+            other => other,
+        }
+    }
+
+    fn send_with(&self, link: BorrowedFd<'_>, deadline: Deadline, inline_max: usize) -> io::Result<()> {
+        let head_fits = self.head.len() <= inline_max;
+        let head_length = if head_fits { self.head.len() } else { 0 };
+        let payload_fits = !matches!(self.payload, Payload::File(_)) && head_length + self.payload.len() <= inline_max;
+        let head_file = if head_fits { None } else { Some(sealed(self.head)?) };
+        let payload_file = if payload_fits { None } else { Some(self.payload_file()?) };
+        let descriptors: Vec<BorrowedFd<'_>> = head_file
+            .iter()
+            .map(AsFd::as_fd)
+            .chain(payload_file.iter().map(|file| file.as_fd()))
+            .chain(self.descriptors.iter().copied())
+            .collect();
+        if descriptors.len() > MAX_DESCRIPTORS {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!(
+                    "{} descriptors in one message; {MAX_DESCRIPTORS} are possible",
+                    descriptors.len()
+                ),
+            ));
+        }
+        let flags = if head_fits { 0 } else { HEAD_IN_FILE } | if payload_fits { 0 } else { PAYLOAD_IN_FILE };
+        let header = Header {
+            kind: self.kind,
+            flags,
+            descriptors: descriptors.len() as u16,
+            head: self.head.len() as u32,
+            payload: self.payload.len() as u64,
+        };
+        let payload = if payload_fits {
+            self.payload.bytes()?
+        } else {
+            Bytes::Borrowed(&[])
+        };
+        let head = if head_fits { self.head } else { &[] };
+        socket::send(
+            link,
+            &[
+                IoSlice::new(&header.encode()),
+                IoSlice::new(head),
+                IoSlice::new(&payload),
+            ],
+            &descriptors,
+            deadline,
+        )
+    }
+
+    fn payload_file(&self) -> io::Result<Arc<SealedFile>> {
+        match self.payload {
+            Payload::File(file) => Ok(Arc::clone(file)),
+            other => Ok(Arc::new(sealed(&other.bytes()?)?)),
+        }
+    }
+}
+
+fn sealed(bytes: &[u8]) -> io::Result<SealedFile> {
+    let mut file = MemoryFile::new()?;
+    file.write(bytes)?;
+    file.seal()
+}
+
+/// A frame as it was received.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) kind: u8,
+    pub(crate) head: Payload,
+    pub(crate) payload: Payload,
+    pub(crate) descriptors: Vec<OwnedFd>,
+    /// Who sent it, where [`socket::identify_senders`] was asked for.
+    pub(crate) sender: Option<u32>,
+}
+
+/// Receives a frame; `None` at end of file. Waits until `deadline`.
+///
+/// # Errors
+/// `TimedOut`; `InvalidData` for what is no frame; `QuotaExceeded` if the limit of descriptors cost the frame some of its own.
+pub(crate) fn receive(link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<Incoming>> {
+    loop {
+        match try_receive(link) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => return other,
+        }
+        let [ready] = poll::readable([link], deadline)?;
+        if !ready {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+}
+
+/// Receives a frame that has come already.
+///
+/// # Errors
+/// As [`receive`]; `WouldBlock` if there is none.
+pub(crate) fn try_receive(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> {
+    let Some(datagram) = socket::receive(link, HEADER + INLINE_MAX)? else {
+        return Ok(None);
+    };
+    if datagram.descriptors_lost {
+        let text = "a message has lost its descriptors, since this process may not open more (RLIMIT_NOFILE)";
+        return Err(io::Error::new(io::ErrorKind::QuotaExceeded, text));
+    }
+    let header = Header::decode(&datagram.bytes)?;
+    let mut incoming = header.open(&datagram.bytes[HEADER..], datagram.descriptors)?;
+    incoming.sender = datagram.sender;
+    Ok(Some(incoming))
+}
+
+struct Header {
+    kind: u8,
+    flags: u8,
+    descriptors: u16,
+    head: u32,
+    payload: u64,
+}
+
+fn invalid(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text.to_owned())
+}
+
+impl Header {
+    fn encode(&self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[0..4].copy_from_slice(&MAGIC.to_le_bytes());
+        bytes[4] = self.kind;
+        bytes[5] = self.flags;
+        bytes[6..8].copy_from_slice(&self.descriptors.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.head.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.payload.to_le_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> io::Result<Self> {
+        let field = |range: std::ops::Range<usize>| {
+            bytes
+                .get(range)
+                .ok_or_else(|| invalid("a message is shorter than its header"))
+        };
+        let number = |range| {
+            field(range).map(|bytes| {
+                bytes
+                    .iter()
+                    .rev()
+                    .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
+            })
+        };
+        let payload = number(16..24)?;
+        if number(0..4)? != u64::from(MAGIC) {
+            return Err(invalid("a message does not begin as offspring's do"));
+        }
+        Ok(Self {
+            kind: number(4..5)? as u8,
+            flags: number(5..6)? as u8,
+            descriptors: number(6..8)? as u16,
+            head: number(8..12)? as u32,
+            payload,
+        })
+    }
+
+    /// Puts head and payload together from where the header says that they are.
+    fn open(&self, body: &[u8], descriptors: Vec<OwnedFd>) -> io::Result<Incoming> {
+        if usize::from(self.descriptors) != descriptors.len() {
+            return Err(invalid("a message has not the descriptors that it announces"));
+        }
+        let length = |announced: u64| usize::try_from(announced).ok().filter(|length| *length <= MESSAGE_MAX);
+        let (Some(head), Some(payload)) = (length(self.head.into()), length(self.payload)) else {
+            return Err(invalid("a message announces more bytes than are allowed"));
+        };
+        let mut rest = body;
+        let mut descriptors = descriptors.into_iter();
+        let mut part = |length: usize, in_file: u8| -> io::Result<Payload> {
+            if self.flags & in_file != 0 {
+                let file = descriptors
+                    .next()
+                    .ok_or_else(|| invalid("a message lacks the file that it announces"))?;
+                return Ok(Payload::File(Arc::new(SealedFile::accept(file, length)?)));
+            }
+            let (bytes, after) = rest
+                .split_at_checked(length)
+                .ok_or_else(|| invalid("a message is shorter than it announces"))?;
+            rest = after;
+            Ok(Payload::from(bytes.to_vec()))
+        };
+        let head = part(head, HEAD_IN_FILE)?;
+        let payload = part(payload, PAYLOAD_IN_FILE)?;
+        if !rest.is_empty() {
+            return Err(invalid("a message is longer than it announces"));
+        }
+        Ok(Incoming {
+            kind: self.kind,
+            head,
+            payload,
+            descriptors: descriptors.collect(),
+            sender: None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::payload::{Payload, decode};
+
+    fn round_trip(head: &[u8], value: &Vec<u8>) -> Incoming {
+        let (ours, theirs) = socket::pair().unwrap();
+        let null = crate::sys::fd::null().unwrap();
+        let payload = Payload::encode(value).unwrap();
+        Outgoing {
+            kind: 3,
+            head,
+            payload: &payload,
+            descriptors: vec![null.as_fd()],
+        }
+        .send(theirs.as_fd(), None)
+        .unwrap();
+        receive(ours.as_fd(), None).unwrap().unwrap()
+    }
+
+    #[test]
+    fn frames_of_every_size_arrive() {
+        for head in [0, 10, 5000, INLINE_MAX, INLINE_MAX + 1] {
+            for length in [0, 50, 1000, INLINE_MAX - 100, INLINE_MAX, 2_000_000] {
+                let value: Vec<u8> = vec![7; length];
+                let frame = round_trip(&vec![1; head], &value);
+                assert_eq!(frame.kind, 3);
+                assert_eq!(frame.head.len(), head);
+                assert_eq!(frame.descriptors.len(), 1);
+                assert_eq!(decode::<Vec<u8>>(&frame.payload.bytes().unwrap()).unwrap(), value);
+            }
+        }
+    }
+
+    fn header() -> Header {
+        Header {
+            kind: 1,
+            flags: 0,
+            descriptors: 0,
+            head: 2,
+            payload: 3,
+        }
+    }
+
+    fn error_of(header: &Header, body: &[u8], descriptors: Vec<OwnedFd>) -> String {
+        header.open(body, descriptors).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn forged_headers_are_refused_before_they_cost_anything() {
+        assert!(header().open(&[0; 5], vec![]).is_ok());
+        assert!(error_of(&header(), &[0; 4], vec![]).contains("shorter"));
+        assert!(error_of(&header(), &[0; 6], vec![]).contains("longer"));
+        assert!(
+            error_of(
+                &Header {
+                    payload: u64::MAX,
+                    ..header()
+                },
+                &[0; 5],
+                vec![]
+            )
+            .contains("allowed")
+        );
+        assert!(
+            error_of(
+                &Header {
+                    descriptors: 1,
+                    ..header()
+                },
+                &[0; 5],
+                vec![]
+            )
+            .contains("descriptors")
+        );
+        assert!(
+            error_of(
+                &Header {
+                    flags: PAYLOAD_IN_FILE,
+                    ..header()
+                },
+                &[0; 2],
+                vec![]
+            )
+            .contains("lacks the file")
+        );
+        let null = vec![crate::sys::fd::null().unwrap()];
+        assert!(
+            error_of(
+                &Header {
+                    flags: PAYLOAD_IN_FILE,
+                    descriptors: 1,
+                    ..header()
+                },
+                &[0; 2],
+                null
+            )
+            .contains("sealed")
+        );
+    }
+
+    #[test]
+    fn what_is_no_frame_says_so() {
+        assert!(Header::decode(b"short").is_err());
+        assert!(Header::decode(&[0; HEADER]).is_err());
+        assert!(Header::decode(&header().encode()).is_ok());
+    }
+}

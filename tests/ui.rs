@@ -1,0 +1,32 @@
+//! What the attributes accept and refuse: each file in `ui/` holds one mistake, and beside it what the compiler says.
+//!
+//! The texts are those of one compiler, so on any other this test only says that it is skipped. To write them anew:
+//! `TRYBUILD=overwrite cargo test -p offspring-tests --test ui`.
+
+use std::process::Command;
+
+/// The release of the compiler whose messages the `.stderr` files hold.
+const RELEASE: &str = "rustc 1.95.";
+
+#[test]
+fn ui() {
+    let version = compiler_version();
+    if !version.starts_with(RELEASE) {
+        println!("skipped: the messages are those of {RELEASE}x, and this is {version}");
+        return;
+    }
+    let cases = trybuild::TestCases::new();
+    cases.pass("ui/pass/*.rs");
+    for attribute in ["child_task", "process_main", "preload", "after_fork"] {
+        cases.compile_fail(format!("ui/{attribute}/*.rs"));
+    }
+}
+
+fn compiler_version() -> String {
+    let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = Command::new(compiler)
+        .arg("--version")
+        .output()
+        .expect("the compiler runs");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}

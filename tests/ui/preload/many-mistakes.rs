@@ -1,0 +1,10 @@
+//! All mistakes of an item are reported in one pass.
+
+use offspring::preload;
+
+#[preload(timeout = "5s")]
+async unsafe fn load<T>(_path: T) -> u32 {
+    1
+}
+
+fn main() {}

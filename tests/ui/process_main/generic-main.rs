@@ -1,0 +1,6 @@
+//! `main` is not generic.
+
+use offspring::process_main;
+
+#[process_main]
+fn main<T>() {}

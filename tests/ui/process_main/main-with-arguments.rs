@@ -1,0 +1,6 @@
+//! `main` takes no arguments.
+
+use offspring::process_main;
+
+#[process_main]
+fn main(_arguments: Vec<String>) {}

@@ -1,0 +1,6 @@
+//! `main` is safe.
+
+use offspring::process_main;
+
+#[process_main]
+unsafe fn main() {}
