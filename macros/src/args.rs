@@ -29,11 +29,7 @@ impl TaskArgs {
         let parsed = Self {
             krate: list.krate(errors),
             name: list.name(errors),
-            handle: list.value(
-                "handle",
-                "an identifier, such as `handle = ResizeTask`",
-                errors,
-            ),
+            handle: list.value("handle", "an identifier, such as `handle = ResizeTask`", errors),
             report: list.flag("report", errors),
             idempotent: list.flag("idempotent", errors).is_some(),
             start_method: list.start_method(errors),
@@ -135,8 +131,7 @@ struct Arguments(Vec<Argument>);
 impl Arguments {
     fn split(args: TokenStream, errors: &mut Errors) -> Self {
         let tokens: Vec<TokenTree> = args.into_iter().collect();
-        let pieces = tokens
-            .split(|token| matches!(token, TokenTree::Punct(comma) if comma.as_char() == ','));
+        let pieces = tokens.split(|token| matches!(token, TokenTree::Punct(comma) if comma.as_char() == ','));
         let is_blank = |piece: &&[TokenTree]| piece.is_empty();
         Self(
             pieces
@@ -148,16 +143,10 @@ impl Arguments {
 
     /// Takes the argument called `key` out of the list; the first one counts, any other is a mistake.
     fn take(&mut self, key: &str, errors: &mut Errors) -> Option<Argument> {
-        let (mut matching, rest) = self
-            .0
-            .drain(..)
-            .partition::<Vec<_>, _>(|argument| argument.key == key);
+        let (mut matching, rest) = self.0.drain(..).partition::<Vec<_>, _>(|argument| argument.key == key);
         self.0 = rest;
         for repeated in matching.iter().skip(1) {
-            errors.reject(
-                &repeated.key,
-                format_args!("`{key}` is given twice; keep one of them"),
-            );
+            errors.reject(&repeated.key, format_args!("`{key}` is given twice; keep one of them"));
         }
         (!matching.is_empty()).then(|| matching.swap_remove(0))
     }
@@ -165,10 +154,7 @@ impl Arguments {
     fn flag(&mut self, key: &str, errors: &mut Errors) -> Option<Ident> {
         let argument = self.take(key, errors)?;
         if let Some(value) = argument.value {
-            errors.reject(
-                value,
-                format_args!("`{key}` takes no value; write `{key}` alone"),
-            );
+            errors.reject(value, format_args!("`{key}` takes no value; write `{key}` alone"));
         }
         Some(argument.key)
     }
@@ -187,11 +173,7 @@ impl Arguments {
     }
 
     fn krate(&mut self, errors: &mut Errors) -> TokenStream {
-        let path: Option<Path> = self.value(
-            "crate",
-            "a path, such as `crate = my_reexports::offspring`",
-            errors,
-        );
+        let path: Option<Path> = self.value("crate", "a path, such as `crate = my_reexports::offspring`", errors);
         path.map_or_else(|| quote!(::offspring), ToTokens::into_token_stream)
     }
 
@@ -219,11 +201,7 @@ impl Arguments {
     }
 
     fn timeout(&mut self, errors: &mut Errors) -> Option<Duration> {
-        let text: LitStr = self.value(
-            "timeout",
-            "a string with a unit, such as `timeout = \"2.5s\"`",
-            errors,
-        )?;
+        let text: LitStr = self.value("timeout", "a string with a unit, such as `timeout = \"2.5s\"`", errors)?;
         match duration(&text.value()) {
             Ok(timeout) => Some(timeout),
             Err(reason) => {
@@ -283,9 +261,8 @@ fn duration(text: &str) -> Result<Duration, String> {
              `s`, `m` or `h`, as in `2.5s`"
         )
     })?;
-    let nanos = scaled(number, unit).ok_or_else(|| {
-        format!("`{text}` does not start with a number; write a timeout like `5s` or `2.5s`")
-    })?;
+    let nanos = scaled(number, unit)
+        .ok_or_else(|| format!("`{text}` does not start with a number; write a timeout like `5s` or `2.5s`"))?;
     let seconds = u64::try_from(nanos / 1_000_000_000)
         .map_err(|_| format!("`{text}` is too long a timeout; leave it out to have none"))?;
     match Duration::new(seconds, (nanos % 1_000_000_000) as u32) {

@@ -1,10 +1,11 @@
 //! Every rejection, in one flat list per attribute: all mistakes of an item are found in one pass, each is reported at the
 //! smallest token that shows it, and each message says the way out.
 
+mod task;
 mod types;
 
 use proc_macro2::TokenStream;
-use syn::{FnArg, GenericParam, Safety, Signature, Type};
+use syn::{FnArg, Safety, Signature, Type};
 
 use crate::args::TaskArgs;
 use crate::errors::Errors;
@@ -22,11 +23,7 @@ pub(crate) enum Verdict {
 }
 
 /// Reads the function below `attribute`; anything else is a mistake.
-pub(crate) fn function(
-    attribute: &str,
-    item: TokenStream,
-    errors: &mut Errors,
-) -> Option<Function> {
+pub(crate) fn function(attribute: &str, item: TokenStream, errors: &mut Errors) -> Option<Function> {
     let parsed = syn::parse2::<Function>(item.clone());
     match (parsed, foreign_keyword(item)) {
         (Ok(function), _) if function.has_body() => return Some(function),
@@ -49,22 +46,9 @@ pub(crate) fn function(
     None
 }
 
-/// Checks a function marked `#[child_task]`.
+/// Checks a function marked `#[child_task]`. Arguments that cannot hold for it are taken away.
 pub(crate) fn task(function: &Function, args: &mut TaskArgs, errors: &mut Errors) -> Verdict {
-    let before = errors.count();
-    let sig = &function.sig;
-    let misplaced = receiver(sig, errors) | hidden_primitive(function, args, errors);
-    task_qualifiers(sig, errors);
-    task_arguments(function, errors);
-    task_output(function, args, errors);
-    task_generics(sig, before, errors);
-    let verdict = match errors.count() - before {
-        _ if misplaced => Verdict::Misplaced,
-        0 => Verdict::Sound,
-        _ => Verdict::Faulty,
-    };
-    report_has_a_result(function, args, errors);
-    verdict
+    task::check(function, args, errors)
 }
 
 /// Checks a function marked `#[process_main]`.
@@ -86,11 +70,7 @@ pub(crate) fn main(function: &Function, errors: &mut Errors) -> Verdict {
         );
     }
     main_qualifiers(function, errors);
-    no_generics(
-        sig,
-        "`main` cannot be generic; remove the parameters",
-        errors,
-    );
+    no_generics(sig, "`main` cannot be generic; remove the parameters", errors);
     if errors.count() == before {
         Verdict::Sound
     } else {
@@ -107,10 +87,7 @@ pub(crate) fn preload(function: &Function, errors: &mut Errors) -> Verdict {
         "it runs once, in the forkserver, before there is any call",
         errors,
     );
-    if let Some(ty) = function
-        .returned()
-        .filter(|ty| is_plain(ty) && !is_unit(ty))
-    {
+    if let Some(ty) = function.returned().filter(|ty| is_plain(ty) && !is_unit(ty)) {
         errors.reject(
             ty,
             "a preload function has nobody to give a value to; return nothing, or a \
@@ -147,163 +124,11 @@ pub(crate) fn after_fork(function: &Function, errors: &mut Errors) -> Verdict {
     }
 }
 
-// ── Task ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-fn receiver(sig: &Signature, errors: &mut Errors) -> bool {
-    let Some(receiver) = sig.receiver() else {
-        return false;
-    };
-    errors.reject(
-        receiver,
-        "a child task is a free function; move it out of the `impl` block, and take \
-         what was `self` as an ordinary argument",
-    );
-    true
-}
-
-/// A struct called `str` would replace the primitive type in the whole module, with errors far away from here.
-fn hidden_primitive(function: &Function, args: &TaskArgs, errors: &mut Errors) -> bool {
-    let handle = args.handle.as_ref().unwrap_or(&function.sig.ident);
-    if !PRIMITIVES.iter().any(|primitive| handle == primitive) {
-        return false;
-    }
-    errors.reject(
-        handle,
-        format_args!(
-            "the struct of this task would hide the primitive type `{handle}` from the whole module; give it another name, \
-             as in `#[child_task(handle = {})]`",
-            suggested_handle(&function.spoken_name()),
-        ),
-    );
-    true
-}
-
-fn task_qualifiers(sig: &Signature, errors: &mut Errors) {
-    if let Some(asyncness) = &sig.asyncness {
-        errors.reject(
-            asyncness,
-            "a child has no async runtime; remove `async`, and start one inside, as in \
-             `Runtime::new()?.block_on(async { … })`",
-        );
-    }
-    if let Safety::Unsafe(unsafety) = &sig.safety {
-        errors.reject(
-            unsafety,
-            "a child task is called from safe code; remove `unsafe`, and use an `unsafe` \
-             block inside",
-        );
-    }
-    if let Some(abi) = &sig.abi {
-        errors.reject(
-            abi,
-            "a child task is called as a Rust function; remove the `extern`, or make a task \
-             that calls this function",
-        );
-    }
-    if let Some(variadic) = &sig.variadic {
-        errors.reject(
-            variadic,
-            "a child task has a fixed number of arguments; take a `Vec`",
-        );
-    }
-}
-
-fn task_arguments(function: &Function, errors: &mut Errors) {
-    for argument in function.arguments() {
-        for cfg in argument
-            .attrs
-            .iter()
-            .filter(|attr| attr.path().is_ident("cfg"))
-        {
-            errors.reject(
-                cfg,
-                "a child task has the same arguments in every build; write one function per \
-                 `#[cfg]`",
-            );
-        }
-        types::argument(&argument.ty, errors);
-    }
-}
-
-fn task_output(function: &Function, args: &TaskArgs, errors: &mut Errors) {
-    match function.returned() {
-        None => {}
-        Some(Type::Never(never)) => errors.reject(
-            never,
-            "a child task that never returns has no result to send; leave the return \
-             type out, the task may still run for ever",
-        ),
-        Some(ty) if args.report.is_some() => types::reported_output(ty, errors),
-        Some(ty) => types::output(ty, errors),
-    }
-}
-
-/// Lifetimes come last: `fn f<'a>(x: &'a str)` is one mistake, which the argument has shown already.
-fn task_generics(sig: &Signature, before: usize, errors: &mut Errors) {
-    let unspecific = sig
-        .generics
-        .params
-        .iter()
-        .find(|param| !matches!(param, GenericParam::Lifetime(_)));
-    match (
-        unspecific.or(sig.generics.params.first()),
-        &sig.generics.where_clause,
-    ) {
-        (Some(GenericParam::Type(param)), _) => errors.reject(
-            &param.ident,
-            "a child task is looked up by name at run time, so it cannot be generic; \
-             write one task for each type, which may all call one generic function",
-        ),
-        (Some(GenericParam::Const(param)), _) => errors.reject(
-            &param.ident,
-            "a child task is looked up by name at run time, so it has no const \
-             parameters; take the value as an ordinary argument",
-        ),
-        (Some(GenericParam::Lifetime(param)), _) if errors.count() == before => {
-            errors.reject(
-                &param.lifetime,
-                "a child task owns its arguments, so it has no lifetimes to name; remove \
-                 the parameter",
-            );
-        }
-        (None, Some(clause)) => errors.reject(
-            clause.where_token,
-            "a child task is not generic, so a `where` clause has nothing to say; remove it",
-        ),
-        _ => {}
-    }
-}
-
-/// Takes `report` back when it cannot work, so that the rest is generated as if it had not been there.
-fn report_has_a_result(function: &Function, args: &mut TaskArgs, errors: &mut Errors) {
-    let Some(report) = &args.report else { return };
-    const WAY_OUT: &str = "return a `Result`, or take `report` away";
-    match function.returned() {
-        None => errors.reject(
-            report,
-            format_args!(
-                "`report` sends the error of a `Result`, and this task returns nothing; \
-                 {WAY_OUT}"
-            ),
-        ),
-        Some(ty) if is_plain(ty) => errors.reject(
-            ty,
-            format_args!("`report` sends the error of a `Result`, and this is none; {WAY_OUT}"),
-        ),
-        Some(_) => return,
-    }
-    args.report = None;
-}
-
 // ── Main and hooks ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 fn main_qualifiers(function: &Function, errors: &mut Errors) {
     let sig = &function.sig;
-    if let Some(asyncness) = sig
-        .asyncness
-        .as_ref()
-        .filter(|_| !has_foreign_attribute(function))
-    {
+    if let Some(asyncness) = sig.asyncness.as_ref().filter(|_| !has_foreign_attribute(function)) {
         errors.reject(
             asyncness,
             "`main` is async, and nothing here runs it; add the attribute of a runtime, \
@@ -324,20 +149,16 @@ fn main_qualifiers(function: &Function, errors: &mut Errors) {
         );
     }
     if let Some(abi) = &sig.abi {
-        errors.reject(
-            abi,
-            "`main` is called as a Rust function; remove the `extern`",
-        );
+        errors.reject(abi, "`main` is called as a Rust function; remove the `extern`");
     }
 }
 
 /// Whether an attribute is there that may turn an async `main` into a plain one: any that the language does not define.
 fn has_foreign_attribute(function: &Function) -> bool {
-    function.attrs.iter().any(|attr| {
-        !BUILT_IN_ATTRIBUTES
-            .iter()
-            .any(|name| attr.path().is_ident(name))
-    })
+    function
+        .attrs
+        .iter()
+        .any(|attr| !BUILT_IN_ATTRIBUTES.iter().any(|name| attr.path().is_ident(name)))
 }
 
 fn hook(sig: &Signature, what: &str, because: &str, errors: &mut Errors) {
@@ -403,9 +224,7 @@ fn is_plain(ty: &Type) -> bool {
                 .chain(&["String", "Option", "Vec"])
                 .any(|plain| name == plain)
         }
-        Type::Path(_) | Type::Group(_) | Type::Paren(_) | Type::Macro(_) | Type::ImplTrait(_) => {
-            false
-        }
+        Type::Path(_) | Type::Group(_) | Type::Paren(_) | Type::Macro(_) | Type::ImplTrait(_) => false,
         _ => true,
     }
 }
@@ -414,19 +233,9 @@ fn is_unit(ty: &Type) -> bool {
     matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty())
 }
 
-fn suggested_handle(name: &str) -> String {
-    let mut letters = name.chars();
-    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
-    first
-        .into_iter()
-        .chain(letters)
-        .chain("Task".chars())
-        .collect()
-}
-
 const PRIMITIVES: &[&str] = &[
-    "bool", "char", "str", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64",
-    "u128", "usize", "f16", "f32", "f64", "f128",
+    "bool", "char", "str", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16", "u32", "u64", "u128", "usize",
+    "f16", "f32", "f64", "f128",
 ];
 
 /// `cfg_attr` is missing on purpose: it may hold the attribute of a runtime.

@@ -77,12 +77,7 @@ pub(crate) fn after_fork(args: TokenStream, item: TokenStream) -> TokenStream {
 /// in whatever order, the runtime gets a function to call. And a hidden test, through which children of a test enter.
 fn guarded_main(function: &Function, args: &MainArgs) -> TokenStream {
     let krate = &args.krate;
-    let Function {
-        attrs,
-        vis,
-        sig,
-        body,
-    } = function;
+    let Function { attrs, vis, sig, body } = function;
     let cfg: Vec<_> = function.attributes("cfg").collect();
     let start_method = start_method(krate, args.start_method);
     let span = at(&returned(function));
@@ -142,12 +137,7 @@ fn after_fork_entry(function: &Function, args: &HookArgs) -> TokenStream {
     )
 }
 
-fn hook_entry(
-    function: &Function,
-    args: &HookArgs,
-    kind: &TokenStream,
-    run: &TokenStream,
-) -> TokenStream {
+fn hook_entry(function: &Function, args: &HookArgs, kind: &TokenStream, run: &TokenStream) -> TokenStream {
     let krate = &args.krate;
     let cfg = function.attributes("cfg");
     let lints = allowed_lints(function);
@@ -190,9 +180,7 @@ fn place(function: &Function) -> TokenStream {
 /// What the user allowed for the function holds for code that names the same types; and that it is deprecated is news to
 /// its callers only.
 fn allowed_lints(function: &Function) -> TokenStream {
-    let given = function
-        .attributes("allow")
-        .chain(function.attributes("expect"));
+    let given = function.attributes("allow").chain(function.attributes("expect"));
     let lists = given.filter_map(|attr| match &attr.meta {
         Meta::List(list) => Some(&list.tokens),
         _ => None,
@@ -216,10 +204,7 @@ fn optional(value: Option<TokenStream>) -> TokenStream {
 }
 
 fn returned(function: &Function) -> Type {
-    function
-        .returned()
-        .cloned()
-        .unwrap_or_else(|| parse_quote!(()))
+    function.returned().cloned().unwrap_or_else(|| parse_quote!(()))
 }
 
 /// Where errors about `tokens` are shown; names there are still looked up as in all generated code.

@@ -33,12 +33,7 @@ impl Parse for Function {
 
 impl ToTokens for Function {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let Self {
-            attrs,
-            vis,
-            sig,
-            body,
-        } = self;
+        let Self { attrs, vis, sig, body } = self;
         tokens.extend(quote!(#(#attrs)* #vis #sig #body));
     }
 }
@@ -57,20 +52,15 @@ impl Function {
 
     /// The attributes called `name`, such as every `#[cfg(…)]`.
     pub(crate) fn attributes<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Attribute> {
-        self.attrs
-            .iter()
-            .filter(move |attr| attr.path().is_ident(name))
+        self.attrs.iter().filter(move |attr| attr.path().is_ident(name))
     }
 
     /// The arguments, a `self` left out.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &PatType> {
-        self.sig
-            .inputs
-            .iter()
-            .filter_map(|argument| match argument {
-                FnArg::Typed(typed) => Some(typed),
-                FnArg::Receiver(_) => None,
-            })
+        self.sig.inputs.iter().filter_map(|argument| match argument {
+            FnArg::Typed(typed) => Some(typed),
+            FnArg::Receiver(_) => None,
+        })
     }
 
     /// The type after the arrow, if there is an arrow.
@@ -122,15 +112,12 @@ impl<'a> Task<'a> {
             .arguments()
             .filter_map(|argument| simple_name(&argument.pat))
             .collect();
-        let parameters = function
-            .arguments()
-            .enumerate()
-            .map(|(index, argument)| Parameter {
-                name: simple_name(&argument.pat)
-                    .cloned()
-                    .unwrap_or_else(|| invented_name(index + 1, &taken)),
-                ty: &argument.ty,
-            });
+        let parameters = function.arguments().enumerate().map(|(index, argument)| Parameter {
+            name: simple_name(&argument.pat)
+                .cloned()
+                .unwrap_or_else(|| invented_name(index + 1, &taken)),
+            ty: &argument.ty,
+        });
         Self {
             function,
             args,
@@ -148,10 +135,7 @@ impl<'a> Task<'a> {
 
     /// The struct that `call` and `start` belong to.
     pub(crate) fn handle(&self) -> &Ident {
-        self.args
-            .handle
-            .as_ref()
-            .unwrap_or(&self.function.sig.ident)
+        self.args.handle.as_ref().unwrap_or(&self.function.sig.ident)
     }
 
     /// The signature as a message shows it; names of arguments do not belong to it.
@@ -163,11 +147,7 @@ impl<'a> Task<'a> {
 
     /// Differs whenever the bytes of a call may mean something else, as far as the signature tells.
     pub(crate) fn fingerprint(&self) -> u64 {
-        let reported = if self.args.report.is_some() {
-            " report"
-        } else {
-            ""
-        };
+        let reported = if self.args.report.is_some() { " report" } else { "" };
         signature::fingerprint(&(self.signature() + reported))
     }
 }

@@ -73,9 +73,7 @@ mod tests {
 
     #[test]
     fn spacing_is_normalised() {
-        let spaced = printed(
-            "fn ( u32,Vec < Option<( u8 , [ String;2 ] )> > )->Result < u8,Box<dyn Error+Send> >",
-        );
+        let spaced = printed("fn ( u32,Vec < Option<( u8 , [ String;2 ] )> > )->Result < u8,Box<dyn Error+Send> >");
         assert_eq!(
             spaced,
             "fn(u32, Vec<Option<(u8, [String; 2])>>) -> Result<u8, Box<dyn Error + Send>>"

@@ -70,10 +70,7 @@ fn faulty_task() {
             texts.iter().map(T::as_ref).max_by_key(|text| text.len()).unwrap_or(default)
         }
     };
-    golden(
-        "faulty_task",
-        expand::child_task(quote!(timeout = "5"), item),
-    );
+    golden("faulty_task", expand::child_task(quote!(timeout = "5"), item));
 }
 
 #[test]
@@ -98,10 +95,7 @@ fn main() {
             Ok(())
         }
     };
-    golden(
-        "main",
-        expand::process_main(quote!(start_method = "spawn"), item),
-    );
+    golden("main", expand::process_main(quote!(start_method = "spawn"), item));
 }
 
 #[test]
@@ -166,10 +160,7 @@ fn the_fingerprint_tells_signatures_apart() {
             ),
         ),
     ];
-    assert!(
-        variants[0] != variants[1] && variants[0] != variants[2],
-        "{variants:?}"
-    );
+    assert!(variants[0] != variants[1] && variants[0] != variants[2], "{variants:?}");
     let renamed = fingerprint(
         &quote!(name = "g"),
         quote!(
@@ -184,10 +175,7 @@ fn fingerprint(args: &TokenStream, item: TokenStream) -> String {
     let (_, rest) = expansion
         .split_once("fingerprint : ")
         .expect("an entry has a fingerprint");
-    rest.split_whitespace()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    rest.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
 fn golden(name: &str, expansion: TokenStream) {

@@ -6,6 +6,4 @@ pub use crate::bootstrap::{AfterFork, TestGuard};
 pub use crate::entrypoint::{main, test_child};
 pub use crate::launch::forkserver::{Preload, PreloadOutput};
 pub use crate::report::{Fallible, ReportAny, ReportNone, ReportSend, Reportable, Reporting};
-pub use crate::task::{
-    Arguments, Encoder, Entry, Output, Registered, Sealed, TaskArg, TaskOutput, Undecodable, call, output,
-};
+pub use crate::task::{Arguments, Encoder, Entry, Output, Registered, Sealed, TaskArg, TaskOutput, Undecodable};

@@ -99,9 +99,30 @@ impl<T: Serialize + DeserializeOwned> TaskArg for T {
     label = "serde cannot carry this to another process",
     note = "derive `serde::Serialize` and `serde::Deserialize` for it; for a `Result` with another error type, add `report`: `#[child_task(report)]`"
 )]
-pub trait TaskOutput: Serialize + DeserializeOwned {}
+pub trait TaskOutput: Sized {
+    /// Encodes it.
+    fn output(self) -> Output;
+    /// Makes a call of a task that returns this, from its encoded arguments.
+    fn call(entry: &'static Entry, arguments: Encoder) -> Call<Self>;
+}
 
-impl<T: Serialize + DeserializeOwned> TaskOutput for T {}
+impl<T: Serialize + DeserializeOwned> TaskOutput for T {
+    fn output(self) -> Output {
+        Output(Payload::encode(&self))
+    }
+
+    fn call(entry: &'static Entry, arguments: Encoder) -> Call<Self> {
+        let arguments = match arguments.failure {
+            Some(failure) => Err(CodecError(failure)),
+            None => arguments.values.finish(),
+        };
+        Call {
+            entry,
+            arguments,
+            decode: decode_output::<T>,
+        }
+    }
+}
 
 /// Arguments being encoded.
 #[derive(Default)]
@@ -147,24 +168,7 @@ pub struct Undecodable(pub(crate) String);
 #[derive(Debug)]
 pub struct Output(pub(crate) Result<Payload, CodecError>);
 
-/// Encodes a task's result.
-pub fn output<T: TaskOutput>(value: T) -> Output {
-    Output(Payload::encode(&value))
-}
-
-/// Makes a call of a task from its encoded arguments.
-pub fn call<T: DeserializeOwned>(entry: &'static Entry, encoder: Encoder) -> Call<T> {
-    let arguments = match encoder.failure {
-        Some(failure) => Err(CodecError(failure)),
-        None => encoder.values.finish(),
-    };
-    Call {
-        entry,
-        arguments,
-        decode: decode_output::<T>,
-    }
-}
-
+/// How a result is decoded in the process that asked for it.
 pub(crate) type Decode<T> = fn(&Payload) -> Result<T, String>;
 
 /// Decodes a result that came from another process.

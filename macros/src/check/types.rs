@@ -6,8 +6,8 @@
 use quote::ToTokens;
 use syn::visit::{self, Visit};
 use syn::{
-    Expr, GenericArgument, Lifetime, Path, PathArguments, Type, TypeFnPtr, TypeImplTrait,
-    TypeParamBound, TypePath, TypePtr, TypeReference, TypeTraitObject,
+    Expr, GenericArgument, Lifetime, Path, PathArguments, Type, TypeFnPtr, TypeImplTrait, TypeParamBound, TypePath,
+    TypePtr, TypeReference, TypeTraitObject,
 };
 
 use crate::errors::Errors;
@@ -15,20 +15,12 @@ use crate::signature;
 
 /// Checks the type of an argument.
 pub(super) fn argument(ty: &Type, errors: &mut Errors) {
-    Crossing {
-        way: Way::In,
-        errors,
-    }
-    .visit_type(ty);
+    Crossing { way: Way::In, errors }.visit_type(ty);
 }
 
 /// Checks the type of a result.
 pub(super) fn output(ty: &Type, errors: &mut Errors) {
-    Crossing {
-        way: Way::Out,
-        errors,
-    }
-    .visit_type(ty);
+    Crossing { way: Way::Out, errors }.visit_type(ty);
 }
 
 /// Checks the type of a result of which only the value crosses, since its error is reported.
@@ -141,11 +133,7 @@ impl Visit<'_> for Crossing<'_> {
 /// The error in `io::Result<T>` and its like, which are known to be no serde types: the compiler would say so too, but not
 /// that there is `report`. Whoever has a module `io` of his own can write `self::io`.
 fn foreign_error(path: &Path) -> Option<String> {
-    let names: Vec<String> = path
-        .segments
-        .iter()
-        .map(|segment| segment.ident.to_string())
-        .collect();
+    let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
     let home = match names.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["std", "io", "Result" | "Error"] | ["io", "Result" | "Error"] => "io",
         ["anyhow", "Result" | "Error"] => "anyhow",
@@ -192,17 +180,13 @@ fn last_segment(ty: &Type) -> Option<String> {
 }
 
 fn path_end(path: &Path) -> Option<String> {
-    path.segments
-        .last()
-        .map(|segment| segment.ident.to_string())
+    path.segments.last().map(|segment| segment.ident.to_string())
 }
 
 /// With `report`, only the value crosses: the `T` of `Result<T, E>`, which also comes first in every alias of it.
 fn reported_value(ty: &Type) -> &Type {
     let Type::Path(path) = ty else { return ty };
-    let Some(PathArguments::AngleBracketed(list)) =
-        path.path.segments.last().map(|segment| &segment.arguments)
-    else {
+    let Some(PathArguments::AngleBracketed(list)) = path.path.segments.last().map(|segment| &segment.arguments) else {
         return ty;
     };
     let first = list.args.iter().find_map(|argument| match argument {

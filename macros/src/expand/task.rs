@@ -34,23 +34,14 @@ pub(super) fn items(task: &Task<'_>) -> TokenStream {
 
 /// The user's function with one sentence added to its documentation.
 fn documented(task: &Task<'_>) -> TokenStream {
-    let Function {
-        attrs,
-        vis,
-        sig,
-        body,
-    } = task.function;
+    let Function { attrs, vis, sig, body } = task.function;
     let names: Vec<String> = task.names().map(Ident::to_string).collect();
     let (handle, names) = (task.handle(), names.join(", "));
     let sentence = format!(
         " A child task: `{handle}::call({names})` makes a call of it, \
          `{handle}::start({names})` starts it in a child process."
     );
-    let blank_line = task
-        .function
-        .attributes("doc")
-        .next()
-        .map(|_| quote!(#[doc = ""]));
+    let blank_line = task.function.attributes("doc").next().map(|_| quote!(#[doc = ""]));
     quote! {
         #(#attrs)*
         #blank_line

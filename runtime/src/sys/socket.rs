@@ -252,9 +252,11 @@ static RESERVE: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
 fn with_reserve_given_up<T>(receive: impl FnOnce() -> T) -> T {
     let mut reserve = RESERVE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-    drop(reserve.take());
+    let was_kept = reserve.take().is_some();
     let received = receive();
-    *reserve = super::fd::null().ok();
+    if was_kept {
+        *reserve = super::fd::null().ok();
+    }
     received
 }
 

@@ -22,8 +22,5 @@ fn str(text: String) -> usize {
 fn main() {
     assert_eq!(resize(3) as usize, str("abc".to_owned()));
     let _ = (ResizeTask::call(3), StrTask::call("abc".to_owned()));
-    assert_eq!(
-        <ResizeTask as Task>::NAME,
-        concat!(module_path!(), "::resize::resize")
-    );
+    assert_eq!(<ResizeTask as Task>::NAME, concat!(module_path!(), "::resize::resize"));
 }

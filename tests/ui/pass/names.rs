@@ -30,11 +30,7 @@ fn patterns((a, b): (u8, u8), _: bool, argument_1: u8, [c, ..]: [u8; 4]) -> u8 {
 }
 
 #[child_task]
-#[allow(
-    clippy::too_many_arguments,
-    non_snake_case,
-    reason = "the more names the better"
-)]
+#[allow(clippy::too_many_arguments, non_snake_case, reason = "the more names the better")]
 fn everything(
     decoded: u8,
     offspring: u8,
@@ -51,20 +47,7 @@ fn everything(
     run: u8,
     T: u8,
 ) -> u8 {
-    decoded
-        + offspring
-        + core
-        + arguments
-        + encoder
-        + value
-        + error
-        + call
-        + start
-        + __private
-        + ENTRY
-        + __0
-        + run
-        + T
+    decoded + offspring + core + arguments + encoder + value + error + call + start + __private + ENTRY + __0 + run + T
 }
 
 #[child_task]
@@ -79,20 +62,11 @@ const fn constant(x: u8) -> u8 {
 
 #[child_task]
 fn fibonacci(n: u64) -> u64 {
-    if n < 2 {
-        n
-    } else {
-        fibonacci(n - 1) + fibonacci(n - 2)
-    }
+    if n < 2 { n } else { fibonacci(n - 1) + fibonacci(n - 2) }
 }
 
 /// Has docs.
-#[child_task(
-    name = "old",
-    idempotent,
-    start_method = "forkserver",
-    timeout = "1.5m"
-)]
+#[child_task(name = "old", idempotent, start_method = "forkserver", timeout = "1.5m")]
 #[deprecated(note = "for the test")]
 fn old(x: u8) -> u8 {
     x
@@ -122,9 +96,6 @@ fn main() {
     );
     let _ = fibonacci::call(3);
     let _: fn() -> Result<Process<()>, Error> = nothing::start;
-    assert_eq!(
-        <square as Task>::NAME,
-        concat!(module_path!(), "::tasks::square")
-    );
+    assert_eq!(<square as Task>::NAME, concat!(module_path!(), "::tasks::square"));
     assert_eq!(<r#match as Task>::NAME, concat!(module_path!(), "::match"));
 }

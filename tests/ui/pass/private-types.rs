@@ -1,10 +1,7 @@
 //! A public task may have private types, as any function may; and types of every shape that serde knows.
 
 #![deny(warnings)]
-#![allow(
-    private_interfaces,
-    reason = "the compiler says so of the function itself, once"
-)]
+#![allow(private_interfaces, reason = "the compiler says so of the function itself, once")]
 
 use std::borrow::Cow;
 use std::collections::HashMap;
