@@ -22,6 +22,17 @@ pub(crate) enum Verdict {
     Misplaced,
 }
 
+impl Verdict {
+    /// What the mistakes amount to that were found since there were `before` of them.
+    fn since(before: usize, errors: &Errors) -> Self {
+        if errors.count() == before {
+            Self::Sound
+        } else {
+            Self::Faulty
+        }
+    }
+}
+
 /// Reads the function below `attribute`; anything else is a mistake.
 pub(crate) fn function(attribute: &str, item: TokenStream, errors: &mut Errors) -> Option<Function> {
     let parsed = syn::parse2::<Function>(item.clone());
@@ -71,11 +82,7 @@ pub(crate) fn main(function: &Function, errors: &mut Errors) -> Verdict {
     }
     main_qualifiers(function, errors);
     no_generics(sig, "`main` cannot be generic; remove the parameters", errors);
-    if errors.count() == before {
-        Verdict::Sound
-    } else {
-        Verdict::Faulty
-    }
+    Verdict::since(before, errors)
 }
 
 /// Checks a function marked `#[preload]`.
@@ -94,11 +101,7 @@ pub(crate) fn preload(function: &Function, errors: &mut Errors) -> Verdict {
              `Result` that tells whether it worked",
         );
     }
-    if errors.count() == before {
-        Verdict::Sound
-    } else {
-        Verdict::Faulty
-    }
+    Verdict::since(before, errors)
 }
 
 /// Checks a function marked `#[after_fork]`.
@@ -117,11 +120,7 @@ pub(crate) fn after_fork(function: &Function, errors: &mut Errors) -> Verdict {
              panic if the child cannot go on",
         );
     }
-    if errors.count() == before {
-        Verdict::Sound
-    } else {
-        Verdict::Faulty
-    }
+    Verdict::since(before, errors)
 }
 
 // ── Main and hooks ──────────────────────────────────────────────────────────────────────────────────────────────────

@@ -63,12 +63,16 @@ impl Function {
         })
     }
 
-    /// The type after the arrow, if there is an arrow.
+    /// The type after the arrow, if there is an arrow; out of the invisible group that `macro_rules!` puts it in.
     pub(crate) fn returned(&self) -> Option<&Type> {
-        match &self.sig.output {
-            ReturnType::Type(_, ty) => Some(ty),
-            ReturnType::Default => None,
+        let ReturnType::Type(_, ty) = &self.sig.output else {
+            return None;
+        };
+        let mut ty = ty;
+        while let Type::Group(group) = &**ty {
+            ty = &group.elem;
         }
+        Some(ty)
     }
 }
 

@@ -12,14 +12,15 @@ pub(super) fn check(function: &Function, args: &mut TaskArgs, errors: &mut Error
     let before = errors.count();
     let sig = &function.sig;
     let misplaced = receiver(sig, errors) | hidden_primitive(function, args, errors);
-    task_qualifiers(sig, errors);
-    task_arguments(function, errors);
-    task_output(function, args, errors);
-    task_generics(sig, before, errors);
-    let verdict = match errors.count() - before {
-        _ if misplaced => Verdict::Misplaced,
-        0 => Verdict::Sound,
-        _ => Verdict::Faulty,
+    qualifiers(sig, errors);
+    let before_types = errors.count();
+    arguments(function, errors);
+    output(function, args, errors);
+    generics(sig, errors.count() > before_types, errors);
+    let verdict = if misplaced {
+        Verdict::Misplaced
+    } else {
+        Verdict::since(before, errors)
     };
     report_has_a_result(function, args, errors);
     verdict
@@ -46,15 +47,15 @@ fn hidden_primitive(function: &Function, args: &TaskArgs, errors: &mut Errors) -
     errors.reject(
         handle,
         format_args!(
-            "the struct of this task would hide the primitive type `{handle}` from the whole module; give it another name, \
-             as in `#[child_task(handle = {})]`",
+            "the struct of this task would hide the primitive type `{handle}` from the whole \
+             module; give it another name, as in `#[child_task(handle = {})]`",
             suggested_handle(&function.spoken_name()),
         ),
     );
     true
 }
 
-fn task_qualifiers(sig: &Signature, errors: &mut Errors) {
+fn qualifiers(sig: &Signature, errors: &mut Errors) {
     if let Some(asyncness) = &sig.asyncness {
         errors.reject(
             asyncness,
@@ -81,7 +82,7 @@ fn task_qualifiers(sig: &Signature, errors: &mut Errors) {
     }
 }
 
-fn task_arguments(function: &Function, errors: &mut Errors) {
+fn arguments(function: &Function, errors: &mut Errors) {
     for argument in function.arguments() {
         for cfg in argument.attrs.iter().filter(|attr| attr.path().is_ident("cfg")) {
             errors.reject(
@@ -94,7 +95,7 @@ fn task_arguments(function: &Function, errors: &mut Errors) {
     }
 }
 
-fn task_output(function: &Function, args: &TaskArgs, errors: &mut Errors) {
+fn output(function: &Function, args: &TaskArgs, errors: &mut Errors) {
     match function.returned() {
         None => {}
         Some(Type::Never(never)) => errors.reject(
@@ -107,8 +108,8 @@ fn task_output(function: &Function, args: &TaskArgs, errors: &mut Errors) {
     }
 }
 
-/// Lifetimes come last: `fn f<'a>(x: &'a str)` is one mistake, which the argument has shown already.
-fn task_generics(sig: &Signature, before: usize, errors: &mut Errors) {
+/// A lifetime counts only if the types are sound: `fn f<'a>(x: &'a str)` is one mistake, which the argument has shown.
+fn generics(sig: &Signature, faulty_types: bool, errors: &mut Errors) {
     let unspecific = sig
         .generics
         .params
@@ -125,7 +126,7 @@ fn task_generics(sig: &Signature, before: usize, errors: &mut Errors) {
             "a child task is looked up by name at run time, so it has no const \
              parameters; take the value as an ordinary argument",
         ),
-        (Some(GenericParam::Lifetime(param)), _) if errors.count() == before => {
+        (Some(GenericParam::Lifetime(param)), _) if !faulty_types => {
             errors.reject(
                 &param.lifetime,
                 "a child task owns its arguments, so it has no lifetimes to name; remove \

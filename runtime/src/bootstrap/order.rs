@@ -56,7 +56,7 @@ pub(crate) struct Order {
 }
 
 /// What a child changes in itself before it runs its task; `None` is to leave it.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) environment: Option<Environment>,
     pub(crate) streams: [StreamSetting; 3],

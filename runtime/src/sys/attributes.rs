@@ -1,6 +1,6 @@
 //! What a process carries beside its memory and descriptors, and a child takes over: directory, umask, limits, priority.
 //!
-//! Sources: getrlimit(2), setpriority(2), sched_setaffinity(2), umask(2), setpgid(2), proc_pid_status(5).
+//! Sources: getrlimit(2), setpriority(2), sched_setaffinity(2), umask(2), setpgid(2), proc_pid_oom_score_adj(5).
 
 use std::fs::File;
 use std::io;
@@ -118,25 +118,13 @@ pub(crate) fn set_affinity(processors: &[usize]) -> io::Result<()> {
     Ok(())
 }
 
-/// The umask of this process, read without changing it (umask(2) can only swap it, in the sight of other threads).
-pub(crate) fn umask() -> io::Result<u32> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let value = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    value
-        .and_then(|octal| u32::from_str_radix(octal.trim(), 8).ok())
-        .ok_or_else(|| io::ErrorKind::Unsupported.into())
-}
-
+/// Sets the umask of this process; it is read from `/proc` (umask(2) can only swap it, in the sight of other threads).
 pub(crate) fn set_umask(mask: u32) {
     // SAFETY: umask cannot fail.
     unsafe { libc::umask(mask as libc::mode_t) };
 }
 
-/// The adjustment that the kernel's out-of-memory killer makes for this process, as text.
-pub(crate) fn oom_score() -> io::Result<String> {
-    std::fs::read_to_string("/proc/self/oom_score_adj")
-}
-
+/// Sets the adjustment that the kernel's out-of-memory killer makes for this process.
 pub(crate) fn set_oom_score(score: &str) -> io::Result<()> {
     std::fs::write("/proc/self/oom_score_adj", score)
 }
@@ -181,7 +169,6 @@ mod tests {
         for (resource, limit) in limits().unwrap() {
             set_limit(resource, limit).unwrap();
         }
-        assert!(umask().unwrap() <= 0o777);
     }
 
     #[test]

@@ -2,11 +2,14 @@
 //!
 //! Sources: credentials(7), capabilities(7), namespaces(7), proc_pid_status(5).
 
+use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 
 use super::check;
+use super::present::{self, Status};
 
 /// What a process may do: its ids and capabilities. They belong to the calling thread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -134,14 +137,7 @@ pub(crate) struct Identity {
     root: (u64, u64),
 }
 
-const STATUS_KEYS: [&str; 6] = [
-    "Groups:",
-    "CapBnd:",
-    "CapAmb:",
-    "NoNewPrivs:",
-    "Seccomp:",
-    "Seccomp_filters:",
-];
+const STATUS_KEYS: [&str; 6] = ["Groups", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters"];
 const NAMESPACES: [&str; 8] = [
     "cgroup",
     "ipc",
@@ -154,24 +150,19 @@ const NAMESPACES: [&str; 8] = [
 ];
 
 impl Identity {
-    /// Reads it of the calling thread.
-    pub(crate) fn present() -> io::Result<Self> {
-        use std::os::unix::fs::MetadataExt;
-        let status = std::fs::read_to_string("/proc/thread-self/status")?;
-        let kept = status
-            .lines()
-            .filter(|line| STATUS_KEYS.iter().any(|key| line.starts_with(key)));
-        let namespace = |name: &&str| {
-            std::fs::metadata(format!("/proc/thread-self/ns/{name}")).map_or(0, |metadata| metadata.ino())
-        };
-        let root = std::fs::metadata("/")?;
+    /// That of the calling thread.
+    pub(crate) fn read(status: &Status) -> io::Result<Self> {
+        let field = |key| status.field(key).unwrap_or_default().to_owned();
+        let namespace =
+            |name| fs::metadata(format!("/proc/thread-self/ns/{name}")).map_or(0, |metadata| metadata.ino());
+        let root = fs::metadata("/")?;
         Ok(Self {
             privileges: Privileges::present()?,
             // SAFETY: getsid of oneself cannot fail.
             session: unsafe { libc::getsid(0) },
-            status: kept.map(str::to_owned).collect(),
-            cgroup: std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default(),
-            namespaces: NAMESPACES.iter().map(namespace).collect(),
+            status: STATUS_KEYS.map(field).into(),
+            cgroup: present::read_small("/proc/self/cgroup").unwrap_or_default(),
+            namespaces: NAMESPACES.map(namespace).into(),
             root: (root.dev(), root.ino()),
         })
     }
@@ -193,9 +184,10 @@ mod tests {
 
     #[test]
     fn an_identity_is_equal_to_itself_and_restricting_to_it_changes_nothing() {
-        let present = Identity::present().unwrap();
+        let identity = || Identity::read(&Status::read().unwrap()).unwrap();
+        let present = identity();
         present.privileges.restrict_to().unwrap();
-        assert_eq!(Identity::present().unwrap(), present);
+        assert_eq!(identity(), present);
     }
 
     #[test]

@@ -23,6 +23,7 @@ pub(crate) mod lifeline;
 pub(crate) mod mmap;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
+pub(crate) mod present;
 pub(crate) mod signal;
 pub(crate) mod socket;
 

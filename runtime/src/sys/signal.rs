@@ -98,11 +98,11 @@ pub(crate) fn set_ignored(wanted: SignalSet) {
     }
 }
 
-/// Ignores what a terminal sends to every process of its group.
-pub(crate) fn ignore_terminal() {
-    for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTSTP] {
-        set_disposition(signal, libc::SIG_IGN);
-    }
+/// Blocks what a terminal sends to every process of its group. Unlike ignoring them it costs a copy nothing to undo.
+pub(crate) fn block_terminal() {
+    let sent = [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTSTP];
+    let blocked = sent.into_iter().fold(mask().0, |bits, signal| bits | 1 << (signal - 1));
+    set_mask(SignalSet(blocked));
 }
 
 fn disposition(signal: i32) -> io::Result<libc::sighandler_t> {

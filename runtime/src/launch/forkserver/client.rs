@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::bootstrap::{Settings, StreamSetting, kind};
+use serde::de::DeserializeOwned;
+
+use crate::bootstrap::{StreamSetting, kind};
 use crate::children::{self, Child, Description, Launched, Ours};
 use crate::error::{Error, ErrorKind, Refusal};
 use crate::launch::{Launcher, Request, entrance, spawn};
@@ -13,7 +15,8 @@ use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
 use crate::sys::identity::Identity;
 use crate::sys::lifeline::Lifeline;
-use crate::sys::{attributes, pidfd, poll, signal, socket};
+use crate::sys::present::{Present, Status};
+use crate::sys::{attributes, pidfd, poll, socket};
 use crate::wire::frame::{self, Incoming, Outgoing};
 use crate::wire::payload::{Payload, decode};
 
@@ -26,41 +29,44 @@ impl Launcher for ForkServer {
     fn launch(&self, mut request: Request<'_>) -> Result<Launched, Error> {
         let task = request.order.task.clone();
         let failed = |error| Error::os(format!("cannot get a child for `{task}` from the forkserver"), error);
-        take_over_present(&mut request).map_err(failed)?;
+        let wished = std::mem::take(&mut request.order.settings);
         for _ in 0..ATTEMPTS {
+            let status = Status::read().map_err(unreadable)?;
+            let present = Present::read(&status).map_err(unreadable)?;
+            let server = Server::lock_live(&status)?;
+            request.order.settings = wished.clone();
+            server.take_over(present, &mut request).map_err(failed)?;
             let (link, theirs) = socket::pair().map_err(failed)?;
             socket::identify_senders(link.as_fd()).map_err(failed)?;
             request.send(&link).map_err(failed)?;
-            let answer = Server::lock_live()?.ask(&theirs);
+            let answer = server.ask(&theirs).map_err(failed)?;
+            // The end of the link is the end of the child only when no copy of the child's end is left here.
             drop(theirs);
-            match answer {
-                Ok(Answer::Forked { pid, pidfd }) => {
-                    return Ok(Launched {
-                        pid,
-                        pidfd,
-                        link,
-                        ours: request.ours,
-                    });
-                }
-                Ok(Answer::Refused(error)) => return Err(failed(error)),
-                Ok(Answer::Gone) => {
-                    if let Some((pid, pidfd)) = orphan(&link).map_err(failed)? {
-                        return Ok(Launched {
-                            pid,
-                            pidfd,
-                            link,
-                            ours: request.ours,
-                        });
-                    }
-                }
-                Err(error) => return Err(failed(error)),
+            let made = match answer {
+                Answer::Forked { pid, pidfd } => Some((pid, pidfd)),
+                Answer::Refused(error) => return Err(failed(error)),
+                Answer::Gone => orphan(&link).map_err(failed)?,
+            };
+            if let Some((pid, pidfd)) = made {
+                return Ok(Launched {
+                    pid,
+                    pidfd,
+                    link,
+                    ours: request.ours,
+                });
             }
         }
-        Err(Error::new(
-            ErrorKind::ForkServer,
-            format!("cannot get a child for `{task}`: the forkserver has died {ATTEMPTS} times while it was asked"),
-        ))
+        let text =
+            format!("cannot get a child for `{task}`: the forkserver has died {ATTEMPTS} times while it was asked");
+        Err(Error::new(ErrorKind::ForkServer, text))
     }
+}
+
+/// The forkserver needs `/proc` on each side.
+fn unreadable(error: io::Error) -> Error {
+    let text = "cannot read what this process is from /proc/thread-self, which a child of the forkserver is to become \
+                (is /proc mounted?); the start method `fork` works without it";
+    Error::with_source(ErrorKind::NoExecutable, text, error)
 }
 
 /// The child that a server has left behind when it died before it could answer.
@@ -74,54 +80,13 @@ fn orphan(link: &OwnedFd) -> io::Result<Option<(u32, OwnedFd)>> {
     Ok(Some((pid, pidfd::open(pid)?)))
 }
 
-/// Puts into the order what a child of the server would otherwise have from the server, which was started earlier.
-fn take_over_present(request: &mut Request<'_>) -> io::Result<()> {
-    let Settings {
-        environment,
-        streams,
-        umask,
-        nice,
-        limits,
-        affinity,
-        process_group,
-        oom_score,
-        ignored_signals,
-        blocked_signals,
-    } = &mut request.order.settings;
-    environment.get_or_insert_with(Environment::present);
-    for stream in Stream::ALL {
-        let (setting, slot) = (&mut streams[stream as usize], &mut request.kit.streams[stream as usize]);
-        if *setting == StreamSetting::Keep {
-            *slot = stream.duplicate()?;
-            *setting = if slot.is_some() {
-                StreamSetting::Given
-            } else {
-                StreamSetting::Null
-            };
-        }
-    }
-    if request.kit.directory.is_none() {
-        request.kit.directory = Some(attributes::open_directory(".".as_ref())?);
-    }
-    umask.get_or_insert(attributes::umask()?);
-    nice.get_or_insert(attributes::nice()?);
-    affinity.get_or_insert(attributes::affinity()?);
-    process_group.get_or_insert(attributes::process_group());
-    oom_score.get_or_insert(attributes::oom_score()?);
-    ignored_signals.get_or_insert(signal::ignored());
-    blocked_signals.get_or_insert(signal::mask());
-    for (resource, limit) in attributes::limits()? {
-        if !limits.iter().any(|(set, _)| *set == resource) {
-            limits.push((resource, limit));
-        }
-    }
-    Ok(())
-}
-
-/// A running server, and who this process was when it started it.
+/// A running server.
 struct Server {
     child: Arc<Child>,
+    /// Who this process was when it started the server.
     identity: Identity,
+    /// What the server is, and a child of it would be unless its order says otherwise.
+    present: Present,
 }
 
 static SERVER: Mutex<Option<Server>> = Mutex::new(None);
@@ -138,9 +103,9 @@ struct Live(MutexGuard<'static, Option<Server>>);
 
 impl Server {
     /// Makes sure of a server that runs, and that its children will be no one else than children of this process would.
-    fn lock_live() -> Result<Live, Error> {
+    fn lock_live(status: &Status) -> Result<Live, Error> {
         let mut slot = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-        let identity = Identity::present().map_err(|error| Error::os("cannot read this process's identity", error))?;
+        let identity = Identity::read(status).map_err(unreadable)?;
         let fresh = slot.take().filter(|server| server.is_fresh(&identity));
         *slot = Some(match fresh {
             Some(server) => server,
@@ -177,10 +142,11 @@ impl Server {
             lifeline: Some(lifeline),
             ..Ours::default()
         };
-        let launched = wait_until_ready(Launched { pid, pidfd, link, ours })?;
+        let (launched, present) = wait_until_ready(Launched { pid, pidfd, link, ours })?;
         Ok(Self {
             child: children::register_server(launched, description()),
             identity,
+            present,
         })
     }
 }
@@ -197,14 +163,14 @@ fn description() -> Description {
 }
 
 /// Waits for a new server's first word, however long its preloads take; its death is an answer too.
-fn wait_until_ready(mut server: Launched) -> Result<Launched, Error> {
+fn wait_until_ready(mut server: Launched) -> Result<(Launched, Present), Error> {
     let failed = |error| Error::os("cannot start the forkserver", error);
     loop {
         let Some(frame) = frame::receive(server.link.as_fd(), None).map_err(failed)? else {
             return Err(died(server));
         };
         match frame.kind {
-            kind::READY => return Ok(server),
+            kind::READY => return Ok((server, head(&frame).map_err(failed)?)),
             // Under a test harness the server goes on in a copy of itself that has one thread (see `server`).
             kind::FORKED => {
                 let (pid, pidfd) = forked(frame).map_err(failed)?;
@@ -212,7 +178,7 @@ fn wait_until_ready(mut server: Launched) -> Result<Launched, Error> {
                 server = Launched { pid, pidfd, ..server };
             }
             _ => {
-                let refusal = frame.head.bytes().ok().and_then(|head| decode::<Refusal>(&head).ok());
+                let refusal = head::<Refusal>(&frame).ok();
                 pidfd::kill_and_reap(server.pidfd.as_fd());
                 return Err(refusal.map_or_else(
                     || Error::new(ErrorKind::ForkServer, "the forkserver does not understand its orders"),
@@ -240,24 +206,77 @@ fn died(server: Launched) -> Error {
     )
 }
 
+fn head<T: DeserializeOwned>(frame: &Incoming) -> io::Result<T> {
+    decode(&*frame.head.bytes()?).map_err(io::Error::other)
+}
+
 fn forked(frame: Incoming) -> io::Result<(u32, OwnedFd)> {
-    let head = frame.head.bytes()?;
-    let pid = decode::<u32>(&head).map_err(io::Error::other)?;
+    let pid = head(&frame)?;
     let pidfd = frame.descriptors.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
     Ok((pid, pidfd))
 }
 
 impl Live {
-    /// Asks for a child at the other end of a link. The caller then drops its own copy of that end.
+    fn server(&self) -> io::Result<&Server> {
+        self.0.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    /// Puts into the order what this process is and the server is not, unless the order says it already.
+    fn take_over(&self, present: Present, request: &mut Request<'_>) -> io::Result<()> {
+        let base = &self.server()?.present;
+        let settings = &mut request.order.settings;
+        take(&mut settings.environment, present.environment, &base.environment);
+        take(&mut settings.umask, present.umask, &base.umask);
+        take(&mut settings.nice, present.nice, &base.nice);
+        take(&mut settings.affinity, present.affinity, &base.affinity);
+        take(&mut settings.process_group, present.process_group, &base.process_group);
+        take(&mut settings.oom_score, present.oom_score, &base.oom_score);
+        take(
+            &mut settings.ignored_signals,
+            present.ignored_signals,
+            &base.ignored_signals,
+        );
+        take(
+            &mut settings.blocked_signals,
+            present.blocked_signals,
+            &base.blocked_signals,
+        );
+        for (limit, served) in present.limits.into_iter().zip(&base.limits) {
+            if limit != *served && !settings.limits.iter().any(|(resource, _)| *resource == limit.0) {
+                settings.limits.push(limit);
+            }
+        }
+        if request.kit.directory.is_none() && (present.directory.is_none() || present.directory != base.directory) {
+            request.kit.directory = Some(attributes::open_directory(".".as_ref())?);
+        }
+        for stream in Stream::ALL {
+            let (setting, slot) = (
+                &mut settings.streams[stream as usize],
+                &mut request.kit.streams[stream as usize],
+            );
+            if *setting == StreamSetting::Keep {
+                *slot = stream.duplicate()?;
+                *setting = if slot.is_some() {
+                    StreamSetting::Given
+                } else {
+                    StreamSetting::Null
+                };
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for a child at the other end of a link.
     fn ask(&self, theirs: &OwnedFd) -> io::Result<Answer> {
-        let Some(link) = self.0.as_ref().and_then(|server| server.child.link().ok()) else {
+        let Ok(link) = self.server()?.child.link() else {
             return Ok(Answer::Gone);
         };
+        let descriptors = vec![theirs.as_fd()];
         let request = Outgoing {
             kind: kind::FORK,
             head: &[],
             payload: &Payload::EMPTY,
-            descriptors: vec![theirs.as_fd()],
+            descriptors,
         };
         match request.send(link, None).and_then(|()| frame::receive(link, None)) {
             Ok(None) => Ok(Answer::Gone),
@@ -265,17 +284,19 @@ impl Live {
                 let (pid, pidfd) = forked(frame)?;
                 Ok(Answer::Forked { pid, pidfd })
             }
-            Ok(Some(frame)) => {
-                let number = frame.head.bytes().ok().and_then(|head| decode::<i32>(&head).ok());
-                Ok(Answer::Refused(number.map_or_else(
-                    || io::ErrorKind::InvalidData.into(),
-                    io::Error::from_raw_os_error,
-                )))
-            }
+            Ok(Some(frame)) => Ok(Answer::Refused(
+                head(&frame).map_or_else(|error| error, io::Error::from_raw_os_error),
+            )),
             Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
                 Ok(Answer::Gone)
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+fn take<T: PartialEq>(wished: &mut Option<T>, present: T, served: &T) {
+    if wished.is_none() && present != *served {
+        *wished = Some(present);
     }
 }

@@ -4,11 +4,14 @@ use std::error::Error as StdError;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 
+use serde::Serialize;
+
 use crate::bootstrap::{self, Birth, kind};
 use crate::error::{Error, ErrorKind, Refusal};
 use crate::report::Report;
 use crate::sys::fd::{self, Stream};
 use crate::sys::fork::{self, FreshCopy, Sibling, SingleThreaded};
+use crate::sys::present::{Present, Status};
 use crate::sys::{self, lifeline, signal};
 use crate::wire::frame::{self, Incoming, Outgoing};
 use crate::wire::payload::Payload;
@@ -64,25 +67,29 @@ pub(crate) fn serve(link: OwnedFd, frame: Incoming) -> ! {
     let server = Server { link, lifeline };
     server.bind_to_parent();
     sys::set_name("forkserver");
-    signal::ignore_terminal();
+    signal::block_terminal();
     let server = server.leave_test_harness();
-    let prepared = redirect_input()
-        .and_then(|()| preload())
-        .and_then(|()| silence())
-        .and_then(|()| single_threaded());
-    match prepared {
-        Ok(threads) => {
-            server.say(kind::READY, &[], None);
+    match prepare() {
+        Ok((threads, present)) => {
+            server.say(kind::READY, &present, None);
             server.run(&threads)
         }
         Err(error) => {
-            let head = Payload::encode(&Refusal::from(error));
-            if let Some(head) = head.as_ref().ok().and_then(|head| head.bytes().ok()) {
-                server.say(kind::REFUSED, &head, None);
-            }
+            server.say(kind::REFUSED, &Refusal::from(error), None);
             sys::exit_now(bootstrap::FAILED)
         }
     }
+}
+
+fn prepare() -> Result<(SingleThreaded, Present), Error> {
+    redirect_input()?;
+    preload()?;
+    silence()?;
+    let threads = single_threaded()?;
+    let present = Status::read().and_then(|status| Present::read(&status));
+    present
+        .map(|present| (threads, present))
+        .map_err(|error| Error::os("the forkserver cannot read what it is", error))
 }
 
 fn redirect_input() -> Result<(), Error> {
@@ -183,7 +190,7 @@ impl Server {
         match fork::clone_sibling(threads) {
             Ok(Sibling::Copy(copy)) => return Some(copy),
             Ok(Sibling::Original(pid, pidfd)) => self.say_forked(pid, &pidfd),
-            Err(error) => self.say_number(kind::REFUSED, error.raw_os_error().unwrap_or_default()),
+            Err(error) => self.say(kind::REFUSED, &error.raw_os_error().unwrap_or_default(), None),
         }
         None
     }
@@ -196,30 +203,22 @@ impl Server {
     }
 
     fn say_forked(&self, pid: u32, pidfd: &OwnedFd) {
-        if let Some(head) = Payload::encode(&pid).ok().as_ref().and_then(|head| head.bytes().ok()) {
-            self.say(kind::FORKED, &head, Some(pidfd));
-        }
-    }
-
-    fn say_number(&self, kind: u8, number: i32) {
-        if let Some(head) = Payload::encode(&number)
-            .ok()
-            .as_ref()
-            .and_then(|head| head.bytes().ok())
-        {
-            self.say(kind, &head, None);
-        }
+        self.say(kind::FORKED, &pid, Some(pidfd));
     }
 
     /// If the parent does not listen any more, the next look at the link tells so.
-    fn say(&self, kind: u8, head: &[u8], descriptor: Option<&OwnedFd>) {
+    fn say(&self, kind: u8, value: &impl Serialize, descriptor: Option<&OwnedFd>) {
+        let head = Payload::encode(value);
+        let Some(head) = head.as_ref().ok().and_then(|head| head.bytes().ok()) else {
+            return;
+        };
         let descriptors = descriptor.into_iter().map(AsFd::as_fd).collect();
-        let _ = Outgoing {
+        let message = Outgoing {
             kind,
-            head,
+            head: &head,
             payload: &Payload::EMPTY,
             descriptors,
-        }
-        .send(self.link.as_fd(), None);
+        };
+        let _ = message.send(self.link.as_fd(), None);
     }
 }
