@@ -36,13 +36,15 @@ pub(crate) struct Launched {
     pub(crate) pid: u32,
     pub(crate) pidfd: OwnedFd,
     pub(crate) link: OwnedFd,
+    /// What the launcher has received from the child already.
+    pub(crate) heard: Option<Incoming>,
     pub(crate) ours: Ours,
 }
 
 /// The parent's ends of what a child was given.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Ours {
-    pub(crate) lifeline: Option<Lifeline>,
+    pub(crate) lifeline: Lifeline,
     /// Of piped standard streams.
     pub(crate) streams: [Option<OwnedFd>; 3],
 }
@@ -168,14 +170,20 @@ pub(crate) fn register_server(launched: Launched, about: Description) -> Arc<Chi
 }
 
 fn enter(launched: Launched, about: Description, keeper: Keeper) -> Arc<Child> {
-    let Launched { pid, pidfd, link, ours } = launched;
+    let Launched {
+        pid,
+        pidfd,
+        link,
+        heard,
+        ours,
+    } = launched;
     let state = State {
         status: None,
         overdue: false,
         keeper,
-        lifeline: ours.lifeline,
+        lifeline: Some(ours.lifeline),
         streams: ours.streams,
-        outcome: None,
+        outcome: heard,
     };
     let child = Arc::new(Child {
         pid,

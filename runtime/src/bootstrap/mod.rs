@@ -201,11 +201,10 @@ pub(crate) fn run(
     birth: Birth,
     work: impl FnOnce() -> Result<Output, Error>,
 ) -> ! {
-    let voice = Voice(Arc::new(link));
     if let Some(lifeline) = kit.lifeline.take() {
-        hold_on_to(lifeline);
+        settle(&link, lifeline);
     }
-    voice.say(kind::HELLO, &[], &Payload::EMPTY);
+    let voice = Voice(Arc::new(link));
     let word = match prepare(order, kit, &birth) {
         Err(refusal) => LastWord::Refused(refusal),
         Ok(()) => {
@@ -224,13 +223,15 @@ pub(crate) fn run(
     birth.exit(code)
 }
 
-/// Ties this process to its parent's life, for good.
-fn hold_on_to(lifeline: OwnedFd) {
+/// Ties this process to its parent's life, for good, and then says hello.
+pub(crate) fn settle(link: &OwnedFd, lifeline: OwnedFd) {
     match sys::lifeline::arm(lifeline.as_fd()) {
         Ok(true) => std::mem::forget(lifeline),
         Ok(false) => sys::exit_now(FAILED),
         Err(error) => fail(&format!("the child cannot bind itself to its parent's life: {error}")),
     }
+    // If the parent does not listen any more, the lifeline says so.
+    let _ = frame::send_value(link.as_fd(), kind::HELLO, &(), &[]);
 }
 
 fn prepare(order: Order, kit: Kit, birth: &Birth) -> Result<(), Error> {
@@ -291,7 +292,7 @@ impl Voice {
     /// Says the last word; the exit code that goes with it.
     fn say_last(&self, word: LastWord) -> i32 {
         match word {
-            LastWord::Returned(Output(Ok(result))) => match self.try_say(kind::RETURNED, &[], &result) {
+            LastWord::Returned(Output(Ok(result))) => match self.say_result(&result) {
                 // A result in a memory file may be over the child's limit on file sizes.
                 Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
                     self.say_last(LastWord::Unencodable(CodecError(error.to_string())))
@@ -300,38 +301,30 @@ impl Voice {
             },
             LastWord::Returned(Output(Err(error))) => self.say_last(LastWord::Unencodable(error)),
             LastWord::Unencodable(error) => {
-                self.say_value(kind::UNENCODABLE, &error.0);
+                self.say(kind::UNENCODABLE, &error.0);
                 1
             }
             LastWord::Panicked(panic) => {
-                self.say_value(kind::PANICKED, &panic);
+                self.say(kind::PANICKED, &panic);
                 PANICKED
             }
             LastWord::Refused(error) => {
-                self.say_value(kind::REFUSED, &Refusal::from(error));
+                self.say(kind::REFUSED, &Refusal::from(error));
                 FAILED
             }
         }
     }
 
-    fn say_value(&self, kind: u8, value: &impl serde::Serialize) {
-        if let Ok(head) = Payload::encode(value) {
-            if let Ok(head) = head.bytes() {
-                self.say(kind, &head, &Payload::EMPTY);
-            }
-        }
-    }
-
     /// If nobody listens any more, there is nobody to tell.
-    fn say(&self, kind: u8, head: &[u8], payload: &Payload) {
-        let _ = self.try_say(kind, head, payload);
+    fn say(&self, kind: u8, value: &impl serde::Serialize) {
+        let _ = frame::send_value(self.0.as_fd(), kind, value, &[]);
     }
 
-    fn try_say(&self, kind: u8, head: &[u8], payload: &Payload) -> std::io::Result<()> {
+    fn say_result(&self, result: &Payload) -> std::io::Result<()> {
         Outgoing {
-            kind,
-            head,
-            payload,
+            kind: kind::RETURNED,
+            head: &[],
+            payload: result,
             descriptors: Vec::new(),
         }
         .send(self.0.as_fd(), None)

@@ -47,6 +47,7 @@ pub(crate) fn copy(mut request: Request<'_>, work: impl FnOnce() -> Result<Outpu
                 pid,
                 pidfd,
                 link,
+                heard: None,
                 ours: request.ours,
             })
         }
@@ -57,7 +58,7 @@ pub(crate) fn copy(mut request: Request<'_>, work: impl FnOnce() -> Result<Outpu
                 order, mut kit, ours, ..
             } = request;
             drop(ours.streams);
-            kit.lifeline = ours.lifeline.map(|lifeline| lifeline.read_side);
+            kit.lifeline = Some(ours.lifeline.read_side);
             bootstrap::run(order, kit, theirs, Birth::Copied(copy), work)
         }
     }

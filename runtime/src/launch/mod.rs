@@ -10,6 +10,7 @@ mod fork;
 pub(crate) mod forkserver;
 mod spawn;
 
+use std::io;
 use std::os::fd::AsFd;
 
 pub(crate) use fork::copy;
@@ -20,6 +21,8 @@ use crate::error::{Error, ErrorKind};
 use crate::platform::StartMethod;
 use crate::sys::fork::SingleThreaded;
 use crate::sys::image::{self, Unusable};
+use crate::sys::lifeline::Lifeline;
+use crate::sys::poll;
 use crate::wire::payload::Payload;
 
 /// A child to be made.
@@ -36,16 +39,19 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Puts the order into the link, in which the child will find it.
-    fn send(&self, link: impl AsFd) -> std::io::Result<()> {
-        let lifeline = self.ours.lifeline.as_ref().map(|lifeline| lifeline.read_side.as_fd());
-        self.order.send(
-            link.as_fd(),
-            lifeline,
-            &self.kit,
-            self.arguments,
-            crate::sys::poll::deadline_in(SEND_LIMIT),
-        )
+    /// Gives the order to a child that waits at the other end of the link; the lifeline too, unless it has it.
+    ///
+    /// A child that has died already is no error: its exit status will say how.
+    fn send(&self, link: impl AsFd, lifeline: Option<&Lifeline>) -> io::Result<()> {
+        let lifeline = lifeline.map(|lifeline| lifeline.read_side.as_fd());
+        let deadline = poll::deadline_in(SEND_LIMIT);
+        match self
+            .order
+            .send(link.as_fd(), lifeline, &self.kit, self.arguments, deadline)
+        {
+            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
+            other => other,
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use crate::sys::environ::Environment;
 use crate::sys::exec::Program;
 use crate::sys::fd::Stream;
 use crate::sys::identity::Privileges;
-use crate::sys::{image, pidfd, socket};
+use crate::sys::{image, pidfd, signal, socket};
 
 pub(super) struct Spawn;
 
@@ -31,25 +31,25 @@ impl Launcher for Spawn {
             .take()
             .unwrap_or_else(Environment::present);
         request.order.privileges = Some(Privileges::present().map_err(failed)?);
+        if !signal::ignores_broken_pipes() {
+            // An exec keeps what is ignored, but then Rust's runtime ignores SIGPIPE in the new program.
+            request.order.settings.ignored_signals = Some(signal::ignored());
+        }
         if entrance != Entrance::Main {
             hand_over_output(&mut request.order.settings, &mut request.kit).map_err(failed)?;
         }
         let (link, theirs) = socket::pair().map_err(failed)?;
         let pid = execute(entrance, environment, theirs).map_err(failed)?;
         let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
-        match request.send(&link) {
-            // It died before its order came: its exit status says how.
-            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {}
-            Err(error) => {
-                pidfd::kill_and_reap(pidfd.as_fd());
-                return Err(failed(error));
-            }
-            Ok(()) => {}
+        if let Err(error) = request.send(&link, Some(&request.ours.lifeline)) {
+            pidfd::kill_and_reap(pidfd.as_fd());
+            return Err(failed(error));
         }
         Ok(Launched {
             pid,
             pidfd,
             link,
+            heard: None,
             ours: request.ours,
         })
     }

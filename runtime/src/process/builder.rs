@@ -359,8 +359,8 @@ impl Options {
             })?);
         }
         let mut ours = Ours {
-            lifeline: Some(Lifeline::new().map_err(failed)?),
-            ..Ours::default()
+            lifeline: Lifeline::new().map_err(failed)?,
+            streams: [const { None }; 3],
         };
         for (stream, stdio) in Stream::ALL.into_iter().zip(streams) {
             let index = stream as usize;

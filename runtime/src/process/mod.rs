@@ -23,7 +23,6 @@ use crate::sys::poll::{self, Deadline};
 use crate::sys::signal;
 use crate::task::Decode;
 use crate::wire::frame::Incoming;
-use crate::wire::payload;
 
 /// A child process that runs one task, whose result is a `T`.
 ///
@@ -138,9 +137,8 @@ impl<T> Process<T> {
     }
 
     fn head<H: serde::de::DeserializeOwned>(&self, word: &Incoming) -> Result<H, JoinError> {
-        let undecodable = |error: &dyn fmt::Display| self.error(JoinErrorKind::Undecodable, &error.to_string());
-        let head = word.head.bytes().map_err(|error| undecodable(&error))?;
-        payload::decode(&head).map_err(|error| undecodable(&error))
+        word.head()
+            .map_err(|error| self.error(JoinErrorKind::Undecodable, &error.to_string()))
     }
 
     fn silent_end(&self, status: ExitStatus) -> JoinErrorKind {

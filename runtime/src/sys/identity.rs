@@ -5,6 +5,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -125,27 +126,27 @@ impl Capabilities {
 /// Everything about a process that a child of a forkserver cannot take over: if it differs, the server is stale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
-    privileges: Privileges,
+    pub(crate) privileges: Privileges,
     session: i32,
     /// Supplementary groups, capability sets, no_new_privs and seccomp, as `/proc` tells them of this thread.
     status: Vec<String>,
     /// The cgroup of every hierarchy.
     cgroup: String,
-    /// Inode numbers of the namespaces.
-    namespaces: Vec<u64>,
+    /// As `net:[4026531840]`.
+    namespaces: Vec<PathBuf>,
     /// Device and inode of the root directory: a server from before a chroot would serve from outside of it.
     root: (u64, u64),
 }
 
 const STATUS_KEYS: [&str; 6] = ["Groups", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters"];
-const NAMESPACES: [&str; 8] = [
+const USER_NAMESPACE: &str = "user";
+const OTHER_NAMESPACES: [&str; 7] = [
     "cgroup",
     "ipc",
     "mnt",
     "net",
     "pid_for_children",
     "time_for_children",
-    "user",
     "uts",
 ];
 
@@ -153,19 +154,32 @@ impl Identity {
     /// That of the calling thread.
     pub(crate) fn read(status: &Status) -> io::Result<Self> {
         let field = |key| status.field(key).unwrap_or_default().to_owned();
-        let namespace =
-            |name| fs::metadata(format!("/proc/thread-self/ns/{name}")).map_or(0, |metadata| metadata.ino());
         let root = fs::metadata("/")?;
+        let privileges = Privileges::present()?;
         Ok(Self {
-            privileges: Privileges::present()?,
+            namespaces: namespaces(&privileges),
+            privileges,
             // SAFETY: getsid of oneself cannot fail.
             session: unsafe { libc::getsid(0) },
             status: STATUS_KEYS.map(field).into(),
             cgroup: present::read_small("/proc/self/cgroup").unwrap_or_default(),
-            namespaces: NAMESPACES.map(namespace).into(),
             root: (root.dev(), root.ino()),
         })
     }
+}
+
+/// The namespaces that this thread can have changed: without `CAP_SYS_ADMIN` that is its user namespace only.
+///
+/// Reading a link costs half of what a stat of its target does.
+fn namespaces(privileges: &Privileges) -> Vec<PathBuf> {
+    const CAP_SYS_ADMIN: u64 = 1 << 21;
+    let others = if privileges.capabilities.permitted & CAP_SYS_ADMIN != 0 {
+        &OTHER_NAMESPACES[..]
+    } else {
+        &[]
+    };
+    let read = |name: &&str| fs::read_link(format!("/proc/thread-self/ns/{name}")).unwrap_or_default();
+    std::iter::once(&USER_NAMESPACE).chain(others).map(read).collect()
 }
 
 /// Whether this process still has the ids with which it was executed (getauxval(3), `AT_UID` …).

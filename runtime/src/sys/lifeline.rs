@@ -12,7 +12,7 @@
 //!
 //! - The owner set by `F_SETOWN` belongs to the open file description: children that shared one would leave all but
 //!   the last unprotected. Hence one opening for each child, by the parent, so that it needs no `/proc` in the child
-//!   and no matching ids (the pipe is 0600 of its maker).
+//!   and no matching ids. A pipe is 0600 of its maker, who may have changed its ids since: hence the change of mode.
 //! - Arming late gets no signal for an end that is already there: hence the poll after it.
 //! - `PR_SET_PDEATHSIG` is not used: it fires when the starting *thread* ends, and nobody but the child can take it back,
 //!   which [`disarm`] has to.
@@ -50,7 +50,7 @@ impl Lifeline {
                 read_side,
                 own_write_end: None,
             }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
                 let (read_side, write_end) = pipe()?;
                 Ok(Self {
                     read_side,
@@ -110,6 +110,9 @@ fn write_end() -> io::Result<RawFd> {
         return Ok(present);
     }
     let (_, write_end) = pipe()?;
+    // Who may not look into this process's /proc/PID/fd cannot open it all the same.
+    // SAFETY: the descriptor is open.
+    check(unsafe { libc::fchmod(write_end.as_raw_fd(), 0o666) }.into())?;
     match WRITE_END.compare_exchange(NONE, write_end.as_raw_fd(), Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => Ok(write_end.into_raw_fd()),
         Err(other_thread) => Ok(other_thread),

@@ -12,7 +12,10 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
-use super::payload::{Bytes, Payload};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::payload::{Bytes, Payload, decode};
 use super::{INLINE_MAX, MESSAGE_MAX};
 use crate::sys::mmap::{MemoryFile, SealedFile};
 use crate::sys::poll::{self, Deadline};
@@ -106,6 +109,27 @@ fn sealed(bytes: &[u8]) -> io::Result<SealedFile> {
     file.seal()
 }
 
+/// Sends a frame whose head is one value; waits while the link is full.
+///
+/// # Errors
+/// As [`Outgoing::send`].
+pub(crate) fn send_value<T: Serialize>(
+    link: BorrowedFd<'_>,
+    kind: u8,
+    value: &T,
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let head = Payload::encode(value).map_err(io::Error::other)?;
+    let head = head.bytes()?;
+    Outgoing {
+        kind,
+        head: &head,
+        payload: &Payload::EMPTY,
+        descriptors: descriptors.to_vec(),
+    }
+    .send(link, None)
+}
+
 /// A frame as it was received.
 #[derive(Debug)]
 pub(crate) struct Incoming {
@@ -115,6 +139,16 @@ pub(crate) struct Incoming {
     pub(crate) descriptors: Vec<OwnedFd>,
     /// Who sent it, where [`socket::identify_senders`] was asked for.
     pub(crate) sender: Option<u32>,
+}
+
+impl Incoming {
+    /// The value that the head is.
+    ///
+    /// # Errors
+    /// `InvalidData` if it is none of this type.
+    pub(crate) fn head<T: DeserializeOwned>(&self) -> io::Result<T> {
+        decode(&self.head.bytes()?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
 }
 
 /// Receives a frame; `None` at end of file. Waits until `deadline`.
@@ -245,7 +279,6 @@ impl Header {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::payload::{Payload, decode};
 
     fn round_trip(head: &[u8], value: &Vec<u8>) -> Incoming {
         let (ours, theirs) = socket::pair().unwrap();

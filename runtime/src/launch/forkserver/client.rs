@@ -1,15 +1,13 @@
 //! This process's side: keeps a server alive and fresh, and asks it for children.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::de::DeserializeOwned;
-
-use crate::bootstrap::{StreamSetting, kind};
+use crate::bootstrap::{Settings, StreamSetting, kind};
 use crate::children::{self, Child, Description, Launched, Ours};
 use crate::error::{Error, ErrorKind, Refusal};
-use crate::launch::{Launcher, Request, entrance, spawn};
+use crate::launch::{Entrance, Launcher, Request, entrance, spawn};
 use crate::platform::StartMethod;
 use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
@@ -17,8 +15,7 @@ use crate::sys::identity::Identity;
 use crate::sys::lifeline::Lifeline;
 use crate::sys::present::{Present, Status};
 use crate::sys::{attributes, pidfd, poll, socket};
-use crate::wire::frame::{self, Incoming, Outgoing};
-use crate::wire::payload::{Payload, decode};
+use crate::wire::frame::{self, Incoming};
 
 pub(crate) struct ForkServer;
 
@@ -28,36 +25,45 @@ const ATTEMPTS: usize = 3;
 impl Launcher for ForkServer {
     fn launch(&self, mut request: Request<'_>) -> Result<Launched, Error> {
         let task = request.order.task.clone();
-        let failed = |error| Error::os(format!("cannot get a child for `{task}` from the forkserver"), error);
+        let failed = |error| failed(&task, error);
         let wished = std::mem::take(&mut request.order.settings);
         for _ in 0..ATTEMPTS {
-            let status = Status::read().map_err(unreadable)?;
-            let present = Present::read(&status).map_err(unreadable)?;
-            let server = Server::lock_live(&status)?;
-            request.order.settings = wished.clone();
-            server.take_over(present, &mut request).map_err(failed)?;
+            let mut server = Server::lock_live()?;
             let (link, theirs) = socket::pair().map_err(failed)?;
             socket::identify_senders(link.as_fd()).map_err(failed)?;
-            request.send(&link).map_err(failed)?;
-            let answer = server.ask(&theirs).map_err(failed)?;
+            server.request(&theirs, &request.ours.lifeline).map_err(failed)?;
             // The end of the link is the end of the child only when no copy of the child's end is left here.
             drop(theirs);
-            let made = match answer {
-                Answer::Forked { pid, pidfd } => Some((pid, pidfd)),
+            let present = server.compare();
+            let made = match server.answer().map_err(failed)? {
+                Answer::Forked { pid, pidfd } => Some((pid, pidfd, None)),
                 Answer::Refused(error) => return Err(failed(error)),
                 Answer::Gone => orphan(&link).map_err(failed)?,
             };
-            if let Some((pid, pidfd)) = made {
-                return Ok(Launched {
-                    pid,
-                    pidfd,
-                    link,
-                    ours: request.ours,
-                });
+            let Some((pid, pidfd, heard)) = made else { continue };
+            match server.order(present, &wished, &mut request, &link) {
+                Ok(true) => {
+                    return Ok(Launched {
+                        pid,
+                        pidfd,
+                        link,
+                        heard,
+                        ours: request.ours,
+                    });
+                }
+                not_ordered => {
+                    // It has not begun anything. The end of its link ends it, also where a signal may not: a stale
+                    // server's child may belong to a user that this process is no longer.
+                    drop(link);
+                    pidfd::kill_and_reap(pidfd.as_fd());
+                    not_ordered?;
+                    server.replace();
+                }
             }
         }
-        let text =
-            format!("cannot get a child for `{task}`: the forkserver has died {ATTEMPTS} times while it was asked");
+        let text = format!(
+            "cannot get a child for `{task}`: the forkserver has died or grown stale {ATTEMPTS} times while it was asked"
+        );
         Err(Error::new(ErrorKind::ForkServer, text))
     }
 }
@@ -69,15 +75,19 @@ fn unreadable(error: io::Error) -> Error {
     Error::with_source(ErrorKind::NoExecutable, text, error)
 }
 
+fn failed(task: &str, error: io::Error) -> Error {
+    Error::os(format!("cannot get a child for `{task}` from the forkserver"), error)
+}
+
 /// The child that a server has left behind when it died before it could answer.
 ///
-/// Its hello tells its pid, by the kernel's word; without one there is no child, or none that will ever begin.
-fn orphan(link: &OwnedFd) -> io::Result<Option<(u32, OwnedFd)>> {
+/// Its hello tells its pid, by the kernel's word; the end of the link without one tells that there is none.
+fn orphan(link: &OwnedFd) -> io::Result<Option<(u32, OwnedFd, Option<Incoming>)>> {
     let hello = frame::receive(link.as_fd(), None)?;
-    let Some(pid) = hello.and_then(|hello| hello.sender) else {
+    let Some(pid) = hello.as_ref().and_then(|hello| hello.sender) else {
         return Ok(None);
     };
-    Ok(Some((pid, pidfd::open(pid)?)))
+    Ok(Some((pid, pidfd::open(pid)?, hello)))
 }
 
 /// A running server.
@@ -102,47 +112,47 @@ enum Answer {
 struct Live(MutexGuard<'static, Option<Server>>);
 
 impl Server {
-    /// Makes sure of a server that runs, and that its children will be no one else than children of this process would.
-    fn lock_live(status: &Status) -> Result<Live, Error> {
+    /// Makes sure of a server that runs.
+    fn lock_live() -> Result<Live, Error> {
         let mut slot = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-        let identity = Identity::read(status).map_err(unreadable)?;
-        let fresh = slot.take().filter(|server| server.is_fresh(&identity));
-        *slot = Some(match fresh {
+        let living = slot
+            .take()
+            .filter(|server| matches!(server.child.try_status(), Ok(None)));
+        *slot = Some(match living {
             Some(server) => server,
-            None => Self::start(identity)?,
+            None => {
+                let entrance = entrance()?;
+                let status = Status::read().map_err(unreadable)?;
+                Self::start(entrance, Identity::read(&status).map_err(unreadable)?)?
+            }
         });
         Ok(Live(slot))
     }
 
-    /// Whether it can go on; if not, it is told to leave.
-    fn is_fresh(&self, identity: &Identity) -> bool {
-        let alive = matches!(self.child.try_status(), Ok(None));
-        if alive && self.identity != *identity {
-            self.child.dismiss();
-        }
-        alive && self.identity == *identity
-    }
-
-    fn start(identity: Identity) -> Result<Self, Error> {
+    fn start(entrance: Entrance, identity: Identity) -> Result<Self, Error> {
         let failed = |error| Error::os("cannot start the forkserver", error);
-        let entrance = entrance()?;
         let lifeline = Lifeline::new().map_err(failed)?;
         let (link, theirs) = socket::pair().map_err(failed)?;
         let pid = spawn::execute(entrance, Environment::present(), theirs).map_err(failed)?;
         let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
-        let serve = Outgoing {
-            kind: kind::SERVE,
-            head: &[],
-            payload: &Payload::EMPTY,
-            descriptors: vec![lifeline.read_side.as_fd()],
-        };
         // A server that has died already is found out by its answer, or rather by the lack of one.
-        let _ = serve.send(link.as_fd(), None);
+        let _ = frame::send_value(
+            link.as_fd(),
+            kind::SERVE,
+            &identity.privileges,
+            &[lifeline.read_side.as_fd()],
+        );
         let ours = Ours {
-            lifeline: Some(lifeline),
-            ..Ours::default()
+            lifeline,
+            streams: [const { None }; 3],
         };
-        let (launched, present) = wait_until_ready(Launched { pid, pidfd, link, ours })?;
+        let (launched, present) = wait_until_ready(Launched {
+            pid,
+            pidfd,
+            link,
+            heard: None,
+            ours,
+        })?;
         Ok(Self {
             child: children::register_server(launched, description()),
             identity,
@@ -170,7 +180,7 @@ fn wait_until_ready(mut server: Launched) -> Result<(Launched, Present), Error> 
             return Err(died(server));
         };
         match frame.kind {
-            kind::READY => return Ok((server, head(&frame).map_err(failed)?)),
+            kind::READY => return Ok((server, frame.head().map_err(failed)?)),
             // Under a test harness the server goes on in a copy of itself that has one thread (see `server`).
             kind::FORKED => {
                 let (pid, pidfd) = forked(frame).map_err(failed)?;
@@ -178,7 +188,7 @@ fn wait_until_ready(mut server: Launched) -> Result<(Launched, Present), Error> 
                 server = Launched { pid, pidfd, ..server };
             }
             _ => {
-                let refusal = head::<Refusal>(&frame).ok();
+                let refusal = frame.head::<Refusal>().ok();
                 pidfd::kill_and_reap(server.pidfd.as_fd());
                 return Err(refusal.map_or_else(
                     || Error::new(ErrorKind::ForkServer, "the forkserver does not understand its orders"),
@@ -206,12 +216,8 @@ fn died(server: Launched) -> Error {
     )
 }
 
-fn head<T: DeserializeOwned>(frame: &Incoming) -> io::Result<T> {
-    decode(&*frame.head.bytes()?).map_err(io::Error::other)
-}
-
 fn forked(frame: Incoming) -> io::Result<(u32, OwnedFd)> {
-    let pid = head(&frame)?;
+    let pid = frame.head()?;
     let pidfd = frame.descriptors.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
     Ok((pid, pidfd))
 }
@@ -219,6 +225,46 @@ fn forked(frame: Incoming) -> io::Result<(u32, OwnedFd)> {
 impl Live {
     fn server(&self) -> io::Result<&Server> {
         self.0.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    fn link(&self) -> io::Result<BorrowedFd<'_>> {
+        self.server()?
+            .child
+            .link()
+            .map_err(|_| io::ErrorKind::NotConnected.into())
+    }
+
+    /// What this process is now; `None` if the server's children would be somebody else than its own.
+    fn compare(&self) -> Result<Option<Present>, Error> {
+        let status = Status::read().map_err(unreadable)?;
+        let identity = Identity::read(&status).map_err(unreadable)?;
+        let is_fresh = self.0.as_ref().is_some_and(|server| server.identity == identity);
+        if is_fresh {
+            Present::read(&status).map(Some).map_err(unreadable)
+        } else {
+            Ok(None)
+        }
+    }
+
+    /// Lets the server go; it is reaped like a child whose handle was dropped.
+    fn replace(&mut self) {
+        if let Some(server) = self.0.take() {
+            server.child.dismiss();
+        }
+    }
+
+    /// Gives a new child its order; `false` if this process has changed so that the child is not to have it.
+    fn order(
+        &self,
+        present: Result<Option<Present>, Error>,
+        wished: &Settings,
+        request: &mut Request<'_>,
+        link: &OwnedFd,
+    ) -> Result<bool, Error> {
+        let Some(present) = present? else { return Ok(false) };
+        request.order.settings = wished.clone();
+        let given = self.take_over(present, request).and_then(|()| request.send(link, None));
+        given.map_err(|error| failed(&request.order.task, error)).map(|()| true)
     }
 
     /// Puts into the order what this process is and the server is not, unless the order says it already.
@@ -266,32 +312,31 @@ impl Live {
         Ok(())
     }
 
-    /// Asks for a child at the other end of a link.
-    fn ask(&self, theirs: &OwnedFd) -> io::Result<Answer> {
-        let Ok(link) = self.server()?.child.link() else {
-            return Ok(Answer::Gone);
-        };
-        let descriptors = vec![theirs.as_fd()];
-        let request = Outgoing {
-            kind: kind::FORK,
-            head: &[],
-            payload: &Payload::EMPTY,
-            descriptors,
-        };
-        match request.send(link, None).and_then(|()| frame::receive(link, None)) {
-            Ok(None) => Ok(Answer::Gone),
-            Ok(Some(frame)) if frame.kind == kind::FORKED => {
+    /// Asks for a child at the other end of a link. A server that is gone is found out by its answer.
+    fn request(&self, theirs: &OwnedFd, lifeline: &Lifeline) -> io::Result<()> {
+        let descriptors = [theirs.as_fd(), lifeline.read_side.as_fd()];
+        unless_gone(frame::send_value(self.link()?, kind::FORK, &(), &descriptors)).map(drop)
+    }
+
+    fn answer(&self) -> io::Result<Answer> {
+        let answer = unless_gone(frame::receive(self.link()?, None))?;
+        match answer.flatten() {
+            None => Ok(Answer::Gone),
+            Some(frame) if frame.kind == kind::FORKED => {
                 let (pid, pidfd) = forked(frame)?;
                 Ok(Answer::Forked { pid, pidfd })
             }
-            Ok(Some(frame)) => Ok(Answer::Refused(
-                head(&frame).map_or_else(|error| error, io::Error::from_raw_os_error),
+            Some(frame) => Ok(Answer::Refused(
+                frame.head().map_or_else(|error| error, io::Error::from_raw_os_error),
             )),
-            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
-                Ok(Answer::Gone)
-            }
-            Err(error) => Err(error),
         }
+    }
+}
+
+fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(None),
+        other => other.map(Some),
     }
 }
 

@@ -11,10 +11,10 @@ use crate::error::{Error, ErrorKind, Refusal};
 use crate::report::Report;
 use crate::sys::fd::{self, Stream};
 use crate::sys::fork::{self, FreshCopy, Sibling, SingleThreaded};
+use crate::sys::identity::Privileges;
 use crate::sys::present::{Present, Status};
 use crate::sys::{self, lifeline, signal};
-use crate::wire::frame::{self, Incoming, Outgoing};
-use crate::wire::payload::Payload;
+use crate::wire::frame::{self, Incoming};
 
 /// A function that the server runs once, before it serves.
 #[derive(Debug)]
@@ -61,11 +61,17 @@ struct Server {
 
 /// Serves until the parent is gone.
 pub(crate) fn serve(link: OwnedFd, frame: Incoming) -> ! {
-    let Some(lifeline) = frame.descriptors.into_iter().next() else {
-        bootstrap::fail("the forkserver was started without a lifeline")
+    let privileges = frame.head::<Privileges>();
+    let (Some(lifeline), Ok(privileges)) = (frame.descriptors.into_iter().next(), privileges) else {
+        bootstrap::fail("the order to serve cannot be understood")
     };
     let server = Server { link, lifeline };
     server.bind_to_parent();
+    if let Err(error) = privileges.restrict_to() {
+        bootstrap::fail(&format!(
+            "the forkserver cannot give up what its parent may not do: {error}"
+        ));
+    }
     sys::set_name("forkserver");
     signal::block_terminal();
     let server = server.leave_test_harness();
@@ -173,9 +179,10 @@ impl Server {
         loop {
             match frame::receive(self.link.as_fd(), None) {
                 Ok(Some(frame)) if frame.kind == kind::FORK => {
-                    if let Some(link) = frame.descriptors.into_iter().next() {
+                    let mut descriptors = frame.descriptors.into_iter();
+                    if let (Some(link), Some(lifeline)) = (descriptors.next(), descriptors.next()) {
                         if let Some(copy) = self.make_child(threads) {
-                            self.become_child(link, copy)
+                            self.become_child(link, lifeline, copy)
                         }
                     }
                 }
@@ -195,9 +202,10 @@ impl Server {
         None
     }
 
-    fn become_child(self, link: OwnedFd, copy: FreshCopy) -> ! {
+    fn become_child(self, link: OwnedFd, lifeline: OwnedFd, copy: FreshCopy) -> ! {
         drop(self);
         bootstrap::forget(&copy);
+        bootstrap::settle(&link, lifeline);
         let order = bootstrap::first_message(&link);
         bootstrap::obey(link, order, Birth::Copied(copy))
     }
@@ -208,17 +216,7 @@ impl Server {
 
     /// If the parent does not listen any more, the next look at the link tells so.
     fn say(&self, kind: u8, value: &impl Serialize, descriptor: Option<&OwnedFd>) {
-        let head = Payload::encode(value);
-        let Some(head) = head.as_ref().ok().and_then(|head| head.bytes().ok()) else {
-            return;
-        };
-        let descriptors = descriptor.into_iter().map(AsFd::as_fd).collect();
-        let message = Outgoing {
-            kind,
-            head: &head,
-            payload: &Payload::EMPTY,
-            descriptors,
-        };
-        let _ = message.send(self.link.as_fd(), None);
+        let descriptors: Vec<_> = descriptor.into_iter().map(AsFd::as_fd).collect();
+        let _ = frame::send_value(self.link.as_fd(), kind, value, &descriptors);
     }
 }

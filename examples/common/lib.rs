@@ -1,0 +1,131 @@
+//! What the examples share: the choice of a start method, the files of a tree, batches, and how a program ends.
+
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use offspring::{Context, StartMethod};
+use walkdir::WalkDir;
+
+/// The argument that every example takes.
+#[derive(Debug, clap::Args)]
+pub struct Method {
+    /// spawn, fork or forkserver; the library's default unless given
+    #[arg(long, value_name = "METHOD")]
+    pub start_method: Option<StartMethod>,
+}
+
+impl Method {
+    /// The context that was asked for.
+    ///
+    /// # Errors
+    /// This platform does not have the start method.
+    pub fn context(&self) -> Result<Context, offspring::Error> {
+        self.start_method
+            .map_or_else(|| Ok(Context::default()), offspring::get_context)
+    }
+}
+
+/// A file or directory that cannot be read.
+#[derive(Debug)]
+pub struct Unreadable {
+    path: PathBuf,
+    source: io::Error,
+}
+
+impl Unreadable {
+    /// For `map_err`: says which path an I/O error is about.
+    pub fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        |source| Self {
+            path: path.into(),
+            source,
+        }
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot read {}", self.path.display())
+    }
+}
+
+impl Error for Unreadable {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+impl From<walkdir::Error> for Unreadable {
+    fn from(error: walkdir::Error) -> Self {
+        let path = error.path().unwrap_or(Path::new(".")).to_owned();
+        let source = error.into_io_error();
+        Self {
+            path,
+            source: source.unwrap_or_else(|| io::Error::other("its links go round in a circle")),
+        }
+    }
+}
+
+/// The regular files at and below the roots, sorted, without what is in directories named `target` or `.git`.
+///
+/// As `OsString`, which serde carries whatever bytes are in it; it refuses a `PathBuf` that is not UTF-8.
+///
+/// # Errors
+/// The first path that does not exist or cannot be read; roots without any file.
+pub fn files_below<P: AsRef<Path>>(roots: &[P]) -> Result<Vec<OsString>, Box<dyn Error>> {
+    let mut files = Vec::new();
+    for root in roots {
+        let walk = WalkDir::new(root).sort_by_file_name().into_iter();
+        for entry in walk.filter_entry(|entry| entry.depth() == 0 || !is_left_out(entry)) {
+            let entry = entry.map_err(Unreadable::from)?;
+            // A root may be a symbolic link; the others are not followed.
+            if entry.file_type().is_file() || entry.depth() == 0 && entry.path().is_file() {
+                files.push(entry.into_path().into_os_string());
+            }
+        }
+    }
+    if files.is_empty() {
+        return Err("there is no file at or below the given paths".into());
+    }
+    Ok(files)
+}
+
+fn is_left_out(entry: &walkdir::DirEntry) -> bool {
+    entry.file_type().is_dir() && ["target", ".git"].iter().any(|name| entry.file_name() == *name)
+}
+
+/// Deals the items out to at most `count` hands, none of them empty.
+pub fn deal<T: Clone>(items: &[T], count: usize) -> Vec<Vec<T>> {
+    let count = count.clamp(1, items.len().max(1));
+    (0..count)
+        .map(|first| items.iter().skip(first).step_by(count).cloned().collect())
+        .collect()
+}
+
+/// How many processors this program may use.
+pub fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
+}
+
+/// The directory of this repository, if the program still is where it was built; the current one otherwise.
+pub fn repository() -> PathBuf {
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .filter(|path| path.is_dir());
+    built_in.unwrap_or(Path::new(".")).to_owned()
+}
+
+/// Ends an example: what went wrong goes to standard error with its causes, and the exit code tells it.
+pub fn conclude(name: &str, outcome: Result<(), Box<dyn Error>>) -> ExitCode {
+    let Err(error) = outcome else {
+        return ExitCode::SUCCESS;
+    };
+    let causes = std::iter::successors(Some(&*error), |error| (*error).source());
+    let texts: Vec<String> = causes.map(ToString::to_string).collect();
+    // If standard error is gone too, the exit code is all there is.
+    let _ = writeln!(io::stderr(), "{name}: {}", texts.join(": "));
+    ExitCode::FAILURE
+}

@@ -1,0 +1,97 @@
+//! Counts the words in the files of directory trees, a batch of files per child, and checks that against a serial count.
+//!
+//! Prints the most frequent words to standard output, most frequent first. How many words, files and children there were
+//! goes to standard error, so that the output is the same under every start method. Ends with exit code 1 if the children
+//! and the serial count in this process do not agree. A word is a run of letters and digits, in lower case.
+//!
+//! ```text
+//! cargo run --release --example wordcount -- [--top N] [--children N] [--start-method METHOD] PATH…
+//! ```
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use offspring::{child_task, process_main};
+use offspring_examples::{Method, Unreadable, conclude, deal, files_below, processors};
+
+/// Counts the words in the files below PATH…, a batch of files per child.
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    method: Method,
+    /// How many of the most frequent words to print
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    top: usize,
+    /// How many children to start [default: one per processor]
+    #[arg(long, value_name = "N")]
+    children: Option<usize>,
+    /// Files, and directories, whose `target` and `.git` are left out
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+}
+
+type Counts = HashMap<String, u64>;
+
+/// Counts the words of a batch of files.
+#[child_task(report)]
+fn count_words(paths: Vec<OsString>) -> Result<Counts, Unreadable> {
+    let mut counts = Counts::new();
+    for path in paths {
+        let bytes = std::fs::read(&path).map_err(Unreadable::at(path))?;
+        for word in String::from_utf8_lossy(&bytes).split(|c: char| !c.is_alphanumeric()) {
+            if !word.is_empty() {
+                *counts.entry(word.to_lowercase()).or_default() += 1;
+            }
+        }
+    }
+    Ok(counts)
+}
+
+#[process_main]
+fn main() -> ExitCode {
+    conclude("wordcount", run(&Arguments::parse()))
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let context = arguments.method.context()?;
+    let files = files_below(&arguments.paths)?;
+    let batches = deal(&files, arguments.children.unwrap_or_else(processors));
+    let started = batches.into_iter().map(|batch| context.start(count_words::call(batch)));
+    let children = started.collect::<Result<Vec<_>, _>>()?;
+    let (count, number) = (files.len(), children.len());
+    let serial = count_words(files)?; // while the children are at work
+    let mut parallel = Counts::new();
+    for child in children {
+        add(&mut parallel, child.join()??);
+    }
+    if parallel != serial {
+        return Err("the children and the serial count do not agree".into());
+    }
+    let (words, method) = (serial.values().sum::<u64>(), context.start_method());
+    let mut err = io::stderr();
+    writeln!(
+        err,
+        "words: {words}, files: {count}, children: {number} ({method}); a serial count agrees"
+    )?;
+    print_most_frequent(serial, arguments.top)
+}
+
+fn add(total: &mut Counts, counts: Counts) {
+    for (word, count) in counts {
+        *total.entry(word).or_default() += count;
+    }
+}
+
+fn print_most_frequent(counts: Counts, top: usize) -> Result<(), Box<dyn Error>> {
+    let mut words: Vec<(String, u64)> = counts.into_iter().collect();
+    words.sort_by(|(word, count), (other, others)| others.cmp(count).then_with(|| word.cmp(other)));
+    for (word, count) in words.into_iter().take(top) {
+        writeln!(io::stdout(), "{count:>8}  {word}")?;
+    }
+    Ok(())
+}

@@ -1,0 +1,79 @@
+//! Tasks that several topics use.
+
+use std::time::Duration;
+
+use offspring::{Process, ProcessBuilder, StartMethod, Stdio, child_task};
+use offspring_tests::{build, program, run, sys, wait};
+
+/// Does nothing.
+#[child_task]
+pub(crate) fn nothing() {}
+
+/// Twice the number.
+#[child_task]
+pub(crate) fn double(n: u64) -> u64 {
+    2 * n
+}
+
+/// The child's own process id.
+#[child_task]
+pub(crate) fn own_pid() -> u32 {
+    std::process::id()
+}
+
+/// Ends by itself never; says `ready` when it has begun.
+#[child_task]
+pub(crate) fn hang() {
+    program::say("ready");
+    forever()
+}
+
+/// Ends the process.
+#[child_task]
+pub(crate) fn exit(code: i32) {
+    std::process::exit(code)
+}
+
+/// Ends by a signal.
+#[child_task]
+pub(crate) fn die(signal: i32) {
+    sys::die_by(signal)
+}
+
+/// Panics.
+#[child_task]
+pub(crate) fn panic(text: String) {
+    panic!("{text}")
+}
+
+/// The lines of `/proc/self/status` by their keys.
+#[child_task]
+pub(crate) fn status(keys: Vec<String>) -> Vec<String> {
+    let lines = keys.iter().map(|key| offspring_tests::procs::status("self", key));
+    lines.collect()
+}
+
+/// Waits for the end of time.
+pub(crate) fn forever() -> ! {
+    loop {
+        std::thread::park_timeout(Duration::MAX);
+    }
+}
+
+/// A child that runs until it is ended, and has begun.
+#[track_caller]
+pub(crate) fn hanging(method: StartMethod) -> Process<()> {
+    begun(method, build(method, hang::call()))
+}
+
+/// The same with options.
+#[track_caller]
+pub(crate) fn begun(method: StartMethod, builder: ProcessBuilder<()>) -> Process<()> {
+    let mut child = run(method, builder.stdout(Stdio::piped()));
+    let mut stdout = child.take_stdout().expect("a piped stream");
+    match wait::line(&mut stdout) {
+        Some(line) => assert_eq!(line, "ready"),
+        None => panic!("the child has not begun: {:?}", child.join()),
+    }
+    child
+}

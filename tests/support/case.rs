@@ -1,0 +1,207 @@
+//! Cases, and what holds at the end of each: nobody is left, and nothing is left open.
+
+use std::collections::BTreeMap;
+use std::ffi::{CStr, CString};
+use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use libtest_mimic::{Arguments, Completion, Trial};
+use offspring::{StartMethod, child_task, get_context};
+
+use crate::{METHODS, Program, procs, program, sys, wait};
+
+/// The cases of one file.
+pub type Suite = (&'static str, &'static [Case]);
+
+/// One behaviour, which holds for every start method.
+#[derive(Clone, Copy, Debug)]
+pub struct Case {
+    /// Its name.
+    pub name: &'static str,
+    run: fn(StartMethod),
+    alone: bool,
+    needs_root: bool,
+    exceptions: [Option<Unsupported>; 2],
+}
+
+/// Why a case does not hold for a method.
+#[derive(Clone, Copy, Debug)]
+struct Unsupported(StartMethod, &'static str);
+
+impl Case {
+    /// A case that leaves its process as it found it.
+    pub const fn here(name: &'static str, run: fn(StartMethod)) -> Self {
+        Self {
+            name,
+            run,
+            alone: false,
+            needs_root: false,
+            exceptions: [None; 2],
+        }
+    }
+
+    /// A case that makes threads or changes its process, and so gets one of its own.
+    pub const fn alone(name: &'static str, run: fn(StartMethod)) -> Self {
+        Self {
+            alone: true,
+            ..Self::here(name, run)
+        }
+    }
+
+    /// A case that only root can try.
+    pub const fn as_root(self) -> Self {
+        Self {
+            needs_root: true,
+            ..self
+        }
+    }
+
+    /// Does not hold for a method.
+    pub const fn except(mut self, method: StartMethod, reason: &'static str) -> Self {
+        let free = if self.exceptions[0].is_none() { 0 } else { 1 };
+        self.exceptions[free] = Some(Unsupported(method, reason));
+        self
+    }
+
+    fn why_not(&self, method: StartMethod) -> Option<&'static str> {
+        if self.needs_root && !sys::is_root() {
+            return Some("needs root");
+        }
+        let mut exceptions = self.exceptions.iter().flatten();
+        exceptions
+            .find(|Unsupported(excepted, _)| *excepted == method)
+            .map(|Unsupported(_, reason)| *reason)
+    }
+}
+
+/// A list of cases: `here name`, `alone name`, and more, as methods of [`Case`].
+#[macro_export]
+macro_rules! cases {
+    ($($place:ident $name:ident $(. $more:ident ($($argument:expr),*))*;)*) => {
+        pub(crate) const CASES: &[$crate::Case] = &[
+            $($crate::Case::$place(stringify!($name), $name) $(.$more($($argument),*))*),*
+        ];
+    };
+}
+
+pub(crate) fn run_all(suites: &'static [Suite]) -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Trials run on the main thread, which stays the only one.
+    arguments.test_threads = Some(1);
+    if !arguments.list {
+        METHODS.map(warm_up);
+    }
+    let mut trials = Vec::new();
+    for method in METHODS {
+        for (topic, cases) in suites {
+            trials.extend(cases.iter().map(|case| trial(topic, case, method)));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn trial(topic: &'static str, case: &'static Case, method: StartMethod) -> Trial {
+    Trial::ignorable_test(format!("{method}::{topic}::{}", case.name), move || {
+        if let Some(reason) = case.why_not(method) {
+            return Ok(Completion::ignored_with(reason));
+        }
+        if case.alone {
+            let name = format!("{topic}::{}", case.name);
+            Program::of(Command::new(program::own_path()))
+                .args(["--case", &name, method.as_str()])
+                .finish()
+                .succeeded();
+        } else {
+            let before = Leftovers::now();
+            watched(|| (case.run)(method));
+            before.check(&BTreeMap::new());
+        }
+        Ok(Completion::Completed)
+    })
+}
+
+pub(crate) fn run_alone(suites: &[Suite], name: &str, method: StartMethod) -> ExitCode {
+    let case = suites.iter().find_map(|(topic, cases)| {
+        cases
+            .iter()
+            .find(|case| name.strip_prefix(topic).is_some_and(|rest| rest.strip_prefix("::") == Some(case.name)))
+    });
+    let before = Leftovers::now();
+    watched(|| (case.expect("a case").run)(method));
+    // What the library keeps once it is there: lifeline, reserve; of the forkserver link, pidfd, lifeline; of the thread
+    // behind futures a socket pair.
+    let kept = [("pipe", 2), ("/dev/null", 1), ("socket", 3), ("anon_inode:[pidfd]", 1)];
+    before.check(&kept.map(|(kind, count)| (kind.to_owned(), count)).into());
+    ExitCode::SUCCESS
+}
+
+#[child_task]
+fn nothing() {}
+
+/// Lets the library make what it makes once.
+fn warm_up(method: StartMethod) {
+    let context = get_context(method).expect("a supported method");
+    context.start(nothing::call()).expect("a child").join().expect("no failure");
+}
+
+/// A little longer than any single wait in a case.
+const CASE_LIMIT: Duration = Duration::from_secs(50);
+
+/// Runs a case; if it hangs, prints what everybody is doing and ends the process.
+fn watched(case: impl FnOnce()) {
+    let _ = OWN.set(Own {
+        path: CString::new(program::own_path().into_os_string().into_encoded_bytes()).expect("a path"),
+        pid: CString::new(std::process::id().to_string()).expect("a number"),
+    });
+    sys::on_expiry(CASE_LIMIT, hanging);
+    case();
+    sys::cancel_expiry();
+}
+
+/// For the signal handler, which cannot allocate.
+struct Own {
+    path: CString,
+    pid: CString,
+}
+
+static OWN: OnceLock<Own> = OnceLock::new();
+
+extern "C" fn hanging(_: i32) {
+    let none: &CStr = c"";
+    let (path, pid) = OWN.get().map_or((none, none), |own| (&*own.path, &*own.pid));
+    sys::print_states_and_end(path, pid)
+}
+
+/// What a case must not add to.
+#[derive(Debug)]
+struct Leftovers {
+    descriptors: BTreeMap<i32, String>,
+    shared_memory: Vec<String>,
+}
+
+impl Leftovers {
+    fn now() -> Self {
+        Self {
+            descriptors: procs::descriptors(),
+            shared_memory: procs::shared_memory(),
+        }
+    }
+
+    /// Sees to it that no child is left, and no more descriptors than before, but for `kept`.
+    fn check(&self, kept: &BTreeMap<String, usize>) {
+        wait::until("every child but a forkserver has ended and was reaped", || {
+            let active = offspring::active_children();
+            let mut children = procs::children_of(std::process::id()).into_iter();
+            active.is_empty() && children.all(|child| child.comm == "forkserver" && child.state != 'Z')
+        });
+        assert!(procs::servers_of(std::process::id()).len() <= 1, "more than one forkserver");
+        let (before, now) = (&self.descriptors, procs::descriptors());
+        let allowed = procs::kinds(before);
+        for (kind, count) in procs::kinds(&now) {
+            let limit = allowed.get(&kind).unwrap_or(&0) + kept.get(&kind).unwrap_or(&0);
+            assert!(count <= limit, "{count} descriptors of {kind} are open, not {limit}: before {before:#?}, now {now:#?}");
+        }
+        assert_eq!(self.shared_memory, procs::shared_memory(), "left in /dev/shm");
+    }
+}

@@ -1,0 +1,152 @@
+//! Processes as `/proc` shows them, and descriptors by what they are.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::fs;
+
+/// What `/proc/PID/stat` says of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// The process's id.
+    pub pid: u32,
+    /// Its name.
+    pub comm: String,
+    /// Its state: `R`, `S`, `D`, `T`, `Z`, ….
+    pub state: char,
+    /// Its parent.
+    pub parent: u32,
+    /// Its process group.
+    pub group: i32,
+    /// Its session.
+    pub session: i32,
+}
+
+/// Reads it; `None` if there is no such process.
+pub fn stat(pid: u32) -> Option<Stat> {
+    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (head, tail) = text.rsplit_once(") ")?;
+    let fields: Vec<&str> = tail.split(' ').collect();
+    Some(Stat {
+        pid,
+        comm: head.split_once('(')?.1.to_owned(),
+        state: fields[0].chars().next()?,
+        parent: fields[1].parse().ok()?,
+        group: fields[2].parse().ok()?,
+        session: fields[3].parse().ok()?,
+    })
+}
+
+/// Every process.
+pub fn all() -> Vec<Stat> {
+    let entries = fs::read_dir("/proc").expect("/proc");
+    let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    pids.filter_map(stat).collect()
+}
+
+/// The children of a process, dead or alive.
+pub fn children_of(parent: u32) -> Vec<Stat> {
+    all().into_iter().filter(|process| process.parent == parent).collect()
+}
+
+/// The forkservers that a process has running.
+pub fn servers_of(parent: u32) -> Vec<u32> {
+    let servers = children_of(parent).into_iter();
+    servers
+        .filter(|child| child.comm == "forkserver" && child.state != 'Z')
+        .map(|child| child.pid)
+        .collect()
+}
+
+/// The living processes of a process group.
+pub fn group(group: i32) -> Vec<Stat> {
+    let members = all().into_iter();
+    members
+        .filter(|process| process.group == group && process.state != 'Z')
+        .collect()
+}
+
+/// Whether a process exists and is not just waiting to be reaped.
+pub fn is_alive(pid: u32) -> bool {
+    stat(pid).is_some_and(|process| process.state != 'Z' && process.state != 'X')
+}
+
+/// A process and its descendants, one line each, with what each is doing.
+pub fn tree(root: u32) -> String {
+    let everyone = all();
+    let mut text = String::new();
+    let mut open = vec![(root, 0)];
+    while let Some((pid, depth)) = open.pop() {
+        if let Some(process) = everyone.iter().find(|process| process.pid == pid) {
+            let read = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
+            let (at, call) = (read("wchan"), read("syscall"));
+            let _ = writeln!(
+                text,
+                "{:indent$}{pid} {} {} wchan={at} syscall={}",
+                "",
+                process.comm,
+                process.state,
+                call.trim_end(),
+                indent = 2 * depth
+            );
+        }
+        open.extend(
+            everyone
+                .iter()
+                .filter(|process| process.parent == pid)
+                .map(|process| (process.pid, depth + 1)),
+        );
+    }
+    text
+}
+
+/// A line of `/proc/PID/status`, by its key.
+pub fn status(pid: &str, key: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("a status");
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("no {key} in the status of {pid}"))
+        .trim()
+        .to_owned()
+}
+
+/// The open descriptors of this process, by number, with what each is.
+pub fn descriptors() -> BTreeMap<i32, String> {
+    let entries = fs::read_dir("/proc/self/fd").expect("/proc/self/fd");
+    let mut found: BTreeMap<i32, String> = entries
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let number = entry.file_name().to_str()?.parse().ok()?;
+            let target = fs::read_link(entry.path()).ok()?;
+            Some((number, target.to_string_lossy().into_owned()))
+        })
+        .collect();
+    // The one by which the directory was read.
+    found.retain(|_, target| !(target.starts_with("/proc/") && target.ends_with("/fd")));
+    found
+}
+
+/// How many descriptors of each kind there are: `pipe`, `socket`, `anon_inode:[pidfd]`, or the path of a file.
+pub fn kinds(descriptors: &BTreeMap<i32, String>) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    for target in descriptors.values() {
+        let kind = match target.split_once(":[") {
+            Some((kind @ ("pipe" | "socket"), _)) => kind,
+            _ => target,
+        };
+        *kinds.entry(kind.to_owned()).or_default() += 1;
+    }
+    kinds
+}
+
+/// The names in `/dev/shm`, where named shared memory would be.
+pub fn shared_memory() -> Vec<String> {
+    let Ok(entries) = fs::read_dir("/dev/shm") else {
+        return Vec::new();
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    names
+}

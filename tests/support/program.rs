@@ -1,0 +1,216 @@
+//! This test binary as a program of its own, watched from outside.
+
+use std::fs::File;
+use std::io::{PipeReader, Read, Seek, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::time::Instant;
+
+use offspring::StartMethod;
+
+use crate::{procs, sys, wait};
+
+/// A program that a case can start: its name, and what its `main` does.
+pub type Entry = (&'static str, fn(StartMethod, &[String]));
+
+pub(crate) fn enter(programs: &[Entry], name: &str, method: StartMethod, arguments: &[String]) -> ExitCode {
+    let (_, run) = programs
+        .iter()
+        .find(|(known, _)| *known == name)
+        .unwrap_or_else(|| panic!("no program {name}"));
+    run(method, arguments);
+    ExitCode::SUCCESS
+}
+
+/// A program to be started, in a process group of its own.
+#[derive(Debug)]
+pub struct Program {
+    command: Command,
+}
+
+impl Program {
+    /// A program of this test binary, by its name.
+    pub fn new(name: &str, method: StartMethod) -> Self {
+        Self::of(Command::new(own_path())).args(["--program", name, method.as_str()])
+    }
+
+    /// The same of a copy of this test binary, or by way of another program that runs it: all but the last arguments.
+    pub fn by(command: Command, name: &str, method: StartMethod) -> Self {
+        Self::of(command).args(["--program", name, method.as_str()])
+    }
+
+    /// Any program.
+    pub fn of(mut command: Command) -> Self {
+        command.process_group(0).stdin(Stdio::null());
+        Self { command }
+    }
+
+    /// Adds arguments.
+    pub fn args<A: AsRef<std::ffi::OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Its standard input.
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.command.stdin(stdin);
+        self
+    }
+
+    /// Starts it.
+    #[track_caller]
+    pub fn start(mut self) -> Running {
+        let (stdout, writer) = std::io::pipe().expect("a pipe");
+        let stderr = sys::temporary_file();
+        self.command
+            .stdout(OwnedFd::from(writer))
+            .stderr(Stdio::from(stderr.try_clone().expect("a descriptor")));
+        let child = self
+            .command
+            .spawn()
+            .unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
+        drop(self.command);
+        Running { child, stdout, stderr }
+    }
+
+    /// Runs it to its end.
+    #[track_caller]
+    pub fn finish(self) -> Ended {
+        self.start().finish()
+    }
+}
+
+/// The file that this process runs.
+pub fn own_path() -> std::path::PathBuf {
+    std::env::current_exe().expect("the path of this program")
+}
+
+/// A program that runs. Dropped, its whole process group is killed.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    stdout: PipeReader,
+    stderr: File,
+}
+
+/// A program that has ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// Its exit status.
+    pub status: ExitStatus,
+    /// The rest of its standard output.
+    pub stdout: String,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Running {
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The next line that it prints.
+    #[track_caller]
+    pub fn line(&mut self) -> String {
+        match wait::line(&mut self.stdout) {
+            Some(line) => line,
+            None => panic!("the program has ended:\n{}", self.errors()),
+        }
+    }
+
+    /// The numbers in the next line that it prints.
+    #[track_caller]
+    pub fn numbers(&mut self) -> Vec<u32> {
+        let line = self.line();
+        let numbers = line.split_whitespace().map(str::parse).collect();
+        numbers.unwrap_or_else(|_| panic!("no numbers: {line:?}\n{}", self.errors()))
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) {
+        sys::kill(self.pid() as i32, signal);
+    }
+
+    /// Kills it as nothing could prevent, and waits for its end. Its children are left to themselves.
+    #[track_caller]
+    pub fn kill(&mut self) {
+        self.signal(libc::SIGKILL);
+        self.wait();
+    }
+
+    #[track_caller]
+    fn wait(&mut self) -> ExitStatus {
+        let pidfd = sys::open_pid(self.pid()).expect("an unreaped child has its pid");
+        if !wait::readable(std::os::fd::AsFd::as_fd(&pidfd), Instant::now() + wait::LIMIT) {
+            wait::expired(&format!("a program has not ended; its errors are:\n{}", self.errors()));
+        }
+        self.child.wait().expect("a child")
+    }
+
+    /// Waits for its end, and for that of all that was in its process group.
+    #[track_caller]
+    pub fn finish(mut self) -> Ended {
+        let status = self.wait();
+        let group = self.pid() as i32;
+        wait::until("all processes of the program's group have ended", || {
+            procs::group(group).is_empty()
+        });
+        Ended {
+            status,
+            stdout: wait::rest(&mut self.stdout),
+            stderr: self.errors(),
+        }
+    }
+
+    /// What it has written to standard error so far.
+    pub fn errors(&self) -> String {
+        let mut text = Vec::new();
+        let mut file = &self.stderr;
+        file.rewind().expect("a file");
+        file.read_to_end(&mut text).expect("a file");
+        String::from_utf8_lossy(&text).into_owned()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        sys::kill(-(self.pid() as i32), libc::SIGKILL);
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// Sees to it that it has ended well.
+    #[track_caller]
+    pub fn succeeded(self) -> String {
+        assert!(
+            self.status.success(),
+            "{}\n── stdout\n{}\n── stderr\n{}",
+            self.status,
+            self.stdout,
+            self.stderr
+        );
+        self.stdout
+    }
+
+    /// Its exit code, or the number of the signal that ended it, negative.
+    pub fn code(&self) -> i32 {
+        self.status
+            .code()
+            .unwrap_or_else(|| -self.status.signal().unwrap_or_default())
+    }
+}
+
+/// Prints a line and sees to it that it is out.
+pub fn say(line: impl std::fmt::Display) {
+    println!("{line}");
+    std::io::stdout().flush().expect("standard output");
+}

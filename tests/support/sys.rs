@@ -1,0 +1,285 @@
+//! What the tests ask of the kernel that no safe library offers.
+#![allow(
+    unsafe_code,
+    reason = "tests of processes change their own: dispositions, capabilities, forks behind the library's back"
+)]
+
+use std::fs::File;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+/// An unnamed file.
+pub fn temporary_file() -> File {
+    // SAFETY: the name is a terminated string.
+    let raw = unsafe { libc::memfd_create(c"output".as_ptr(), libc::MFD_CLOEXEC) };
+    assert!(raw >= 0, "memfd_create: {}", std::io::Error::last_os_error());
+    // SAFETY: a new descriptor that nobody else owns.
+    unsafe { File::from_raw_fd(raw) }
+}
+
+/// A descriptor of a process, whoever's child it is.
+pub fn open_pid(pid: u32) -> std::io::Result<OwnedFd> {
+    // SAFETY: two numbers.
+    let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
+    if raw < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    // SAFETY: a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw as RawFd) })
+}
+
+/// Sends a signal; that there is nobody any more is no error. A negative pid is a group.
+pub fn kill(pid: i32, signal: i32) {
+    // SAFETY: two numbers.
+    unsafe { libc::kill(pid, signal) };
+}
+
+/// What a process does with a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disposition {
+    /// What the kernel does.
+    Default,
+    /// Nothing.
+    Ignore,
+    /// A function that does nothing, and does not restart interrupted system calls.
+    Nothing,
+}
+
+extern "C" fn nothing(_: libc::c_int) {}
+
+/// Sets what this process does with a signal.
+pub fn on_signal(signal: i32, disposition: Disposition) {
+    // SAFETY: all zeroes is a valid sigaction: no flags, an empty mask.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = match disposition {
+        Disposition::Default => libc::SIG_DFL,
+        Disposition::Ignore => libc::SIG_IGN,
+        Disposition::Nothing => nothing as extern "C" fn(libc::c_int) as libc::sighandler_t,
+    };
+    // SAFETY: the handler makes no calls.
+    let result = unsafe { libc::sigaction(signal, &action, std::ptr::null_mut()) };
+    assert_eq!(result, 0);
+}
+
+/// Calls a function after some time, in a signal handler: the last thing that this process does.
+pub fn on_expiry(limit: Duration, last: extern "C" fn(libc::c_int)) {
+    // SAFETY: all zeroes is a valid sigaction.
+    let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+    action.sa_sigaction = last as libc::sighandler_t;
+    // SAFETY: the caller's handler ends the process.
+    let result = unsafe { libc::sigaction(libc::SIGALRM, &action, std::ptr::null_mut()) };
+    assert_eq!(result, 0);
+    // SAFETY: a number.
+    unsafe { libc::alarm(limit.as_secs() as u32) };
+}
+
+/// Takes the alarm of [`on_expiry`] back.
+pub fn cancel_expiry() {
+    // SAFETY: a number.
+    unsafe { libc::alarm(0) };
+}
+
+/// From a signal handler: lets this binary print the states of this process and its descendants, then ends.
+pub fn print_states_and_end(path: &std::ffi::CStr, own_pid: &std::ffi::CStr) -> ! {
+    let arguments = [path.as_ptr(), c"--states".as_ptr(), own_pid.as_ptr(), std::ptr::null()];
+    // SAFETY: the copy does nothing but execute another program.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: terminated strings in a terminated array.
+        unsafe { libc::execv(path.as_ptr(), arguments.as_ptr()) };
+    }
+    // SAFETY: a null pointer is no status.
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+    // SAFETY: no preconditions.
+    unsafe { libc::_exit(124) }
+}
+
+/// Forks behind the library's back; the copy does `work` and ends at once.
+pub fn foreign_fork(work: impl FnOnce()) -> u32 {
+    // SAFETY: the callers have one thread.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        work();
+        // SAFETY: no preconditions.
+        unsafe { libc::_exit(0) };
+    }
+    assert!(pid > 0);
+    pid as u32
+}
+
+/// Waits for any child, as careless programs do; `None` if there is none that has ended.
+pub fn steal_a_status() -> Option<u32> {
+    // SAFETY: a null pointer is no status.
+    let pid = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) };
+    u32::try_from(pid).ok().filter(|pid| *pid > 0)
+}
+
+/// Waits for a child, whose status is lost.
+pub fn reap(pid: u32) {
+    // SAFETY: a null pointer is no status.
+    unsafe { libc::waitpid(pid as i32, std::ptr::null_mut(), 0) };
+}
+
+/// Gives up every capability; the user stays.
+pub fn drop_capabilities() {
+    const VERSION: u32 = 0x2008_0522;
+    let (header, nothing) = ([VERSION, 0], [[0_u32; 3]; 2]);
+    // SAFETY: version 3 reads one header and two triples of words.
+    let result = unsafe { libc::syscall(libc::SYS_capset, &header, &nothing) };
+    assert_eq!(result, 0, "capset: {}", std::io::Error::last_os_error());
+}
+
+/// Gives up user, group and supplementary groups for good.
+pub fn become_user(id: u32) {
+    // SAFETY: no groups.
+    assert_eq!(unsafe { libc::setgroups(0, std::ptr::null()) }, 0);
+    // SAFETY: numbers.
+    assert_eq!(unsafe { libc::setresgid(id, id, id) }, 0);
+    // SAFETY: numbers.
+    assert_eq!(unsafe { libc::setresuid(id, id, id) }, 0);
+}
+
+/// Whether this process may do everything.
+pub fn is_root() -> bool {
+    // SAFETY: no preconditions.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// No exec of this process or its children gains privileges any more.
+pub fn set_no_new_privileges() {
+    // SAFETY: numbers.
+    assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
+}
+
+/// Sets soft and hard limit of a resource.
+pub fn set_limit(resource: u32, soft: u64, hard: u64) -> bool {
+    let limit = libc::rlimit {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    // SAFETY: the kernel reads one limit.
+    unsafe { libc::setrlimit(resource as _, &limit) == 0 }
+}
+
+/// Soft and hard limit of a resource.
+pub fn limit(resource: u32) -> (u64, u64) {
+    let mut limit = libc::rlimit {
+        rlim_cur: 0,
+        rlim_max: 0,
+    };
+    // SAFETY: the kernel writes one limit.
+    assert_eq!(unsafe { libc::getrlimit(resource as _, &mut limit) }, 0);
+    (limit.rlim_cur, limit.rlim_max)
+}
+
+/// Nice value of this process.
+pub fn nice() -> i32 {
+    // SAFETY: numbers.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
+/// Sets the nice value of this process.
+pub fn set_nice(nice: i32) {
+    // SAFETY: numbers.
+    assert_eq!(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) }, 0);
+}
+
+/// Sets the umask; returns the one before.
+pub fn umask(mask: u32) -> u32 {
+    // SAFETY: cannot fail.
+    unsafe { libc::umask(mask) }
+}
+
+/// The dispositions of exit handlers: registers one.
+pub fn at_exit(handler: extern "C" fn()) {
+    // SAFETY: the handler is a function of this program.
+    assert_eq!(unsafe { libc::atexit(handler) }, 0);
+}
+
+/// Writes through C's buffered streams, without a flush.
+pub fn print_c(text: &std::ffi::CStr) {
+    // SAFETY: a format without a conversion.
+    unsafe { libc::printf(text.as_ptr()) };
+}
+
+/// Puts a copy of an open descriptor at a number, inheritable by any program.
+pub fn duplicate_inheritable(fd: &impl AsRawFd, number: RawFd) -> OwnedFd {
+    // SAFETY: a number that nobody uses.
+    assert_eq!(unsafe { libc::dup2(fd.as_raw_fd(), number) }, number);
+    // SAFETY: a new descriptor that nobody else owns.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
+
+/// Whether a number is an open descriptor.
+pub fn is_open(number: RawFd) -> bool {
+    // SAFETY: harmless on any number.
+    unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
+}
+
+/// Closes a standard stream.
+pub fn close_stream(number: RawFd) {
+    // SAFETY: std does not mind a closed standard stream.
+    unsafe { libc::close(number) };
+}
+
+/// Makes a standard stream refer to what `fd` does.
+pub fn redirect(fd: &impl AsRawFd, number: RawFd) {
+    // SAFETY: nobody owns a standard stream.
+    assert_eq!(unsafe { libc::dup2(fd.as_raw_fd(), number) }, number);
+}
+
+/// Dies by a signal, whatever its disposition.
+pub fn die_by(signal: i32) {
+    // SAFETY: the default action is to die.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
+/// A pair of connected sockets of a type, neither of which is passed on.
+pub fn socket_pair(kind: i32) -> (OwnedFd, OwnedFd) {
+    let mut ends = [0; 2];
+    // SAFETY: room for two descriptors.
+    let result = unsafe { libc::socketpair(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0, ends.as_mut_ptr()) };
+    assert_eq!(result, 0);
+    // SAFETY: two new descriptors that nobody else owns.
+    ends.map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }).into()
+}
+
+/// Sends bytes on a socket.
+pub fn send(socket: &OwnedFd, bytes: &[u8]) {
+    // SAFETY: the buffer has that length.
+    let sent = unsafe { libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) };
+    assert_eq!(sent, bytes.len() as isize);
+}
+
+/// Lets a command start with exactly this as descriptor 3, or with nothing there.
+pub fn at_descriptor_3(command: &mut std::process::Command, fd: Option<OwnedFd>) {
+    use std::os::unix::process::CommandExt;
+    let act = move || {
+        // SAFETY: async-signal-safe calls on numbers.
+        unsafe {
+            match &fd {
+                Some(fd) if fd.as_raw_fd() == 3 => libc::fcntl(3, libc::F_SETFD, 0),
+                Some(fd) => libc::dup2(fd.as_raw_fd(), 3),
+                None => libc::close(3),
+            };
+        }
+        Ok(())
+    };
+    // SAFETY: the closure makes async-signal-safe calls only.
+    unsafe { command.pre_exec(act) };
+}
+
+/// Writes to address zero.
+pub fn segfault() {
+    // SAFETY: none; that is the point.
+    unsafe { std::ptr::null_mut::<u8>().write_volatile(1) };
+}
+
+/// Sets a variable, while no other thread looks.
+pub fn set_variable(name: &str, value: &str) {
+    // SAFETY: the callers have one thread.
+    unsafe { std::env::set_var(name, value) };
+}
