@@ -151,6 +151,9 @@ impl From<Status> for ExitStatus {
     }
 }
 
+/// The kind of the frame that a child sends when its lifeline is armed, before anything else.
+pub(crate) const HELLO: u8 = 1;
+
 /// Every child that has not been reaped, by pid.
 static CHILDREN: Mutex<BTreeMap<u32, Arc<Child>>> = Mutex::new(BTreeMap::new());
 
@@ -284,8 +287,12 @@ impl Child {
     pub(crate) fn take_outcome(&self) -> Result<Option<Incoming>, Error> {
         let link = self.link()?;
         let mut state = lock(&self.state);
-        while let Some(frame) = received(frame::try_receive(link)).map_err(|error| self.failed("hear from", error))? {
-            state.outcome = Some(frame);
+        // Behind the hello there is one word at most, and nothing behind that.
+        while state.outcome.as_ref().is_none_or(|heard| heard.kind == HELLO) {
+            match received(frame::try_receive(link)).map_err(|error| self.failed("hear from", error))? {
+                Some(frame) => state.outcome = Some(frame),
+                None => break,
+            }
         }
         Ok(state.outcome.take())
     }
@@ -413,7 +420,11 @@ pub(crate) fn finish() {
     for daemon in &daemons {
         let _ = daemon.signal(TERMINATE);
     }
-    let end = poll::deadline_in(DAEMON_GRACE);
+    let end = if daemons.is_empty() {
+        None
+    } else {
+        poll::deadline_in(DAEMON_GRACE)
+    };
     for daemon in &daemons {
         if matches!(daemon.wait(end), Ok(None)) {
             let _ = daemon.signal(KILL);

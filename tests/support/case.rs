@@ -90,7 +90,7 @@ pub(crate) fn run_all(suites: &'static [Suite]) -> ExitCode {
     // Trials run on the main thread, which stays the only one.
     arguments.test_threads = Some(1);
     if !arguments.list {
-        METHODS.map(warm_up);
+        METHODS.into_iter().for_each(warm_up);
     }
     let mut trials = Vec::new();
     for method in METHODS {

@@ -70,6 +70,29 @@ pub fn failure<T: std::fmt::Debug>(mut child: Process<T>) -> offspring::JoinErro
     }
 }
 
+/// Why a start was refused.
+#[track_caller]
+pub fn get_error<T>(started: Result<Process<T>, offspring::Error>) -> offspring::Error {
+    match started {
+        Ok(child) => panic!("a start that was to be refused: {child:?}"),
+        Err(error) => error,
+    }
+}
+
+/// Hides `/proc` from this process and its children to come.
+pub fn hidden_proc() {
+    use nix::mount::{MsFlags, mount};
+    let none = None::<&str>;
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).expect("a mount namespace");
+    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).expect("private mounts");
+    mount(Some("none"), "/proc", Some("tmpfs"), MsFlags::empty(), none).expect("a mount on /proc");
+}
+
+/// Takes [`hidden_proc`] back.
+pub fn shown_proc() {
+    nix::mount::umount("/proc").expect("an unmount of /proc");
+}
+
 /// Does what the program's arguments say; see above.
 pub fn main(suites: &'static [Suite], programs: &'static [program::Entry]) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();

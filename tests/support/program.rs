@@ -130,7 +130,7 @@ impl Running {
     #[track_caller]
     pub fn numbers(&mut self) -> Vec<u32> {
         let line = self.line();
-        let numbers = line.split_whitespace().map(str::parse).collect();
+        let numbers: Result<_, std::num::ParseIntError> = line.split_whitespace().map(str::parse).collect();
         numbers.unwrap_or_else(|_| panic!("no numbers: {line:?}\n{}", self.errors()))
     }
 

@@ -114,10 +114,12 @@ pub fn steal_a_status() -> Option<u32> {
     u32::try_from(pid).ok().filter(|pid| *pid > 0)
 }
 
-/// Waits for a child, whose status is lost.
-pub fn reap(pid: u32) {
-    // SAFETY: a null pointer is no status.
-    unsafe { libc::waitpid(pid as i32, std::ptr::null_mut(), 0) };
+/// Waits for a child that the library knows nothing of; its status as waitpid(2) tells it.
+pub fn reap(pid: u32) -> i32 {
+    let mut status = 0;
+    // SAFETY: the kernel writes one number.
+    unsafe { libc::waitpid(pid as i32, &mut status, 0) };
+    status
 }
 
 /// Gives up every capability; the user stays.

@@ -152,7 +152,13 @@ pub(crate) fn fail(text: &str) -> ! {
 
 /// Receives the first message of a link.
 pub(crate) fn first_message(link: &OwnedFd) -> Incoming {
-    match frame::receive(link.as_fd(), poll::deadline_in(ORDER_LIMIT)) {
+    let message = match frame::try_receive(link.as_fd()) {
+        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+            frame::receive(link.as_fd(), poll::deadline_in(ORDER_LIMIT))
+        }
+        here => here,
+    };
+    match message {
         Ok(Some(frame)) => frame,
         // The parent is gone: nobody is there to be told.
         Ok(None) => sys::exit_now(FAILED),
@@ -245,7 +251,7 @@ fn prepare(order: Order, kit: Kit, birth: &Birth) -> Result<(), Error> {
         })?;
     }
     order.settings.apply(kit)?;
-    sys::set_name(&title(&order));
+    sys::set_name(&order.title);
     order.lineage.assume();
     if let Some(blocked) = order.settings.blocked_signals {
         sys::signal::set_mask(blocked);
@@ -258,14 +264,6 @@ fn prepare(order: Order, kit: Kit, birth: &Birth) -> Result<(), Error> {
         run_after_fork_hooks();
     }
     Ok(())
-}
-
-/// What `ps` and `top` show: a chosen name, or the task's without its path.
-fn title(order: &Order) -> String {
-    match order.title {
-        true => order.lineage.name.clone(),
-        false => order.task.rsplit("::").next().unwrap_or_default().to_owned(),
-    }
 }
 
 /// Sorted, since `inventory` has no order of its own.

@@ -17,8 +17,7 @@ use crate::wire::payload::{CodecError, Payload, decode};
 
 /// The kinds of frames on a link.
 pub(crate) mod kind {
-    /// Child to parent: the lifeline is armed, the task comes next.
-    pub(crate) const HELLO: u8 = 1;
+    pub(crate) use crate::children::HELLO;
     /// Child to parent: the payload is the task's result.
     pub(crate) const RETURNED: u8 = 2;
     /// Child to parent: the head is a `Panic`.
@@ -47,8 +46,8 @@ pub(crate) struct Order {
     /// Of the task's signature.
     pub(crate) fingerprint: u64,
     pub(crate) lineage: Lineage,
-    /// Whether the child's name was chosen, so that `ps` should show it.
-    pub(crate) title: bool,
+    /// What `ps` and `top` show: a chosen name, or the task's without its path.
+    pub(crate) title: String,
     pub(crate) settings: Settings,
     pub(crate) timeout: Option<Duration>,
     /// A child with more of them than this gives them up.

@@ -9,7 +9,7 @@ use crate::bootstrap::{self, Birth};
 use crate::children::Launched;
 use crate::error::{Error, ErrorKind};
 use crate::sys::fork::{OtherThreads, Side, SingleThreaded};
-use crate::sys::signal::{self, Blocked};
+use crate::sys::signal::Blocked;
 use crate::sys::{pidfd, socket};
 use crate::task::Output;
 
@@ -37,8 +37,8 @@ pub(crate) fn copy(mut request: Request<'_>, work: impl FnOnce() -> Result<Outpu
         None => SingleThreaded::check().map_err(|threads| refused(&task, &threads))?,
     };
     let (link, theirs) = socket::pair().map_err(failed)?;
-    request.order.settings.blocked_signals = Some(signal::mask());
     let blocked = Blocked::all();
+    request.order.settings.blocked_signals = Some(blocked.before());
     match crate::sys::fork::fork(&threads).map_err(failed)? {
         Side::Parent(pid) => {
             drop(blocked);

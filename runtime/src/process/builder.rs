@@ -366,7 +366,9 @@ impl Options {
             let index = stream as usize;
             (settings.streams[index], kit.streams[index], ours.streams[index]) = plan(stream, stdio).map_err(failed)?;
         }
-        let title = name.is_some();
+        let title = name
+            .clone()
+            .unwrap_or_else(|| task.rsplit("::").next().unwrap_or(task).to_owned());
         let lineage = Lineage::of_next_child(name, method, daemon);
         let about = Description {
             name: lineage.name.clone(),

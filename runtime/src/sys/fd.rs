@@ -1,6 +1,5 @@
 //! Descriptors: where they are numbered, how they are shared by the threads of one process, how a copy lets go of them.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -72,8 +71,13 @@ pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
 }
 
 /// Opens `/dev/null` for reading and writing.
+///
+/// Without std's `File`: every child does this, and a fresh copy of a process pays for each piece of code that it touches.
 pub(crate) fn null() -> io::Result<OwnedFd> {
-    above_stdio(File::options().read(true).write(true).open("/dev/null")?.into())
+    // SAFETY: the path is a terminated string.
+    let raw = super::check(unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) }.into())?;
+    // SAFETY: a new descriptor that nobody else owns.
+    above_stdio(unsafe { OwnedFd::from_raw_fd(raw as RawFd) })
 }
 
 /// Makes a standard stream (0, 1 or 2) refer to what `fd` refers to, over any later exec too (dup2(2)).

@@ -2,10 +2,10 @@
 //!
 //! Sources: credentials(7), capabilities(7), namespaces(7), proc_pid_status(5).
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -133,7 +133,7 @@ pub(crate) struct Identity {
     /// The cgroup of every hierarchy.
     cgroup: String,
     /// As `net:[4026531840]`.
-    namespaces: Vec<PathBuf>,
+    namespaces: Vec<OsString>,
     /// Device and inode of the root directory: a server from before a chroot would serve from outside of it.
     root: (u64, u64),
 }
@@ -170,15 +170,15 @@ impl Identity {
 
 /// The namespaces that this thread can have changed: without `CAP_SYS_ADMIN` that is its user namespace only.
 ///
-/// Reading a link costs half of what a stat of its target does.
-fn namespaces(privileges: &Privileges) -> Vec<PathBuf> {
+/// Reading a link costs half of what a stat of its target does, and less from an open directory.
+fn namespaces(privileges: &Privileges) -> Vec<OsString> {
     const CAP_SYS_ADMIN: u64 = 1 << 21;
-    let others = if privileges.capabilities.permitted & CAP_SYS_ADMIN != 0 {
-        &OTHER_NAMESPACES[..]
-    } else {
-        &[]
+    let all = privileges.capabilities.permitted & CAP_SYS_ADMIN != 0;
+    let others = if all { &OTHER_NAMESPACES[..] } else { &[] };
+    let Ok(directory) = super::attributes::open_directory("/proc/thread-self/ns".as_ref()) else {
+        return Vec::new();
     };
-    let read = |name: &&str| fs::read_link(format!("/proc/thread-self/ns/{name}")).unwrap_or_default();
+    let read = |name: &&str| nix::fcntl::readlinkat(&directory, *name).unwrap_or_default();
     std::iter::once(&USER_NAMESPACE).chain(others).map(read).collect()
 }
 

@@ -93,8 +93,8 @@ impl Present {
             affinity: attributes::affinity()?,
             process_group: attributes::process_group(),
             oom_score: read_small("/proc/self/oom_score_adj")?,
-            ignored_signals: SignalSet(status.number("SigIgn", 16)?),
-            blocked_signals: SignalSet(status.number("SigBlk", 16)?),
+            ignored_signals: SignalSet(status.number("SigIgn", 16)?).settable(),
+            blocked_signals: SignalSet(status.number("SigBlk", 16)?).settable(),
             directory: directory.map(|directory| (directory.dev(), directory.ino())),
         })
     }

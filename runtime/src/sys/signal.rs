@@ -20,59 +20,56 @@ impl SignalSet {
         Self(self.0 & !(1 << (signal - 1)))
     }
 
-    fn from_c(set: &libc::sigset_t) -> Self {
-        // SAFETY: sigismember reads an initialised set; for a number outside of it, it returns -1.
-        let members = (1..=64).filter(|signal| unsafe { libc::sigismember(set, *signal) } == 1);
-        Self(members.fold(0, |bits, signal| bits | 1 << (signal - 1)))
-    }
-
-    fn to_c(self) -> libc::sigset_t {
-        let mut set = empty_set();
-        for signal in (1..=64).filter(|signal| self.contains(*signal)) {
-            // SAFETY: the set is initialised; numbers that the C library keeps for itself are refused, which is right.
-            unsafe { libc::sigaddset(&mut set, signal) };
-        }
-        set
+    /// Without the signals that the C library keeps for itself (nptl(7)), which nobody can set through it.
+    pub(crate) fn settable(self) -> Self {
+        self.without(32).without(33)
     }
 }
 
-fn empty_set() -> libc::sigset_t {
-    let mut set = std::mem::MaybeUninit::uninit();
-    // SAFETY: sigemptyset initialises the set that it is given.
-    unsafe { libc::sigemptyset(set.as_mut_ptr()) };
-    // SAFETY: as above.
-    unsafe { set.assume_init() }
-}
-
-fn change_mask(how: libc::c_int, set: &libc::sigset_t) -> libc::sigset_t {
-    let mut old = empty_set();
-    // SAFETY: both sets are initialised; the call fails for a wrong `how` only.
-    unsafe { libc::pthread_sigmask(how, set, &mut old) };
-    old
+/// rt_sigprocmask(2), whose set is the kernel's own: one word, where the C library's has 1,024 bits.
+fn change_mask(how: libc::c_int, set: SignalSet) -> SignalSet {
+    let (set, mut old) = (set.settable(), SignalSet::default());
+    // SAFETY: two pointers to words of the size given; the call fails for a wrong `how` only. The C library's own signals
+    // are left alone.
+    unsafe {
+        libc::syscall(
+            libc::SYS_rt_sigprocmask,
+            how,
+            &raw const set.0,
+            &raw mut old.0,
+            size_of::<u64>(),
+        )
+    };
+    old.settable()
 }
 
 /// The signals that the calling thread blocks.
 pub(crate) fn mask() -> SignalSet {
-    SignalSet::from_c(&change_mask(libc::SIG_BLOCK, &empty_set()))
+    change_mask(libc::SIG_BLOCK, SignalSet::default())
 }
 
 /// Makes the calling thread block exactly these.
 pub(crate) fn set_mask(mask: SignalSet) {
-    change_mask(libc::SIG_SETMASK, &mask.to_c());
+    change_mask(libc::SIG_SETMASK, mask);
 }
 
 /// Blocks every signal for the calling thread while it lives: around a fork, no handler of the parent runs in the copy.
-pub(crate) struct Blocked(libc::sigset_t);
+pub(crate) struct Blocked(SignalSet);
 
 impl Blocked {
     pub(crate) fn all() -> Self {
-        Self(change_mask(libc::SIG_SETMASK, &SignalSet(u64::MAX).to_c()))
+        Self(change_mask(libc::SIG_SETMASK, SignalSet(u64::MAX)))
+    }
+
+    /// What was blocked before.
+    pub(crate) fn before(&self) -> SignalSet {
+        self.0
     }
 }
 
 impl Drop for Blocked {
     fn drop(&mut self) {
-        change_mask(libc::SIG_SETMASK, &self.0);
+        change_mask(libc::SIG_SETMASK, self.0);
     }
 }
 

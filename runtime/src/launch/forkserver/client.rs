@@ -34,14 +34,15 @@ impl Launcher for ForkServer {
             server.request(&theirs, &request.ours.lifeline).map_err(failed)?;
             // The end of the link is the end of the child only when no copy of the child's end is left here.
             drop(theirs);
-            let present = server.compare();
+            // While the server clones: the order is there before the child looks for it.
+            let ordered = server.order(&wished, &mut request, &link);
             let made = match server.answer().map_err(failed)? {
                 Answer::Forked { pid, pidfd } => Some((pid, pidfd, None)),
                 Answer::Refused(error) => return Err(failed(error)),
                 Answer::Gone => orphan(&link).map_err(failed)?,
             };
             let Some((pid, pidfd, heard)) = made else { continue };
-            match server.order(present, &wished, &mut request, &link) {
+            match ordered {
                 Ok(true) => {
                     return Ok(Launched {
                         pid,
@@ -253,15 +254,11 @@ impl Live {
         }
     }
 
-    /// Gives a new child its order; `false` if this process has changed so that the child is not to have it.
-    fn order(
-        &self,
-        present: Result<Option<Present>, Error>,
-        wished: &Settings,
-        request: &mut Request<'_>,
-        link: &OwnedFd,
-    ) -> Result<bool, Error> {
-        let Some(present) = present? else { return Ok(false) };
+    /// Gives the child-to-be its order; `false` if this process has changed so that the child is not to have it.
+    fn order(&self, wished: &Settings, request: &mut Request<'_>, link: &OwnedFd) -> Result<bool, Error> {
+        let Some(present) = self.compare()? else {
+            return Ok(false);
+        };
         request.order.settings = wished.clone();
         let given = self.take_over(present, request).and_then(|()| request.send(link, None));
         given.map_err(|error| failed(&request.order.task, error)).map(|()| true)

@@ -6,16 +6,17 @@
 //!   ◀─────────────────────────────── READY
 //!   ── FORK: link, lifeline ──────────────▶ clone(CLONE_PARENT | CLONE_PIDFD) ▶ arm the lifeline
 //!   (meanwhile: what is this process now?)                                       │
+//!   ── order, into the link ──────────────────────────────────────────────▶      │
 //!   ◀───────────────────────── pid, pidfd                                        │
 //!   ◀────────────────────────────────────────────────────────────────── HELLO ───┤
-//!   ── order ──────────────────────────────────────────────────────────────────▶ task
+//!                                                                                ▼ order, task
 //!   ◀───────────────────────────────────────────────────────────────── outcome; waitid
 //! ```
 //!
 //! The child is a true child of *this* process: it has its `getppid`, its `waitpid` and its exit status, and the death of
 //! the server in between changes nothing. The server takes no part in the child's life after the clone, and sees no
 //! orders: those go to the child. This process reads what it is at the moment (which the child is to become) while the
-//! server clones; if it turns out that the server is stale, the child has not begun anything yet and is thrown away.
+//! server clones; if it turns out that the server is stale, the child gets no order and is thrown away.
 //!
 //! | descriptor | made by | held by | end of file means |
 //! | --- | --- | --- | --- |
@@ -24,8 +25,8 @@
 //! | lifeline | this process | the server; each child has its own | – |
 //!
 //! **Invariant:** the server never has a second thread, so a clone never copies a held lock.
-//! **Invariant:** a child says hello (with its pid, which the kernel adds) before it gets its order. So when a server dies
-//! between clone and answer, either a hello tells the child's pid, or the end of the link tells that there is no child.
+//! **Invariant:** a child says hello (with its pid, which the kernel adds) before it looks for its order. So when a server
+//! dies between clone and answer, either a hello tells the child's pid, or the end of the link tells that none has begun.
 
 mod client;
 mod server;

@@ -1,0 +1,143 @@
+//! What a child has open: its streams, its link, its lifeline, and what it was given.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use offspring::{Stdio, StartMethod, child_task};
+use offspring_tests::{build, cases, failure, procs, run, start, sys, value};
+
+use crate::tasks::{hanging, nothing};
+
+cases! {
+    here nothing_but_its_own;
+    here siblings_do_not_show;
+    here handles_of_siblings_do_not_show;
+    here an_inheritable_descriptor_row_17;
+    here streams_alone_are_given;
+    here big_arguments_leave_nothing_open;
+    here descriptors_are_not_lost_with_many_children;
+    alone with_standard_streams_closed;
+    alone with_every_number_below_ten_taken;
+}
+
+#[child_task]
+fn open() -> BTreeMap<i32, String> {
+    procs::descriptors()
+}
+
+/// What the child has beyond its streams and what this process has open itself.
+#[track_caller]
+fn own_of_child(method: StartMethod, open: BTreeMap<i32, String>) -> BTreeMap<String, usize> {
+    let mut kinds = procs::kinds(&open.into_iter().filter(|(number, _)| *number > 2).collect());
+    if method == StartMethod::Fork {
+        // A copy has all that is inherited, other than what the library has taken away.
+        kinds.retain(|kind, _| kind == "pipe" || kind == "socket" || kind.starts_with("anon_inode"));
+    }
+    kinds
+}
+
+fn link_and_lifeline() -> BTreeMap<String, usize> {
+    BTreeMap::from([("pipe".to_owned(), 1), ("socket".to_owned(), 1)])
+}
+
+fn nothing_but_its_own(method: StartMethod) {
+    let child = run(method, build(method, open::call()));
+    let open = value(child);
+    assert_eq!(open[&0], "/dev/null");
+    assert_eq!(own_of_child(method, open.clone()), link_and_lifeline(), "{open:?}");
+}
+
+fn siblings_do_not_show(method: StartMethod) {
+    let alone = value(start(method, open::call()));
+    let siblings: Vec<_> = (0..5).map(|_| hanging(method)).collect();
+    let among_others = value(start(method, open::call()));
+    assert_eq!(procs::kinds(&among_others), procs::kinds(&alone), "{among_others:?}");
+    for sibling in siblings {
+        sibling.kill().unwrap();
+        failure(sibling);
+    }
+}
+
+#[child_task]
+fn wait_for_end_of_input() {
+    std::io::read_to_string(std::io::stdin()).unwrap();
+}
+
+/// A pipe's end comes when we close it, also if a sibling was started meanwhile.
+fn handles_of_siblings_do_not_show(method: StartMethod) {
+    let mut reader = run(method, build(method, wait_for_end_of_input::call()).stdin(Stdio::piped()));
+    let sibling = hanging(method);
+    drop(reader.take_stdin());
+    value(reader);
+    sibling.kill().unwrap();
+    failure(sibling);
+}
+
+#[child_task]
+fn is_50_open() -> bool {
+    sys::is_open(50)
+}
+
+fn an_inheritable_descriptor_row_17(method: StartMethod) {
+    let held = sys::duplicate_inheritable(&File::open("/dev/zero").unwrap(), 50);
+    assert_eq!(value(start(method, is_50_open::call())), method == StartMethod::Fork);
+    drop(held);
+}
+
+fn streams_alone_are_given(method: StartMethod) {
+    let mut child = run(method, build(method, open::call()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let open = child.join_timeout(offspring_tests::wait::LIMIT).unwrap().unwrap();
+    assert_eq!(own_of_child(method, open.clone()), link_and_lifeline(), "{open:?}");
+    assert!((0..3).all(|stream| open[&stream].starts_with("pipe:")), "{open:?}");
+}
+
+#[child_task]
+fn open_beside(bytes: Vec<u8>) -> BTreeMap<i32, String> {
+    assert_eq!(bytes.len(), 1 << 20);
+    procs::descriptors()
+}
+
+fn big_arguments_leave_nothing_open(method: StartMethod) {
+    let open = value(start(method, open_beside::call(vec![1; 1 << 20])));
+    let mut kinds = procs::kinds(&open.into_iter().filter(|(number, _)| *number > 2).collect());
+    kinds.retain(|kind, _| kind.contains("memfd:offspring"));
+    // They are mapped, or the caller's own.
+    assert!(kinds.values().sum::<usize>() <= 1, "{kinds:?}");
+}
+
+fn descriptors_are_not_lost_with_many_children(method: StartMethod) {
+    value(start(method, nothing::call()));
+    let before = procs::kinds(&procs::descriptors());
+    for _ in 0..30 {
+        let _ = value(run(method, build(method, nothing::call()).stdout(Stdio::piped()).current_dir("/")));
+    }
+    let children: Vec<_> = (0..10).map(|_| start(method, nothing::call())).collect();
+    children.into_iter().for_each(value);
+    assert_eq!(procs::kinds(&procs::descriptors()), before);
+}
+
+fn with_standard_streams_closed(method: StartMethod) {
+    [0, 1, 2].into_iter().for_each(sys::close_stream);
+    for _ in 0..2 {
+        let open = value(start(method, open::call()));
+        let own = own_of_child(method, open.clone());
+        assert_eq!(own, link_and_lifeline(), "{open:?}");
+    }
+    for stream in [0, 1, 2] {
+        assert!(!sys::is_open(stream), "the library must not land on a standard stream");
+    }
+    let mut child = run(method, build(method, crate::tasks::hang::call()).stdout(Stdio::piped()));
+    let line = offspring_tests::wait::line(&mut child.take_stdout().unwrap());
+    assert_eq!(line.as_deref(), Some("ready"));
+    child.kill().unwrap();
+    failure(child);
+}
+
+fn with_every_number_below_ten_taken(method: StartMethod) {
+    let zero = File::open("/dev/zero").unwrap();
+    let held: Vec<_> = (3..20).filter(|number| !sys::is_open(*number)).map(|number| sys::duplicate_inheritable(&zero, number)).collect();
+    let open = value(start(method, open::call()));
+    assert_eq!(own_of_child(method, open.clone()), link_and_lifeline(), "{open:?}");
+    let zeroes = open.values().filter(|target| *target == "/dev/zero").count();
+    assert_eq!(zeroes, if method == StartMethod::Fork { held.len() + 1 } else { 0 });
+}

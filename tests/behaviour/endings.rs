@@ -1,0 +1,160 @@
+//! The end of a program, and the end of a child: who is waited for, and what still runs.
+
+use std::time::Duration;
+
+use offspring::{ExitStatus, Stdio, StartMethod, child_task};
+use offspring_tests::{Program, build, cases, procs, program, run, start, sys, value, wait};
+
+use crate::tasks::{begun, forever, hang, nothing};
+
+cases! {
+    here children_are_joined_at_the_end_of_main;
+    here children_are_joined_after_a_panic_of_main;
+    here daemons_are_terminated_at_the_end_of_main;
+    here a_daemon_that_does_not_listen_is_killed;
+    here a_child_joins_its_own_children;
+    here exit_handlers_row_30;
+    here exit_handlers_of_the_parent_do_not_run;
+    here threads_of_a_task_end_with_it_row_28;
+    here destructors_of_the_parent_do_not_run;
+}
+
+#[child_task]
+fn say_when_told() {
+    std::io::read_to_string(std::io::stdin()).unwrap();
+    program::say("the child has ended");
+}
+
+#[child_task]
+fn hang_deaf() {
+    sys::on_signal(libc::SIGTERM, sys::Disposition::Ignore);
+    program::say("ready");
+    forever()
+}
+
+extern "C" fn parent_handler() {
+    println!("exit handler of {}", if offspring::parent_process().is_some() { "a child" } else { "the parent" });
+}
+
+struct Loud;
+
+impl Drop for Loud {
+    fn drop(&mut self) {
+        println!("destructor");
+    }
+}
+
+/// A main that ends while children run.
+pub(crate) fn ends(method: StartMethod, arguments: &[String]) {
+    match &*arguments[0] {
+        how @ ("return" | "panic") => {
+            let mut child = run(method, build(method, say_when_told::call()).stdin(Stdio::piped()));
+            let stdin = child.take_stdin();
+            drop(child);
+            program::say("main has ended");
+            drop(stdin);
+            assert!(how == "return", "main panics");
+        }
+        "daemon" => {
+            let child = begun(method, build(method, hang::call()).daemon(true));
+            program::say(child.pid());
+        }
+        "deaf daemon" => {
+            let child = begun(method, build(method, hang_deaf::call()).daemon(true));
+            program::say(child.pid());
+        }
+        "handlers" => {
+            sys::at_exit(parent_handler);
+            value(start(method, nothing::call()));
+        }
+        "destructors" => {
+            let _loud = Loud;
+            value(start(method, nothing::call()));
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn children_are_joined_at_the_end_of_main(method: StartMethod) {
+    let printed = Program::new("endings::ends", method).args(["return"]).finish().succeeded();
+    assert_eq!(printed, "main has ended\nthe child has ended\n");
+}
+
+fn children_are_joined_after_a_panic_of_main(method: StartMethod) {
+    let ended = Program::new("endings::ends", method).args(["panic"]).finish();
+    assert_eq!(ended.code(), 101, "{ended:?}");
+    assert_eq!(ended.stdout, "main has ended\nthe child has ended\n");
+}
+
+fn daemons_are_terminated_at_the_end_of_main(method: StartMethod) {
+    let mut program = Program::new("endings::ends", method).args(["daemon"]).start();
+    let daemon = program.numbers()[0];
+    program.finish().succeeded();
+    assert!(!procs::is_alive(daemon));
+}
+
+fn a_daemon_that_does_not_listen_is_killed(method: StartMethod) {
+    let mut program = Program::new("endings::ends", method).args(["deaf daemon"]).start();
+    let daemon = program.numbers()[0];
+    program.finish().succeeded();
+    assert!(!procs::is_alive(daemon));
+}
+
+#[child_task]
+fn leaves_a_child_behind() -> u32 {
+    let method = offspring::get_start_method();
+    let mut child = run(method, build(method, say_when_told::call()).stdin(Stdio::piped()));
+    // Its end of the pipe closes with this process's last handle, or with this process.
+    drop(child.take_stdin());
+    child.pid()
+}
+
+fn a_child_joins_its_own_children(method: StartMethod) {
+    let mut child = run(method, build(method, leaves_a_child_behind::call()).stdout(Stdio::piped()));
+    let mut stdout = child.take_stdout().unwrap();
+    let grandchild = child.join_timeout(wait::LIMIT).unwrap().unwrap();
+    assert!(!procs::is_alive(grandchild));
+    assert_eq!(wait::rest(&mut stdout), "the child has ended\n");
+    assert_eq!(child.exit_status(), Some(ExitStatus::Exited(0)));
+}
+
+extern "C" fn child_handler() {
+    println!("exit handler");
+}
+
+#[child_task]
+fn with_an_exit_handler() {
+    sys::at_exit(child_handler);
+    print!("no newline; ");
+}
+
+fn exit_handlers_row_30(method: StartMethod) {
+    let mut child = run(method, build(method, with_an_exit_handler::call()).stdout(Stdio::piped()));
+    let printed = wait::rest(&mut child.take_stdout().unwrap());
+    value(child);
+    // A copy has those of its original too, so it runs none.
+    let spawned = method == StartMethod::Spawn;
+    assert_eq!(printed, if spawned { "no newline; exit handler\n" } else { "no newline; " });
+}
+
+fn exit_handlers_of_the_parent_do_not_run(method: StartMethod) {
+    let printed = Program::new("endings::ends", method).args(["handlers"]).finish().succeeded();
+    assert_eq!(printed, "exit handler of the parent\n");
+}
+
+fn destructors_of_the_parent_do_not_run(method: StartMethod) {
+    let printed = Program::new("endings::ends", method).args(["destructors"]).finish().succeeded();
+    assert_eq!(printed, "destructor\n");
+}
+
+#[child_task]
+fn leaves_a_thread_behind() -> u8 {
+    std::thread::spawn(|| forever());
+    5
+}
+
+/// Not as in Python, where the child waits for its threads: as in any Rust program.
+fn threads_of_a_task_end_with_it_row_28(method: StartMethod) {
+    let mut child = start(method, leaves_a_thread_behind::call());
+    assert_eq!(child.join_timeout(Duration::from_secs(10)).unwrap(), Some(5));
+}

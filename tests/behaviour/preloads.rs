@@ -1,0 +1,122 @@
+//! What the forkserver loads before it serves.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use offspring::{ErrorKind, StartMethod, child_task, get_context, preload};
+use offspring_tests::{Program, cases, get_error, program, start, sys, value};
+
+use crate::tasks::nothing;
+
+cases! {
+    here run_once_and_children_inherit_row_10;
+    here the_parent_does_not_run_them;
+    here output_is_not_repeated_row_11;
+    alone one_that_fails;
+    alone one_that_panics;
+    alone one_that_leaves_a_thread;
+    alone one_that_exits;
+    alone mended_by_the_next_start;
+}
+
+/// How a preload of this program goes wrong, if it does.
+const VARIABLE: &str = "OFFSPRING_TESTS_PRELOAD";
+
+static RUNS: AtomicU32 = AtomicU32::new(0);
+static LOADED_BY: AtomicU32 = AtomicU32::new(0);
+
+#[preload]
+fn load() -> Result<(), std::io::Error> {
+    RUNS.fetch_add(1, Ordering::SeqCst);
+    LOADED_BY.store(std::process::id(), Ordering::SeqCst);
+    match &*std::env::var(VARIABLE).unwrap_or_default() {
+        "print" => {
+            print!("printed once, ");
+            sys::print_c(c"by C too; ");
+        }
+        "fail" => return Err(std::io::Error::other("nothing to load")),
+        "panic" => panic!("cannot load"),
+        "thread" => {
+            let thread = std::thread::Builder::new().name("left-behind".to_owned());
+            thread.spawn(|| crate::tasks::forever())?;
+        }
+        "exit" => std::process::exit(9),
+        _ => {}
+    }
+    Ok(())
+}
+
+#[child_task]
+fn loaded() -> (u32, u32) {
+    (RUNS.load(Ordering::SeqCst), LOADED_BY.load(Ordering::SeqCst))
+}
+
+fn run_once_and_children_inherit_row_10(method: StartMethod) {
+    let two = [0; 2].map(|_| value(start(method, loaded::call())));
+    if method == StartMethod::ForkServer {
+        let server = offspring_tests::procs::servers_of(std::process::id());
+        assert_eq!(two, [(1, server[0]); 2]);
+    } else {
+        assert_eq!(two, [(0, 0); 2], "preloads are the forkserver's");
+    }
+}
+
+fn the_parent_does_not_run_them(method: StartMethod) {
+    value(start(method, nothing::call()));
+    assert_eq!(RUNS.load(Ordering::SeqCst), 0);
+}
+
+/// Starts two children that print nothing.
+pub(crate) fn two_children(method: StartMethod, _: &[String]) {
+    for _ in 0..2 {
+        value(start(method, nothing::call()));
+    }
+    program::say("end");
+}
+
+fn output_is_not_repeated_row_11(method: StartMethod) {
+    let program = Program::new("preloads::two_children", method).env(VARIABLE, "print");
+    let printed = program.finish().succeeded();
+    for text in ["printed once, ", "by C too; "] {
+        assert_eq!(printed.matches(text).count(), usize::from(method == StartMethod::ForkServer), "{printed}");
+    }
+}
+
+/// What the next start says if the preload goes wrong in a way; it does not matter to the other methods.
+#[track_caller]
+fn refused(method: StartMethod, how: &str, kind: ErrorKind, texts: &[&str]) {
+    sys::set_variable(VARIABLE, how);
+    for _ in 0..2 {
+        let started = get_context(method).unwrap().start(nothing::call());
+        if method != StartMethod::ForkServer {
+            value(started.unwrap());
+            continue;
+        }
+        let error = get_error(started);
+        assert_eq!(error.kind(), kind, "{error:?}");
+        for text in texts {
+            assert!(error.to_string().contains(text), "{error}");
+        }
+    }
+}
+
+fn one_that_fails(method: StartMethod) {
+    refused(method, "fail", ErrorKind::Preload, &["behaviour::preloads::load", "preloads.rs:", "nothing to load"]);
+}
+
+fn one_that_panics(method: StartMethod) {
+    refused(method, "panic", ErrorKind::Preload, &["behaviour::preloads::load", "panicked", "cannot load"]);
+}
+
+fn one_that_leaves_a_thread(method: StartMethod) {
+    refused(method, "thread", ErrorKind::Preload, &["left-behind"]);
+}
+
+fn one_that_exits(method: StartMethod) {
+    refused(method, "exit", ErrorKind::ForkServer, &["exit code 9"]);
+}
+
+fn mended_by_the_next_start(method: StartMethod) {
+    refused(method, "fail", ErrorKind::Preload, &[]);
+    sys::set_variable(VARIABLE, "");
+    value(start(method, nothing::call()));
+}
