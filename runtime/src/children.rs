@@ -36,17 +36,11 @@ pub(crate) struct Launched {
     pub(crate) pid: u32,
     pub(crate) pidfd: OwnedFd,
     pub(crate) link: OwnedFd,
+    pub(crate) lifeline: Lifeline,
+    /// The parent's ends of piped standard streams.
+    pub(crate) streams: [Option<OwnedFd>; 3],
     /// What the launcher has received from the child already.
     pub(crate) heard: Option<Incoming>,
-    pub(crate) ours: Ours,
-}
-
-/// The parent's ends of what a child was given.
-#[derive(Debug)]
-pub(crate) struct Ours {
-    pub(crate) lifeline: Lifeline,
-    /// Of piped standard streams.
-    pub(crate) streams: [Option<OwnedFd>; 3],
 }
 
 /// What this process knows of a child when it starts it.
@@ -177,15 +171,16 @@ fn enter(launched: Launched, about: Description, keeper: Keeper) -> Arc<Child> {
         pid,
         pidfd,
         link,
+        lifeline,
+        streams,
         heard,
-        ours,
     } = launched;
     let state = State {
         status: None,
         overdue: false,
         keeper,
-        lifeline: Some(ours.lifeline),
-        streams: ours.streams,
+        lifeline: Some(lifeline),
+        streams,
         outcome: heard,
     };
     let child = Arc::new(Child {

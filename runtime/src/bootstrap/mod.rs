@@ -230,7 +230,7 @@ pub(crate) fn run(
 }
 
 /// Ties this process to its parent's life, for good, and then says hello.
-pub(crate) fn settle(link: &OwnedFd, lifeline: OwnedFd) {
+fn settle(link: &OwnedFd, lifeline: OwnedFd) {
     match sys::lifeline::arm(lifeline.as_fd()) {
         Ok(true) => std::mem::forget(lifeline),
         Ok(false) => sys::exit_now(FAILED),

@@ -102,14 +102,14 @@ impl Order {
     pub(crate) fn send(
         &self,
         link: BorrowedFd<'_>,
-        lifeline: Option<BorrowedFd<'_>>,
+        lifeline: BorrowedFd<'_>,
         kit: &Kit,
         arguments: &Payload,
         deadline: Deadline,
     ) -> io::Result<()> {
         let [input, output, error] = &kit.streams;
         let others = [&kit.directory, input, output, error].map(|slot| slot.as_ref().map(AsFd::as_fd));
-        let slots: Vec<Option<BorrowedFd<'_>>> = std::iter::once(lifeline).chain(others).collect();
+        let slots: Vec<Option<BorrowedFd<'_>>> = std::iter::once(Some(lifeline)).chain(others).collect();
         let mut manifest = Manifest([false; 5]);
         for (present, slot) in manifest.0.iter_mut().zip(&slots) {
             *present = slot.is_some();

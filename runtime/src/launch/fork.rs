@@ -9,6 +9,7 @@ use crate::bootstrap::{self, Birth};
 use crate::children::Launched;
 use crate::error::{Error, ErrorKind};
 use crate::sys::fork::{OtherThreads, Side, SingleThreaded};
+use crate::sys::lifeline::Lifeline;
 use crate::sys::signal::Blocked;
 use crate::sys::{pidfd, socket};
 use crate::task::Output;
@@ -37,6 +38,7 @@ pub(crate) fn copy(mut request: Request<'_>, work: impl FnOnce() -> Result<Outpu
         None => SingleThreaded::check().map_err(|threads| refused(&task, &threads))?,
     };
     let (link, theirs) = socket::pair().map_err(failed)?;
+    let lifeline = Lifeline::new().map_err(failed)?;
     let blocked = Blocked::all();
     request.order.settings.blocked_signals = Some(blocked.before());
     match crate::sys::fork::fork(&threads).map_err(failed)? {
@@ -47,18 +49,22 @@ pub(crate) fn copy(mut request: Request<'_>, work: impl FnOnce() -> Result<Outpu
                 pid,
                 pidfd,
                 link,
+                lifeline,
+                streams: request.streams,
                 heard: None,
-                ours: request.ours,
             })
         }
         Side::Child(copy) => {
             bootstrap::forget(&copy);
             drop(link);
             let Request {
-                order, mut kit, ours, ..
+                order,
+                mut kit,
+                streams,
+                ..
             } = request;
-            drop(ours.streams);
-            kit.lifeline = Some(ours.lifeline.read_side);
+            drop(streams);
+            kit.lifeline = Some(lifeline.read_side);
             bootstrap::run(order, kit, theirs, Birth::Copied(copy), work)
         }
     }

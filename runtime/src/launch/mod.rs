@@ -11,12 +11,12 @@ pub(crate) mod forkserver;
 mod spawn;
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 pub(crate) use fork::copy;
 
 use crate::bootstrap::{self, Kit, Order, TestGuard};
-use crate::children::{Launched, Ours};
+use crate::children::Launched;
 use crate::error::{Error, ErrorKind};
 use crate::platform::StartMethod;
 use crate::sys::fork::SingleThreaded;
@@ -30,20 +30,20 @@ use crate::wire::payload::Payload;
 pub(crate) struct Request<'a> {
     pub(crate) order: Order,
     pub(crate) arguments: &'a Payload,
-    /// The child's.
+    /// The child's descriptors.
     pub(crate) kit: Kit,
-    /// The parent's, which comes back in [`Launched`].
-    pub(crate) ours: Ours,
+    /// The parent's ends of piped standard streams, which come back in [`Launched`].
+    pub(crate) streams: [Option<OwnedFd>; 3],
     /// The user's word that the other threads do not matter to a fork.
     pub(crate) threads: Option<SingleThreaded>,
 }
 
 impl Request<'_> {
-    /// Gives the order to a child that waits at the other end of the link; the lifeline too, unless it has it.
+    /// Gives the order and the lifeline to a child that waits at the other end of the link.
     ///
     /// A child that has died already is no error: its exit status will say how.
-    fn send(&self, link: impl AsFd, lifeline: Option<&Lifeline>) -> io::Result<()> {
-        let lifeline = lifeline.map(|lifeline| lifeline.read_side.as_fd());
+    fn send(&self, link: impl AsFd, lifeline: &Lifeline) -> io::Result<()> {
+        let lifeline = lifeline.read_side.as_fd();
         let deadline = poll::deadline_in(SEND_LIMIT);
         match self
             .order

@@ -16,6 +16,7 @@ use crate::sys::environ::Environment;
 use crate::sys::exec::Program;
 use crate::sys::fd::Stream;
 use crate::sys::identity::Privileges;
+use crate::sys::lifeline::Lifeline;
 use crate::sys::{image, pidfd, signal, socket};
 
 pub(super) struct Spawn;
@@ -41,16 +42,19 @@ impl Launcher for Spawn {
         let (link, theirs) = socket::pair().map_err(failed)?;
         let pid = execute(entrance, environment, theirs).map_err(failed)?;
         let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
-        if let Err(error) = request.send(&link, Some(&request.ours.lifeline)) {
+        // The rest while the program starts.
+        let lifeline = Lifeline::new().and_then(|lifeline| request.send(&link, &lifeline).map(|()| lifeline));
+        let lifeline = lifeline.map_err(|error| {
             pidfd::kill_and_reap(pidfd.as_fd());
-            return Err(failed(error));
-        }
+            failed(error)
+        })?;
         Ok(Launched {
             pid,
             pidfd,
             link,
+            lifeline,
+            streams: request.streams,
             heard: None,
-            ours: request.ours,
         })
     }
 }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::Process;
 use crate::bootstrap::{Kit, Order, Settings, StreamSetting};
-use crate::children::{self, Description, Launched, Ours};
+use crate::children::{self, Description, Launched};
 use crate::error::{Error, ErrorKind};
 use crate::launch::{self, Request};
 use crate::lineage::Lineage;
@@ -22,7 +22,6 @@ use crate::sys::attributes::{self, Limit, resource};
 use crate::sys::environ::Environment;
 use crate::sys::fd::{self, Stream};
 use crate::sys::fork::SingleThreaded;
-use crate::sys::lifeline::Lifeline;
 use crate::sys::{poll, socket};
 use crate::task::{Call, Output, decode_output};
 use crate::wire::payload::Payload;
@@ -358,13 +357,10 @@ impl Options {
                 )
             })?);
         }
-        let mut ours = Ours {
-            lifeline: Lifeline::new().map_err(failed)?,
-            streams: [const { None }; 3],
-        };
+        let mut ours = [const { None }; 3];
         for (stream, stdio) in Stream::ALL.into_iter().zip(streams) {
             let index = stream as usize;
-            (settings.streams[index], kit.streams[index], ours.streams[index]) = plan(stream, stdio).map_err(failed)?;
+            (settings.streams[index], kit.streams[index], ours[index]) = plan(stream, stdio).map_err(failed)?;
         }
         let title = name
             .clone()
@@ -391,7 +387,7 @@ impl Options {
             order,
             arguments,
             kit,
-            ours,
+            streams: ours,
             threads,
         })?;
         Ok(children::register(launched, about))

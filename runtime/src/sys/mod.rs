@@ -13,6 +13,7 @@
 )]
 
 pub(crate) mod attributes;
+pub(crate) mod bell;
 pub(crate) mod environ;
 pub(crate) mod exec;
 pub(crate) mod fd;

@@ -5,10 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::bootstrap::{Settings, StreamSetting, kind};
-use crate::children::{self, Child, Description, Launched, Ours};
+use crate::children::{self, Child, Description, Launched};
 use crate::error::{Error, ErrorKind, Refusal};
 use crate::launch::{Entrance, Launcher, Request, entrance, spawn};
 use crate::platform::StartMethod;
+use crate::sys::bell::Bell;
 use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
 use crate::sys::identity::Identity;
@@ -31,7 +32,7 @@ impl Launcher for ForkServer {
             let mut server = Server::lock_live()?;
             let (link, theirs) = socket::pair().map_err(failed)?;
             socket::identify_senders(link.as_fd()).map_err(failed)?;
-            server.request(&theirs, &request.ours.lifeline).map_err(failed)?;
+            server.request(&theirs).map_err(failed)?;
             // The end of the link is the end of the child only when no copy of the child's end is left here.
             drop(theirs);
             // While the server clones: the order is there before the child looks for it.
@@ -43,13 +44,14 @@ impl Launcher for ForkServer {
             };
             let Some((pid, pidfd, heard)) = made else { continue };
             match ordered {
-                Ok(true) => {
+                Ok(Some(lifeline)) => {
                     return Ok(Launched {
                         pid,
                         pidfd,
                         link,
+                        lifeline,
+                        streams: request.streams,
                         heard,
-                        ours: request.ours,
                     });
                 }
                 not_ordered => {
@@ -96,6 +98,8 @@ struct Server {
     child: Arc<Child>,
     /// Who this process was when it started the server.
     identity: Identity,
+    /// Wakes the server.
+    bell: Bell,
     /// What the server is, and a child of it would be unless its order says otherwise.
     present: Present,
 }
@@ -136,27 +140,23 @@ impl Server {
         let (link, theirs) = socket::pair().map_err(failed)?;
         let pid = spawn::execute(entrance, Environment::present(), theirs).map_err(failed)?;
         let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
+        let bell = Bell::new().map_err(failed)?;
+        let descriptors = [lifeline.read_side.as_fd(), bell.as_fd()];
         // A server that has died already is found out by its answer, or rather by the lack of one.
-        let _ = frame::send_value(
-            link.as_fd(),
-            kind::SERVE,
-            &identity.privileges,
-            &[lifeline.read_side.as_fd()],
-        );
-        let ours = Ours {
-            lifeline,
-            streams: [const { None }; 3],
-        };
-        let (launched, present) = wait_until_ready(Launched {
+        let _ = frame::send_value(link.as_fd(), kind::SERVE, &identity.privileges, &descriptors);
+        let launched = Launched {
             pid,
             pidfd,
             link,
+            lifeline,
+            streams: [const { None }; 3],
             heard: None,
-            ours,
-        })?;
+        };
+        let (launched, present) = wait_until_ready(launched)?;
         Ok(Self {
             child: children::register_server(launched, description()),
             identity,
+            bell,
             present,
         })
     }
@@ -254,14 +254,17 @@ impl Live {
         }
     }
 
-    /// Gives the child-to-be its order; `false` if this process has changed so that the child is not to have it.
-    fn order(&self, wished: &Settings, request: &mut Request<'_>, link: &OwnedFd) -> Result<bool, Error> {
+    /// Gives the child-to-be its order; `None` if this process has changed so that the child is not to have it.
+    fn order(&self, wished: &Settings, request: &mut Request<'_>, link: &OwnedFd) -> Result<Option<Lifeline>, Error> {
         let Some(present) = self.compare()? else {
-            return Ok(false);
+            return Ok(None);
         };
         request.order.settings = wished.clone();
-        let given = self.take_over(present, request).and_then(|()| request.send(link, None));
-        given.map_err(|error| failed(&request.order.task, error)).map(|()| true)
+        let given = Lifeline::new().and_then(|lifeline| {
+            self.take_over(present, request)?;
+            request.send(link, &lifeline).map(|()| lifeline)
+        });
+        given.map_err(|error| failed(&request.order.task, error)).map(Some)
     }
 
     /// Puts into the order what this process is and the server is not, unless the order says it already.
@@ -310,9 +313,10 @@ impl Live {
     }
 
     /// Asks for a child at the other end of a link. A server that is gone is found out by its answer.
-    fn request(&self, theirs: &OwnedFd, lifeline: &Lifeline) -> io::Result<()> {
-        let descriptors = [theirs.as_fd(), lifeline.read_side.as_fd()];
-        unless_gone(frame::send_value(self.link()?, kind::FORK, &(), &descriptors)).map(drop)
+    fn request(&self, theirs: &OwnedFd) -> io::Result<()> {
+        unless_gone(frame::send_value(self.link()?, kind::FORK, &(), &[theirs.as_fd()]))?;
+        self.server()?.bell.ring();
+        Ok(())
     }
 
     fn answer(&self) -> io::Result<Answer> {

@@ -1,6 +1,7 @@
 //! The server: preloads once, then makes a child for each request, on one thread, until its link ends.
 
 use std::error::Error as StdError;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 
@@ -9,6 +10,7 @@ use serde::Serialize;
 use crate::bootstrap::{self, Birth, kind};
 use crate::error::{Error, ErrorKind, Refusal};
 use crate::report::Report;
+use crate::sys::bell::Bell;
 use crate::sys::fd::{self, Stream};
 use crate::sys::fork::{self, FreshCopy, Sibling, SingleThreaded};
 use crate::sys::identity::Privileges;
@@ -57,15 +59,21 @@ impl<E: Into<Box<dyn StdError>>> PreloadOutput for Result<(), E> {
 struct Server {
     link: OwnedFd,
     lifeline: OwnedFd,
+    bell: Bell,
 }
 
 /// Serves until the parent is gone.
 pub(crate) fn serve(link: OwnedFd, frame: Incoming) -> ! {
     let privileges = frame.head::<Privileges>();
-    let (Some(lifeline), Ok(privileges)) = (frame.descriptors.into_iter().next(), privileges) else {
+    let mut descriptors = frame.descriptors.into_iter();
+    let (Some(lifeline), Some(bell), Ok(privileges)) = (descriptors.next(), descriptors.next(), privileges) else {
         bootstrap::fail("the order to serve cannot be understood")
     };
-    let server = Server { link, lifeline };
+    let server = Server {
+        link,
+        lifeline,
+        bell: bell.into(),
+    };
     server.bind_to_parent();
     if let Err(error) = privileges.restrict_to() {
         bootstrap::fail(&format!(
@@ -177,12 +185,14 @@ impl Server {
 
     fn run(self, threads: &SingleThreaded) -> ! {
         loop {
-            match frame::receive(self.link.as_fd(), None) {
+            match frame::try_receive(self.link.as_fd()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let _ = self.bell.wait(self.link.as_fd());
+                }
                 Ok(Some(frame)) if frame.kind == kind::FORK => {
-                    let mut descriptors = frame.descriptors.into_iter();
-                    if let (Some(link), Some(lifeline)) = (descriptors.next(), descriptors.next()) {
+                    if let Some(link) = frame.descriptors.into_iter().next() {
                         if let Some(copy) = self.make_child(threads) {
-                            self.become_child(link, lifeline, copy)
+                            self.become_child(link, copy)
                         }
                     }
                 }
@@ -202,10 +212,9 @@ impl Server {
         None
     }
 
-    fn become_child(self, link: OwnedFd, lifeline: OwnedFd, copy: FreshCopy) -> ! {
+    fn become_child(self, link: OwnedFd, copy: FreshCopy) -> ! {
         drop(self);
         bootstrap::forget(&copy);
-        bootstrap::settle(&link, lifeline);
         let order = bootstrap::first_message(&link);
         bootstrap::obey(link, order, Birth::Copied(copy))
     }
