@@ -58,6 +58,8 @@ pub(crate) struct Description {
 #[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) pid: u32,
+    /// The process whose child it is; any other that has this object is a copy of it.
+    parent: u32,
     pub(crate) about: Description,
     pidfd: Descriptor,
     link: Descriptor,
@@ -185,6 +187,7 @@ fn enter(launched: Launched, about: Description, keeper: Keeper) -> Arc<Child> {
     };
     let child = Arc::new(Child {
         pid,
+        parent: crate::sys::pid(),
         about,
         pidfd: Descriptor::new(pidfd),
         link: Descriptor::new(link),
@@ -200,12 +203,18 @@ impl Child {
     /// # Errors
     /// `NotParent` in a forked copy of the process that started the child.
     pub(crate) fn pidfd(&self) -> Result<BorrowedFd<'_>, Error> {
-        self.pidfd.get().ok_or_else(|| self.not_parent())
+        self.own(&self.pidfd)
     }
 
     /// This process's end of the link; fails as [`pidfd`](Self::pidfd).
     pub(crate) fn link(&self) -> Result<BorrowedFd<'_>, Error> {
-        self.link.get().ok_or_else(|| self.not_parent())
+        self.own(&self.link)
+    }
+
+    /// A copy made by us has let go of its descriptors; one made by others still has them, and must not use them.
+    fn own<'a>(&self, descriptor: &'a Descriptor) -> Result<BorrowedFd<'a>, Error> {
+        let own = descriptor.get().filter(|_| self.parent == crate::sys::pid());
+        own.ok_or_else(|| self.not_parent())
     }
 
     fn not_parent(&self) -> Error {
@@ -374,7 +383,8 @@ fn received(result: io::Result<Option<Incoming>>) -> io::Result<Option<Incoming>
 }
 
 fn snapshot() -> Vec<Arc<Child>> {
-    lock(&CHILDREN).values().cloned().collect()
+    let own = |child: &&Arc<Child>| child.parent == crate::sys::pid();
+    lock(&CHILDREN).values().filter(own).cloned().collect()
 }
 
 /// The children that run at this moment, oldest first as far as pids tell; those that have ended are reaped.
@@ -390,7 +400,7 @@ pub(crate) fn sweep() {
         .into_iter()
         .filter(|child| child.keeper() != Keeper::Handle)
         .collect();
-    let pidfds: Vec<BorrowedFd<'_>> = children.iter().filter_map(|child| child.pidfd.get()).collect();
+    let pidfds: Vec<BorrowedFd<'_>> = children.iter().filter_map(|child| child.pidfd().ok()).collect();
     if pidfds.is_empty() {
         return;
     }

@@ -73,8 +73,9 @@ fn a_file(method: StartMethod) {
 
 fn a_pipe_from_one_child_to_another(method: StartMethod) {
     let (reader, writer) = std::io::pipe().unwrap();
-    let second = run(method, build(method, upper::call()).stdin(reader).stdout(Stdio::null()).stderr(Stdio::null()));
+    // The writer first: under `fork` a reader that was copied while this process has the writing end has it too.
     let first = run(method, build(method, print::call("abc".to_owned())).stdout(writer));
+    let second = run(method, build(method, upper::call()).stdin(reader).stdout(Stdio::null()).stderr(Stdio::null()));
     value(first);
     assert_eq!(value(second), 3);
 }

@@ -113,12 +113,26 @@ fn trial(topic: &'static str, case: &'static Case, method: StartMethod) -> Trial
                 .finish()
                 .succeeded();
         } else {
+            let _left_over = KillChildren;
             let before = Leftovers::now();
             watched(|| (case.run)(method));
             before.check(&BTreeMap::new());
         }
         Ok(Completion::Completed)
     })
+}
+
+/// A case that has failed must not spoil the next one.
+struct KillChildren;
+
+impl Drop for KillChildren {
+    fn drop(&mut self) {
+        sys::cancel_expiry();
+        for child in offspring::active_children() {
+            sys::kill(child.pid() as i32, libc::SIGKILL);
+        }
+        wait::until("the children are dead", || offspring::active_children().is_empty());
+    }
 }
 
 pub(crate) fn run_alone(suites: &[Suite], name: &str, method: StartMethod) -> ExitCode {

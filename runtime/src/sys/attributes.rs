@@ -8,6 +8,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use nix::errno::Errno;
 use serde::{Deserialize, Serialize};
 
 use super::check;
@@ -21,15 +22,15 @@ pub(crate) struct Limit {
 
 /// The kernel's numbers of the resources that it limits.
 pub(crate) mod resource {
-    pub(crate) const CPU: u32 = libc::RLIMIT_CPU as u32;
-    pub(crate) const FILE_SIZE: u32 = libc::RLIMIT_FSIZE as u32;
-    pub(crate) const DATA: u32 = libc::RLIMIT_DATA as u32;
-    pub(crate) const STACK: u32 = libc::RLIMIT_STACK as u32;
-    pub(crate) const CORE: u32 = libc::RLIMIT_CORE as u32;
-    pub(crate) const PROCESSES: u32 = libc::RLIMIT_NPROC as u32;
-    pub(crate) const FILES: u32 = libc::RLIMIT_NOFILE as u32;
-    pub(crate) const LOCKED_MEMORY: u32 = libc::RLIMIT_MEMLOCK as u32;
-    pub(crate) const ADDRESS_SPACE: u32 = libc::RLIMIT_AS as u32;
+    pub(crate) const CPU: u32 = libc::RLIMIT_CPU as _;
+    pub(crate) const FILE_SIZE: u32 = libc::RLIMIT_FSIZE as _;
+    pub(crate) const DATA: u32 = libc::RLIMIT_DATA as _;
+    pub(crate) const STACK: u32 = libc::RLIMIT_STACK as _;
+    pub(crate) const CORE: u32 = libc::RLIMIT_CORE as _;
+    pub(crate) const PROCESSES: u32 = libc::RLIMIT_NPROC as _;
+    pub(crate) const FILES: u32 = libc::RLIMIT_NOFILE as _;
+    pub(crate) const LOCKED_MEMORY: u32 = libc::RLIMIT_MEMLOCK as _;
+    pub(crate) const ADDRESS_SPACE: u32 = libc::RLIMIT_AS as _;
     /// How many there are (`RLIM_NLIMITS`).
     pub(super) const COUNT: u32 = 16;
 }
@@ -68,15 +69,12 @@ pub(crate) fn limits() -> io::Result<Vec<(u32, Limit)>> {
 
 /// The nice value of this process, -20 to 19.
 pub(crate) fn nice() -> io::Result<i32> {
-    // SAFETY: errno is this thread's own; -1 is a valid nice value, so only errno tells an error.
-    unsafe { *libc::__errno_location() = 0 };
+    // -1 is a nice value too: only errno tells an error.
+    Errno::clear();
     // SAFETY: getpriority takes numbers.
-    let nice = unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
-    let error = io::Error::last_os_error();
-    if nice == -1 && error.raw_os_error() != Some(0) {
-        Err(error)
-    } else {
-        Ok(nice)
+    match unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) } {
+        -1 if Errno::last_raw() != 0 => Err(io::Error::last_os_error()),
+        nice => Ok(nice),
     }
 }
 

@@ -173,8 +173,13 @@ fn thread_id_address() -> Option<*mut libc::c_int> {
     let mut address: *mut libc::c_int = std::ptr::null_mut();
     // SAFETY: the kernel writes one pointer to the address given.
     let told = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &mut address) } == 0;
-    // SAFETY: gettid has no preconditions; a non-null address is one that this thread registered, so it can be read.
-    (told && !address.is_null() && unsafe { *address == libc::gettid() }).then_some(address)
+    if !told || address.is_null() {
+        return None;
+    }
+    // SAFETY: the address is one that the C library registered for this thread, so it can be read.
+    let kept = unsafe { *address };
+    // SAFETY: gettid has no preconditions.
+    (kept == unsafe { libc::gettid() }).then_some(address)
 }
 
 /// The list by which the kernel finds robust mutexes that a dead thread held.

@@ -187,8 +187,13 @@ pub(crate) fn has_ids_of_its_execution() -> bool {
     // SAFETY: getauxval has no preconditions.
     let at_start =
         [libc::AT_UID, libc::AT_EUID, libc::AT_GID, libc::AT_EGID].map(|key| unsafe { libc::getauxval(key) } as u32);
-    // SAFETY: the four calls cannot fail.
-    let now = unsafe { [libc::getuid(), libc::geteuid(), libc::getgid(), libc::getegid()] };
+    use nix::unistd::{getegid, geteuid, getgid, getuid};
+    let now = [
+        getuid().as_raw(),
+        geteuid().as_raw(),
+        getgid().as_raw(),
+        getegid().as_raw(),
+    ];
     at_start == now
 }
 

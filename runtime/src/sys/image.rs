@@ -58,8 +58,10 @@ fn is_own_image() -> io::Result<bool> {
 /// Where the main program's headers lie: the first object that the loader lists.
 fn program_headers() -> usize {
     unsafe extern "C" fn first(info: *mut libc::dl_phdr_info, _size: usize, found: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: the loader passes a valid object, and `found` is the variable below.
-        unsafe { *found.cast::<usize>() = (*info).dlpi_phdr as usize };
+        // SAFETY: the loader passes a valid object.
+        let headers = unsafe { (*info).dlpi_phdr } as usize;
+        // SAFETY: `found` is the variable below.
+        unsafe { found.cast::<usize>().write(headers) };
         1
     }
     let mut found = 0_usize;

@@ -70,8 +70,9 @@ impl Lifeline {
 /// Binds this process to the life of the one at the other end. Returns `false` if that one is gone already.
 pub(crate) fn arm(read_side: BorrowedFd<'_>) -> io::Result<bool> {
     let raw = read_side.as_raw_fd();
+    let own = super::pid() as libc::pid_t;
     // SAFETY: F_SETOWN and F_SETSIG take plain numbers; the descriptor is open.
-    check(unsafe { libc::fcntl(raw, libc::F_SETOWN, libc::getpid()) }.into())?;
+    check(unsafe { libc::fcntl(raw, libc::F_SETOWN, own) }.into())?;
     // SAFETY: as above.
     check(unsafe { libc::fcntl(raw, F_SETSIG, libc::SIGKILL) }.into())?;
     set_async(raw, true)?;

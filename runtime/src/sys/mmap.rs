@@ -203,11 +203,9 @@ mod tests {
     fn a_sealed_file_cannot_be_shrunk_or_written() {
         let file = sealed(b"abc");
         // SAFETY: ftruncate on an open descriptor.
-        assert_eq!(unsafe { libc::ftruncate(file.fd.as_raw_fd(), 0) }, -1);
+        let truncated = unsafe { libc::ftruncate(file.fd.as_raw_fd(), 0) };
         // SAFETY: the buffer outlives the call.
-        assert_eq!(
-            unsafe { libc::pwrite(file.fd.as_raw_fd(), b"x".as_ptr().cast(), 1, 0) },
-            -1
-        );
+        let written = unsafe { libc::pwrite(file.fd.as_raw_fd(), b"x".as_ptr().cast(), 1, 0) };
+        assert_eq!((truncated, written), (-1, -1));
     }
 }

@@ -62,18 +62,19 @@ pub(crate) fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> 
 pub(crate) fn try_reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Status>> {
     // SAFETY: all zeroes is a valid siginfo.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
-    let options = libc::WEXITED | libc::WNOHANG;
-    // SAFETY: the kernel writes one siginfo to the pointer.
+    let (id, options) = (pidfd.as_raw_fd() as libc::id_t, libc::WEXITED | libc::WNOHANG);
     let waited = retry(|| {
-        check(unsafe { libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, &mut info, options) }.into())
+        // SAFETY: the kernel writes one siginfo to the pointer.
+        check(unsafe { libc::waitid(libc::P_PIDFD, id, &mut info, options) }.into())
     });
     match waited {
         // SAFETY: si_pid is defined after waitid; zero means that nothing has happened.
         Ok(_) if unsafe { info.si_pid() } == 0 => Ok(None),
-        Ok(_) => Ok(Some(decode(info.si_code, unsafe {
+        Ok(_) => {
             // SAFETY: si_status is defined for every event that WEXITED reports.
-            info.si_status()
-        }))),
+            let status = unsafe { info.si_status() };
+            Ok(Some(decode(info.si_code, status)))
+        }
         Err(error) if error.raw_os_error() == Some(libc::ECHILD) => Ok(stolen_status(pidfd)),
         Err(error) => Err(error),
     }

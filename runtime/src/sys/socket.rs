@@ -168,13 +168,12 @@ struct Received {
     sender: Option<u32>,
 }
 
-const CONTROL_SPACE: usize = {
+const CONTROL_SPACE: usize = space_for(MAX_DESCRIPTORS * size_of::<RawFd>()) + space_for(size_of::<libc::ucred>());
+
+const fn space_for(data: usize) -> usize {
     // SAFETY: CMSG_SPACE only computes.
-    unsafe {
-        libc::CMSG_SPACE((MAX_DESCRIPTORS * size_of::<RawFd>()) as u32) as usize
-            + libc::CMSG_SPACE(size_of::<libc::ucred>() as u32) as usize
-    }
-};
+    unsafe { libc::CMSG_SPACE(data as u32) as usize }
+}
 
 /// Control messages start with a header that has the alignment of a length.
 #[repr(C, align(8))]
@@ -213,7 +212,9 @@ fn receive_message(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     let mut header = unsafe { libc::CMSG_FIRSTHDR(&message) };
     while !header.is_null() {
         // SAFETY: CMSG_FIRSTHDR and CMSG_NXTHDR return pointers into the control buffer or null.
-        unsafe { read_control(&*header, &mut received) };
+        let control = unsafe { &*header };
+        // SAFETY: the kernel has written it.
+        unsafe { read_control(control, &mut received) };
         // SAFETY: as above.
         header = unsafe { libc::CMSG_NXTHDR(&message, header) };
     }
@@ -223,20 +224,20 @@ fn receive_message(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
 /// # Safety
 /// The header was written by the kernel and its data follows it.
 unsafe fn read_control(header: &libc::cmsghdr, received: &mut Received) {
-    // SAFETY: CMSG_DATA and CMSG_LEN only compute from the header's address and from a length.
-    let (data, data_length) = unsafe {
-        (
-            libc::CMSG_DATA(header),
-            header.cmsg_len as usize - libc::CMSG_LEN(0) as usize,
-        )
-    };
+    // SAFETY: CMSG_DATA only computes, from the header's address.
+    let data = unsafe { libc::CMSG_DATA(header) };
+    // SAFETY: CMSG_LEN only computes.
+    let header_length = unsafe { libc::CMSG_LEN(0) } as usize;
     match (header.cmsg_level, header.cmsg_type) {
         (libc::SOL_SOCKET, libc::SCM_RIGHTS) => {
-            for index in 0..data_length / size_of::<RawFd>() {
-                // SAFETY: the data is an array of that many descriptors, new in this process and owned by nobody else.
-                let fd = unsafe { OwnedFd::from_raw_fd(data.cast::<RawFd>().add(index).read_unaligned()) };
-                received.descriptors.push(fd);
-            }
+            #[allow(clippy::unnecessary_cast, reason = "musl's type is another")]
+            let count = (header.cmsg_len as usize - header_length) / size_of::<RawFd>();
+            // SAFETY: the data is an array of that many descriptors; its alignment is a length's, which is larger.
+            let raw = unsafe { std::slice::from_raw_parts(data.cast::<RawFd>(), count) };
+            // SAFETY: they are new in this process and owned by nobody else.
+            received
+                .descriptors
+                .extend(raw.iter().map(|raw| unsafe { OwnedFd::from_raw_fd(*raw) }));
         }
         (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
             // SAFETY: the data is one ucred.

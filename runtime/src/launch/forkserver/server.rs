@@ -190,10 +190,10 @@ impl Server {
                     let _ = self.bell.wait(self.link.as_fd());
                 }
                 Ok(Some(frame)) if frame.kind == kind::FORK => {
-                    if let Some(link) = frame.descriptors.into_iter().next() {
-                        if let Some(copy) = self.make_child(threads) {
-                            self.become_child(link, copy)
-                        }
+                    if let Some(link) = frame.descriptors.into_iter().next()
+                        && let Some(copy) = self.make_child(threads)
+                    {
+                        self.become_child(link, copy)
                     }
                 }
                 // The parent is gone, or has no use for this server any more.
