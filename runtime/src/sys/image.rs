@@ -1,6 +1,6 @@
 //! This very executable, to be started again: even if its file has been replaced or deleted since.
 //!
-//! Sources: proc_pid_exe(5), proc_pid_auxv(5), dl_iterate_phdr(3).
+//! Sources: proc_pid_exe(5), PR_GET_AUXV(2const), proc_pid_auxv(5), dl_iterate_phdr(3).
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -40,19 +40,33 @@ pub(crate) fn check() -> Result<(), Unusable> {
 /// Whether the program that the kernel loaded is the one that contains this code.
 ///
 /// `ld.so ./program` and user-mode emulators are loaded by the kernel in the program's place: then the program headers
-/// that the kernel told the process (as `/proc` repeats it; the C library's copy is corrected by ld.so) are not the program's.
+/// that the kernel told the process are not the program's. (The C library's copy of what it told is corrected by ld.so.)
 fn is_own_image() -> io::Result<bool> {
     const AT_PHDR: usize = 3;
-    let auxiliary = std::fs::read("/proc/self/auxv")?;
-    let words: Vec<usize> = auxiliary
-        .chunks_exact(size_of::<usize>())
-        .map(|bytes| usize::from_ne_bytes(bytes.try_into().unwrap_or_default()))
-        .collect();
-    let told = words
+    let vector = auxiliary_vector()?;
+    let told = vector
         .chunks_exact(2)
         .find(|pair| pair[0] == AT_PHDR)
         .map(|pair| pair[1]);
     Ok(told.is_none() || told == Some(program_headers()))
+}
+
+/// What the kernel told this process at its start.
+///
+/// By prctl(2) `PR_GET_AUXV` (Linux 6.4) first: the file in `/proc` cannot be read by a process that has changed its ids.
+fn auxiliary_vector() -> io::Result<Vec<usize>> {
+    const PR_GET_AUXV: libc::c_int = 0x4155_5856;
+    let mut words = vec![0_usize; 128];
+    let size = size_of_val(&words[..]);
+    // SAFETY: the kernel writes at most the size given.
+    let told = unsafe { libc::prctl(PR_GET_AUXV, words.as_mut_ptr(), size, 0, 0) };
+    if told > 0 {
+        words.truncate(told as usize / size_of::<usize>());
+        return Ok(words);
+    }
+    let bytes = std::fs::read("/proc/self/auxv")?;
+    let word = |bytes: &[u8]| usize::from_ne_bytes(bytes.try_into().unwrap_or_default());
+    Ok(bytes.chunks_exact(size_of::<usize>()).map(word).collect())
 }
 
 /// Where the main program's headers lie: the first object that the loader lists.
