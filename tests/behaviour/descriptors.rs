@@ -25,15 +25,14 @@ fn open() -> BTreeMap<i32, String> {
     procs::descriptors()
 }
 
-/// What the child has beyond its streams and what this process has open itself.
+/// What the child has beyond its streams and what a copy has from its original, whose descriptors were `before`.
 #[track_caller]
-fn own_of_child(method: StartMethod, open: BTreeMap<i32, String>) -> BTreeMap<String, usize> {
-    let mut kinds = procs::kinds(&open.into_iter().filter(|(number, _)| *number > 2).collect());
+fn own_of_child(method: StartMethod, open: &BTreeMap<i32, String>, before: &BTreeMap<i32, String>) -> BTreeMap<String, usize> {
+    let mut own: BTreeMap<i32, String> = open.clone().into_iter().filter(|(number, _)| *number > 2).collect();
     if method == StartMethod::Fork {
-        // A copy has all that is inherited, other than what the library has taken away.
-        kinds.retain(|kind, _| kind == "pipe" || kind == "socket" || kind.starts_with("anon_inode"));
+        own.retain(|number, target| before.get(number) != Some(target));
     }
-    kinds
+    procs::kinds(&own)
 }
 
 fn link_and_lifeline() -> BTreeMap<String, usize> {
@@ -41,10 +40,10 @@ fn link_and_lifeline() -> BTreeMap<String, usize> {
 }
 
 fn nothing_but_its_own(method: StartMethod) {
-    let child = run(method, build(method, open::call()));
-    let open = value(child);
+    let before = procs::descriptors();
+    let open = value(start(method, open::call()));
     assert_eq!(open[&0], "/dev/null");
-    assert_eq!(own_of_child(method, open.clone()), link_and_lifeline(), "{open:?}");
+    assert_eq!(own_of_child(method, &open, &before), link_and_lifeline(), "{open:?}");
 }
 
 fn siblings_do_not_show(method: StartMethod) {
@@ -85,9 +84,10 @@ fn an_inheritable_descriptor_row_17(method: StartMethod) {
 }
 
 fn streams_alone_are_given(method: StartMethod) {
+    let before = procs::descriptors();
     let mut child = run(method, build(method, open::call()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
     let open = child.join_timeout(offspring_tests::wait::LIMIT).unwrap().unwrap();
-    assert_eq!(own_of_child(method, open.clone()), link_and_lifeline(), "{open:?}");
+    assert_eq!(own_of_child(method, &open, &before), link_and_lifeline(), "{open:?}");
     assert!((0..3).all(|stream| open[&stream].starts_with("pipe:")), "{open:?}");
 }
 
@@ -119,9 +119,9 @@ fn descriptors_are_not_lost_with_many_children(method: StartMethod) {
 fn with_standard_streams_closed(method: StartMethod) {
     [0, 1, 2].into_iter().for_each(sys::close_stream);
     for _ in 0..2 {
+        let before = procs::descriptors();
         let open = value(start(method, open::call()));
-        let own = own_of_child(method, open.clone());
-        assert_eq!(own, link_and_lifeline(), "{open:?}");
+        assert_eq!(own_of_child(method, &open, &before), link_and_lifeline(), "{open:?}");
     }
     for stream in [0, 1, 2] {
         assert!(!sys::is_open(stream), "the library must not land on a standard stream");
@@ -136,8 +136,9 @@ fn with_standard_streams_closed(method: StartMethod) {
 fn with_every_number_below_ten_taken(method: StartMethod) {
     let zero = File::open("/dev/zero").unwrap();
     let held: Vec<_> = (3..20).filter(|number| !sys::is_open(*number)).map(|number| sys::duplicate_inheritable(&zero, number)).collect();
+    let before = procs::descriptors();
     let open = value(start(method, open::call()));
-    assert_eq!(own_of_child(method, open.clone()), link_and_lifeline(), "{open:?}");
+    assert_eq!(own_of_child(method, &open, &before), link_and_lifeline(), "{open:?}");
     let zeroes = open.values().filter(|target| *target == "/dev/zero").count();
     assert_eq!(zeroes, if method == StartMethod::Fork { held.len() + 1 } else { 0 });
 }

@@ -162,8 +162,9 @@ fn a_child_that_has_ended_needs_no_thread(method: StartMethod) {
 }
 
 fn a_dropped_future_is_forgotten(method: StartMethod) {
-    let (mut child, stdin) = told_later(method, 1);
+    // In this order: a copy that is made later holds what this process has taken of the first.
     let (mut other, told) = told_later(method, 2);
+    let (mut child, stdin) = told_later(method, 1);
     assert!(poll_once(&mut child).is_pending());
     drop(child);
     drop(stdin);

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{PipeReader, Read, Seek, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use offspring::StartMethod;
 
@@ -143,13 +143,13 @@ impl Running {
     #[track_caller]
     pub fn kill(&mut self) {
         self.signal(libc::SIGKILL);
-        self.wait();
+        self.wait(wait::LIMIT);
     }
 
     #[track_caller]
-    fn wait(&mut self) -> ExitStatus {
+    fn wait(&mut self, limit: Duration) -> ExitStatus {
         let pidfd = sys::open_pid(self.pid()).expect("an unreaped child has its pid");
-        if !wait::readable(std::os::fd::AsFd::as_fd(&pidfd), Instant::now() + wait::LIMIT) {
+        if !wait::readable(pidfd.as_fd(), Instant::now() + limit) {
             wait::expired(&format!("a program has not ended; its errors are:\n{}", self.errors()));
         }
         self.child.wait().expect("a child")
@@ -157,8 +157,14 @@ impl Running {
 
     /// Waits for its end, and for that of all that was in its process group.
     #[track_caller]
-    pub fn finish(mut self) -> Ended {
-        let status = self.wait();
+    pub fn finish(self) -> Ended {
+        self.finish_within(wait::LIMIT)
+    }
+
+    /// The same, for a program with a deadline of its own.
+    #[track_caller]
+    pub fn finish_within(mut self, limit: Duration) -> Ended {
+        let status = self.wait(limit);
         let group = self.pid() as i32;
         wait::until("all processes of the program's group have ended", || {
             procs::group(group).is_empty()

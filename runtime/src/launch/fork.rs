@@ -64,7 +64,13 @@ pub(crate) fn copy(mut request: Request<'_>, work: impl FnOnce() -> Result<Outpu
                 ..
             } = request;
             drop(streams);
-            kit.lifeline = Some(lifeline.read_side);
+            let Lifeline {
+                read_side,
+                own_write_end,
+            } = lifeline;
+            // The parent's alone: a child that held it would outlive its parent.
+            drop(own_write_end);
+            kit.lifeline = Some(read_side);
             bootstrap::run(order, kit, theirs, Birth::Copied(copy), work)
         }
     }

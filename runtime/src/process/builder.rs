@@ -1,9 +1,6 @@
 //! Options of one child, and its start. They hold for every start method alike.
 
 use std::ffi::OsString;
-use std::fs::File;
-use std::io;
-use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,16 +8,17 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::Process;
-use crate::bootstrap::{Kit, Order, Settings, StreamSetting};
+use super::stdio::{self, Stdio};
+use super::{Process, Resource};
+use crate::bootstrap::{Kit, Order, Settings};
 use crate::children::{self, Description, Launched};
 use crate::error::{Error, ErrorKind};
 use crate::launch::{self, Request};
 use crate::lineage::Lineage;
 use crate::platform::StartMethod;
-use crate::sys::attributes::{self, Limit, resource};
+use crate::sys::attributes::{self, Limit};
 use crate::sys::environ::Environment;
-use crate::sys::fd::{self, Stream};
+use crate::sys::fd::Stream;
 use crate::sys::fork::SingleThreaded;
 use crate::sys::{poll, socket};
 use crate::task::{Call, Output, decode_output};
@@ -56,99 +54,6 @@ enum EnvironmentEdit {
     Set(OsString, OsString),
     Remove(OsString),
     Clear,
-}
-
-/// What a standard stream of a child is.
-#[derive(Debug)]
-pub struct Stdio(StdioKind);
-
-#[derive(Debug)]
-enum StdioKind {
-    Inherit,
-    Null,
-    Piped,
-    Given(OwnedFd),
-}
-
-impl Stdio {
-    /// That of this process, as it is at the start.
-    pub fn inherit() -> Self {
-        Self(StdioKind::Inherit)
-    }
-
-    /// `/dev/null`.
-    pub fn null() -> Self {
-        Self(StdioKind::Null)
-    }
-
-    /// A pipe, whose other end the handle has ([`take_stdout`](Process::take_stdout) and its like).
-    pub fn piped() -> Self {
-        Self(StdioKind::Piped)
-    }
-}
-
-impl From<OwnedFd> for Stdio {
-    fn from(fd: OwnedFd) -> Self {
-        Self(StdioKind::Given(fd))
-    }
-}
-
-impl From<File> for Stdio {
-    fn from(file: File) -> Self {
-        OwnedFd::from(file).into()
-    }
-}
-
-impl From<io::PipeReader> for Stdio {
-    fn from(pipe: io::PipeReader) -> Self {
-        OwnedFd::from(pipe).into()
-    }
-}
-
-impl From<io::PipeWriter> for Stdio {
-    fn from(pipe: io::PipeWriter) -> Self {
-        OwnedFd::from(pipe).into()
-    }
-}
-
-/// What the kernel can limit for one process (getrlimit(2)).
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Resource {
-    /// Virtual memory, in bytes (`RLIMIT_AS`). A Rust program that exceeds it aborts (`SIGABRT`).
-    AddressSpace,
-    /// Processor time, in seconds (`RLIMIT_CPU`). The kernel kills a process that exceeds it.
-    CpuSeconds,
-    /// The size of a file that is written, in bytes (`RLIMIT_FSIZE`). Holds for memory files too, in which large results travel.
-    FileSize,
-    /// The heap and other writable private memory, in bytes (`RLIMIT_DATA`).
-    Data,
-    /// The main thread's stack, in bytes (`RLIMIT_STACK`).
-    Stack,
-    /// A core dump, in bytes (`RLIMIT_CORE`).
-    CoreDump,
-    /// Processes and threads of the user, all together (`RLIMIT_NPROC`).
-    Processes,
-    /// One more than the highest descriptor that may be opened (`RLIMIT_NOFILE`).
-    OpenFiles,
-    /// Memory locked in RAM, in bytes (`RLIMIT_MEMLOCK`).
-    LockedMemory,
-}
-
-impl Resource {
-    fn number(self) -> u32 {
-        match self {
-            Self::AddressSpace => resource::ADDRESS_SPACE,
-            Self::CpuSeconds => resource::CPU,
-            Self::FileSize => resource::FILE_SIZE,
-            Self::Data => resource::DATA,
-            Self::Stack => resource::STACK,
-            Self::CoreDump => resource::CORE,
-            Self::Processes => resource::PROCESSES,
-            Self::OpenFiles => resource::FILES,
-            Self::LockedMemory => resource::LOCKED_MEMORY,
-        }
-    }
 }
 
 impl<T> ProcessBuilder<T> {
@@ -360,7 +265,7 @@ impl Options {
         let mut ours = [const { None }; 3];
         for (stream, stdio) in Stream::ALL.into_iter().zip(streams) {
             let index = stream as usize;
-            (settings.streams[index], kit.streams[index], ours[index]) = plan(stream, stdio).map_err(failed)?;
+            (settings.streams[index], kit.streams[index], ours[index]) = stdio::plan(stream, stdio).map_err(failed)?;
         }
         let title = name
             .clone()
@@ -391,26 +296,6 @@ impl Options {
             threads,
         })?;
         Ok(children::register(launched, about))
-    }
-}
-
-/// What a stream becomes in the child, the child's end, and ours.
-fn plan(stream: Stream, stdio: Option<Stdio>) -> io::Result<(StreamSetting, Option<OwnedFd>, Option<OwnedFd>)> {
-    match stdio.map(|stdio| stdio.0) {
-        None if stream == Stream::In => Ok((StreamSetting::Null, None, None)),
-        Some(StdioKind::Null) => Ok((StreamSetting::Null, None, None)),
-        None | Some(StdioKind::Inherit) => Ok((StreamSetting::Keep, None, None)),
-        Some(StdioKind::Given(fd)) => Ok((StreamSetting::Given, Some(fd), None)),
-        Some(StdioKind::Piped) => {
-            let (reader, writer) = io::pipe()?;
-            let (reader, writer) = (fd::above_stdio(reader.into())?, fd::above_stdio(writer.into())?);
-            let (theirs, ours) = if stream == Stream::In {
-                (reader, writer)
-            } else {
-                (writer, reader)
-            };
-            Ok((StreamSetting::Given, Some(theirs), Some(ours)))
-        }
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod builder;
 mod reactor;
+mod resource;
+mod stdio;
 
 use std::fmt;
 use std::io::{PipeReader, PipeWriter};
@@ -11,8 +13,10 @@ use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
+pub use builder::ProcessBuilder;
 pub(crate) use builder::start_closure;
-pub use builder::{ProcessBuilder, Resource, Stdio};
+pub use resource::Resource;
+pub use stdio::Stdio;
 
 use crate::bootstrap::kind;
 use crate::children::{Child, ExitStatus};

@@ -1,0 +1,43 @@
+//! What the kernel can limit for one process.
+
+use crate::sys::attributes::resource;
+
+/// What the kernel can limit for one process (getrlimit(2)).
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// Virtual memory, in bytes (`RLIMIT_AS`). A Rust program that exceeds it aborts (`SIGABRT`).
+    AddressSpace,
+    /// Processor time, in seconds (`RLIMIT_CPU`). The kernel kills a process that exceeds it.
+    CpuSeconds,
+    /// The size of a file that is written, in bytes (`RLIMIT_FSIZE`). Holds for memory files too, in which large results travel.
+    FileSize,
+    /// The heap and other writable private memory, in bytes (`RLIMIT_DATA`).
+    Data,
+    /// The main thread's stack, in bytes (`RLIMIT_STACK`).
+    Stack,
+    /// A core dump, in bytes (`RLIMIT_CORE`).
+    CoreDump,
+    /// Processes and threads of the user, all together (`RLIMIT_NPROC`).
+    Processes,
+    /// One more than the highest descriptor that may be opened (`RLIMIT_NOFILE`).
+    OpenFiles,
+    /// Memory locked in RAM, in bytes (`RLIMIT_MEMLOCK`).
+    LockedMemory,
+}
+
+impl Resource {
+    pub(super) fn number(self) -> u32 {
+        match self {
+            Self::AddressSpace => resource::ADDRESS_SPACE,
+            Self::CpuSeconds => resource::CPU,
+            Self::FileSize => resource::FILE_SIZE,
+            Self::Data => resource::DATA,
+            Self::Stack => resource::STACK,
+            Self::CoreDump => resource::CORE,
+            Self::Processes => resource::PROCESSES,
+            Self::OpenFiles => resource::FILES,
+            Self::LockedMemory => resource::LOCKED_MEMORY,
+        }
+    }
+}
