@@ -66,19 +66,11 @@ fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mib = arguments.memory_mib;
-    let cell = Cell {
-        context: arguments.method.context()?,
-        mib,
-        timeout: arguments.timeout,
-    };
+    let cell = Cell { context: arguments.method.context()?, mib, timeout: arguments.timeout };
     let crashed = cell.run(crash::call())?;
-    show("crash", &crashed, |kind| {
-        matches!(kind, Some(JoinErrorKind::Signaled(_)))
-    })?;
+    show("crash", &crashed, |kind| matches!(kind, Some(JoinErrorKind::Signaled(_))))?;
     let starved = cell.run(allocate::call(2 * mib))?;
-    show("want too much", &starved, |kind| {
-        matches!(kind, Some(JoinErrorKind::Signaled(_)))
-    })?;
+    show("want too much", &starved, |kind| matches!(kind, Some(JoinErrorKind::Signaled(_))))?;
     let hung = cell.run(hang::call())?;
     show("hang", &hung, |kind| matches!(kind, Some(JoinErrorKind::TimedOut)))?;
     let done = cell.run(allocate::call(mib / 4))?;
@@ -101,18 +93,13 @@ struct End<T> {
 impl Cell {
     fn run<T>(&self, call: Call<T>) -> Result<End<T>, Box<dyn Error>> {
         let builder = self.context.process(call).timeout(self.timeout).stderr(Stdio::piped());
-        let limited = builder
-            .limit(Resource::AddressSpace, self.mib << 20)
-            .limit(Resource::CoreDump, 0);
+        let limited = builder.limit(Resource::AddressSpace, self.mib << 20).limit(Resource::CoreDump, 0);
         let mut child = limited.start()?;
         let mut last_words = String::new();
         if let Some(mut stderr) = child.take_stderr() {
             stderr.read_to_string(&mut last_words)?;
         }
-        Ok(End {
-            value: child.join(),
-            last_words,
-        })
+        Ok(End { value: child.join(), last_words })
     }
 }
 
@@ -131,18 +118,12 @@ fn show<T: std::fmt::Debug>(
     if let Some(line) = end.last_words.lines().next() {
         writeln!(out, "{:<19} its last words: {line}", "")?;
     }
-    if is_expected(kind) {
-        Ok(())
-    } else {
-        Err(format!("the child that was to {intent} ended otherwise").into())
-    }
+    if is_expected(kind) { Ok(()) } else { Err(format!("the child that was to {intent} ended otherwise").into()) }
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let number = number
-        .parse()
-        .map_err(|_| "a number and `ms` or `s`, such as `500ms`".to_owned())?;
+    let number = number.parse().map_err(|_| "a number and `ms` or `s`, such as `500ms`".to_owned())?;
     match unit {
         "ms" => Ok(Duration::from_millis(number)),
         "s" => Ok(Duration::from_secs(number)),

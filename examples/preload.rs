@@ -65,9 +65,7 @@ fn table() -> Result<&'static Table, Unreadable> {
     if let Some(table) = TABLE.get() {
         return Ok(table);
     }
-    let path = Arguments::parse()
-        .table_file
-        .unwrap_or_else(|| repository().join("README.md"));
+    let path = Arguments::parse().table_file.unwrap_or_else(|| repository().join("README.md"));
     let bytes = std::fs::read(&path).map_err(Unreadable::at(path))?;
     Ok(TABLE.get_or_init(|| index(&String::from_utf8_lossy(&bytes))))
 }
@@ -75,23 +73,14 @@ fn table() -> Result<&'static Table, Unreadable> {
 fn index(text: &str) -> Table {
     let mut lines: HashMap<String, Vec<usize>> = HashMap::new();
     for (line, number) in text.lines().zip(1..) {
-        for word in line
-            .split(|c: char| !c.is_alphanumeric())
-            .filter(|word| !word.is_empty())
-        {
+        for word in line.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
             let known = lines.entry(word.to_lowercase()).or_default();
             if known.last() != Some(&number) {
                 known.push(number);
             }
         }
     }
-    Table {
-        lines,
-        origin: Origin {
-            pid: std::process::id(),
-            at: SystemTime::now(),
-        },
-    }
+    Table { lines, origin: Origin { pid: std::process::id(), at: SystemTime::now() } }
 }
 
 /// What one child says.
@@ -106,10 +95,7 @@ struct Answer {
 fn look_up(words: Vec<String>) -> Result<Answer, Unreadable> {
     let table = table()?;
     let find = |word: &String| table.lines.get(&word.to_lowercase()).cloned().unwrap_or_default();
-    Ok(Answer {
-        lines: words.iter().map(find).collect(),
-        origin: table.origin.clone(),
-    })
+    Ok(Answer { lines: words.iter().map(find).collect(), origin: table.origin.clone() })
 }
 
 #[process_main]
@@ -141,11 +127,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 fn print_lines(words: &[String], lines: &[Vec<usize>]) -> io::Result<()> {
     for (word, lines) in words.iter().zip(lines) {
         let numbers: Vec<String> = lines.iter().map(usize::to_string).collect();
-        let place = if numbers.is_empty() {
-            "nowhere".to_owned()
-        } else {
-            format!("lines {}", numbers.join(" "))
-        };
+        let place = if numbers.is_empty() { "nowhere".to_owned() } else { format!("lines {}", numbers.join(" ")) };
         writeln!(io::stdout(), "{word:<16}  {place}")?;
     }
     Ok(())
@@ -165,8 +147,5 @@ fn describe(method: StartMethod, origins: &BTreeSet<&Origin>, children: &[u32]) 
         Some(pid) => format!("by the forkserver ({pid}), before they began"),
         None => "by nobody".to_owned(),
     };
-    format!(
-        "{} children under {method} read a table that was loaded {times}, {by}",
-        children.len()
-    )
+    format!("{} children under {method} read a table that was loaded {times}, {by}", children.len())
 }

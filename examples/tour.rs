@@ -71,11 +71,7 @@ fn tour(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     } else {
         summary.print(&mut io::stdout())?;
     }
-    if summary.agree {
-        Ok(())
-    } else {
-        Err("the start methods do not agree".into())
-    }
+    if summary.agree { Ok(()) } else { Err("the start methods do not agree".into()) }
 }
 
 /// What one start method did.
@@ -136,34 +132,16 @@ impl Summary {
 
     fn print(&self, out: &mut impl Write) -> io::Result<()> {
         let (children, start) = ("children", "start to join");
-        writeln!(
-            out,
-            "{:<10}  {children}  {:>6}  {:>10}  {:<32}  {start}",
-            "method", "files", "bytes", "result"
-        )?;
+        writeln!(out, "{:<10}  {children}  {:>6}  {:>10}  {:<32}  {start}", "method", "files", "bytes", "result")?;
         for row in &self.methods {
-            let Row {
-                method,
-                children,
-                files,
-                bytes,
-                result,
-                start_us_median,
-            } = row;
+            let Row { method, children, files, bytes, result, start_us_median } = row;
             writeln!(
                 out,
                 "{method:<10}  {children:>8}  {files:>6}  {bytes:>10}  {result:<32}  {start_us_median:>10} µs"
             )?;
         }
-        let verdict = if self.agree {
-            "all methods agree"
-        } else {
-            "the methods do NOT agree"
-        };
-        writeln!(
-            out,
-            "{verdict}; `start to join` is the median of a task that does nothing"
-        )
+        let verdict = if self.agree { "all methods agree" } else { "the methods do NOT agree" };
+        writeln!(out, "{verdict}; `start to join` is the median of a task that does nothing")
     }
 }
 
@@ -171,12 +149,7 @@ fn tally_file(path: OsString) -> Result<Tally, Unreadable> {
     let mut reading = Reading::default();
     let copied = File::open(&path).and_then(|mut file| io::copy(&mut file, &mut reading));
     let bytes = copied.map_err(Unreadable::at(path))?;
-    Ok(Tally {
-        files: 1,
-        bytes,
-        lines: reading.lines,
-        checksum: reading.hash,
-    })
+    Ok(Tally { files: 1, bytes, lines: reading.lines, checksum: reading.hash })
 }
 
 /// Counts lines and hashes (FNV-1a) what is written to it.
@@ -187,10 +160,7 @@ struct Reading {
 
 impl Default for Reading {
     fn default() -> Self {
-        Self {
-            lines: 0,
-            hash: 0xcbf2_9ce4_8422_2325,
-        }
+        Self { lines: 0, hash: 0xcbf2_9ce4_8422_2325 }
     }
 }
 

@@ -74,10 +74,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let (words, method) = (serial.values().sum::<u64>(), context.start_method());
     let mut err = io::stderr();
-    writeln!(
-        err,
-        "words: {words}, files: {count}, children: {number} ({method}); a serial count agrees"
-    )?;
+    writeln!(err, "words: {words}, files: {count}, children: {number} ({method}); a serial count agrees")?;
     print_most_frequent(serial, arguments.top)
 }
 

@@ -24,9 +24,6 @@ fn ui() {
 
 fn compiler_version() -> String {
     let compiler = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let output = Command::new(compiler)
-        .arg("--version")
-        .output()
-        .expect("the compiler runs");
+    let output = Command::new(compiler).arg("--version").output().expect("the compiler runs");
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }

@@ -24,8 +24,7 @@ impl Method {
     /// # Errors
     /// This platform does not have the start method.
     pub fn context(&self) -> Result<Context, offspring::Error> {
-        self.start_method
-            .map_or_else(|| Ok(Context::default()), offspring::get_context)
+        self.start_method.map_or_else(|| Ok(Context::default()), offspring::get_context)
     }
 }
 
@@ -39,10 +38,7 @@ pub struct Unreadable {
 impl Unreadable {
     /// For `map_err`: says which path an I/O error is about.
     pub fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        |source| Self {
-            path: path.into(),
-            source,
-        }
+        |source| Self { path: path.into(), source }
     }
 }
 
@@ -62,10 +58,7 @@ impl From<walkdir::Error> for Unreadable {
     fn from(error: walkdir::Error) -> Self {
         let path = error.path().unwrap_or(Path::new(".")).to_owned();
         let source = error.into_io_error();
-        Self {
-            path,
-            source: source.unwrap_or_else(|| io::Error::other("its links go round in a circle")),
-        }
+        Self { path, source: source.unwrap_or_else(|| io::Error::other("its links go round in a circle")) }
     }
 }
 
@@ -100,9 +93,7 @@ fn is_left_out(entry: &walkdir::DirEntry) -> bool {
 /// Deals the items out to at most `count` hands, none of them empty.
 pub fn deal<T: Clone>(items: &[T], count: usize) -> Vec<Vec<T>> {
     let count = count.clamp(1, items.len().max(1));
-    (0..count)
-        .map(|first| items.iter().skip(first).step_by(count).cloned().collect())
-        .collect()
+    (0..count).map(|first| items.iter().skip(first).step_by(count).cloned().collect()).collect()
 }
 
 /// How many processors this program may use.
@@ -112,9 +103,7 @@ pub fn processors() -> usize {
 
 /// The directory of this repository, if the program still is where it was built; the current one otherwise.
 pub fn repository() -> PathBuf {
-    let built_in = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .filter(|path| path.is_dir());
+    let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).parent().filter(|path| path.is_dir());
     built_in.unwrap_or(Path::new(".")).to_owned()
 }
 

@@ -53,10 +53,7 @@ pub(crate) struct MainArgs {
 impl MainArgs {
     pub(crate) fn parse(args: TokenStream, errors: &mut Errors) -> Self {
         let mut list = Arguments::split(args, errors);
-        let parsed = Self {
-            krate: list.krate(errors),
-            start_method: list.start_method(errors),
-        };
+        let parsed = Self { krate: list.krate(errors), start_method: list.start_method(errors) };
         list.reject_rest("`#[process_main]` takes `start_method` and `crate`", errors);
         parsed
     }
@@ -71,20 +68,14 @@ pub(crate) struct HookArgs {
 impl HookArgs {
     pub(crate) fn parse_preload(args: TokenStream, errors: &mut Errors) -> Self {
         let mut list = Arguments::split(args, errors);
-        let parsed = Self {
-            krate: list.krate(errors),
-            name: list.name(errors),
-        };
+        let parsed = Self { krate: list.krate(errors), name: list.name(errors) };
         list.reject_rest("`#[preload]` takes `name` and `crate`", errors);
         parsed
     }
 
     pub(crate) fn parse_after_fork(args: TokenStream, errors: &mut Errors) -> Self {
         let mut list = Arguments::split(args, errors);
-        let parsed = Self {
-            krate: list.krate(errors),
-            name: None,
-        };
+        let parsed = Self { krate: list.krate(errors), name: None };
         list.reject_rest("`#[after_fork]` takes only `crate`", errors);
         parsed
     }
@@ -133,12 +124,7 @@ impl Arguments {
         let tokens: Vec<TokenTree> = args.into_iter().collect();
         let pieces = tokens.split(|token| matches!(token, TokenTree::Punct(comma) if comma.as_char() == ','));
         let is_blank = |piece: &&[TokenTree]| piece.is_empty();
-        Self(
-            pieces
-                .filter(|piece| !is_blank(piece))
-                .filter_map(|piece| Argument::read(piece, errors))
-                .collect(),
-        )
+        Self(pieces.filter(|piece| !is_blank(piece)).filter_map(|piece| Argument::read(piece, errors)).collect())
     }
 
     /// Takes the argument called `key` out of the list; the first one counts, any other is a mistake.
@@ -222,17 +208,11 @@ impl Arguments {
 impl Argument {
     fn read(piece: &[TokenTree], errors: &mut Errors) -> Option<Self> {
         match piece {
-            [TokenTree::Ident(key)] => Some(Self {
-                key: key.clone(),
-                value: None,
-            }),
+            [TokenTree::Ident(key)] => Some(Self { key: key.clone(), value: None }),
             [TokenTree::Ident(key), TokenTree::Punct(equals), value @ ..]
                 if equals.as_char() == '=' && !value.is_empty() =>
             {
-                Some(Self {
-                    key: key.clone(),
-                    value: Some(value.iter().cloned().collect()),
-                })
+                Some(Self { key: key.clone(), value: Some(value.iter().cloned().collect()) })
             }
             _ => {
                 let tokens: TokenStream = piece.iter().cloned().collect();
@@ -251,9 +231,7 @@ impl Argument {
 ///
 /// Integers all the way, because the expansion must be the same on every machine that compiles it.
 fn duration(text: &str) -> Result<Duration, String> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let unit = unit_nanos(unit).ok_or_else(|| {
         format!(
@@ -266,9 +244,7 @@ fn duration(text: &str) -> Result<Duration, String> {
     let seconds = u64::try_from(nanos / 1_000_000_000)
         .map_err(|_| format!("`{text}` is too long a timeout; leave it out to have none"))?;
     match Duration::new(seconds, (nanos % 1_000_000_000) as u32) {
-        Duration::ZERO => Err(format!(
-            "`{text}` ends every task at once; a timeout is longer than zero"
-        )),
+        Duration::ZERO => Err(format!("`{text}` ends every task at once; a timeout is longer than zero")),
         timeout => Ok(timeout),
     }
 }
@@ -309,20 +285,9 @@ mod tests {
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in [
-            "",
-            "5",
-            "s",
-            "5 s",
-            "-1s",
-            "1.s",
-            ".5s",
-            "1.2.3s",
-            "5min",
-            "0s",
-            "0.0001ns",
-            "99999999999999999999h",
-        ] {
+        for text in
+            ["", "5", "s", "5 s", "-1s", "1.s", ".5s", "1.2.3s", "5min", "0s", "0.0001ns", "99999999999999999999h"]
+        {
             assert!(duration(text).is_err(), "{text}");
         }
     }

@@ -25,11 +25,7 @@ pub(crate) enum Verdict {
 impl Verdict {
     /// What the mistakes amount to that were found since there were `before` of them.
     fn since(before: usize, errors: &Errors) -> Self {
-        if errors.count() == before {
-            Self::Sound
-        } else {
-            Self::Faulty
-        }
+        if errors.count() == before { Self::Sound } else { Self::Faulty }
     }
 }
 
@@ -75,10 +71,7 @@ pub(crate) fn main(function: &Function, errors: &mut Errors) -> Verdict {
         return Verdict::Misplaced;
     }
     if let Some(argument) = sig.inputs.first() {
-        errors.reject(
-            argument,
-            "`main` takes no arguments; read them inside, with `std::env::args()`",
-        );
+        errors.reject(argument, "`main` takes no arguments; read them inside, with `std::env::args()`");
     }
     main_qualifiers(function, errors);
     no_generics(sig, "`main` cannot be generic; remove the parameters", errors);
@@ -88,12 +81,7 @@ pub(crate) fn main(function: &Function, errors: &mut Errors) -> Verdict {
 /// Checks a function marked `#[preload]`.
 pub(crate) fn preload(function: &Function, errors: &mut Errors) -> Verdict {
     let before = errors.count();
-    hook(
-        &function.sig,
-        "a preload function",
-        "it runs once, in the forkserver, before there is any call",
-        errors,
-    );
+    hook(&function.sig, "a preload function", "it runs once, in the forkserver, before there is any call", errors);
     if let Some(ty) = function.returned().filter(|ty| is_plain(ty) && !is_unit(ty)) {
         errors.reject(
             ty,
@@ -107,12 +95,7 @@ pub(crate) fn preload(function: &Function, errors: &mut Errors) -> Verdict {
 /// Checks a function marked `#[after_fork]`.
 pub(crate) fn after_fork(function: &Function, errors: &mut Errors) -> Verdict {
     let before = errors.count();
-    hook(
-        &function.sig,
-        "an after-fork function",
-        "it runs in every forked child, before the task is known",
-        errors,
-    );
+    hook(&function.sig, "an after-fork function", "it runs in every forked child, before the task is known", errors);
     if let Some(ty) = function.returned().filter(|ty| !is_unit(ty)) {
         errors.reject(
             ty,
@@ -135,10 +118,7 @@ fn main_qualifiers(function: &Function, errors: &mut Errors) {
         );
     }
     if let Some(constness) = &sig.constness {
-        errors.reject(
-            constness,
-            "`main` starts the program and is never called in a constant; remove `const`",
-        );
+        errors.reject(constness, "`main` starts the program and is never called in a constant; remove `const`");
     }
     if let Safety::Unsafe(unsafety) = &sig.safety {
         errors.reject(
@@ -154,31 +134,19 @@ fn main_qualifiers(function: &Function, errors: &mut Errors) {
 
 /// Whether an attribute is there that may turn an async `main` into a plain one: any that the language does not define.
 fn has_foreign_attribute(function: &Function) -> bool {
-    function
-        .attrs
-        .iter()
-        .any(|attr| !BUILT_IN_ATTRIBUTES.iter().any(|name| attr.path().is_ident(name)))
+    function.attrs.iter().any(|attr| !BUILT_IN_ATTRIBUTES.iter().any(|name| attr.path().is_ident(name)))
 }
 
 fn hook(sig: &Signature, what: &str, because: &str, errors: &mut Errors) {
     match sig.inputs.first() {
         Some(FnArg::Receiver(receiver)) => {
-            errors.reject(
-                receiver,
-                format_args!("{what} is a free function; move it out of the `impl` block"),
-            );
+            errors.reject(receiver, format_args!("{what} is a free function; move it out of the `impl` block"));
         }
-        Some(argument) => errors.reject(
-            argument,
-            format_args!("{what} takes no arguments: {because}; remove them"),
-        ),
+        Some(argument) => errors.reject(argument, format_args!("{what} takes no arguments: {because}; remove them")),
         None => {}
     }
     if let Some(asyncness) = &sig.asyncness {
-        errors.reject(
-            asyncness,
-            format_args!("{what} runs where there is no async runtime; remove `async`"),
-        );
+        errors.reject(asyncness, format_args!("{what} runs where there is no async runtime; remove `async`"));
     }
     if let Safety::Unsafe(unsafety) = &sig.safety {
         errors.reject(
@@ -190,25 +158,16 @@ fn hook(sig: &Signature, what: &str, because: &str, errors: &mut Errors) {
         );
     }
     if let Some(abi) = &sig.abi {
-        errors.reject(
-            abi,
-            format_args!("{what} is called as a Rust function; remove the `extern`"),
-        );
+        errors.reject(abi, format_args!("{what} is called as a Rust function; remove the `extern`"));
     }
-    no_generics(
-        sig,
-        &format!("{what} cannot be generic: nobody names the types; remove the parameters"),
-        errors,
-    );
+    no_generics(sig, &format!("{what} cannot be generic: nobody names the types; remove the parameters"), errors);
 }
 
 fn no_generics(sig: &Signature, message: &str, errors: &mut Errors) {
     match (sig.generics.params.first(), &sig.generics.where_clause) {
         (Some(param), _) => errors.reject(param, message),
-        (None, Some(clause)) => errors.reject(
-            clause.where_token,
-            "there is nothing generic here for a `where` clause to be about; remove it",
-        ),
+        (None, Some(clause)) => errors
+            .reject(clause.where_token, "there is nothing generic here for a `where` clause to be about; remove it"),
         (None, None) => {}
     }
 }
@@ -218,10 +177,7 @@ fn is_plain(ty: &Type) -> bool {
     match ty {
         Type::Path(ty) if ty.path.segments.len() == 1 => {
             let name = &ty.path.segments[0].ident;
-            PRIMITIVES
-                .iter()
-                .chain(&["String", "Option", "Vec"])
-                .any(|plain| name == plain)
+            PRIMITIVES.iter().chain(&["String", "Option", "Vec"]).any(|plain| name == plain)
         }
         Type::Path(_) | Type::Group(_) | Type::Paren(_) | Type::Macro(_) | Type::ImplTrait(_) => false,
         _ => true,
@@ -238,17 +194,5 @@ const PRIMITIVES: &[&str] = &[
 ];
 
 /// `cfg_attr` is missing on purpose: it may hold the attribute of a runtime.
-const BUILT_IN_ATTRIBUTES: &[&str] = &[
-    "allow",
-    "cfg",
-    "cold",
-    "deny",
-    "deprecated",
-    "doc",
-    "expect",
-    "forbid",
-    "inline",
-    "must_use",
-    "rustfmt",
-    "warn",
-];
+const BUILT_IN_ATTRIBUTES: &[&str] =
+    &["allow", "cfg", "cold", "deny", "deprecated", "doc", "expect", "forbid", "inline", "must_use", "rustfmt", "warn"];

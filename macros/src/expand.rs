@@ -129,12 +129,7 @@ fn preload_entry(function: &Function, args: &HookArgs) -> TokenStream {
 }
 
 fn after_fork_entry(function: &Function, args: &HookArgs) -> TokenStream {
-    hook_entry(
-        function,
-        args,
-        &quote!(AfterFork),
-        &function.sig.ident.to_token_stream(),
-    )
+    hook_entry(function, args, &quote!(AfterFork), &function.sig.ident.to_token_stream())
 }
 
 fn hook_entry(function: &Function, args: &HookArgs, kind: &TokenStream, run: &TokenStream) -> TokenStream {

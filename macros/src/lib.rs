@@ -172,7 +172,13 @@ pub fn process_main(args: TokenStream, item: TokenStream) -> TokenStream {
 /// }
 /// ```
 ///
-/// The function takes nothing, and returns nothing or a `Result<(), E>`. It leaves no thread behind: the forkserver has one.
+/// The function takes nothing, and returns nothing or a `Result<(), E>`. It starts no children, and leaves no thread behind:
+/// the forkserver has one. If it fails or panics, the start that needed the server fails with `ErrorKind::Preload`, and the
+/// next start tries again.
+///
+/// It runs with the program's own arguments and environment, in the forkserver alone: a spawned child starts afresh, and a
+/// forked one has what its parent has. What it seeds, its children share: a `HashMap` or a random generator that is made here
+/// is the same in all of them (see [`macro@after_fork`]).
 ///
 /// # Arguments
 ///

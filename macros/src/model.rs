@@ -85,9 +85,7 @@ pub(crate) fn foreign_keyword(item: TokenStream) -> Option<TokenTree> {
     };
     let rest = after_visibility.parse2(item).ok()?;
     let is_qualifier = |token: &TokenTree| match token {
-        TokenTree::Ident(word) => ["const", "async", "unsafe", "extern"]
-            .iter()
-            .any(|qualifier| word == qualifier),
+        TokenTree::Ident(word) => ["const", "async", "unsafe", "extern"].iter().any(|qualifier| word == qualifier),
         TokenTree::Literal(_) => true, // the `"C"` of `extern "C"`
         _ => false,
     };
@@ -112,21 +110,12 @@ pub(crate) struct Parameter<'a> {
 
 impl<'a> Task<'a> {
     pub(crate) fn new(function: &'a Function, args: &'a TaskArgs) -> Self {
-        let taken: Vec<&Ident> = function
-            .arguments()
-            .filter_map(|argument| simple_name(&argument.pat))
-            .collect();
+        let taken: Vec<&Ident> = function.arguments().filter_map(|argument| simple_name(&argument.pat)).collect();
         let parameters = function.arguments().enumerate().map(|(index, argument)| Parameter {
-            name: simple_name(&argument.pat)
-                .cloned()
-                .unwrap_or_else(|| invented_name(index + 1, &taken)),
+            name: simple_name(&argument.pat).cloned().unwrap_or_else(|| invented_name(index + 1, &taken)),
             ty: &argument.ty,
         });
-        Self {
-            function,
-            args,
-            parameters: parameters.collect(),
-        }
+        Self { function, args, parameters: parameters.collect() }
     }
 
     pub(crate) fn names(&self) -> impl Iterator<Item = &Ident> {
@@ -159,12 +148,7 @@ impl<'a> Task<'a> {
 /// The name in `a: u32` and `mut a: u32`; a pattern has none.
 fn simple_name(pattern: &Pat) -> Option<&Ident> {
     match pattern {
-        Pat::Ident(PatIdent {
-            by_ref: None,
-            subpat: None,
-            ident,
-            ..
-        }) => Some(ident),
+        Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) => Some(ident),
         _ => None,
     }
 }

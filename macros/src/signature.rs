@@ -15,9 +15,7 @@ pub(crate) fn text(tokens: TokenStream) -> String {
 ///
 /// Source: the FNV-1a of Fowler, Noll and Vo; the test holds their published values.
 pub(crate) fn fingerprint(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 fn print(tokens: TokenStream, text: &mut String) {
@@ -74,15 +72,9 @@ mod tests {
     #[test]
     fn spacing_is_normalised() {
         let spaced = printed("fn ( u32,Vec < Option<( u8 , [ String;2 ] )> > )->Result < u8,Box<dyn Error+Send> >");
-        assert_eq!(
-            spaced,
-            "fn(u32, Vec<Option<(u8, [String; 2])>>) -> Result<u8, Box<dyn Error + Send>>"
-        );
+        assert_eq!(spaced, "fn(u32, Vec<Option<(u8, [String; 2])>>) -> Result<u8, Box<dyn Error + Send>>");
         assert_eq!(printed("( u8 , )"), "(u8,)");
-        assert_eq!(
-            printed("std :: borrow :: Cow < 'static , str >"),
-            "std::borrow::Cow<'static, str>"
-        );
+        assert_eq!(printed("std :: borrow :: Cow < 'static , str >"), "std::borrow::Cow<'static, str>");
     }
 
     #[test]

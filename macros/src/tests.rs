@@ -172,9 +172,7 @@ fn the_fingerprint_tells_signatures_apart() {
 
 fn fingerprint(args: &TokenStream, item: TokenStream) -> String {
     let expansion = expand::child_task(args.clone(), item).to_string();
-    let (_, rest) = expansion
-        .split_once("fingerprint : ")
-        .expect("an entry has a fingerprint");
+    let (_, rest) = expansion.split_once("fingerprint : ").expect("an entry has a fingerprint");
     rest.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
@@ -186,10 +184,5 @@ fn golden(name: &str, expansion: TokenStream) {
         fs::write(&path, &printed).expect("the golden files can be written");
     }
     let expected = fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        printed,
-        expected,
-        "{} differs; if it should, run again with UPDATE_GOLDEN=1",
-        path.display()
-    );
+    assert_eq!(printed, expected, "{} differs; if it should, run again with UPDATE_GOLDEN=1", path.display());
 }

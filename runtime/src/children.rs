@@ -110,20 +110,12 @@ impl ExitStatus {
 
     /// The exit code, unless a signal ended it.
     pub fn code(self) -> Option<i32> {
-        if let Self::Exited(code) = self {
-            Some(code)
-        } else {
-            None
-        }
+        if let Self::Exited(code) = self { Some(code) } else { None }
     }
 
     /// The signal that ended it, if one did.
     pub fn signal(self) -> Option<i32> {
-        if let Self::Signaled(signal) = self {
-            Some(signal)
-        } else {
-            None
-        }
+        if let Self::Signaled(signal) = self { Some(signal) } else { None }
     }
 }
 
@@ -147,7 +139,7 @@ impl From<Status> for ExitStatus {
     }
 }
 
-/// The kind of the frame that a child sends when its lifeline is armed, before anything else.
+/// The kind of the frame that a forkserver's child sends when its lifeline is armed, before anything else.
 pub(crate) const HELLO: u8 = 1;
 
 /// Every child that has not been reaped, by pid.
@@ -169,22 +161,8 @@ pub(crate) fn register_server(launched: Launched, about: Description) -> Arc<Chi
 }
 
 fn enter(launched: Launched, about: Description, keeper: Keeper) -> Arc<Child> {
-    let Launched {
-        pid,
-        pidfd,
-        link,
-        lifeline,
-        streams,
-        heard,
-    } = launched;
-    let state = State {
-        status: None,
-        overdue: false,
-        keeper,
-        lifeline: Some(lifeline),
-        streams,
-        outcome: heard,
-    };
+    let Launched { pid, pidfd, link, lifeline, streams, heard } = launched;
+    let state = State { status: None, overdue: false, keeper, lifeline: Some(lifeline), streams, outcome: heard };
     let child = Arc::new(Child {
         pid,
         parent: crate::sys::pid(),
@@ -230,9 +208,8 @@ impl Child {
         let pidfd = self.pidfd()?;
         let mut state = lock(&self.state);
         if state.status.is_none() {
-            state.status = pidfd::try_reap(pidfd)
-                .map_err(|error| self.failed("wait for", error))?
-                .map(ExitStatus::from);
+            state.status =
+                pidfd::try_reap(pidfd).map_err(|error| self.failed("wait for", error))?.map(ExitStatus::from);
             if state.status.is_some() {
                 state.lifeline = None;
                 lock(&CHILDREN).remove(&self.pid);
@@ -301,17 +278,6 @@ impl Child {
         Ok(state.outcome.take())
     }
 
-    /// Waits for a child's first message and keeps it.
-    fn wait_for_hello(&self) -> Result<(), Error> {
-        let (pidfd, link) = (self.pidfd()?, self.link()?);
-        if lock(&self.state).outcome.is_none() {
-            poll::readable([link, pidfd], None).map_err(|error| self.failed("wait for", error))?;
-            let hello = received(frame::try_receive(link)).map_err(|error| self.failed("hear from", error))?;
-            lock(&self.state).outcome = hello;
-        }
-        Ok(())
-    }
-
     /// Tells a launcher's server to leave; it is reaped later.
     pub(crate) fn dismiss(&self) {
         if let Ok(link) = self.link() {
@@ -321,8 +287,8 @@ impl Child {
 
     /// Lets the child outlive this process.
     pub(crate) fn detach(&self) -> Result<(), Error> {
-        // The child arms its lifeline before it says its first word; taken back earlier, it would be armed again.
-        self.wait_for_hello()?;
+        // Taken back before the child arms it, the lifeline would be armed all the same.
+        while !self.is_armed()? && self.wait(poll::deadline_in(ARMING))?.is_none() {}
         let mut state = lock(&self.state);
         state.keeper = Keeper::Nobody;
         match state.lifeline.take() {
@@ -336,11 +302,20 @@ impl Child {
         }
     }
 
+    /// Whether the child has armed its lifeline, or never will.
+    fn is_armed(&self) -> Result<bool, Error> {
+        let state = lock(&self.state);
+        let armed = state.lifeline.as_ref().map_or(Ok(true), Lifeline::is_armed);
+        armed.map_err(|error| self.failed("detach", error))
+    }
+
     /// The handle is gone: from now on this process answers for the child.
     pub(crate) fn release(&self) {
         let Ok(pidfd) = self.pidfd() else { return };
         if self.about.kill_on_drop && lock(&self.state).keeper == Keeper::Handle {
             let _ = pidfd::send_signal(pidfd, KILL);
+            // Which takes a moment; then there is no zombie either.
+            let _ = self.wait(poll::deadline_in(KILL_GRACE));
         }
         let mut state = lock(&self.state);
         if state.keeper == Keeper::Handle {
@@ -359,10 +334,7 @@ impl Child {
     }
 
     fn failed(&self, doing: &str, error: io::Error) -> Error {
-        Error::os(
-            format!("cannot {doing} `{}` (pid {})", self.about.task, self.pid),
-            error,
-        )
+        Error::os(format!("cannot {doing} `{}` (pid {})", self.about.task, self.pid), error)
     }
 
     fn abandon(&self, copy: &FreshCopy) {
@@ -396,10 +368,7 @@ pub(crate) fn active() -> Vec<Arc<Child>> {
 
 /// Reaps the children that have ended and that no handle answers for. One system call as long as none has.
 pub(crate) fn sweep() {
-    let children: Vec<Arc<Child>> = snapshot()
-        .into_iter()
-        .filter(|child| child.keeper() != Keeper::Handle)
-        .collect();
+    let children: Vec<Arc<Child>> = snapshot().into_iter().filter(|child| child.keeper() != Keeper::Handle).collect();
     let pidfds: Vec<BorrowedFd<'_>> = children.iter().filter_map(|child| child.pidfd().ok()).collect();
     if pidfds.is_empty() {
         return;
@@ -412,24 +381,23 @@ pub(crate) fn sweep() {
     }
 }
 
+/// How often a child is looked at until it has armed its lifeline, which it does before anything else.
+const ARMING: Duration = Duration::from_micros(200);
+
+/// How long a drop waits for the child that it has killed.
+const KILL_GRACE: Duration = Duration::from_millis(100);
+
 /// How long a daemon has to end after `SIGTERM`.
 const DAEMON_GRACE: Duration = Duration::from_secs(2);
 
 /// Ends this process's part in its children: daemons are terminated, the others joined, but for detached ones; servers leave last.
 pub(crate) fn finish() {
-    let children: Vec<Arc<Child>> = active()
-        .into_iter()
-        .filter(|child| child.keeper() != Keeper::Nobody)
-        .collect();
+    let children: Vec<Arc<Child>> = active().into_iter().filter(|child| child.keeper() != Keeper::Nobody).collect();
     let (daemons, others): (Vec<_>, Vec<_>) = children.into_iter().partition(|child| child.about.daemon);
     for daemon in &daemons {
         let _ = daemon.signal(TERMINATE);
     }
-    let end = if daemons.is_empty() {
-        None
-    } else {
-        poll::deadline_in(DAEMON_GRACE)
-    };
+    let end = if daemons.is_empty() { None } else { poll::deadline_in(DAEMON_GRACE) };
     for daemon in &daemons {
         if matches!(daemon.wait(end), Ok(None)) {
             let _ = daemon.signal(KILL);
@@ -439,9 +407,7 @@ pub(crate) fn finish() {
     for child in &others {
         let _ = child.wait(None);
     }
-    let servers = snapshot()
-        .into_iter()
-        .filter(|child| child.keeper() == Keeper::Launcher);
+    let servers = snapshot().into_iter().filter(|child| child.keeper() == Keeper::Launcher);
     for server in servers {
         server.dismiss();
         let _ = server.wait(None);

@@ -45,18 +45,14 @@ impl Choice {
 
 impl Default for Context {
     fn default() -> Self {
-        Self {
-            choice: Global::lock().fix(),
-        }
+        Self { choice: Global::lock().fix() }
     }
 }
 
 impl Context {
     /// Its start method. If `OFFSPRING_START_METHOD` asks for one that cannot be had, this is the platform's default, and starts fail.
     pub fn start_method(&self) -> StartMethod {
-        self.choice
-            .method()
-            .unwrap_or_else(|_| Platform::current().default_start_method())
+        self.choice.method().unwrap_or_else(|_| Platform::current().default_start_method())
     }
 
     /// Starts a child that runs the call.
@@ -125,9 +121,7 @@ pub fn set_start_method(method: StartMethod) -> Result<(), Error> {
     check_supported(method)?;
     let mut global = Global::lock();
     if let Some(choice) = &global.fixed {
-        let present = choice
-            .method()
-            .map_or_else(|_| format!("by {VARIABLE}"), |method| format!("to `{method}`"));
+        let present = choice.method().map_or_else(|_| format!("by {VARIABLE}"), |method| format!("to `{method}`"));
         let text = format!(
             "the start method has been set already, {present}; `get_context` gives a context with another, and `force_start_method` always sets it"
         );
@@ -153,9 +147,7 @@ pub fn force_start_method(method: StartMethod) -> Result<(), Error> {
 /// [`UnsupportedStartMethod`](ErrorKind::UnsupportedStartMethod).
 pub fn get_context(method: StartMethod) -> Result<Context, Error> {
     check_supported(method)?;
-    Ok(Context {
-        choice: Choice::Method(method),
-    })
+    Ok(Context { choice: Choice::Method(method) })
 }
 
 fn check_supported(method: StartMethod) -> Result<(), Error> {
@@ -163,15 +155,9 @@ fn check_supported(method: StartMethod) -> Result<(), Error> {
     if platform.supports(method) {
         return Ok(());
     }
-    let supported: Vec<String> = platform
-        .start_methods()
-        .iter()
-        .map(|method| format!("`{method}`"))
-        .collect();
-    let text = format!(
-        "the start method `{method}` is not to be had on this platform; there are {}",
-        supported.join(", ")
-    );
+    let supported: Vec<String> = platform.start_methods().iter().map(|method| format!("`{method}`")).collect();
+    let text =
+        format!("the start method `{method}` is not to be had on this platform; there are {}", supported.join(", "));
     Err(Error::new(ErrorKind::UnsupportedStartMethod, text))
 }
 
@@ -184,11 +170,7 @@ struct Global {
     fixed: Option<Choice>,
 }
 
-static GLOBAL: Mutex<Global> = Mutex::new(Global {
-    process: 0,
-    program: None,
-    fixed: None,
-});
+static GLOBAL: Mutex<Global> = Mutex::new(Global { process: 0, program: None, fixed: None });
 
 impl Global {
     fn lock() -> MutexGuard<'static, Self> {
@@ -212,9 +194,7 @@ fn default(program: Option<StartMethod>) -> Choice {
     }
     let from_outside = std::env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned());
     let chosen = match from_outside.as_deref().filter(|value| !value.is_empty()) {
-        Some(value) => value
-            .parse()
-            .and_then(|method| check_supported(method).map(|()| method)),
+        Some(value) => value.parse().and_then(|method| check_supported(method).map(|()| method)),
         None => Ok(program.unwrap_or_else(|| Platform::current().default_start_method())),
     };
     match chosen {

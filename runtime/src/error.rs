@@ -63,29 +63,17 @@ pub enum ErrorKind {
 
 impl Error {
     pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
-        Self(Box::new(ErrorInner {
-            kind,
-            text: text.into(),
-            source: None,
-        }))
+        Self(Box::new(ErrorInner { kind, text: text.into(), source: None }))
     }
 
     /// An error of the operating system; limits are told from the rest.
     pub(crate) fn os(text: impl Into<String>, source: io::Error) -> Self {
-        let kind = if is_limit(&source) {
-            ErrorKind::LimitReached
-        } else {
-            ErrorKind::Os
-        };
+        let kind = if is_limit(&source) { ErrorKind::LimitReached } else { ErrorKind::Os };
         Self::with_source(kind, text, source)
     }
 
     pub(crate) fn with_source(kind: ErrorKind, text: impl Into<String>, source: io::Error) -> Self {
-        Self(Box::new(ErrorInner {
-            kind,
-            text: text.into(),
-            source: Some(source),
-        }))
+        Self(Box::new(ErrorInner { kind, text: text.into(), source: Some(source) }))
     }
 
     /// What kind of thing could not be done.
@@ -136,28 +124,15 @@ pub(crate) struct Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let cause = error
-            .0
-            .source
-            .map(|source| source.raw_os_error().ok_or_else(|| source.to_string()));
-        Self {
-            kind: error.0.kind,
-            text: error.0.text,
-            cause,
-        }
+        let cause = error.0.source.map(|source| source.raw_os_error().ok_or_else(|| source.to_string()));
+        Self { kind: error.0.kind, text: error.0.text, cause }
     }
 }
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        let source = refusal
-            .cause
-            .map(|cause| cause.map_or_else(io::Error::other, io::Error::from_raw_os_error));
-        Self(Box::new(ErrorInner {
-            kind: refusal.kind,
-            text: refusal.text,
-            source,
-        }))
+        let source = refusal.cause.map(|cause| cause.map_or_else(io::Error::other, io::Error::from_raw_os_error));
+        Self(Box::new(ErrorInner { kind: refusal.kind, text: refusal.text, source }))
     }
 }
 
@@ -214,12 +189,7 @@ impl JoinError {
         pid: Option<u32>,
         detail: impl Into<String>,
     ) -> Self {
-        Self(Box::new(JoinErrorInner {
-            kind,
-            task: task.into(),
-            pid,
-            detail: detail.into(),
-        }))
+        Self(Box::new(JoinErrorInner { kind, task: task.into(), pid, detail: detail.into() }))
     }
 
     /// How the child ended.
@@ -272,8 +242,8 @@ impl fmt::Display for JoinErrorKind {
             Self::TimedOut => f.write_str("ran out of time and was killed"),
             Self::Cancelled => f.write_str("was cancelled"),
             Self::PoolClosed => f.write_str("was not run, since its pool is closed"),
-            Self::NotStarted(_) => f.write_str("did not start"),
-            Self::NotWaited(_) => f.write_str("cannot be waited for"),
+            Self::NotStarted(error) => write!(f, "did not start: {error}"),
+            Self::NotWaited(error) => write!(f, "cannot be waited for: {error}"),
             Self::Undecodable => f.write_str("sent bytes that are not its value"),
             Self::Unencodable => f.write_str("returned a value that cannot be encoded"),
             Self::Failed(report) => report.fmt(f),
@@ -295,10 +265,7 @@ impl fmt::Debug for JoinError {
             cause = error.source();
         }
         match &self.0.kind {
-            JoinErrorKind::Panicked(Panic {
-                backtrace: Some(backtrace),
-                ..
-            }) => write!(f, "\n{backtrace}"),
+            JoinErrorKind::Panicked(Panic { backtrace: Some(backtrace), .. }) => write!(f, "\n{backtrace}"),
             _ => Ok(()),
         }
     }
@@ -307,7 +274,8 @@ impl fmt::Debug for JoinError {
 impl std::error::Error for JoinError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0.kind {
-            JoinErrorKind::NotStarted(error) | JoinErrorKind::NotWaited(error) => Some(error),
+            // Its own text is part of this one's.
+            JoinErrorKind::NotStarted(error) | JoinErrorKind::NotWaited(error) => error.source(),
             JoinErrorKind::Failed(report) => report.source(),
             _ => None,
         }
@@ -371,28 +339,19 @@ mod tests {
     fn texts_name_the_task_the_child_and_the_cause_once() {
         let kind = JoinErrorKind::NotStarted(Error::os("cannot enter the directory", io::Error::from_raw_os_error(2)));
         let error = JoinError::new(kind, "app::parse", Some(7));
-        assert_eq!(error.to_string(), "`app::parse` (pid 7) did not start");
-        assert_eq!(error.source().unwrap().to_string(), "cannot enter the directory");
+        assert_eq!(error.to_string(), "`app::parse` (pid 7) did not start: cannot enter the directory");
+        assert_eq!(error.source().unwrap().to_string(), io::Error::from_raw_os_error(2).to_string());
         assert_eq!(format!("{error:?}").matches("cannot enter").count(), 1);
         let signaled = JoinError::new(JoinErrorKind::Signaled(11), "app::parse", Some(7));
-        assert_eq!(
-            signaled.to_string(),
-            "`app::parse` (pid 7) was killed by signal 11 (SIGSEGV)"
-        );
+        assert_eq!(signaled.to_string(), "`app::parse` (pid 7) was killed by signal 11 (SIGSEGV)");
     }
 
     #[test]
     fn an_error_survives_the_way_home() {
-        let error = Error::from(Refusal::from(Error::os(
-            "cannot do it",
-            io::Error::from_raw_os_error(24),
-        )));
+        let error = Error::from(Refusal::from(Error::os("cannot do it", io::Error::from_raw_os_error(24))));
         assert_eq!(error.kind(), ErrorKind::LimitReached);
         assert_eq!(error.to_string(), "cannot do it");
-        assert_eq!(
-            error.source().unwrap().to_string(),
-            io::Error::from_raw_os_error(24).to_string()
-        );
+        assert_eq!(error.source().unwrap().to_string(), io::Error::from_raw_os_error(24).to_string());
     }
 
     #[test]

@@ -90,17 +90,8 @@ impl Lineage {
         let own = own();
         let mut path = own.as_ref().map_or_else(Vec::new, |own| own.path.clone());
         path.push(CHILDREN_SO_FAR.fetch_add(1, Ordering::Relaxed) + 1);
-        let parent = ParentProcess {
-            name: own.map_or_else(main_name, |own| own.name),
-            pid: sys::pid(),
-        };
-        Self {
-            name: name.unwrap_or_else(|| default_name(method, &path)),
-            path,
-            method,
-            daemon,
-            parent,
-        }
+        let parent = ParentProcess { name: own.map_or_else(main_name, |own| own.name), pid: sys::pid() };
+        Self { name: name.unwrap_or_else(|| default_name(method, &path)), path, method, daemon, parent }
     }
 
     /// Makes it this process's own.
@@ -123,18 +114,10 @@ fn main_name() -> String {
 /// The process that this code runs in.
 pub fn current_process() -> ProcessInfo {
     match own() {
-        Some(own) => ProcessInfo {
-            name: own.name,
-            pid: sys::pid(),
-            start_method: Some(own.method),
-            daemon: own.daemon,
-        },
-        None => ProcessInfo {
-            name: main_name(),
-            pid: sys::pid(),
-            start_method: None,
-            daemon: false,
-        },
+        Some(own) => {
+            ProcessInfo { name: own.name, pid: sys::pid(), start_method: Some(own.method), daemon: own.daemon }
+        }
+        None => ProcessInfo { name: main_name(), pid: sys::pid(), start_method: None, daemon: false },
     }
 }
 
@@ -147,12 +130,7 @@ pub fn parent_process() -> Option<ParentProcess> {
 pub fn active_children() -> Vec<ProcessInfo> {
     let info = |child: &std::sync::Arc<children::Child>| {
         let about = &child.about;
-        ProcessInfo {
-            name: about.name.clone(),
-            pid: child.pid,
-            start_method: Some(about.method),
-            daemon: about.daemon,
-        }
+        ProcessInfo { name: about.name.clone(), pid: child.pid, start_method: Some(about.method), daemon: about.daemon }
     };
     children::active().iter().map(info).collect()
 }

@@ -77,41 +77,24 @@ use StartMethod::{Fork, ForkServer, Spawn};
 
 impl Platform {
     /// Linux.
-    pub const LINUX: Self = Self {
-        name: "linux",
-        start_methods: &[ForkServer, Fork, Spawn],
-    };
+    pub const LINUX: Self = Self { name: "linux", start_methods: &[ForkServer, Fork, Spawn] };
     /// Linux where a process cannot be cloned for its parent: another C library than glibc, or a kernel without checkpoint support.
-    pub const LINUX_WITHOUT_FORKSERVER: Self = Self {
-        name: "linux",
-        start_methods: &[Spawn, Fork],
-    };
+    pub const LINUX_WITHOUT_FORKSERVER: Self = Self { name: "linux", start_methods: &[Spawn, Fork] };
     /// macOS, whose system libraries do not survive a fork well.
-    pub const MACOS: Self = Self {
-        name: "macos",
-        start_methods: &[Spawn, Fork, ForkServer],
-    };
+    pub const MACOS: Self = Self { name: "macos", start_methods: &[Spawn, Fork, ForkServer] };
     /// Other systems of the Unix family.
-    pub const UNIX: Self = Self {
-        name: "unix",
-        start_methods: &[ForkServer, Fork, Spawn],
-    };
+    pub const UNIX: Self = Self { name: "unix", start_methods: &[ForkServer, Fork, Spawn] };
     /// Windows, which has no fork.
-    pub const WINDOWS: Self = Self {
-        name: "windows",
-        start_methods: &[Spawn],
-    };
+    pub const WINDOWS: Self = Self { name: "windows", start_methods: &[Spawn] };
 
     /// The platform that this program runs on.
     pub fn current() -> Self {
         static CURRENT: OnceLock<Platform> = OnceLock::new();
-        *CURRENT.get_or_init(|| {
-            if sys::fork::can_clone_sibling() {
-                Self::LINUX
-            } else {
-                Self::LINUX_WITHOUT_FORKSERVER
-            }
-        })
+        *CURRENT.get_or_init(
+            || {
+                if sys::fork::can_clone_sibling() { Self::LINUX } else { Self::LINUX_WITHOUT_FORKSERVER }
+            },
+        )
     }
 
     /// The platform's name, as in [`std::env::consts::OS`] (`unix` for the family).
@@ -151,13 +134,9 @@ mod tests {
 
     #[test]
     fn every_platform_can_spawn_and_has_its_default_first() {
-        for platform in [
-            Platform::LINUX,
-            Platform::LINUX_WITHOUT_FORKSERVER,
-            Platform::MACOS,
-            Platform::UNIX,
-            Platform::WINDOWS,
-        ] {
+        for platform in
+            [Platform::LINUX, Platform::LINUX_WITHOUT_FORKSERVER, Platform::MACOS, Platform::UNIX, Platform::WINDOWS]
+        {
             assert!(platform.supports(Spawn), "{}", platform.name());
             assert_eq!(platform.start_methods()[0], platform.default_start_method());
         }

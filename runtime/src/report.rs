@@ -22,18 +22,12 @@ impl Report {
         if let Some(report) = error.downcast_ref::<Self>() {
             return report.clone();
         }
-        Self {
-            message: error.to_string(),
-            source: error.source().map(|source| Box::new(Self::new(source))),
-        }
+        Self { message: error.to_string(), source: error.source().map(|source| Box::new(Self::new(source))) }
     }
 
     /// A report that is just a text.
     pub fn msg(message: impl fmt::Display) -> Self {
-        Self {
-            message: message.to_string(),
-            source: None,
-        }
+        Self { message: message.to_string(), source: None }
     }
 
     /// The error itself, then its source, and so on.
@@ -53,9 +47,7 @@ impl fmt::Display for Report {
 impl fmt::Debug for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
-        self.chain()
-            .skip(1)
-            .try_for_each(|cause| write!(f, "\ncaused by: {cause}"))
+        self.chain().skip(1).try_for_each(|cause| write!(f, "\ncaused by: {cause}"))
     }
 }
 
@@ -180,10 +172,7 @@ mod tests {
         let texts: Vec<String> = report.chain().map(ToString::to_string).collect();
         assert_eq!(texts, ["cannot read the number", "invalid digit found in string"]);
         assert_eq!(report.source().unwrap().to_string(), texts[1]);
-        assert_eq!(
-            format!("{report:?}"),
-            "cannot read the number\ncaused by: invalid digit found in string"
-        );
+        assert_eq!(format!("{report:?}"), "cannot read the number\ncaused by: invalid digit found in string");
     }
 
     #[test]

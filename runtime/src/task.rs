@@ -77,19 +77,12 @@ pub trait TaskArg: Sized {
 impl<T: Serialize + DeserializeOwned> TaskArg for T {
     fn put(&self, encoder: &mut Encoder, name: &'static str) {
         if encoder.failure.is_none() {
-            encoder.failure = encoder
-                .values
-                .push(self)
-                .err()
-                .map(|error| format!("argument `{name}`: {error}"));
+            encoder.failure = encoder.values.push(self).err().map(|error| format!("argument `{name}`: {error}"));
         }
     }
 
     fn take(arguments: &mut Arguments<'_>, name: &'static str) -> Result<Self, Undecodable> {
-        arguments
-            .values
-            .pull()
-            .map_err(|error| Undecodable(format!("argument `{name}`: {error}")))
+        arguments.values.pull().map_err(|error| Undecodable(format!("argument `{name}`: {error}")))
     }
 }
 
@@ -116,11 +109,7 @@ impl<T: Serialize + DeserializeOwned> TaskOutput for T {
             Some(failure) => Err(CodecError(failure)),
             None => arguments.values.finish(),
         };
-        Call {
-            entry,
-            arguments,
-            decode: decode_output::<T>,
-        }
+        Call { entry, arguments, decode: decode_output::<T> }
     }
 }
 
@@ -145,9 +134,7 @@ pub struct Arguments<'a> {
 
 impl<'a> Arguments<'a> {
     pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self {
-            values: Decoder::new(bytes),
-        }
+        Self { values: Decoder::new(bytes) }
     }
 
     /// Checks that nothing is left over.
@@ -199,21 +186,14 @@ impl<T> Call<T> {
     pub(crate) fn check(&self) -> Result<&Payload, Error> {
         lookup(self.entry.name, self.entry.fingerprint)?;
         self.arguments.as_ref().map_err(|error| {
-            Error::new(
-                ErrorKind::Encode,
-                format!("cannot encode the arguments of `{}`: {error}", self.task()),
-            )
+            Error::new(ErrorKind::Encode, format!("cannot encode the arguments of `{}`: {error}", self.task()))
         })
     }
 }
 
 impl<T> Clone for Call<T> {
     fn clone(&self) -> Self {
-        Self {
-            entry: self.entry,
-            arguments: self.arguments.clone(),
-            decode: self.decode,
-        }
+        Self { entry: self.entry, arguments: self.arguments.clone(), decode: self.decode }
     }
 }
 
@@ -283,10 +263,7 @@ fn unknown(registry: &[&'static Entry], name: &str) -> Error {
 }
 
 fn list(entries: &[&'static Entry]) -> String {
-    entries
-        .iter()
-        .map(|entry| format!("\n  {} ({}:{})", entry.name, entry.file, entry.line))
-        .collect()
+    entries.iter().map(|entry| format!("\n  {} ({}:{})", entry.name, entry.file, entry.line)).collect()
 }
 
 /// A hash of what this program has registered, by which a child sees that it was started by another program.
@@ -339,12 +316,7 @@ mod tests {
         }
     }
 
-    const REGISTRY: [&Entry; 4] = [
-        &entry("a", 1, 10),
-        &entry("b", 2, 20),
-        &entry("b", 3, 30),
-        &entry("c", 4, 40),
-    ];
+    const REGISTRY: [&Entry; 4] = [&entry("a", 1, 10), &entry("b", 2, 20), &entry("b", 3, 30), &entry("c", 4, 40)];
 
     #[test]
     fn a_task_is_found_by_name_and_signature() {
@@ -364,19 +336,13 @@ mod tests {
     fn a_shared_name_lists_both_places() {
         let error = find(&REGISTRY, "b", 2).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::DuplicateTask);
-        assert!(
-            error.to_string().contains("app.rs:20") && error.to_string().contains("app.rs:30"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("app.rs:20") && error.to_string().contains("app.rs:30"), "{error}");
     }
 
     #[test]
     fn another_signature_says_which_is_known() {
         let error = find(&REGISTRY, "a", 7).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::SignatureMismatch);
-        assert!(
-            error.to_string().contains("fn()") && error.to_string().contains("app.rs:10"),
-            "{error}"
-        );
+        assert!(error.to_string().contains("fn()") && error.to_string().contains("app.rs:10"), "{error}");
     }
 }

@@ -37,7 +37,9 @@ fn token() -> String {
     let environment = value(start(StartMethod::Spawn, environment_of_execution::call()));
     let text = String::from_utf8_lossy(&environment).into_owned();
     let mut variables = text.split('\0');
-    variables.find_map(|entry| Some(entry.strip_prefix(VARIABLE)?.strip_prefix('=')?.to_owned())).expect("the variable of a child")
+    variables
+        .find_map(|entry| Some(entry.strip_prefix(VARIABLE)?.strip_prefix('=')?.to_owned()))
+        .expect("the variable of a child")
 }
 
 #[track_caller]
@@ -58,7 +60,15 @@ fn says(ended: &program::Ended, text: &str) {
 
 fn a_wrong_text(_: StartMethod) {
     let right = token();
-    for wrong in ["", "1", "1 3", "0 3 0000000000000000", &right.to_uppercase(), &format!("{right} "), &right.replacen('3', "4", 1)] {
+    for wrong in [
+        "",
+        "1",
+        "1 3",
+        "0 3 0000000000000000",
+        &right.to_uppercase(),
+        &format!("{right} "),
+        &right.replacen('3', "4", 1),
+    ] {
         if wrong != right {
             says(&forged(wrong, None), "was not set by this very program");
         }

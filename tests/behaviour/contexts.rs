@@ -1,8 +1,8 @@
 //! Which start method is used, and who decides.
 
 use offspring::{
-    Context, ErrorKind, StartMethod, child_task, force_start_method, get_all_start_methods, get_context, get_start_method,
-    set_start_method,
+    Context, ErrorKind, StartMethod, child_task, force_start_method, get_all_start_methods, get_context,
+    get_start_method, set_start_method,
 };
 use offspring_tests::{Program, cases, program, start, value};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use offspring::{Stdio, StartMethod, child_task};
+use offspring::{StartMethod, Stdio, child_task};
 use offspring_tests::{build, cases, failure, procs, run, start, sys, value};
 
 use crate::tasks::{hanging, nothing};
@@ -27,7 +27,11 @@ fn open() -> BTreeMap<i32, String> {
 
 /// What the child has beyond its streams and what a copy has from its original, whose descriptors were `before`.
 #[track_caller]
-fn own_of_child(method: StartMethod, open: &BTreeMap<i32, String>, before: &BTreeMap<i32, String>) -> BTreeMap<String, usize> {
+fn own_of_child(
+    method: StartMethod,
+    open: &BTreeMap<i32, String>,
+    before: &BTreeMap<i32, String>,
+) -> BTreeMap<String, usize> {
     let mut own: BTreeMap<i32, String> = open.clone().into_iter().filter(|(number, _)| *number > 2).collect();
     if method == StartMethod::Fork {
         own.retain(|number, target| before.get(number) != Some(target));
@@ -85,7 +89,8 @@ fn an_inheritable_descriptor_row_17(method: StartMethod) {
 
 fn streams_alone_are_given(method: StartMethod) {
     let before = procs::descriptors();
-    let mut child = run(method, build(method, open::call()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let mut child =
+        run(method, build(method, open::call()).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()));
     let open = child.join_timeout(offspring_tests::wait::LIMIT).unwrap().unwrap();
     assert_eq!(own_of_child(method, &open, &before), link_and_lifeline(), "{open:?}");
     assert!((0..3).all(|stream| open[&stream].starts_with("pipe:")), "{open:?}");
@@ -135,7 +140,10 @@ fn with_standard_streams_closed(method: StartMethod) {
 
 fn with_every_number_below_ten_taken(method: StartMethod) {
     let zero = File::open("/dev/zero").unwrap();
-    let held: Vec<_> = (3..20).filter(|number| !sys::is_open(*number)).map(|number| sys::duplicate_inheritable(&zero, number)).collect();
+    let held: Vec<_> = (3..20)
+        .filter(|number| !sys::is_open(*number))
+        .map(|number| sys::duplicate_inheritable(&zero, number))
+        .collect();
     let before = procs::descriptors();
     let open = value(start(method, open::call()));
     assert_eq!(own_of_child(method, &open, &before), link_and_lifeline(), "{open:?}");

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use offspring::{ExitStatus, Stdio, StartMethod, child_task};
+use offspring::{ExitStatus, StartMethod, Stdio, child_task};
 use offspring_tests::{Program, build, cases, procs, program, run, start, sys, value, wait};
 
 use crate::tasks::{begun, forever, hang, nothing};

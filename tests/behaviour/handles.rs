@@ -146,7 +146,10 @@ fn a_stopped_child_has_not_ended(method: StartMethod) {
 }
 
 fn a_dropped_handle_leaves_no_zombie_row_27(method: StartMethod) {
-    for look in [|| drop(active_children()), || drop(offspring::get_context(StartMethod::Spawn).unwrap().start(nothing::call()).unwrap().join())] {
+    for look in [
+        || drop(active_children()),
+        || drop(offspring::get_context(StartMethod::Spawn).unwrap().start(nothing::call()).unwrap().join()),
+    ] {
         let child = hanging(method);
         let pid = child.pid();
         child.kill().unwrap();
@@ -269,7 +272,10 @@ fn debug_shows_what_it_is(method: StartMethod) {
     let text = format!("{child:?}");
     assert_eq!(
         text,
-        format!("Process {{ name: \"shown\", pid: {}, task: \"behaviour::tasks::nothing\", ended: exit code 0 }}", child.pid())
+        format!(
+            "Process {{ name: \"shown\", pid: {}, task: \"behaviour::tasks::nothing\", ended: exit code 0 }}",
+            child.pid()
+        )
     );
     assert!(child.sentinel().is_ok_and(|sentinel| wait::is_readable(sentinel.as_fd())));
 }

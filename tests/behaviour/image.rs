@@ -120,7 +120,11 @@ fn an_unguarded_program_row_14(method: StartMethod) {
     let path = program::own_path().parent().unwrap().join("../unguarded");
     let ended = Program::of(Command::new(path)).finish();
     let printed = ended.succeeded();
-    assert_eq!(printed.matches("main").count() - printed.matches("`main`").count() - printed.matches("process_main").count(), 1, "{printed}");
+    assert_eq!(
+        printed.matches("main").count() - printed.matches("`main`").count() - printed.matches("process_main").count(),
+        1,
+        "{printed}"
+    );
     let line = printed.lines().find(|line| line.starts_with(&format!("{method}:"))).unwrap();
     match method {
         StartMethod::Fork => assert_eq!(line, "fork: Some(42)"),

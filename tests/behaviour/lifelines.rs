@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
-use offspring::{Stdio, StartMethod, child_task};
+use offspring::{StartMethod, Stdio, child_task};
 use offspring_tests::{Program, build, cases, failure, procs, program, run, start, sys, value, wait};
 
 use crate::tasks::{forever, hang, hanging, nothing};
@@ -62,7 +62,12 @@ pub(crate) fn parent(method: StartMethod, arguments: &[String]) {
     ending();
 }
 
-fn begin(method: StartMethod, call: offspring::Call<()>, children: &mut Vec<offspring::Process<()>>, pids: &mut Vec<u32>) {
+fn begin(
+    method: StartMethod,
+    call: offspring::Call<()>,
+    children: &mut Vec<offspring::Process<()>>,
+    pids: &mut Vec<u32>,
+) {
     let mut child = run(method, build(method, call).stdout(Stdio::piped()));
     let line = wait::line(&mut child.take_stdout().unwrap()).expect("the child has begun");
     pids.push(child.pid());
@@ -158,7 +163,8 @@ fn children_die_with_a_parent_that_exits(method: StartMethod) {
     for ending in ["exit", "abort"] {
         let program = Program::new("lifelines::parent", method).args(["hang", "hang", ending]);
         let mut parent = program.start();
-        let children: Vec<_> = parent.numbers().into_iter().filter_map(|pid| Some((pid, sys::open_pid(pid).ok()?))).collect();
+        let children: Vec<_> =
+            parent.numbers().into_iter().filter_map(|pid| Some((pid, sys::open_pid(pid).ok()?))).collect();
         all_die(&children);
         let code = parent.finish().code();
         assert_eq!(code, if ending == "exit" { 3 } else { -libc::SIGABRT });

@@ -37,7 +37,10 @@ fn environment() -> BTreeMap<String, String> {
     std::env::vars().collect()
 }
 
-fn environment_of(method: StartMethod, edit: impl FnOnce(ProcessBuilder<BTreeMap<String, String>>) -> ProcessBuilder<BTreeMap<String, String>>) -> BTreeMap<String, String> {
+fn environment_of(
+    method: StartMethod,
+    edit: impl FnOnce(ProcessBuilder<BTreeMap<String, String>>) -> ProcessBuilder<BTreeMap<String, String>>,
+) -> BTreeMap<String, String> {
     value(run(method, edit(build(method, environment::call()))))
 }
 
@@ -174,7 +177,10 @@ fn allocate(bytes: usize) -> usize {
 }
 
 fn a_limit_on_memory_is_felt(method: StartMethod) {
-    let child = run(method, build(method, allocate::call(1 << 32)).limit(Resource::AddressSpace, 1 << 30).stderr(Stdio::null()));
+    let child = run(
+        method,
+        build(method, allocate::call(1 << 32)).limit(Resource::AddressSpace, 1 << 30).stderr(Stdio::null()),
+    );
     let error = failure(child);
     assert!(matches!(error.kind(), JoinErrorKind::Signaled(libc::SIGABRT)), "{error:?}");
 }
@@ -251,7 +257,9 @@ fn name(method: StartMethod) {
 }
 
 fn name_for_ps(method: StartMethod) {
-    for (name, comm) in [(Some("chosen"), "chosen"), (Some("a name of more than 15 bytes"), "a name of more "), (None, "hang")] {
+    for (name, comm) in
+        [(Some("chosen"), "chosen"), (Some("a name of more than 15 bytes"), "a name of more "), (None, "hang")]
+    {
         let builder = build(method, hang::call());
         let builder = match name {
             Some(name) => builder.name(name),
@@ -276,16 +284,18 @@ fn settings_that_cannot_be(method: StartMethod) {
         assert_eq!(builder.start().unwrap_err().kind(), ErrorKind::Setting);
     }
     let error = failure(run(method, build(method, nothing::call()).process_group(i32::MAX)));
-    assert!(matches!(error.kind(), JoinErrorKind::NotStarted(cause) if cause.kind() == ErrorKind::Setting), "{error:?}");
+    assert!(
+        matches!(error.kind(), JoinErrorKind::NotStarted(cause) if cause.kind() == ErrorKind::Setting),
+        "{error:?}"
+    );
 }
 
 fn a_setting_that_the_child_may_not_make(method: StartMethod) {
     assert!(sys::set_limit(libc::RLIMIT_NOFILE, 100, 200));
     sys::become_user(65534);
-    for builder in [
-        build(method, nothing::call()).nice(-5),
-        build(method, nothing::call()).limit(Resource::OpenFiles, 300),
-    ] {
+    for builder in
+        [build(method, nothing::call()).nice(-5), build(method, nothing::call()).limit(Resource::OpenFiles, 300)]
+    {
         let error = failure(run(method, builder));
         let JoinErrorKind::NotStarted(cause) = error.kind() else { panic!("{error:?}") };
         assert_eq!(cause.kind(), ErrorKind::Setting);
@@ -295,7 +305,12 @@ fn a_setting_that_the_child_may_not_make(method: StartMethod) {
 
 fn builders_are_used_once_and_leave_the_parent_alone(method: StartMethod) {
     let before = (sys::nice(), std::env::current_dir().unwrap(), sys::limit(libc::RLIMIT_NOFILE));
-    let builder = build(method, own_name::call()).nice(5).current_dir("/").limit(Resource::OpenFiles, 50).umask(0o77).env("X", "y");
+    let builder = build(method, own_name::call())
+        .nice(5)
+        .current_dir("/")
+        .limit(Resource::OpenFiles, 50)
+        .umask(0o77)
+        .env("X", "y");
     value(run(method, builder));
     assert_eq!((sys::nice(), std::env::current_dir().unwrap(), sys::limit(libc::RLIMIT_NOFILE)), before);
     assert!(std::env::var_os("X").is_none());

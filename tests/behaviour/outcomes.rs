@@ -206,7 +206,9 @@ fn panic_with(what: u8) {
 }
 
 fn panics_with_other_payloads(method: StartMethod) {
-    for (what, message) in [(0, "Box<dyn Any>"), (1, "literal"), (2, "index out of bounds: the len is 0 but the index is 2")] {
+    for (what, message) in
+        [(0, "Box<dyn Any>"), (1, "literal"), (2, "index out of bounds: the len is 0 but the index is 2")]
+    {
         let error = failure(run(method, build(method, panic_with::call(what)).stderr(Stdio::null())));
         let JoinErrorKind::Panicked(panic) = error.kind() else { panic!("{error:?}") };
         assert_eq!(panic.message(), message);

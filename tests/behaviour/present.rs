@@ -151,7 +151,8 @@ fn prints(text: String) {
 fn streams(method: StartMethod) {
     value(start(method, nothing::call()));
     let mut file = sys::temporary_file();
-    let kept: [File; 2] = [1, 2].map(|number| File::options().write(true).open(format!("/proc/self/fd/{number}")).unwrap());
+    let kept: [File; 2] =
+        [1, 2].map(|number| File::options().write(true).open(format!("/proc/self/fd/{number}")).unwrap());
     [1, 2].into_iter().for_each(|number| sys::redirect(&file, number));
     let child = start(method, prints::call("it goes".to_owned()));
     [1, 2].into_iter().zip(&kept).for_each(|(number, file)| sys::redirect(file, number));

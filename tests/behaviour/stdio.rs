@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 
-use offspring::{Stdio, StartMethod, child_task};
+use offspring::{StartMethod, Stdio, child_task};
 use offspring_tests::{Program, build, cases, run, start, sys, value, wait};
 
 use crate::tasks::nothing;

@@ -59,7 +59,9 @@ fn after_a_joined_thread(method: StartMethod) {
 
 fn while_a_thread_starts_children_row_34(method: StartMethod) {
     let threads: Vec<_> = (0..4_u64)
-        .map(|thread| std::thread::spawn(move || (0..10).map(|n| value(start(method, double::call(n + thread)))).sum::<u64>()))
+        .map(|thread| {
+            std::thread::spawn(move || (0..10).map(|n| value(start(method, double::call(n + thread)))).sum::<u64>())
+        })
         .collect();
     let sums: Vec<u64> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     assert_eq!(sums, [90, 110, 130, 150]);
@@ -113,7 +115,11 @@ fn closures_borrow_and_leave_the_parent_alone(_: StartMethod) {
     });
     let child = child.unwrap();
     assert_eq!(child.start_method(), StartMethod::Fork);
-    assert!(child.task().starts_with("closure at tests/behaviour/threads.rs:") || child.task().contains("threads.rs:"), "{}", child.task());
+    assert!(
+        child.task().starts_with("closure at tests/behaviour/threads.rs:") || child.task().contains("threads.rs:"),
+        "{}",
+        child.task()
+    );
     assert_eq!(value(child), (2, "some words".to_owned()));
     assert_eq!((count, words.len()), (0, 2));
 }
@@ -134,7 +140,8 @@ fn a_copy_cannot_join_its_siblings(method: StartMethod) {
     let child = fork(|| {
         let kinds = [sibling.kill().unwrap_err().kind(), sibling.sentinel().unwrap_err().kind()];
         let joined = sibling.try_join().unwrap_err();
-        let joined = matches!(joined.kind(), offspring::JoinErrorKind::NotWaited(error) if error.kind() == ErrorKind::NotParent);
+        let joined =
+            matches!(joined.kind(), offspring::JoinErrorKind::NotWaited(error) if error.kind() == ErrorKind::NotParent);
         (kinds, joined, sibling.is_alive(), offspring::active_children().len())
     });
     assert_eq!(value(child.unwrap()), ([ErrorKind::NotParent; 2], true, false, 0));

@@ -1,1 +1,26 @@
-fn main() {}
+//! Kills, limits and storms: whatever happens and whenever, a start or a join ends, with a value or a typed error, and
+//! nothing is left.
+//!
+//! Moments are random; each case prints its seed, and `OFFSPRING_TESTS_SEED` repeats it as far as processes can be repeated.
+
+mod crowds;
+mod kills;
+mod limits;
+mod storms;
+
+use std::process::ExitCode;
+
+use offspring::process_main;
+use offspring_tests::Suite;
+use offspring_tests::program::Entry;
+
+const SUITES: &[Suite] =
+    &[("kills", kills::CASES), ("limits", limits::CASES), ("storms", storms::CASES), ("crowds", crowds::CASES)];
+
+/// What is killed from outside.
+const PROGRAMS: &[Entry] = &[("kills::starts_for_ever", kills::starts_for_ever)];
+
+#[process_main]
+fn main() -> ExitCode {
+    offspring_tests::main(SUITES, PROGRAMS)
+}

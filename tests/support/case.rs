@@ -32,29 +32,17 @@ struct Unsupported(StartMethod, &'static str);
 impl Case {
     /// A case that leaves its process as it found it.
     pub const fn here(name: &'static str, run: fn(StartMethod)) -> Self {
-        Self {
-            name,
-            run,
-            alone: false,
-            needs_root: false,
-            exceptions: [None; 2],
-        }
+        Self { name, run, alone: false, needs_root: false, exceptions: [None; 2] }
     }
 
     /// A case that makes threads or changes its process, and so gets one of its own.
     pub const fn alone(name: &'static str, run: fn(StartMethod)) -> Self {
-        Self {
-            alone: true,
-            ..Self::here(name, run)
-        }
+        Self { alone: true, ..Self::here(name, run) }
     }
 
     /// A case that only root can try.
     pub const fn as_root(self) -> Self {
-        Self {
-            needs_root: true,
-            ..self
-        }
+        Self { needs_root: true, ..self }
     }
 
     /// Does not hold for a method.
@@ -69,9 +57,7 @@ impl Case {
             return Some("needs root");
         }
         let mut exceptions = self.exceptions.iter().flatten();
-        exceptions
-            .find(|Unsupported(excepted, _)| *excepted == method)
-            .map(|Unsupported(_, reason)| *reason)
+        exceptions.find(|Unsupported(excepted, _)| *excepted == method).map(|Unsupported(_, reason)| *reason)
     }
 }
 
@@ -197,10 +183,7 @@ struct Leftovers {
 
 impl Leftovers {
     fn now() -> Self {
-        Self {
-            descriptors: procs::descriptors(),
-            shared_memory: procs::shared_memory(),
-        }
+        Self { descriptors: procs::descriptors(), shared_memory: procs::shared_memory() }
     }
 
     /// Sees to it that no child is left, and no more descriptors than before, but for `kept`.
@@ -215,7 +198,10 @@ impl Leftovers {
         let allowed = procs::kinds(before);
         for (kind, count) in procs::kinds(&now) {
             let limit = allowed.get(&kind).unwrap_or(&0) + kept.get(&kind).unwrap_or(&0);
-            assert!(count <= limit, "{count} descriptors of {kind} are open, not {limit}: before {before:#?}, now {now:#?}");
+            assert!(
+                count <= limit,
+                "{count} descriptors of {kind} are open, not {limit}: before {before:#?}, now {now:#?}"
+            );
         }
         assert_eq!(self.shared_memory, procs::shared_memory(), "left in /dev/shm");
     }

@@ -13,6 +13,7 @@
 pub mod case;
 pub mod procs;
 pub mod program;
+pub mod random;
 pub mod sys;
 pub mod wait;
 
@@ -35,17 +36,13 @@ pub fn start<T>(method: StartMethod, call: offspring::Call<T>) -> Process<T> {
 /// A builder for a child by `method`.
 #[track_caller]
 pub fn build<T>(method: StartMethod, call: offspring::Call<T>) -> ProcessBuilder<T> {
-    get_context(method)
-        .unwrap_or_else(|error| panic!("no context for {method}: {error:?}"))
-        .process(call)
+    get_context(method).unwrap_or_else(|error| panic!("no context for {method}: {error:?}")).process(call)
 }
 
 /// Starts what a builder describes, and sees to it that it was started by `method`.
 #[track_caller]
 pub fn run<T>(method: StartMethod, builder: ProcessBuilder<T>) -> Process<T> {
-    let child = builder
-        .start()
-        .unwrap_or_else(|error| panic!("cannot start by {method}: {error:?}"));
+    let child = builder.start().unwrap_or_else(|error| panic!("cannot start by {method}: {error:?}"));
     assert_eq!(child.start_method(), method);
     child
 }

@@ -51,18 +51,13 @@ pub fn children_of(parent: u32) -> Vec<Stat> {
 /// The forkservers that a process has running.
 pub fn servers_of(parent: u32) -> Vec<u32> {
     let servers = children_of(parent).into_iter();
-    servers
-        .filter(|child| child.comm == "forkserver" && child.state != 'Z')
-        .map(|child| child.pid)
-        .collect()
+    servers.filter(|child| child.comm == "forkserver" && child.state != 'Z').map(|child| child.pid).collect()
 }
 
 /// The living processes of a process group.
 pub fn group(group: i32) -> Vec<Stat> {
     let members = all().into_iter();
-    members
-        .filter(|process| process.group == group && process.state != 'Z')
-        .collect()
+    members.filter(|process| process.group == group && process.state != 'Z').collect()
 }
 
 /// Whether a process exists and is not just waiting to be reaped.
@@ -89,12 +84,7 @@ pub fn tree(root: u32) -> String {
                 indent = 2 * depth
             );
         }
-        open.extend(
-            everyone
-                .iter()
-                .filter(|process| process.parent == pid)
-                .map(|process| (process.pid, depth + 1)),
-        );
+        open.extend(everyone.iter().filter(|process| process.parent == pid).map(|process| (process.pid, depth + 1)));
     }
     text
 }
@@ -102,12 +92,8 @@ pub fn tree(root: u32) -> String {
 /// A line of `/proc/PID/status`, by its key.
 pub fn status(pid: &str, key: &str) -> String {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("a status");
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
-    line.unwrap_or_else(|| panic!("no {key} in the status of {pid}"))
-        .trim()
-        .to_owned()
+    let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
+    line.unwrap_or_else(|| panic!("no {key} in the status of {pid}")).trim().to_owned()
 }
 
 /// The open descriptors of this process, by number, with what each is.
@@ -144,9 +130,8 @@ pub fn shared_memory() -> Vec<String> {
     let Ok(entries) = fs::read_dir("/dev/shm") else {
         return Vec::new();
     };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned()))
-        .collect();
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
     names.sort();
     names
 }

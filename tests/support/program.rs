@@ -15,10 +15,7 @@ use crate::{procs, sys, wait};
 pub type Entry = (&'static str, fn(StartMethod, &[String]));
 
 pub(crate) fn enter(programs: &[Entry], name: &str, method: StartMethod, arguments: &[String]) -> ExitCode {
-    let (_, run) = programs
-        .iter()
-        .find(|(known, _)| *known == name)
-        .unwrap_or_else(|| panic!("no program {name}"));
+    let (_, run) = programs.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no program {name}"));
     run(method, arguments);
     ExitCode::SUCCESS
 }
@@ -69,13 +66,8 @@ impl Program {
     pub fn start(mut self) -> Running {
         let (stdout, writer) = std::io::pipe().expect("a pipe");
         let stderr = sys::temporary_file();
-        self.command
-            .stdout(OwnedFd::from(writer))
-            .stderr(Stdio::from(stderr.try_clone().expect("a descriptor")));
-        let child = self
-            .command
-            .spawn()
-            .unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
+        self.command.stdout(OwnedFd::from(writer)).stderr(Stdio::from(stderr.try_clone().expect("a descriptor")));
+        let child = self.command.spawn().unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
         drop(self.command);
         Running { child, stdout, stderr }
     }
@@ -166,14 +158,17 @@ impl Running {
     pub fn finish_within(mut self, limit: Duration) -> Ended {
         let status = self.wait(limit);
         let group = self.pid() as i32;
-        wait::until("all processes of the program's group have ended", || {
-            procs::group(group).is_empty()
-        });
-        Ended {
-            status,
-            stdout: wait::rest(&mut self.stdout),
-            stderr: self.errors(),
+        let deadline = Instant::now() + wait::LIMIT;
+        while !procs::group(group).is_empty() {
+            let left = procs::group(group);
+            assert!(
+                Instant::now() < deadline,
+                "left of a program that has ended ({status}): {left:#?}\n{}",
+                self.errors()
+            );
+            wait::a_moment();
         }
+        Ended { status, stdout: wait::rest(&mut self.stdout), stderr: self.errors() }
     }
 
     /// What it has written to standard error so far.
@@ -197,21 +192,13 @@ impl Ended {
     /// Sees to it that it has ended well.
     #[track_caller]
     pub fn succeeded(self) -> String {
-        assert!(
-            self.status.success(),
-            "{}\n── stdout\n{}\n── stderr\n{}",
-            self.status,
-            self.stdout,
-            self.stderr
-        );
+        assert!(self.status.success(), "{}\n── stdout\n{}\n── stderr\n{}", self.status, self.stdout, self.stderr);
         self.stdout
     }
 
     /// Its exit code, or the number of the signal that ended it, negative.
     pub fn code(&self) -> i32 {
-        self.status
-            .code()
-            .unwrap_or_else(|| -self.status.signal().unwrap_or_default())
+        self.status.code().unwrap_or_else(|| -self.status.signal().unwrap_or_default())
     }
 }
 

@@ -107,6 +107,35 @@ pub fn foreign_fork(work: impl FnOnce()) -> u32 {
     pid as u32
 }
 
+/// A copy of this process that does one thing until it is dropped.
+#[derive(Debug)]
+pub struct Assistant(u32);
+
+impl Assistant {
+    /// Starts it; it ends with this process.
+    pub fn new(mut act: impl FnMut()) -> Self {
+        Self(foreign_fork(|| {
+            // SAFETY: numbers.
+            unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+            loop {
+                act();
+            }
+        }))
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.0
+    }
+}
+
+impl Drop for Assistant {
+    fn drop(&mut self) {
+        kill(self.0 as i32, libc::SIGKILL);
+        reap(self.0);
+    }
+}
+
 /// Waits for any child, as careless programs do; `None` if there is none that has ended.
 pub fn steal_a_status() -> Option<u32> {
     // SAFETY: a null pointer is no status.
@@ -155,20 +184,14 @@ pub fn set_no_new_privileges() {
 
 /// Sets soft and hard limit of a resource.
 pub fn set_limit(resource: u32, soft: u64, hard: u64) -> bool {
-    let limit = libc::rlimit {
-        rlim_cur: soft,
-        rlim_max: hard,
-    };
+    let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: the kernel reads one limit.
     unsafe { libc::setrlimit(resource as _, &limit) == 0 }
 }
 
 /// Soft and hard limit of a resource.
 pub fn limit(resource: u32) -> (u64, u64) {
-    let mut limit = libc::rlimit {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel writes one limit.
     assert_eq!(unsafe { libc::getrlimit(resource as _, &mut limit) }, 0);
     (limit.rlim_cur, limit.rlim_max)

@@ -44,9 +44,13 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
         if Instant::now() >= deadline {
             expired(&format!("not so: {what}"));
         }
-        // Only to leave the processor to those that are waited for.
-        let _ = poll(&mut [], PollTimeout::from(1_u8));
+        a_moment();
     }
+}
+
+/// Between two looks at a state for which there is no event, leaves the processor to those that are waited for.
+pub fn a_moment() {
+    let _ = poll(&mut [], PollTimeout::from(1_u8));
 }
 
 /// Reads one line, without what comes behind it; `None` at the end of the stream.

@@ -17,11 +17,7 @@ pub(super) fn check(function: &Function, args: &mut TaskArgs, errors: &mut Error
     arguments(function, errors);
     output(function, args, errors);
     generics(sig, errors.count() > before_types, errors);
-    let verdict = if misplaced {
-        Verdict::Misplaced
-    } else {
-        Verdict::since(before, errors)
-    };
+    let verdict = if misplaced { Verdict::Misplaced } else { Verdict::since(before, errors) };
     report_has_a_result(function, args, errors);
     verdict
 }
@@ -110,11 +106,7 @@ fn output(function: &Function, args: &TaskArgs, errors: &mut Errors) {
 
 /// A lifetime counts only if the types are sound: `fn f<'a>(x: &'a str)` is one mistake, which the argument has shown.
 fn generics(sig: &Signature, faulty_types: bool, errors: &mut Errors) {
-    let unspecific = sig
-        .generics
-        .params
-        .iter()
-        .find(|param| !matches!(param, GenericParam::Lifetime(_)));
+    let unspecific = sig.generics.params.iter().find(|param| !matches!(param, GenericParam::Lifetime(_)));
     match (unspecific.or(sig.generics.params.first()), &sig.generics.where_clause) {
         (Some(GenericParam::Type(param)), _) => errors.reject(
             &param.ident,
@@ -153,10 +145,9 @@ fn report_has_a_result(function: &Function, args: &mut TaskArgs, errors: &mut Er
                  {WAY_OUT}"
             ),
         ),
-        Some(ty) if is_plain(ty) => errors.reject(
-            ty,
-            format_args!("`report` sends the error of a `Result`, and this is none; {WAY_OUT}"),
-        ),
+        Some(ty) if is_plain(ty) => {
+            errors.reject(ty, format_args!("`report` sends the error of a `Result`, and this is none; {WAY_OUT}"))
+        }
         Some(_) => return,
     }
     args.report = None;

@@ -95,10 +95,7 @@ impl Visit<'_> for Crossing<'_> {
     }
 
     fn visit_type_ptr(&mut self, ty: &TypePtr) {
-        self.errors.reject(
-            ty,
-            "an address means nothing in another process; send the value that it points to",
-        );
+        self.errors.reject(ty, "an address means nothing in another process; send the value that it points to");
     }
 
     fn visit_type_fn_ptr(&mut self, ty: &TypeFnPtr) {

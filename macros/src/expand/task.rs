@@ -52,10 +52,7 @@ fn documented(task: &Task<'_>) -> TokenStream {
 
 /// Braces, so that nothing enters the value namespace and `add` stays the function there.
 fn handle_struct(task: &Task<'_>) -> TokenStream {
-    let carried = task
-        .function
-        .attributes("cfg")
-        .chain(task.function.attributes("deprecated"));
+    let carried = task.function.attributes("cfg").chain(task.function.attributes("deprecated"));
     let (vis, handle) = (&task.function.vis, task.handle());
     quote! {
         #(#carried)*
@@ -108,19 +105,14 @@ fn entry(task: &Task<'_>) -> TokenStream {
 fn run(task: &Task<'_>) -> TokenStream {
     let krate = &task.args.krate;
     let arguments = Ident::new("arguments", Span::mixed_site());
-    let locals: Vec<Ident> = (0..task.parameters.len())
-        .map(|index| format_ident!("__{index}", span = Span::mixed_site()))
-        .collect();
-    let takes = task
-        .parameters
-        .iter()
-        .zip(&locals)
-        .map(|(Parameter { name, ty }, local)| {
-            let name = spoken(name);
-            quote_spanned! {at(ty)=>
-                let #local = <#ty as #krate::__private::TaskArg>::take(#arguments, #name)?;
-            }
-        });
+    let locals: Vec<Ident> =
+        (0..task.parameters.len()).map(|index| format_ident!("__{index}", span = Span::mixed_site())).collect();
+    let takes = task.parameters.iter().zip(&locals).map(|(Parameter { name, ty }, local)| {
+        let name = spoken(name);
+        quote_spanned! {at(ty)=>
+            let #local = <#ty as #krate::__private::TaskArg>::take(#arguments, #name)?;
+        }
+    });
     let output = output(task, &locals);
     quote! {
         impl __Entry {
@@ -141,11 +133,7 @@ fn output(task: &Task<'_>, locals: &[Ident]) -> TokenStream {
     let (krate, function) = (&task.args.krate, &task.function.sig.ident);
     let returned = returned(task.function);
     let value = quote!(#function(#(#locals),*));
-    let value = if task.args.report.is_some() {
-        reported(krate, &returned, &value)
-    } else {
-        value
-    };
+    let value = if task.args.report.is_some() { reported(krate, &returned, &value) } else { value };
     let sent = sent_type(task);
     quote_spanned!(at(&returned)=> <#sent as #krate::__private::TaskOutput>::output(#value))
 }
@@ -153,10 +141,7 @@ fn output(task: &Task<'_>, locals: &[Ident]) -> TokenStream {
 /// Turns the error of `value` into a report by whichever of the runtime's three traits applies to its type, which the
 /// compiler finds by the number of references that each takes away.
 fn reported(krate: &TokenStream, returned: &Type, value: &TokenStream) -> TokenStream {
-    let (result, error) = (
-        Ident::new("value", Span::mixed_site()),
-        Ident::new("error", Span::mixed_site()),
-    );
+    let (result, error) = (Ident::new("value", Span::mixed_site()), Ident::new("error", Span::mixed_site()));
     quote_spanned! {at(returned)=>
         match <#returned as #krate::__private::Fallible>::into_result(#value) {
             ::core::result::Result::Ok(#result) => ::core::result::Result::Ok(#result),

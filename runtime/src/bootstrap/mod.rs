@@ -6,7 +6,7 @@
 //! fork          fork, order in memory ─┴─────────────────────┴▶ run ─▶ prepare ─▶ task ─▶ last word ─▶ exit
 //! ```
 //!
-//! `prepare` binds the child to its parent's life, says hello, and makes the child what the order says. From there on
+//! `run` binds the child to its parent's life and makes it what the order says. From there on
 //! nothing of the child's fate is left to chance: a failure is a refusal, a panic is caught, and every path ends in
 //! [`Birth::exit`]. A child never returns into the code that made it: hence the never types.
 
@@ -55,6 +55,18 @@ pub(crate) fn is_guarded() -> bool {
     GUARDED.load(Ordering::Relaxed)
 }
 
+/// Whether this process is a forkserver.
+static SERVING: AtomicBool = AtomicBool::new(false);
+
+/// Notes that this process is a forkserver, which has no children of its own.
+pub(crate) fn note_server() {
+    SERVING.store(true, Ordering::Relaxed);
+}
+
+pub(crate) fn is_server() -> bool {
+    SERVING.load(Ordering::Relaxed)
+}
+
 /// The hidden test by which a child of a test binary reaches its guard.
 #[derive(Debug)]
 pub struct TestGuard {
@@ -89,8 +101,10 @@ pub(crate) fn token() -> String {
 pub(crate) enum Birth {
     /// As a program of its own: it ends like one.
     Executed,
-    /// As a copy: exit handlers and destructors belong to the original.
+    /// As a copy of its parent: exit handlers and destructors belong to the original.
     Copied(FreshCopy),
+    /// As a copy of a forkserver, which may die before it can tell the parent the child's pid: this child does.
+    Served(FreshCopy),
 }
 
 impl Birth {
@@ -99,7 +113,7 @@ impl Birth {
         children::finish();
         match self {
             Self::Executed => std::process::exit(code),
-            Self::Copied(_) => {
+            Self::Copied(_) | Self::Served(_) => {
                 sys::flush_output();
                 sys::exit_now(code)
             }
@@ -124,14 +138,10 @@ pub(crate) fn inherited_link() -> Option<OwnedFd> {
     }
     let link = match sys::fd::inherited(LINK_NUMBER) {
         Ok(link) => link,
-        Err(error) => fail(&format!(
-            "{VARIABLE} is set, but descriptor {LINK_NUMBER} is not open: {error}"
-        )),
+        Err(error) => fail(&format!("{VARIABLE} is set, but descriptor {LINK_NUMBER} is not open: {error}")),
     };
     if !sys::socket::is_link(link.as_fd()) {
-        fail(&format!(
-            "{VARIABLE} is set, but descriptor {LINK_NUMBER} is not the socket of a parent"
-        ));
+        fail(&format!("{VARIABLE} is set, but descriptor {LINK_NUMBER} is not the socket of a parent"));
     }
     if sys::socket::peer_pid(link.as_fd()).ok() != Some(sys::parent_pid()) && !poll::is_hung_up(link.as_fd()) {
         fail(&format!(
@@ -169,17 +179,12 @@ pub(crate) fn first_message(link: &OwnedFd) -> Incoming {
 /// Carries out the order in `frame`.
 pub(crate) fn obey(link: OwnedFd, frame: Incoming, birth: Birth) -> ! {
     if frame.kind != kind::ORDER {
-        fail(&format!(
-            "a message of kind {} has come where an order was to come",
-            frame.kind
-        ));
+        fail(&format!("a message of kind {} has come where an order was to come", frame.kind));
     }
     match Order::open(frame) {
         Ok((order, kit, arguments)) => {
             let (name, fingerprint) = (order.task.clone(), order.fingerprint);
-            run(order, kit, link, birth, move || {
-                run_task(&name, fingerprint, &arguments)
-            })
+            run(order, kit, link, birth, move || run_task(&name, fingerprint, &arguments))
         }
         Err(error) => fail(&format!("the parent's order cannot be understood: {error}")),
     }
@@ -192,10 +197,7 @@ pub(crate) fn run_task(name: &str, fingerprint: u64, arguments: &Payload) -> Res
         .bytes()
         .map_err(|error| Error::os(format!("the child cannot map the arguments of `{name}`"), error))?;
     (entry.run)(&mut Arguments::new(&bytes)).map_err(|error| {
-        Error::new(
-            ErrorKind::Decode,
-            format!("the child cannot decode the arguments of `{name}`: {}", error.0),
-        )
+        Error::new(ErrorKind::Decode, format!("the child cannot decode the arguments of `{name}`: {}", error.0))
     })
 }
 
@@ -208,7 +210,11 @@ pub(crate) fn run(
     work: impl FnOnce() -> Result<Output, Error>,
 ) -> ! {
     if let Some(lifeline) = kit.lifeline.take() {
-        settle(&link, lifeline);
+        hold_on_to(lifeline);
+    }
+    if let Birth::Served(_) = birth {
+        // If the parent does not listen any more, the lifeline says so.
+        let _ = frame::send_value(link.as_fd(), kind::HELLO, &(), &[]);
     }
     let voice = Voice(Arc::new(link));
     let word = match prepare(order, kit, &birth) {
@@ -229,25 +235,19 @@ pub(crate) fn run(
     birth.exit(code)
 }
 
-/// Ties this process to its parent's life, for good, and then says hello.
-fn settle(link: &OwnedFd, lifeline: OwnedFd) {
+/// Ties this process to its parent's life, for good.
+fn hold_on_to(lifeline: OwnedFd) {
     match sys::lifeline::arm(lifeline.as_fd()) {
         Ok(true) => std::mem::forget(lifeline),
         Ok(false) => sys::exit_now(FAILED),
         Err(error) => fail(&format!("the child cannot bind itself to its parent's life: {error}")),
     }
-    // If the parent does not listen any more, the lifeline says so.
-    let _ = frame::send_value(link.as_fd(), kind::HELLO, &(), &[]);
 }
 
 fn prepare(order: Order, kit: Kit, birth: &Birth) -> Result<(), Error> {
     if let Some(privileges) = &order.privileges {
         privileges.restrict_to().map_err(|error| {
-            Error::with_source(
-                ErrorKind::Setting,
-                "the child cannot give up what its parent may not do",
-                error,
-            )
+            Error::with_source(ErrorKind::Setting, "the child cannot give up what its parent may not do", error)
         })?;
     }
     order.settings.apply(kit)?;
@@ -260,7 +260,7 @@ fn prepare(order: Order, kit: Kit, birth: &Birth) -> Result<(), Error> {
         sys::signal::end_after(limit)
             .map_err(|error| Error::os("the child cannot set the timer of its task", error))?;
     }
-    if let Birth::Copied(_) = birth {
+    if let Birth::Copied(_) | Birth::Served(_) = birth {
         run_after_fork_hooks();
     }
     Ok(())
@@ -319,17 +319,13 @@ impl Voice {
     }
 
     fn say_result(&self, result: &Payload) -> std::io::Result<()> {
-        Outgoing {
-            kind: kind::RETURNED,
-            head: &[],
-            payload: result,
-            descriptors: Vec::new(),
-        }
-        .send(self.0.as_fd(), None)
+        Outgoing { kind: kind::RETURNED, head: &[], payload: result, descriptors: Vec::new() }
+            .send(self.0.as_fd(), None)
     }
 }
 
 /// In a copy of the process: lets go of what belongs to the original.
 pub(crate) fn forget(copy: &FreshCopy) {
+    SERVING.store(false, Ordering::Relaxed);
     lineage::forget(copy);
 }

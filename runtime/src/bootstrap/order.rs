@@ -117,13 +117,7 @@ impl Order {
         let head = Payload::encode(&(manifest, self)).map_err(io::Error::other)?;
         let head = head.bytes()?;
         let descriptors = slots.into_iter().flatten().collect();
-        Outgoing {
-            kind: kind::ORDER,
-            head: &head,
-            payload: arguments,
-            descriptors,
-        }
-        .send(link, deadline)
+        Outgoing { kind: kind::ORDER, head: &head, payload: arguments, descriptors }.send(link, deadline)
     }
 
     /// Takes one apart that has been received.
@@ -131,21 +125,11 @@ impl Order {
         let head = frame.head.bytes().map_err(|error| CodecError(error.to_string()))?;
         let (Manifest(present), order) = decode::<(Manifest, Self)>(&head)?;
         if present.iter().filter(|present| **present).count() != frame.descriptors.len() {
-            return Err(CodecError(
-                "an order has not the descriptors that it announces".to_owned(),
-            ));
+            return Err(CodecError("an order has not the descriptors that it announces".to_owned()));
         }
         let mut descriptors = frame.descriptors.into_iter();
         let [lifeline, directory, input, output, error] =
             present.map(|present| if present { descriptors.next() } else { None });
-        Ok((
-            order,
-            Kit {
-                lifeline,
-                directory,
-                streams: [input, output, error],
-            },
-            frame.payload,
-        ))
+        Ok((order, Kit { lifeline, directory, streams: [input, output, error] }, frame.payload))
     }
 }

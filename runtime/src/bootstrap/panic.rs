@@ -36,11 +36,7 @@ pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
         std::mem::forget(payload);
         let noted = LAST.with(|last| last.borrow_mut().take());
         // A hook of the task's own may have replaced ours, and this be an older panic that the task caught.
-        noted.filter(|panic| panic.message == message).unwrap_or(Panic {
-            message,
-            location: None,
-            backtrace: None,
-        })
+        noted.filter(|panic| panic.message == message).unwrap_or(Panic { message, location: None, backtrace: None })
     })
 }
 
@@ -56,6 +52,5 @@ fn describe(info: &PanicHookInfo<'_>) -> Panic {
 /// The text of a panic, if it has one.
 pub(crate) fn message(payload: &dyn Any) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "Box<dyn Any>".to_owned())
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "Box<dyn Any>".to_owned())
 }

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use super::order::{Kit, Settings, StreamSetting};
 use crate::error::{Error, ErrorKind};
+use crate::sys::attributes::resource;
 use crate::sys::fd::{self, Stream};
 use crate::sys::{attributes, signal};
 
@@ -21,18 +22,10 @@ impl Settings {
             step("join the process group", group, attributes::set_process_group(group))?;
         }
         if let Some(directory) = kit.directory {
-            step(
-                "enter the working directory",
-                "",
-                attributes::enter_directory(directory.as_fd()),
-            )?;
+            step("enter the working directory", "", attributes::enter_directory(directory.as_fd()))?;
         }
         for ((stream, setting), given) in Stream::ALL.into_iter().zip(self.streams).zip(kit.streams) {
-            step(
-                "set the standard stream",
-                stream as i32,
-                set_stream(stream, setting, given),
-            )?;
+            step("set the standard stream", stream as i32, set_stream(stream, setting, given))?;
         }
         if let Some(umask) = self.umask {
             attributes::set_umask(umask);
@@ -41,32 +34,17 @@ impl Settings {
             signal::set_ignored(ignored);
         }
         if let Some(score) = &self.oom_score {
-            step(
-                "set the out-of-memory score",
-                score.trim(),
-                attributes::set_oom_score(score),
-            )?;
+            step("set the out-of-memory score", score.trim(), attributes::set_oom_score(score))?;
         }
         if let Some(processors) = &self.affinity {
-            step(
-                "run on the processors",
-                format_args!("{processors:?}"),
-                attributes::set_affinity(processors),
-            )?;
+            step("run on the processors", format_args!("{processors:?}"), attributes::set_affinity(processors))?;
         }
         if let Some(nice) = self.nice {
             step("set the nice value", nice, attributes::set_nice(nice))?;
         }
-        for (resource, limit) in &self.limits {
-            let what = format_args!(
-                "{resource} (RLIMIT number) to {} (soft) and {} (hard)",
-                limit.soft, limit.hard
-            );
-            step(
-                "set the limit of resource",
-                what,
-                attributes::set_limit(*resource, *limit),
-            )?;
+        for (number, limit) in &self.limits {
+            let what = format_args!("{} to {} (soft) and {} (hard)", resource::name(*number), limit.soft, limit.hard);
+            step("set", what, attributes::set_limit(*number, *limit))?;
         }
         Ok(())
     }
@@ -74,11 +52,7 @@ impl Settings {
 
 fn step(doing: &str, what: impl std::fmt::Display, done: io::Result<()>) -> Result<(), Error> {
     done.map_err(|error| {
-        Error::with_source(
-            ErrorKind::Setting,
-            format!("the child cannot {doing} {what}").trim_end().to_owned(),
-            error,
-        )
+        Error::with_source(ErrorKind::Setting, format!("the child cannot {doing} {what}").trim_end().to_owned(), error)
     })
 }
 

@@ -45,29 +45,14 @@ pub(crate) fn copy(mut request: Request<'_>, work: impl FnOnce() -> Result<Outpu
         Side::Parent(pid) => {
             drop(blocked);
             let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
-            Ok(Launched {
-                pid,
-                pidfd,
-                link,
-                lifeline,
-                streams: request.streams,
-                heard: None,
-            })
+            Ok(Launched { pid, pidfd, link, lifeline, streams: request.streams, heard: None })
         }
         Side::Child(copy) => {
             bootstrap::forget(&copy);
             drop(link);
-            let Request {
-                order,
-                mut kit,
-                streams,
-                ..
-            } = request;
+            let Request { order, mut kit, streams, .. } = request;
             drop(streams);
-            let Lifeline {
-                read_side,
-                own_write_end,
-            } = lifeline;
+            let Lifeline { read_side, own_write_end } = lifeline;
             // The parent's alone: a child that held it would outlive its parent.
             drop(own_write_end);
             kit.lifeline = Some(read_side);

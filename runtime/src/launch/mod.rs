@@ -45,10 +45,7 @@ impl Request<'_> {
     fn send(&self, link: impl AsFd, lifeline: &Lifeline) -> io::Result<()> {
         let lifeline = lifeline.read_side.as_fd();
         let deadline = poll::deadline_in(SEND_LIMIT);
-        match self
-            .order
-            .send(link.as_fd(), lifeline, &self.kit, self.arguments, deadline)
-        {
+        match self.order.send(link.as_fd(), lifeline, &self.kit, self.arguments, deadline) {
             Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
             other => other,
         }
@@ -96,8 +93,14 @@ fn entrance() -> Result<Entrance, Error> {
     })
 }
 
+/// Whether `/proc` itself is the trouble, rather than, say, the limit on descriptors.
+fn is_absent(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
+}
+
 fn explain(unusable: Unusable) -> Error {
     match unusable {
+        Unusable::NoProc(error) if !is_absent(&error) => Error::os("cannot start this program again", error),
         Unusable::NoProc(error) => {
             let text = "cannot start this program again, since its image cannot be read from /proc/self (is /proc mounted?); the start method `fork` works without it";
             Error::with_source(ErrorKind::NoExecutable, text, error)

@@ -25,12 +25,7 @@ impl Launcher for Spawn {
     fn launch(&self, mut request: Request<'_>) -> Result<Launched, Error> {
         let failed = |error| Error::os(format!("cannot spawn a child for `{}`", request.order.task), error);
         let entrance = entrance()?;
-        let environment = request
-            .order
-            .settings
-            .environment
-            .take()
-            .unwrap_or_else(Environment::present);
+        let environment = request.order.settings.environment.take().unwrap_or_else(Environment::present);
         request.order.privileges = Some(Privileges::present().map_err(failed)?);
         if !signal::ignores_broken_pipes() {
             // An exec keeps what is ignored, but then Rust's runtime ignores SIGPIPE in the new program.
@@ -48,14 +43,7 @@ impl Launcher for Spawn {
             pidfd::kill_and_reap(pidfd.as_fd());
             failed(error)
         })?;
-        Ok(Launched {
-            pid,
-            pidfd,
-            link,
-            lifeline,
-            streams: request.streams,
-            heard: None,
-        })
+        Ok(Launched { pid, pidfd, link, lifeline, streams: request.streams, heard: None })
     }
 }
 
@@ -77,9 +65,7 @@ fn arguments(entrance: Entrance) -> Vec<CString> {
     let own = image::arguments();
     let Entrance::Test(module) = entrance else { return own };
     // libtest names a test by its path without the crate.
-    let path = module
-        .split_once("::")
-        .map_or(String::new(), |(_, path)| format!("{path}::"));
+    let path = module.split_once("::").map_or(String::new(), |(_, path)| format!("{path}::"));
     let test = CString::new(format!("{path}__offspring_child")).unwrap_or_default();
     let rest = [c"--exact", c"--nocapture", c"--test-threads=1"].map(CString::from);
     own.into_iter().take(1).chain([test]).chain(rest).collect()

@@ -10,17 +10,17 @@ use serde::de::DeserializeOwned;
 
 use super::stdio::{self, Stdio};
 use super::{Process, Resource};
-use crate::bootstrap::{Kit, Order, Settings};
+use crate::bootstrap::{self, Kit, Order, Settings};
 use crate::children::{self, Description, Launched};
 use crate::error::{Error, ErrorKind};
 use crate::launch::{self, Request};
 use crate::lineage::Lineage;
 use crate::platform::StartMethod;
-use crate::sys::attributes::{self, Limit};
+use crate::sys::attributes;
 use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
 use crate::sys::fork::SingleThreaded;
-use crate::sys::{poll, socket};
+use crate::sys::{self, poll, socket};
 use crate::task::{Call, Output, decode_output};
 use crate::wire::payload::Payload;
 
@@ -58,10 +58,7 @@ enum EnvironmentEdit {
 
 impl<T> ProcessBuilder<T> {
     pub(crate) fn new(call: Call<T>, method: Result<StartMethod, Error>) -> Self {
-        let options = Options {
-            timeout: call.entry.timeout,
-            ..Options::default()
-        };
+        let options = Options { timeout: call.entry.timeout, ..Options::default() };
         Self { call, method, options }
     }
 
@@ -73,17 +70,13 @@ impl<T> ProcessBuilder<T> {
 
     /// Sets one variable of the child's environment.
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
-        self.options
-            .environment
-            .push(EnvironmentEdit::Set(name.into(), value.into()));
+        self.options.environment.push(EnvironmentEdit::Set(name.into(), value.into()));
         self
     }
 
     /// Sets several variables.
     pub fn envs<N: Into<OsString>, V: Into<OsString>>(self, variables: impl IntoIterator<Item = (N, V)>) -> Self {
-        variables
-            .into_iter()
-            .fold(self, |builder, (name, value)| builder.env(name, value))
+        variables.into_iter().fold(self, |builder, (name, value)| builder.env(name, value))
     }
 
     /// Takes one variable out.
@@ -138,13 +131,7 @@ impl<T> ProcessBuilder<T> {
 
     /// Limits a resource, soft and hard, in the resource's own unit (setrlimit(2)). More than this process may have needs privilege.
     pub fn limit(mut self, resource: Resource, value: u64) -> Self {
-        self.options.settings.limits.push((
-            resource.number(),
-            Limit {
-                soft: value,
-                hard: value,
-            },
-        ));
+        self.options.settings.limits.push((resource.number(), resource.limit(value)));
         self
     }
 
@@ -220,9 +207,8 @@ pub(crate) fn start_closure<T: Serialize + DeserializeOwned>(
     work: impl FnOnce() -> T,
 ) -> Result<Process<T>, Error> {
     let work = || Ok(Output(Payload::encode(&work())));
-    let child = Options::default().start(task, 0, &Payload::EMPTY, StartMethod::Fork, |request| {
-        launch::copy(request, work)
-    })?;
+    let child =
+        Options::default().start(task, 0, &Payload::EMPTY, StartMethod::Fork, |request| launch::copy(request, work))?;
     Ok(Process::new(child, decode_output::<T>))
 }
 
@@ -235,19 +221,16 @@ impl Options {
         method: StartMethod,
         launch: impl FnOnce(Request<'_>) -> Result<Launched, Error>,
     ) -> Result<std::sync::Arc<children::Child>, Error> {
+        if bootstrap::is_server() {
+            let text =
+                format!("cannot start `{task}` in a #[preload] function: a forkserver has no children of its own");
+            return Err(Error::new(ErrorKind::Preload, text));
+        }
         children::sweep();
         socket::keep_reserve();
-        let Self {
-            name,
-            environment,
-            directory,
-            streams,
-            mut settings,
-            daemon,
-            kill_on_drop,
-            timeout,
-            threads,
-        } = self;
+        // What this process has printed comes before what the child prints; a copy must not print it again.
+        sys::flush_output();
+        let Self { name, environment, directory, streams, mut settings, daemon, kill_on_drop, timeout, threads } = self;
         settings.environment = edited(environment)?;
         check(&settings)?;
         let failed = |error| Error::os(format!("cannot start `{task}`"), error);
@@ -267,9 +250,7 @@ impl Options {
             let index = stream as usize;
             (settings.streams[index], kit.streams[index], ours[index]) = stdio::plan(stream, stdio).map_err(failed)?;
         }
-        let title = name
-            .clone()
-            .unwrap_or_else(|| task.rsplit("::").next().unwrap_or(task).to_owned());
+        let title = name.clone().unwrap_or_else(|| task.rsplit("::").next().unwrap_or(task).to_owned());
         let lineage = Lineage::of_next_child(name, method, daemon);
         let about = Description {
             name: lineage.name.clone(),
@@ -279,22 +260,8 @@ impl Options {
             kill_on_drop,
             deadline: timeout.and_then(poll::deadline_in),
         };
-        let order = Order {
-            task: task.to_owned(),
-            fingerprint,
-            lineage,
-            title,
-            settings,
-            timeout,
-            privileges: None,
-        };
-        let launched = launch(Request {
-            order,
-            arguments,
-            kit,
-            streams: ours,
-            threads,
-        })?;
+        let order = Order { task: task.to_owned(), fingerprint, lineage, title, settings, timeout, privileges: None };
+        let launched = launch(Request { order, arguments, kit, streams: ours, threads })?;
         Ok(children::register(launched, about))
     }
 }
@@ -328,20 +295,18 @@ fn edited(edits: Vec<EnvironmentEdit>) -> Result<Option<Environment>, Error> {
 fn check(settings: &Settings) -> Result<(), Error> {
     let wrong = |text: String| Err(Error::new(ErrorKind::Setting, text));
     match settings {
-        Settings {
-            affinity: Some(processors),
-            ..
-        } if processors.is_empty() => wrong("a child must be allowed at least one processor".to_owned()),
+        Settings { affinity: Some(processors), .. } if processors.is_empty() => {
+            wrong("a child must be allowed at least one processor".to_owned())
+        }
         Settings { nice: Some(nice), .. } if !(-20..=19).contains(nice) => {
             wrong(format!("a nice value is from -20 to 19, not {nice}"))
         }
         Settings { umask: Some(mask), .. } if *mask > 0o777 => {
             wrong(format!("a umask has the bits of 0o777, not {mask:#o}"))
         }
-        Settings {
-            process_group: Some(group),
-            ..
-        } if *group < 0 => wrong(format!("a process group has a number from 0 on, not {group}")),
+        Settings { process_group: Some(group), .. } if *group < 0 => {
+            wrong(format!("a process group has a number from 0 on, not {group}"))
+        }
         _ => Ok(()),
     }
 }

@@ -49,11 +49,7 @@ pub struct Process<T> {
 
 impl<T> Process<T> {
     fn new(child: Arc<Child>, decode: Decode<T>) -> Self {
-        Self {
-            child,
-            decode,
-            taken: false,
-        }
+        Self { child, decode, taken: false }
     }
 
     /// Waits for the child and returns what its task returned.
@@ -105,10 +101,7 @@ impl<T> Process<T> {
         if self.taken {
             return Err(self.error(JoinErrorKind::AlreadyTaken, ""));
         }
-        let status = self
-            .child
-            .wait(deadline)
-            .map_err(|error| self.error(JoinErrorKind::NotWaited(error), ""))?;
+        let status = self.child.wait(deadline).map_err(|error| self.error(JoinErrorKind::NotWaited(error), ""))?;
         let Some(status) = status else { return Ok(None) };
         self.taken = true;
         self.value(status).map(Some)
@@ -116,10 +109,8 @@ impl<T> Process<T> {
 
     /// What a child that has ended has said; if it said nothing, how it ended.
     fn value(&self, status: ExitStatus) -> Result<T, JoinError> {
-        let word = self
-            .child
-            .take_outcome()
-            .map_err(|error| self.error(JoinErrorKind::Undecodable, &describe(&error)))?;
+        let word =
+            self.child.take_outcome().map_err(|error| self.error(JoinErrorKind::Undecodable, &describe(&error)))?;
         match word {
             Some(word) if word.kind == kind::RETURNED => {
                 (self.decode)(&word.payload).map_err(|error| self.error(JoinErrorKind::Undecodable, &error))
@@ -141,8 +132,7 @@ impl<T> Process<T> {
     }
 
     fn head<H: serde::de::DeserializeOwned>(&self, word: &Incoming) -> Result<H, JoinError> {
-        word.head()
-            .map_err(|error| self.error(JoinErrorKind::Undecodable, &error.to_string()))
+        word.head().map_err(|error| self.error(JoinErrorKind::Undecodable, &error.to_string()))
     }
 
     fn silent_end(&self, status: ExitStatus) -> JoinErrorKind {
@@ -288,10 +278,7 @@ impl<T> Unpin for Process<T> {}
 impl<T> fmt::Debug for Process<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Process");
-        debug
-            .field("name", &self.name())
-            .field("pid", &self.pid())
-            .field("task", &self.task());
+        debug.field("name", &self.name()).field("pid", &self.pid()).field("task", &self.task());
         match self.exit_status() {
             Some(status) => debug.field("ended", &format_args!("{status}")).finish(),
             None => debug.finish_non_exhaustive(),

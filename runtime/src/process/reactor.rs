@@ -2,7 +2,7 @@
 //!
 //! | what | made by | ends |
 //! | --- | --- | --- |
-//! | thread `offspring-reactor` | the first future that has to wait | with the process |
+//! | thread `offspring-wait` | the first future that has to wait | with the process |
 //! | its bell, a socket pair | the same | with the process |
 //!
 //! The thread polls the pidfds of all children that somebody awaits, and the bell, which is rung when there is one more.
@@ -57,25 +57,15 @@ impl Reactor {
         rung.set_nonblocking(true)?;
         let watched = Arc::new(Watched::default());
         let seen = Arc::clone(&watched);
-        std::thread::Builder::new()
-            .name("offspring-reactor".to_owned())
-            .spawn(move || run(&rung, &seen))?;
-        Ok(Self {
-            process: sys::pid(),
-            bell,
-            watched,
-        })
+        std::thread::Builder::new().name("offspring-wait".to_owned()).spawn(move || run(&rung, &seen))?;
+        Ok(Self { process: sys::pid(), bell, watched })
     }
 }
 
 fn run(bell: &UnixStream, watched: &Watched) {
     loop {
-        let present: Vec<Arc<Child>> = watched
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .map(|(child, _)| Arc::clone(child))
-            .collect();
+        let present: Vec<Arc<Child>> =
+            watched.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(child, _)| Arc::clone(child)).collect();
         let deadline = present.iter().filter_map(|child| child.about.deadline).min();
         let pidfds = present.iter().filter_map(|child| child.pidfd().ok());
         let fds: Vec<BorrowedFd<'_>> = std::iter::once(bell.as_fd()).chain(pidfds).collect();
@@ -96,8 +86,5 @@ fn run(bell: &UnixStream, watched: &Watched) {
 /// Wakers are called without the lock: they run code of the executor.
 fn take_ended(watched: &Watched) -> Vec<Waker> {
     let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
-    watched
-        .extract_if(.., |(child, _)| !matches!(child.try_status(), Ok(None)))
-        .map(|(_, waker)| waker)
-        .collect()
+    watched.extract_if(.., |(child, _)| !matches!(child.try_status(), Ok(None))).map(|(_, waker)| waker).collect()
 }

@@ -1,6 +1,6 @@
 //! What the kernel can limit for one process.
 
-use crate::sys::attributes::resource;
+use crate::sys::attributes::{self, Limit, resource};
 
 /// What the kernel can limit for one process (getrlimit(2)).
 #[non_exhaustive]
@@ -8,7 +8,8 @@ use crate::sys::attributes::resource;
 pub enum Resource {
     /// Virtual memory, in bytes (`RLIMIT_AS`). A Rust program that exceeds it aborts (`SIGABRT`).
     AddressSpace,
-    /// Processor time, in seconds (`RLIMIT_CPU`). The kernel kills a process that exceeds it.
+    /// Processor time, in seconds (`RLIMIT_CPU`). The kernel ends a process that exceeds it by `SIGXCPU`, and by `SIGKILL` a
+    /// second later.
     CpuSeconds,
     /// The size of a file that is written, in bytes (`RLIMIT_FSIZE`). Holds for memory files too, in which large results travel.
     FileSize,
@@ -27,6 +28,13 @@ pub enum Resource {
 }
 
 impl Resource {
+    /// Soft and hard alike, but for processor time: there the soft limit's signal says what it was, the hard one's not.
+    pub(super) fn limit(self, value: u64) -> Limit {
+        let own_hard = attributes::limit(self.number()).map_or(u64::MAX, |own| own.hard);
+        let grace = if self == Self::CpuSeconds { 1 } else { 0 };
+        Limit { soft: value, hard: value.saturating_add(grace).min(own_hard.max(value)) }
+    }
+
     pub(super) fn number(self) -> u32 {
         match self {
             Self::AddressSpace => resource::ADDRESS_SPACE,

@@ -73,11 +73,7 @@ pub(super) fn plan(
         Some(StdioKind::Piped) => {
             let (reader, writer) = io::pipe()?;
             let (reader, writer) = (fd::above_stdio(reader.into())?, fd::above_stdio(writer.into())?);
-            let (theirs, ours) = if stream == Stream::In {
-                (reader, writer)
-            } else {
-                (writer, reader)
-            };
+            let (theirs, ours) = if stream == Stream::In { (reader, writer) } else { (writer, reader) };
             Ok((StreamSetting::Given, Some(theirs), Some(ours)))
         }
     }

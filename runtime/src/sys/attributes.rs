@@ -31,30 +31,39 @@ pub(crate) mod resource {
     pub(crate) const FILES: u32 = libc::RLIMIT_NOFILE as _;
     pub(crate) const LOCKED_MEMORY: u32 = libc::RLIMIT_MEMLOCK as _;
     pub(crate) const ADDRESS_SPACE: u32 = libc::RLIMIT_AS as _;
+    const NAMES: [(u32, &str); 9] = [
+        (CPU, "RLIMIT_CPU"),
+        (FILE_SIZE, "RLIMIT_FSIZE"),
+        (DATA, "RLIMIT_DATA"),
+        (STACK, "RLIMIT_STACK"),
+        (CORE, "RLIMIT_CORE"),
+        (PROCESSES, "RLIMIT_NPROC"),
+        (FILES, "RLIMIT_NOFILE"),
+        (LOCKED_MEMORY, "RLIMIT_MEMLOCK"),
+        (ADDRESS_SPACE, "RLIMIT_AS"),
+    ];
+
+    /// What getrlimit(2) calls a resource.
+    pub(crate) fn name(number: u32) -> String {
+        let known = NAMES.iter().find(|(known, _)| *known == number);
+        known.map_or_else(|| format!("resource {number}"), |(_, name)| (*name).to_owned())
+    }
+
     /// How many there are (`RLIM_NLIMITS`).
     pub(super) const COUNT: u32 = 16;
 }
 
 /// The limit of this process on one resource.
 pub(crate) fn limit(resource: u32) -> io::Result<Limit> {
-    let mut limit = libc::rlimit64 {
-        rlim_cur: 0,
-        rlim_max: 0,
-    };
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel writes one rlimit to the pointer.
     check(unsafe { libc::getrlimit64(resource as _, &mut limit) }.into())?;
-    Ok(Limit {
-        soft: limit.rlim_cur,
-        hard: limit.rlim_max,
-    })
+    Ok(Limit { soft: limit.rlim_cur, hard: limit.rlim_max })
 }
 
 /// Sets the limit of this process on one resource.
 pub(crate) fn set_limit(resource: u32, limit: Limit) -> io::Result<()> {
-    let limit = libc::rlimit64 {
-        rlim_cur: limit.soft,
-        rlim_max: limit.hard,
-    };
+    let limit = libc::rlimit64 { rlim_cur: limit.soft, rlim_max: limit.hard };
     // SAFETY: the kernel reads one rlimit from the pointer.
     check(unsafe { libc::setrlimit64(resource as _, &limit) }.into())?;
     Ok(())
@@ -62,9 +71,7 @@ pub(crate) fn set_limit(resource: u32, limit: Limit) -> io::Result<()> {
 
 /// Every limit of this process, by number.
 pub(crate) fn limits() -> io::Result<Vec<(u32, Limit)>> {
-    (0..resource::COUNT)
-        .map(|resource| Ok((resource, limit(resource)?)))
-        .collect()
+    (0..resource::COUNT).map(|resource| Ok((resource, limit(resource)?))).collect()
 }
 
 /// The nice value of this process, -20 to 19.
@@ -95,9 +102,7 @@ pub(crate) fn affinity() -> io::Result<Vec<usize>> {
     // SAFETY: the kernel writes at most the size given.
     check(unsafe { libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) }.into())?;
     // SAFETY: every number is below the size of the set.
-    Ok((0..PROCESSORS)
-        .filter(|processor| unsafe { libc::CPU_ISSET(*processor, &set) })
-        .collect())
+    Ok((0..PROCESSORS).filter(|processor| unsafe { libc::CPU_ISSET(*processor, &set) }).collect())
 }
 
 /// Lets this thread, and those that it starts, run on these processors only.
@@ -142,10 +147,7 @@ pub(crate) fn set_process_group(group: i32) -> io::Result<()> {
 
 /// Opens a directory to be handed to a child as its working directory, whatever becomes of its name.
 pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
-    let file = File::options()
-        .read(true)
-        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
-        .open(path)?;
+    let file = File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(path)?;
     super::fd::above_stdio(file.into())
 }
 

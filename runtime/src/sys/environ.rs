@@ -12,11 +12,7 @@ pub(crate) struct Environment(Vec<(Vec<u8>, Vec<u8>)>);
 impl Environment {
     /// The environment of this process at this moment.
     pub(crate) fn present() -> Self {
-        Self(
-            std::env::vars_os()
-                .map(|(name, value)| (name.into_vec(), value.into_vec()))
-                .collect(),
-        )
+        Self(std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())).collect())
     }
 
     pub(crate) fn clear(&mut self) {

@@ -22,12 +22,11 @@ pub(crate) enum Side {
 #[derive(Debug)]
 pub(crate) struct FreshCopy(());
 
-/// Copies this process, whose threads the caller has counted.
+/// Copies this process, whose threads the caller has counted and whose output it has flushed.
 ///
 /// # Errors
 /// `EAGAIN` at the limit of processes, `ENOMEM`.
 pub(crate) fn fork(_threads: &SingleThreaded) -> io::Result<Side> {
-    super::flush_output();
     // SAFETY: there is one thread, or the user has vouched for the others (SingleThreaded); the copy ends in bootstrap.
     match check(unsafe { libc::fork() }.into())? {
         0 => Ok(Side::Child(FreshCopy(()))),
@@ -192,10 +191,7 @@ struct RobustList {
 #[cfg(target_env = "gnu")]
 impl RobustList {
     fn get() -> io::Result<Self> {
-        let mut list = Self {
-            head: std::ptr::null_mut(),
-            length: 0,
-        };
+        let mut list = Self { head: std::ptr::null_mut(), length: 0 };
         // SAFETY: the kernel writes a pointer and a length to the addresses given.
         check(unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &mut list.head, &mut list.length) })?;
         Ok(list)

@@ -38,11 +38,7 @@ impl Privileges {
         let [real, effective, saved] = &mut groups;
         // SAFETY: as above.
         check(unsafe { libc::getresgid(real, effective, saved) }.into())?;
-        Ok(Self {
-            users,
-            groups,
-            capabilities: Capabilities::present()?,
-        })
+        Ok(Self { users, groups, capabilities: Capabilities::present()? })
     }
 
     /// Gives up, for good, what this process may do beyond `self`.
@@ -63,10 +59,7 @@ impl Privileges {
                 "this process has user or group ids that its parent has not",
             ));
         }
-        present
-            .capabilities
-            .intersection(self.capabilities)
-            .set_unless(present.capabilities)
+        present.capabilities.intersection(self.capabilities).set_unless(present.capabilities)
     }
 }
 
@@ -82,19 +75,12 @@ const VERSION: u32 = 0x2008_0522;
 impl Capabilities {
     /// capget(2).
     fn present() -> io::Result<Self> {
-        let mut header = Header {
-            version: VERSION,
-            pid: 0,
-        };
+        let mut header = Header { version: VERSION, pid: 0 };
         let mut words = [[0_u32; 3]; 2];
         // SAFETY: version 3 reads one header and writes two triples of words.
         check(unsafe { libc::syscall(libc::SYS_capget, &mut header, &mut words) })?;
         let set = |index: usize| u64::from(words[0][index]) | u64::from(words[1][index]) << 32;
-        Ok(Self {
-            effective: set(0),
-            permitted: set(1),
-            inheritable: set(2),
-        })
+        Ok(Self { effective: set(0), permitted: set(1), inheritable: set(2) })
     }
 
     fn intersection(self, other: Self) -> Self {
@@ -110,10 +96,7 @@ impl Capabilities {
         if self == present {
             return Ok(());
         }
-        let mut header = Header {
-            version: VERSION,
-            pid: 0,
-        };
+        let mut header = Header { version: VERSION, pid: 0 };
         let word = |set: u64, high: bool| if high { (set >> 32) as u32 } else { set as u32 };
         let words =
             [false, true].map(|high| [self.effective, self.permitted, self.inheritable].map(|set| word(set, high)));
@@ -140,15 +123,7 @@ pub(crate) struct Identity {
 
 const STATUS_KEYS: [&str; 6] = ["Groups", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters"];
 const USER_NAMESPACE: &str = "user";
-const OTHER_NAMESPACES: [&str; 7] = [
-    "cgroup",
-    "ipc",
-    "mnt",
-    "net",
-    "pid_for_children",
-    "time_for_children",
-    "uts",
-];
+const OTHER_NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid_for_children", "time_for_children", "uts"];
 
 impl Identity {
     /// That of the calling thread.
@@ -188,12 +163,7 @@ pub(crate) fn has_ids_of_its_execution() -> bool {
     let at_start =
         [libc::AT_UID, libc::AT_EUID, libc::AT_GID, libc::AT_EGID].map(|key| unsafe { libc::getauxval(key) } as u32);
     use nix::unistd::{getegid, geteuid, getgid, getuid};
-    let now = [
-        getuid().as_raw(),
-        geteuid().as_raw(),
-        getgid().as_raw(),
-        getegid().as_raw(),
-    ];
+    let now = [getuid().as_raw(), geteuid().as_raw(), getgid().as_raw(), getegid().as_raw()];
     at_start == now
 }
 
@@ -218,23 +188,8 @@ mod tests {
 
     #[test]
     fn capabilities_only_shrink() {
-        let all = Capabilities {
-            effective: 7,
-            permitted: 7,
-            inheritable: 0,
-        };
-        let some = Capabilities {
-            effective: 1,
-            permitted: 3,
-            inheritable: 1,
-        };
-        assert_eq!(
-            all.intersection(some),
-            Capabilities {
-                effective: 1,
-                permitted: 3,
-                inheritable: 0
-            }
-        );
+        let all = Capabilities { effective: 7, permitted: 7, inheritable: 0 };
+        let some = Capabilities { effective: 1, permitted: 3, inheritable: 1 };
+        assert_eq!(all.intersection(some), Capabilities { effective: 1, permitted: 3, inheritable: 0 });
     }
 }

@@ -44,10 +44,7 @@ pub(crate) fn check() -> Result<(), Unusable> {
 fn is_own_image() -> io::Result<bool> {
     const AT_PHDR: usize = 3;
     let vector = auxiliary_vector()?;
-    let told = vector
-        .chunks_exact(2)
-        .find(|pair| pair[0] == AT_PHDR)
-        .map(|pair| pair[1]);
+    let told = vector.chunks_exact(2).find(|pair| pair[0] == AT_PHDR).map(|pair| pair[1]);
     Ok(told.is_none() || told == Some(program_headers()))
 }
 
@@ -91,9 +88,7 @@ fn has_file_capabilities() -> bool {
 
 /// The arguments with which this program was started.
 pub(crate) fn arguments() -> Vec<CString> {
-    std::env::args_os()
-        .filter_map(|argument| CString::new(argument.into_vec()).ok())
-        .collect()
+    std::env::args_os().filter_map(|argument| CString::new(argument.into_vec()).ok()).collect()
 }
 
 #[cfg(test)]

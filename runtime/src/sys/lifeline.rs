@@ -46,24 +46,25 @@ impl Lifeline {
     /// Makes the lifeline of one more child.
     pub(crate) fn new() -> io::Result<Self> {
         match reopen(write_end()?) {
-            Ok(read_side) => Ok(Self {
-                read_side,
-                own_write_end: None,
-            }),
+            Ok(read_side) => Ok(Self { read_side, own_write_end: None }),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
                 let (read_side, write_end) = pipe()?;
-                Ok(Self {
-                    read_side,
-                    own_write_end: Some(write_end),
-                })
+                Ok(Self { read_side, own_write_end: Some(write_end) })
             }
             Err(error) => Err(error),
         }
     }
 
+    /// Whether the child has armed it.
+    pub(crate) fn is_armed(&self) -> io::Result<bool> {
+        // SAFETY: F_GETFL reads flags of an open descriptor.
+        let flags = check(unsafe { libc::fcntl(self.read_side.as_raw_fd(), libc::F_GETFL) }.into())?;
+        Ok(flags as libc::c_int & libc::O_ASYNC != 0)
+    }
+
     /// Lets the child live on after this process; it must have armed its lifeline before.
     pub(crate) fn disarm(&self) -> io::Result<()> {
-        set_async(self.read_side.as_raw_fd(), false)
+        set_flags(self.read_side.as_raw_fd(), libc::O_NONBLOCK)
     }
 }
 
@@ -75,7 +76,7 @@ pub(crate) fn arm(read_side: BorrowedFd<'_>) -> io::Result<bool> {
     check(unsafe { libc::fcntl(raw, libc::F_SETOWN, own) }.into())?;
     // SAFETY: as above.
     check(unsafe { libc::fcntl(raw, F_SETSIG, libc::SIGKILL) }.into())?;
-    set_async(raw, true)?;
+    set_flags(raw, libc::O_NONBLOCK | libc::O_ASYNC)?;
     Ok(!super::poll::is_hung_up(read_side))
 }
 
@@ -87,14 +88,8 @@ pub(crate) fn forget(_copy: &super::fork::FreshCopy) {
 /// The same number on every architecture of Linux; the libc crate has it for some only.
 const F_SETSIG: libc::c_int = 10;
 
-fn set_async(raw: RawFd, on: bool) -> io::Result<()> {
-    // SAFETY: F_GETFL reads flags of an open descriptor.
-    let flags = check(unsafe { libc::fcntl(raw, libc::F_GETFL) }.into())? as libc::c_int;
-    let flags = if on {
-        flags | libc::O_ASYNC
-    } else {
-        flags & !libc::O_ASYNC
-    };
+/// The read side has no other flags than these.
+fn set_flags(raw: RawFd, flags: libc::c_int) -> io::Result<()> {
     // SAFETY: F_SETFL sets flags of an open descriptor.
     check(unsafe { libc::fcntl(raw, libc::F_SETFL, flags) }.into())?;
     Ok(())

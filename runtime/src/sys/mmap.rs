@@ -28,10 +28,7 @@ impl MemoryFile {
         let raw = check(unsafe { libc::memfd_create(c"offspring".as_ptr(), flags) }.into())?;
         // SAFETY: a new descriptor that nobody else owns.
         let fd = super::fd::above_stdio(unsafe { OwnedFd::from_raw_fd(raw as RawFd) })?;
-        Ok(Self {
-            file: fd.into(),
-            length: 0,
-        })
+        Ok(Self { file: fd.into(), length: 0 })
     }
 
     /// Appends bytes.
@@ -54,10 +51,7 @@ impl MemoryFile {
     pub(crate) fn seal(self) -> io::Result<SealedFile> {
         // SAFETY: F_ADD_SEALS takes flags; the descriptor is open.
         check(unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_ADD_SEALS, SEALS) }.into())?;
-        Ok(SealedFile {
-            fd: self.file.into(),
-            length: self.length as usize,
-        })
+        Ok(SealedFile { fd: self.file.into(), length: self.length as usize })
     }
 }
 
@@ -85,10 +79,7 @@ impl SealedFile {
         if found != length as u64 {
             return refuse(format!("a memory file of {found} bytes where {length} were announced"));
         }
-        Ok(Self {
-            fd: file.into(),
-            length,
-        })
+        Ok(Self { fd: file.into(), length })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -98,10 +89,7 @@ impl SealedFile {
     /// Maps the content for reading.
     pub(crate) fn map(&self) -> io::Result<Mapping> {
         let Some(length) = std::num::NonZero::new(self.length) else {
-            return Ok(Mapping {
-                start: NonNull::dangling(),
-                length: 0,
-            });
+            return Ok(Mapping { start: NonNull::dangling(), length: 0 });
         };
         // SAFETY: a new read-only mapping at an address that the kernel chooses overlaps nothing.
         let start = unsafe {
@@ -118,10 +106,7 @@ impl SealedFile {
             return Err(io::Error::last_os_error());
         }
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Mapping {
-            start,
-            length: self.length,
-        })
+        Ok(Mapping { start, length: self.length })
     }
 }
 
@@ -183,18 +168,10 @@ mod tests {
     #[test]
     fn an_unsealed_file_a_wrong_length_and_another_kind_of_file_are_refused() {
         let unsealed = MemoryFile::new().unwrap();
+        assert_eq!(SealedFile::accept(unsealed.file.into(), 0).unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(SealedFile::accept(sealed(b"abc").fd, 4).unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert_eq!(
-            SealedFile::accept(unsealed.file.into(), 0).unwrap_err().kind(),
-            io::ErrorKind::InvalidData
-        );
-        assert_eq!(
-            SealedFile::accept(sealed(b"abc").fd, 4).unwrap_err().kind(),
-            io::ErrorKind::InvalidData
-        );
-        assert_eq!(
-            SealedFile::accept(super::super::fd::null().unwrap(), 0)
-                .unwrap_err()
-                .kind(),
+            SealedFile::accept(super::super::fd::null().unwrap(), 0).unwrap_err().kind(),
             io::ErrorKind::InvalidData
         );
     }

@@ -7,13 +7,9 @@
 //! - A descriptor is close-on-exec from birth and never numbered 0, 1 or 2 (see [`fd::above_stdio`]).
 //! - What may only be done in a fresh copy of a process asks for a [`fork::FreshCopy`], a value that
 //!   exists nowhere else.
-#![allow(
-    unsafe_code,
-    reason = "the only folder that talks to the kernel and to the C library"
-)]
+#![allow(unsafe_code, reason = "the only folder that talks to the kernel and to the C library")]
 
 pub(crate) mod attributes;
-pub(crate) mod bell;
 pub(crate) mod environ;
 pub(crate) mod exec;
 pub(crate) mod fd;
@@ -32,11 +28,7 @@ use std::io;
 
 /// Turns the C convention of `-1` and `errno` into a `Result`.
 fn check(result: libc::c_long) -> io::Result<libc::c_long> {
-    if result == -1 {
-        Err(io::Error::last_os_error())
-    } else {
-        Ok(result)
-    }
+    if result == -1 { Err(io::Error::last_os_error()) } else { Ok(result) }
 }
 
 /// Repeats a call that a signal handler interrupted.

@@ -92,21 +92,14 @@ fn stolen_status(pidfd: BorrowedFd<'_>) -> Option<Status> {
     if !super::poll::is_readable(pidfd) {
         return None;
     }
-    let mut info = PidfdInfo {
-        mask: PIDFD_INFO_EXIT,
-        ..PidfdInfo::default()
-    };
+    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
     // SAFETY: the request's number carries the size of the struct that the kernel fills.
     let told = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &mut info) } == 0;
     if !told || info.mask & PIDFD_INFO_EXIT == 0 {
         return Some(Status::Unknown);
     }
     let signal = info.exit_code & 0x7f;
-    Some(if signal == 0 {
-        Status::Exited(info.exit_code >> 8 & 0xff)
-    } else {
-        Status::Signaled(signal)
-    })
+    Some(if signal == 0 { Status::Exited(info.exit_code >> 8 & 0xff) } else { Status::Signaled(signal) })
 }
 
 /// `struct pidfd_info` of linux/pidfd.h as of its first published size, 64 bytes.

@@ -46,9 +46,7 @@ pub(crate) fn writable(fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<boo
 pub(crate) fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
     let mut polled = [PollFd::new(fd, PollFlags::empty())];
     look(&mut polled);
-    polled[0]
-        .revents()
-        .is_some_and(|events| events.contains(PollFlags::POLLHUP))
+    polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
 }
 
 /// Looks without waiting, and without the clock, whose code a fresh copy of the process would have to fault in.

@@ -28,23 +28,14 @@ impl Status {
 
     /// What follows a key, as `Umask`.
     pub(crate) fn field(&self, key: &str) -> Option<&str> {
-        let value = |line: &'_ str| {
-            line.strip_prefix(key)
-                .and_then(|rest| rest.strip_prefix(':').map(str::len))
-        };
-        self.0
-            .lines()
-            .find_map(|line| value(line).map(|length| line[line.len() - length..].trim()))
+        let value = |line: &'_ str| line.strip_prefix(key).and_then(|rest| rest.strip_prefix(':').map(str::len));
+        self.0.lines().find_map(|line| value(line).map(|length| line[line.len() - length..].trim()))
     }
 
     fn number(&self, key: &str, radix: u32) -> io::Result<u64> {
         let number = self.field(key).and_then(|text| u64::from_str_radix(text, radix).ok());
-        number.ok_or_else(|| {
-            io::Error::new(
-                io::ErrorKind::Unsupported,
-                format!("/proc/thread-self/status has no {key}"),
-            )
-        })
+        number
+            .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, format!("/proc/thread-self/status has no {key}")))
     }
 }
 

@@ -31,15 +31,7 @@ fn change_mask(how: libc::c_int, set: SignalSet) -> SignalSet {
     let (set, mut old) = (set.settable(), SignalSet::default());
     // SAFETY: two pointers to words of the size given; the call fails for a wrong `how` only. The C library's own signals
     // are left alone.
-    unsafe {
-        libc::syscall(
-            libc::SYS_rt_sigprocmask,
-            how,
-            &raw const set.0,
-            &raw mut old.0,
-            size_of::<u64>(),
-        )
-    };
+    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const set.0, &raw mut old.0, size_of::<u64>()) };
     old.settable()
 }
 
@@ -76,11 +68,7 @@ impl Drop for Blocked {
 /// The signals that this process ignores.
 pub(crate) fn ignored() -> SignalSet {
     let is_ignored = |signal: &i32| disposition(*signal).is_ok_and(|handler| handler == libc::SIG_IGN);
-    SignalSet(
-        (1..=64)
-            .filter(is_ignored)
-            .fold(0, |bits, signal| bits | 1 << (signal - 1)),
-    )
+    SignalSet((1..=64).filter(is_ignored).fold(0, |bits, signal| bits | 1 << (signal - 1)))
 }
 
 /// Whether this process ignores `SIGPIPE`, which Rust's runtime makes every program do before its `main`.
@@ -147,10 +135,7 @@ fn start_timer(signal: i32, limit: Duration) -> io::Result<()> {
     let mut timer: libc::timer_t = std::ptr::null_mut();
     // SAFETY: both pointers are to objects that outlive the call.
     check(unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &mut event, &mut timer) }.into())?;
-    let once = libc::itimerspec {
-        it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 },
-        it_value: timespec(limit),
-    };
+    let once = libc::itimerspec { it_interval: libc::timespec { tv_sec: 0, tv_nsec: 0 }, it_value: timespec(limit) };
     // SAFETY: the timer was just made; the old value is not asked for.
     check(unsafe { libc::timer_settime(timer, 0, &once, std::ptr::null_mut()) }.into())?;
     Ok(())
@@ -167,9 +152,7 @@ fn timespec(limit: Duration) -> libc::timespec {
 
 /// The usual name of a signal, as `SIGKILL`; real-time signals have none.
 pub(crate) fn name(signal: i32) -> Option<&'static str> {
-    nix::sys::signal::Signal::try_from(signal)
-        .ok()
-        .map(nix::sys::signal::Signal::as_str)
+    nix::sys::signal::Signal::try_from(signal).ok().map(nix::sys::signal::Signal::as_str)
 }
 
 #[cfg(test)]

@@ -50,10 +50,7 @@ pub(crate) fn peer_pid(fd: BorrowedFd<'_>) -> io::Result<u32> {
 
 /// Ends the connection for every copy of both ends.
 pub(crate) fn shut_down(fd: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(nix::sys::socket::shutdown(
-        fd.as_raw_fd(),
-        nix::sys::socket::Shutdown::Both,
-    )?)
+    Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Both)?)
 }
 
 /// Asks the kernel to tell, with each datagram received on `fd` from now on, who sent it.
@@ -146,10 +143,7 @@ fn peek(fd: BorrowedFd<'_>) -> io::Result<Option<Next>> {
         // SAFETY: the header has no buffers.
         check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, flags) } as libc::c_long)
     })? as usize;
-    Ok((length != 0).then_some(Next {
-        length,
-        has_control: message.msg_flags & libc::MSG_CTRUNC != 0,
-    }))
+    Ok((length != 0).then_some(Next { length, has_control: message.msg_flags & libc::MSG_CTRUNC != 0 }))
 }
 
 /// `ECONNRESET` comes once, before the data that the peer sent before it went.
@@ -181,10 +175,7 @@ struct Control([u8; CONTROL_SPACE]);
 
 fn receive_message(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
     let mut control = Control([0; CONTROL_SPACE]);
-    let mut part = libc::iovec {
-        iov_base: buffer.as_mut_ptr().cast(),
-        iov_len: buffer.len(),
-    };
+    let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: all zeroes is a valid msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
     message.msg_iov = &mut part;
@@ -193,13 +184,8 @@ fn receive_message(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     message.msg_controllen = CONTROL_SPACE as _;
     let length = read_on(|| {
         // SAFETY: the header points at one buffer and one control buffer, both of the lengths given and alive.
-        check(unsafe {
-            libc::recvmsg(
-                fd.as_raw_fd(),
-                &mut message,
-                libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT,
-            )
-        } as libc::c_long)
+        check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT) }
+            as libc::c_long)
     })? as usize;
     let mut received = Received {
         length,
@@ -235,9 +221,7 @@ unsafe fn read_control(header: &libc::cmsghdr, received: &mut Received) {
             // SAFETY: the data is an array of that many descriptors; its alignment is a length's, which is larger.
             let raw = unsafe { std::slice::from_raw_parts(data.cast::<RawFd>(), count) };
             // SAFETY: they are new in this process and owned by nobody else.
-            received
-                .descriptors
-                .extend(raw.iter().map(|raw| unsafe { OwnedFd::from_raw_fd(*raw) }));
+            received.descriptors.extend(raw.iter().map(|raw| unsafe { OwnedFd::from_raw_fd(*raw) }));
         }
         (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
             // SAFETY: the data is one ucred.
@@ -322,20 +306,14 @@ mod tests {
         let (ours, theirs) = pair().unwrap();
         send(theirs.as_fd(), &message(&[7; 200]), &[], None).unwrap();
         send(theirs.as_fd(), &message(b"next"), &[], None).unwrap();
-        assert_eq!(
-            receive(ours.as_fd(), 100).unwrap_err().kind(),
-            io::ErrorKind::InvalidData
-        );
+        assert_eq!(receive(ours.as_fd(), 100).unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert_eq!(receive(ours.as_fd(), 100).unwrap().unwrap().bytes, b"next");
     }
 
     #[test]
     fn nothing_sent_would_block_and_a_full_queue_times_out() {
         let (ours, theirs) = pair().unwrap();
-        assert_eq!(
-            receive(ours.as_fd(), 100).unwrap_err().kind(),
-            io::ErrorKind::WouldBlock
-        );
+        assert_eq!(receive(ours.as_fd(), 100).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         let filled = loop {
             if let Err(error) = send(theirs.as_fd(), &message(&[1; 1000]), &[], Some(Instant::now())) {
                 break error;

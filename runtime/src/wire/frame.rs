@@ -63,10 +63,7 @@ impl Outgoing<'_> {
         if descriptors.len() > MAX_DESCRIPTORS {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!(
-                    "{} descriptors in one message; {MAX_DESCRIPTORS} are possible",
-                    descriptors.len()
-                ),
+                format!("{} descriptors in one message; {MAX_DESCRIPTORS} are possible", descriptors.len()),
             ));
         }
         let flags = if head_fits { 0 } else { HEAD_IN_FILE } | if payload_fits { 0 } else { PAYLOAD_IN_FILE };
@@ -77,19 +74,11 @@ impl Outgoing<'_> {
             head: self.head.len() as u32,
             payload: self.payload.len() as u64,
         };
-        let payload = if payload_fits {
-            self.payload.bytes()?
-        } else {
-            Bytes::Borrowed(&[])
-        };
+        let payload = if payload_fits { self.payload.bytes()? } else { Bytes::Borrowed(&[]) };
         let head = if head_fits { self.head } else { &[] };
         socket::send(
             link,
-            &[
-                IoSlice::new(&header.encode()),
-                IoSlice::new(head),
-                IoSlice::new(&payload),
-            ],
+            &[IoSlice::new(&header.encode()), IoSlice::new(head), IoSlice::new(&payload)],
             &descriptors,
             deadline,
         )
@@ -121,13 +110,7 @@ pub(crate) fn send_value<T: Serialize>(
 ) -> io::Result<()> {
     let head = Payload::encode(value).map_err(io::Error::other)?;
     let head = head.bytes()?;
-    Outgoing {
-        kind,
-        head: &head,
-        payload: &Payload::EMPTY,
-        descriptors: descriptors.to_vec(),
-    }
-    .send(link, None)
+    Outgoing { kind, head: &head, payload: &Payload::EMPTY, descriptors: descriptors.to_vec() }.send(link, None)
 }
 
 /// A frame as it was received.
@@ -212,17 +195,10 @@ impl Header {
 
     fn decode(bytes: &[u8]) -> io::Result<Self> {
         let field = |range: std::ops::Range<usize>| {
-            bytes
-                .get(range)
-                .ok_or_else(|| invalid("a message is shorter than its header"))
+            bytes.get(range).ok_or_else(|| invalid("a message is shorter than its header"))
         };
         let number = |range| {
-            field(range).map(|bytes| {
-                bytes
-                    .iter()
-                    .rev()
-                    .fold(0_u64, |number, byte| number << 8 | u64::from(*byte))
-            })
+            field(range).map(|bytes| bytes.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)))
         };
         let payload = number(16..24)?;
         if number(0..4)? != u64::from(MAGIC) {
@@ -250,14 +226,11 @@ impl Header {
         let mut descriptors = descriptors.into_iter();
         let mut part = |length: usize, in_file: u8| -> io::Result<Payload> {
             if self.flags & in_file != 0 {
-                let file = descriptors
-                    .next()
-                    .ok_or_else(|| invalid("a message lacks the file that it announces"))?;
+                let file = descriptors.next().ok_or_else(|| invalid("a message lacks the file that it announces"))?;
                 return Ok(Payload::File(Arc::new(SealedFile::accept(file, length)?)));
             }
-            let (bytes, after) = rest
-                .split_at_checked(length)
-                .ok_or_else(|| invalid("a message is shorter than it announces"))?;
+            let (bytes, after) =
+                rest.split_at_checked(length).ok_or_else(|| invalid("a message is shorter than it announces"))?;
             rest = after;
             Ok(Payload::from(bytes.to_vec()))
         };
@@ -266,13 +239,7 @@ impl Header {
         if !rest.is_empty() {
             return Err(invalid("a message is longer than it announces"));
         }
-        Ok(Incoming {
-            kind: self.kind,
-            head,
-            payload,
-            descriptors: descriptors.collect(),
-            sender: None,
-        })
+        Ok(Incoming { kind: self.kind, head, payload, descriptors: descriptors.collect(), sender: None })
     }
 }
 
@@ -284,14 +251,9 @@ mod tests {
         let (ours, theirs) = socket::pair().unwrap();
         let null = crate::sys::fd::null().unwrap();
         let payload = Payload::encode(value).unwrap();
-        Outgoing {
-            kind: 3,
-            head,
-            payload: &payload,
-            descriptors: vec![null.as_fd()],
-        }
-        .send(theirs.as_fd(), None)
-        .unwrap();
+        Outgoing { kind: 3, head, payload: &payload, descriptors: vec![null.as_fd()] }
+            .send(theirs.as_fd(), None)
+            .unwrap();
         receive(ours.as_fd(), None).unwrap().unwrap()
     }
 
@@ -310,13 +272,7 @@ mod tests {
     }
 
     fn header() -> Header {
-        Header {
-            kind: 1,
-            flags: 0,
-            descriptors: 0,
-            head: 2,
-            payload: 3,
-        }
+        Header { kind: 1, flags: 0, descriptors: 0, head: 2, payload: 3 }
     }
 
     fn error_of(header: &Header, body: &[u8], descriptors: Vec<OwnedFd>) -> String {
@@ -328,51 +284,12 @@ mod tests {
         assert!(header().open(&[0; 5], vec![]).is_ok());
         assert!(error_of(&header(), &[0; 4], vec![]).contains("shorter"));
         assert!(error_of(&header(), &[0; 6], vec![]).contains("longer"));
-        assert!(
-            error_of(
-                &Header {
-                    payload: u64::MAX,
-                    ..header()
-                },
-                &[0; 5],
-                vec![]
-            )
-            .contains("allowed")
-        );
-        assert!(
-            error_of(
-                &Header {
-                    descriptors: 1,
-                    ..header()
-                },
-                &[0; 5],
-                vec![]
-            )
-            .contains("descriptors")
-        );
-        assert!(
-            error_of(
-                &Header {
-                    flags: PAYLOAD_IN_FILE,
-                    ..header()
-                },
-                &[0; 2],
-                vec![]
-            )
-            .contains("lacks the file")
-        );
+        assert!(error_of(&Header { payload: u64::MAX, ..header() }, &[0; 5], vec![]).contains("allowed"));
+        assert!(error_of(&Header { descriptors: 1, ..header() }, &[0; 5], vec![]).contains("descriptors"));
+        assert!(error_of(&Header { flags: PAYLOAD_IN_FILE, ..header() }, &[0; 2], vec![]).contains("lacks the file"));
         let null = vec![crate::sys::fd::null().unwrap()];
         assert!(
-            error_of(
-                &Header {
-                    flags: PAYLOAD_IN_FILE,
-                    descriptors: 1,
-                    ..header()
-                },
-                &[0; 2],
-                null
-            )
-            .contains("sealed")
+            error_of(&Header { flags: PAYLOAD_IN_FILE, descriptors: 1, ..header() }, &[0; 2], null).contains("sealed")
         );
     }
 

@@ -31,10 +31,7 @@ const SMALL: usize = 62;
 const SPILL: usize = INLINE_MAX - 16 * 1024;
 
 impl Payload {
-    pub(crate) const EMPTY: Self = Self::Small {
-        length: 0,
-        bytes: [0; SMALL],
-    };
+    pub(crate) const EMPTY: Self = Self::Small { length: 0, bytes: [0; SMALL] };
 
     /// Encodes one value.
     pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, CodecError> {
@@ -129,11 +126,7 @@ pub(crate) struct Encoder {
 
 impl Default for Encoder {
     fn default() -> Self {
-        Self {
-            serializer: postcard::Serializer {
-                output: Sink::default(),
-            },
-        }
+        Self { serializer: postcard::Serializer { output: Sink::default() } }
     }
 }
 
@@ -148,10 +141,7 @@ impl Encoder {
     }
 
     pub(crate) fn finish(self) -> Result<Payload, CodecError> {
-        self.serializer
-            .output
-            .into_payload()
-            .map_err(|error| CodecError(error.to_string()))
+        self.serializer.output.into_payload().map_err(|error| CodecError(error.to_string()))
     }
 }
 
@@ -167,13 +157,7 @@ struct Sink {
 
 impl Default for Sink {
     fn default() -> Self {
-        Self {
-            length: 0,
-            small: [0; SMALL],
-            heap: Vec::new(),
-            file: None,
-            failure: None,
-        }
+        Self { length: 0, small: [0; SMALL], heap: Vec::new(), file: None, failure: None }
     }
 }
 
@@ -213,10 +197,7 @@ impl Sink {
                 file.write(&self.heap)?;
                 Ok(Payload::File(Arc::new(file.seal()?)))
             }
-            None if self.length <= SMALL => Ok(Payload::Small {
-                length: self.length as u8,
-                bytes: self.small,
-            }),
+            None if self.length <= SMALL => Ok(Payload::Small { length: self.length as u8, bytes: self.small }),
             None => Ok(Payload::Heap(self.heap.into())),
         }
     }
@@ -281,46 +262,21 @@ mod tests {
 
     #[test]
     fn values_of_every_size_come_back() {
-        for length in [
-            0,
-            1,
-            SMALL - 1,
-            SMALL,
-            SMALL + 1,
-            1000,
-            SPILL - 3,
-            SPILL,
-            SPILL + 1,
-            3 * SPILL,
-            5_000_000,
-        ] {
+        for length in [0, 1, SMALL - 1, SMALL, SMALL + 1, 1000, SPILL - 3, SPILL, SPILL + 1, 3 * SPILL, 5_000_000] {
             let value: Vec<u8> = (0..length).map(|index| index as u8).collect();
             let payload = Payload::encode(&value).unwrap();
-            assert_eq!(
-                decode::<Vec<u8>>(&payload.bytes().unwrap()).unwrap(),
-                value,
-                "{length} bytes"
-            );
+            assert_eq!(decode::<Vec<u8>>(&payload.bytes().unwrap()).unwrap(), value, "{length} bytes");
             let text = "é".repeat(length);
             let payload = Payload::encode(&(&text, length)).unwrap();
-            assert_eq!(
-                decode::<(String, usize)>(&payload.bytes().unwrap()).unwrap(),
-                (text, length)
-            );
+            assert_eq!(decode::<(String, usize)>(&payload.bytes().unwrap()).unwrap(), (text, length));
         }
     }
 
     #[test]
     fn small_is_in_place_and_big_is_in_a_file() {
-        assert!(matches!(
-            Payload::encode(&7_u64).unwrap(),
-            Payload::Small { length: 1, .. }
-        ));
+        assert!(matches!(Payload::encode(&7_u64).unwrap(), Payload::Small { length: 1, .. }));
         assert!(matches!(Payload::encode(&vec![1_u8; 1000]).unwrap(), Payload::Heap(_)));
-        assert!(matches!(
-            Payload::encode(&vec![1_u8; INLINE_MAX]).unwrap(),
-            Payload::File(_)
-        ));
+        assert!(matches!(Payload::encode(&vec![1_u8; INLINE_MAX]).unwrap(), Payload::File(_)));
     }
 
     #[test]

@@ -7,9 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::bootstrap::{Settings, StreamSetting, kind};
 use crate::children::{self, Child, Description, Launched};
 use crate::error::{Error, ErrorKind, Refusal};
-use crate::launch::{Entrance, Launcher, Request, entrance, spawn};
+use crate::launch::{Entrance, Launcher, Request, entrance, is_absent, spawn};
 use crate::platform::StartMethod;
-use crate::sys::bell::Bell;
 use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
 use crate::sys::identity::Identity;
@@ -45,14 +44,7 @@ impl Launcher for ForkServer {
             let Some((pid, pidfd, heard)) = made else { continue };
             match ordered {
                 Ok(Some(lifeline)) => {
-                    return Ok(Launched {
-                        pid,
-                        pidfd,
-                        link,
-                        lifeline,
-                        streams: request.streams,
-                        heard,
-                    });
+                    return Ok(Launched { pid, pidfd, link, lifeline, streams: request.streams, heard });
                 }
                 not_ordered => {
                     // It has not begun anything. The end of its link ends it, also where a signal may not: a stale
@@ -73,6 +65,9 @@ impl Launcher for ForkServer {
 
 /// The forkserver needs `/proc` on each side.
 fn unreadable(error: io::Error) -> Error {
+    if !is_absent(&error) {
+        return Error::os("cannot read what this process is", error);
+    }
     let text = "cannot read what this process is from /proc/thread-self, which a child of the forkserver is to become \
                 (is /proc mounted?); the start method `fork` works without it";
     Error::with_source(ErrorKind::NoExecutable, text, error)
@@ -98,8 +93,6 @@ struct Server {
     child: Arc<Child>,
     /// Who this process was when it started the server.
     identity: Identity,
-    /// Wakes the server.
-    bell: Bell,
     /// What the server is, and a child of it would be unless its order says otherwise.
     present: Present,
 }
@@ -120,9 +113,7 @@ impl Server {
     /// Makes sure of a server that runs.
     fn lock_live() -> Result<Live, Error> {
         let mut slot = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
-        let living = slot
-            .take()
-            .filter(|server| matches!(server.child.try_status(), Ok(None)));
+        let living = slot.take().filter(|server| matches!(server.child.try_status(), Ok(None)));
         *slot = Some(match living {
             Some(server) => server,
             None => {
@@ -140,25 +131,12 @@ impl Server {
         let (link, theirs) = socket::pair().map_err(failed)?;
         let pid = spawn::execute(entrance, Environment::present(), theirs).map_err(failed)?;
         let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
-        let bell = Bell::new().map_err(failed)?;
-        let descriptors = [lifeline.read_side.as_fd(), bell.as_fd()];
+        let descriptors = [lifeline.read_side.as_fd()];
         // A server that has died already is found out by its answer, or rather by the lack of one.
         let _ = frame::send_value(link.as_fd(), kind::SERVE, &identity.privileges, &descriptors);
-        let launched = Launched {
-            pid,
-            pidfd,
-            link,
-            lifeline,
-            streams: [const { None }; 3],
-            heard: None,
-        };
+        let launched = Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], heard: None };
         let (launched, present) = wait_until_ready(launched)?;
-        Ok(Self {
-            child: children::register_server(launched, description()),
-            identity,
-            bell,
-            present,
-        })
+        Ok(Self { child: children::register_server(launched, description()), identity, present })
     }
 }
 
@@ -204,16 +182,13 @@ fn wait_until_ready(mut server: Launched) -> Result<(Launched, Present), Error> 
 fn died(server: Launched) -> Error {
     let _ = poll::readable([server.pidfd.as_fd()], None);
     let status = pidfd::try_reap(server.pidfd.as_fd());
-    let how = status.ok().flatten().map_or_else(
-        || "unknown exit status".to_owned(),
-        |status| children::ExitStatus::from(status).to_string(),
-    );
+    let how = status
+        .ok()
+        .flatten()
+        .map_or_else(|| "unknown exit status".to_owned(), |status| children::ExitStatus::from(status).to_string());
     Error::new(
         ErrorKind::ForkServer,
-        format!(
-            "the forkserver (pid {}) has died before it could serve: {how}",
-            server.pid
-        ),
+        format!("the forkserver (pid {}) has died before it could serve: {how}", server.pid),
     )
 }
 
@@ -229,10 +204,7 @@ impl Live {
     }
 
     fn link(&self) -> io::Result<BorrowedFd<'_>> {
-        self.server()?
-            .child
-            .link()
-            .map_err(|_| io::ErrorKind::NotConnected.into())
+        self.server()?.child.link().map_err(|_| io::ErrorKind::NotConnected.into())
     }
 
     /// What this process is now; `None` if the server's children would be somebody else than its own.
@@ -240,11 +212,7 @@ impl Live {
         let status = Status::read().map_err(unreadable)?;
         let identity = Identity::read(&status).map_err(unreadable)?;
         let is_fresh = self.0.as_ref().is_some_and(|server| server.identity == identity);
-        if is_fresh {
-            Present::read(&status).map(Some).map_err(unreadable)
-        } else {
-            Ok(None)
-        }
+        if is_fresh { Present::read(&status).map(Some).map_err(unreadable) } else { Ok(None) }
     }
 
     /// Lets the server go; it is reaped like a child whose handle was dropped.
@@ -277,16 +245,8 @@ impl Live {
         take(&mut settings.affinity, present.affinity, &base.affinity);
         take(&mut settings.process_group, present.process_group, &base.process_group);
         take(&mut settings.oom_score, present.oom_score, &base.oom_score);
-        take(
-            &mut settings.ignored_signals,
-            present.ignored_signals,
-            &base.ignored_signals,
-        );
-        take(
-            &mut settings.blocked_signals,
-            present.blocked_signals,
-            &base.blocked_signals,
-        );
+        take(&mut settings.ignored_signals, present.ignored_signals, &base.ignored_signals);
+        take(&mut settings.blocked_signals, present.blocked_signals, &base.blocked_signals);
         for (limit, served) in present.limits.into_iter().zip(&base.limits) {
             if limit != *served && !settings.limits.iter().any(|(resource, _)| *resource == limit.0) {
                 settings.limits.push(limit);
@@ -296,17 +256,10 @@ impl Live {
             request.kit.directory = Some(attributes::open_directory(".".as_ref())?);
         }
         for stream in Stream::ALL {
-            let (setting, slot) = (
-                &mut settings.streams[stream as usize],
-                &mut request.kit.streams[stream as usize],
-            );
+            let (setting, slot) = (&mut settings.streams[stream as usize], &mut request.kit.streams[stream as usize]);
             if *setting == StreamSetting::Keep {
                 *slot = stream.duplicate()?;
-                *setting = if slot.is_some() {
-                    StreamSetting::Given
-                } else {
-                    StreamSetting::Null
-                };
+                *setting = if slot.is_some() { StreamSetting::Given } else { StreamSetting::Null };
             }
         }
         Ok(())
@@ -314,9 +267,7 @@ impl Live {
 
     /// Asks for a child at the other end of a link. A server that is gone is found out by its answer.
     fn request(&self, theirs: &OwnedFd) -> io::Result<()> {
-        unless_gone(frame::send_value(self.link()?, kind::FORK, &(), &[theirs.as_fd()]))?;
-        self.server()?.bell.ring();
-        Ok(())
+        unless_gone(frame::send_value(self.link()?, kind::FORK, &(), &[theirs.as_fd()])).map(drop)
     }
 
     fn answer(&self) -> io::Result<Answer> {
@@ -327,9 +278,7 @@ impl Live {
                 let (pid, pidfd) = forked(frame)?;
                 Ok(Answer::Forked { pid, pidfd })
             }
-            Some(frame) => Ok(Answer::Refused(
-                frame.head().map_or_else(|error| error, io::Error::from_raw_os_error),
-            )),
+            Some(frame) => Ok(Answer::Refused(frame.head().map_or_else(|error| error, io::Error::from_raw_os_error))),
         }
     }
 }

@@ -1,7 +1,6 @@
 //! The server: preloads once, then makes a child for each request, on one thread, until its link ends.
 
 use std::error::Error as StdError;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 
@@ -10,7 +9,6 @@ use serde::Serialize;
 use crate::bootstrap::{self, Birth, kind};
 use crate::error::{Error, ErrorKind, Refusal};
 use crate::report::Report;
-use crate::sys::bell::Bell;
 use crate::sys::fd::{self, Stream};
 use crate::sys::fork::{self, FreshCopy, Sibling, SingleThreaded};
 use crate::sys::identity::Privileges;
@@ -59,30 +57,23 @@ impl<E: Into<Box<dyn StdError>>> PreloadOutput for Result<(), E> {
 struct Server {
     link: OwnedFd,
     lifeline: OwnedFd,
-    bell: Bell,
 }
 
 /// Serves until the parent is gone.
 pub(crate) fn serve(link: OwnedFd, frame: Incoming) -> ! {
     let privileges = frame.head::<Privileges>();
-    let mut descriptors = frame.descriptors.into_iter();
-    let (Some(lifeline), Some(bell), Ok(privileges)) = (descriptors.next(), descriptors.next(), privileges) else {
+    let (Some(lifeline), Ok(privileges)) = (frame.descriptors.into_iter().next(), privileges) else {
         bootstrap::fail("the order to serve cannot be understood")
     };
-    let server = Server {
-        link,
-        lifeline,
-        bell: bell.into(),
-    };
+    let server = Server { link, lifeline };
     server.bind_to_parent();
     if let Err(error) = privileges.restrict_to() {
-        bootstrap::fail(&format!(
-            "the forkserver cannot give up what its parent may not do: {error}"
-        ));
+        bootstrap::fail(&format!("the forkserver cannot give up what its parent may not do: {error}"));
     }
     sys::set_name("forkserver");
     signal::block_terminal();
     let server = server.leave_test_harness();
+    bootstrap::note_server();
     match prepare() {
         Ok((threads, present)) => {
             server.say(kind::READY, &present, None);
@@ -96,14 +87,13 @@ pub(crate) fn serve(link: OwnedFd, frame: Incoming) -> ! {
 }
 
 fn prepare() -> Result<(SingleThreaded, Present), Error> {
+    single_threaded("when it reaches its guard, which must come first in `main`, before any thread is started")?;
     redirect_input()?;
     preload()?;
     silence()?;
-    let threads = single_threaded()?;
+    let threads = single_threaded("after its #[preload] functions; they must end before it can make children")?;
     let present = Status::read().and_then(|status| Present::read(&status));
-    present
-        .map(|present| (threads, present))
-        .map_err(|error| Error::os("the forkserver cannot read what it is", error))
+    present.map(|present| (threads, present)).map_err(|error| Error::os("the forkserver cannot read what it is", error))
 }
 
 fn redirect_input() -> Result<(), Error> {
@@ -130,10 +120,7 @@ fn preload() -> Result<(), Error> {
         let failed = |how: &str| {
             Err(Error::new(
                 ErrorKind::Preload,
-                format!(
-                    "the preload `{}` ({}:{}) {how}",
-                    preload.name, preload.file, preload.line
-                ),
+                format!("the preload `{}` ({}:{}) {how}", preload.name, preload.file, preload.line),
             ))
         };
         match panic::catch_unwind(AssertUnwindSafe(preload.run)) {
@@ -144,10 +131,10 @@ fn preload() -> Result<(), Error> {
     })
 }
 
-fn single_threaded() -> Result<SingleThreaded, Error> {
+fn single_threaded(when: &str) -> Result<SingleThreaded, Error> {
     SingleThreaded::check().map_err(|threads| {
         let names = threads.names.join(", ");
-        Error::new(ErrorKind::Preload, format!("the forkserver has other threads ({names}) after its #[preload] functions; they must end before it can fork"))
+        Error::new(ErrorKind::Preload, format!("the forkserver has other threads ({names}) {when}"))
     })
 }
 
@@ -185,10 +172,7 @@ impl Server {
 
     fn run(self, threads: &SingleThreaded) -> ! {
         loop {
-            match frame::try_receive(self.link.as_fd()) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let _ = self.bell.wait(self.link.as_fd());
-                }
+            match frame::receive(self.link.as_fd(), None) {
                 Ok(Some(frame)) if frame.kind == kind::FORK => {
                     if let Some(link) = frame.descriptors.into_iter().next()
                         && let Some(copy) = self.make_child(threads)
@@ -216,7 +200,7 @@ impl Server {
         drop(self);
         bootstrap::forget(&copy);
         let order = bootstrap::first_message(&link);
-        bootstrap::obey(link, order, Birth::Copied(copy))
+        bootstrap::obey(link, order, Birth::Served(copy))
     }
 
     fn say_forked(&self, pid: u32, pidfd: &OwnedFd) {
