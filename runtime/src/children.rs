@@ -88,6 +88,14 @@ enum Keeper {
     Nobody,
     /// A launcher: the child is its server, and leaves when its link is shut down.
     Launcher,
+    /// As before, and the link has been shut down: it is only to be reaped.
+    Retired,
+}
+
+impl Keeper {
+    fn is_of_server(self) -> bool {
+        matches!(self, Self::Launcher | Self::Retired)
+    }
 }
 
 /// How a child process ended.
@@ -278,8 +286,9 @@ impl Child {
         Ok(state.outcome.take())
     }
 
-    /// Tells a launcher's server to leave; it is reaped later.
+    /// Tells a launcher's server to leave; it is reaped like a child that nobody holds any more.
     pub(crate) fn dismiss(&self) {
+        lock(&self.state).keeper = Keeper::Retired;
         if let Ok(link) = self.link() {
             let _ = crate::sys::socket::shut_down(link);
         }
@@ -362,13 +371,14 @@ fn snapshot() -> Vec<Arc<Child>> {
 /// The children that run at this moment, oldest first as far as pids tell; those that have ended are reaped.
 pub(crate) fn active() -> Vec<Arc<Child>> {
     let mut children = snapshot();
-    children.retain(|child| matches!(child.try_status(), Ok(None)) && child.keeper() != Keeper::Launcher);
+    children.retain(|child| matches!(child.try_status(), Ok(None)) && !child.keeper().is_of_server());
     children
 }
 
 /// Reaps the children that have ended and that no handle answers for. One system call as long as none has.
 pub(crate) fn sweep() {
-    let children: Vec<Arc<Child>> = snapshot().into_iter().filter(|child| child.keeper() != Keeper::Handle).collect();
+    let children: Vec<Arc<Child>> =
+        snapshot().into_iter().filter(|child| !matches!(child.keeper(), Keeper::Handle | Keeper::Launcher)).collect();
     let pidfds: Vec<BorrowedFd<'_>> = children.iter().filter_map(|child| child.pidfd().ok()).collect();
     if pidfds.is_empty() {
         return;
@@ -407,7 +417,7 @@ pub(crate) fn finish() {
     for child in &others {
         let _ = child.wait(None);
     }
-    let servers = snapshot().into_iter().filter(|child| child.keeper() == Keeper::Launcher);
+    let servers = snapshot().into_iter().filter(|child| child.keeper().is_of_server());
     for server in servers {
         server.dismiss();
         let _ = server.wait(None);

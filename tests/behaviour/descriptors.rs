@@ -114,7 +114,7 @@ fn descriptors_are_not_lost_with_many_children(method: StartMethod) {
     value(start(method, nothing::call()));
     let before = procs::kinds(&procs::descriptors());
     for _ in 0..30 {
-        let _ = value(run(method, build(method, nothing::call()).stdout(Stdio::piped()).current_dir("/")));
+        value(run(method, build(method, nothing::call()).stdout(Stdio::piped()).current_dir("/")));
     }
     let children: Vec<_> = (0..10).map(|_| start(method, nothing::call())).collect();
     children.into_iter().for_each(value);

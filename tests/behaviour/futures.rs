@@ -122,11 +122,11 @@ fn many_at_once(method: StartMethod) {
     let mut sum = 0;
     let all = std::future::poll_fn(|polling| {
         for slot in &mut children {
-            if let Some(child) = slot {
-                if let Poll::Ready(value) = pin!(child).poll(polling) {
-                    sum += value.unwrap();
-                    *slot = None;
-                }
+            if let Some(child) = slot
+                && let Poll::Ready(value) = pin!(child).poll(polling)
+            {
+                sum += value.unwrap();
+                *slot = None;
             }
         }
         // All are awaited by now.

@@ -85,7 +85,8 @@ fn the_sentinel_tells_the_end_row_22(method: StartMethod) {
 }
 
 fn signals_reach_the_child_row_18(method: StartMethod) {
-    let ways: [(i32, fn(&offspring::Process<()>)); 4] = [
+    type Send = fn(&offspring::Process<()>);
+    let ways: [(i32, Send); 4] = [
         (libc::SIGTERM, |child| child.terminate().unwrap()),
         (libc::SIGKILL, |child| child.kill().unwrap()),
         (libc::SIGINT, |child| child.signal(libc::SIGINT).unwrap()),

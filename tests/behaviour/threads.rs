@@ -107,7 +107,7 @@ fn despite_threads(method: StartMethod) {
 }
 
 fn closures_borrow_and_leave_the_parent_alone(_: StartMethod) {
-    let words = vec!["some".to_owned(), "words".to_owned()];
+    let words = ["some".to_owned(), "words".to_owned()];
     let mut count = 0;
     let child = fork(|| {
         count += words.len();

@@ -133,8 +133,10 @@ fn a_server_at_any_moment(method: StartMethod) {
     let mut random = Random::new();
     let parent = std::process::id();
     let killer = sys::Assistant::new(|| {
+        // A child that has just been made still has its server's name; the next moment it has its own.
+        let seen = procs::servers_of(parent);
         random.pass_time(Duration::from_millis(8));
-        for server in procs::servers_of(parent) {
+        for server in procs::servers_of(parent).into_iter().filter(|server| seen.contains(server)) {
             sys::kill(server as i32, libc::SIGKILL);
         }
     });
@@ -142,9 +144,11 @@ fn a_server_at_any_moment(method: StartMethod) {
     let (mut done, mut killed, mut refused) = (vec![], vec![], 0);
     for number in 0..400 {
         match context.start(note::call(number, log.0.clone())) {
-            Ok(child) if value_or_killed(child, number) => done.push(number),
-            // A child that has just been made still has its server's name, and is taken for it.
-            Ok(_) => killed.push(number),
+            Ok(child) => {
+                // On a busy machine the next moment may come too early for a child.
+                let ended_well = value_or_killed(child, number);
+                if ended_well { &mut done } else { &mut killed }.push(number);
+            }
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::ForkServer, "{error:?}");
                 refused += 1;
@@ -154,7 +158,10 @@ fn a_server_at_any_moment(method: StartMethod) {
     drop(killer);
     let runs = log.runs();
     assert!(done.iter().all(|number| runs.get(number) == Some(&1)), "a task has not run once: {runs:?}");
-    assert!(killed.iter().all(|number| runs.get(number).is_none_or(|count| *count == 1)), "a task has run twice: {runs:?}");
+    assert!(
+        killed.iter().all(|number| runs.get(number).is_none_or(|count| *count == 1)),
+        "a task has run twice: {runs:?}"
+    );
     let known = runs.keys().all(|number| done.contains(number) || killed.contains(number));
     assert!(known, "a task has run although its start was refused: {runs:?}");
     eprintln!("{} done, {} killed, {refused} refused", done.len(), killed.len());

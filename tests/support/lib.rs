@@ -10,6 +10,8 @@
 //! Cases wait for events (a line, a pidfd), or for a state that `/proc` tells; never for time to pass. Every wait has a
 //! deadline; what is found at its end is printed with the states of all processes concerned.
 
+#![allow(clippy::missing_panics_doc, reason = "a helper of tests panics where the test has failed")]
+
 pub mod case;
 pub mod procs;
 pub mod program;

@@ -18,6 +18,9 @@ pub fn temporary_file() -> File {
 }
 
 /// A descriptor of a process, whoever's child it is.
+///
+/// # Errors
+/// If there is no such process.
 pub fn open_pid(pid: u32) -> std::io::Result<OwnedFd> {
     // SAFETY: two numbers.
     let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
@@ -255,11 +258,15 @@ pub fn redirect(fd: &impl AsRawFd, number: RawFd) {
 
 /// Dies by a signal, whatever its disposition.
 pub fn die_by(signal: i32) {
+    on_signal_by_default(signal);
     // SAFETY: the default action is to die.
-    unsafe {
-        libc::signal(signal, libc::SIG_DFL);
-        libc::raise(signal);
-    }
+    unsafe { libc::raise(signal) };
+}
+
+/// As [`on_signal`], also for signals whose action cannot be set.
+fn on_signal_by_default(signal: i32) {
+    // SAFETY: no handler.
+    unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
 /// A pair of connected sockets of a type, neither of which is passed on.
@@ -283,14 +290,14 @@ pub fn send(socket: &OwnedFd, bytes: &[u8]) {
 pub fn at_descriptor_3(command: &mut std::process::Command, fd: Option<OwnedFd>) {
     use std::os::unix::process::CommandExt;
     let act = move || {
-        // SAFETY: async-signal-safe calls on numbers.
-        unsafe {
-            match &fd {
-                Some(fd) if fd.as_raw_fd() == 3 => libc::fcntl(3, libc::F_SETFD, 0),
-                Some(fd) => libc::dup2(fd.as_raw_fd(), 3),
-                None => libc::close(3),
-            };
-        }
+        match &fd {
+            // SAFETY: a number.
+            Some(fd) if fd.as_raw_fd() == 3 => unsafe { libc::fcntl(3, libc::F_SETFD, 0) },
+            // SAFETY: two numbers.
+            Some(fd) => unsafe { libc::dup2(fd.as_raw_fd(), 3) },
+            // SAFETY: a number.
+            None => unsafe { libc::close(3) },
+        };
         Ok(())
     };
     // SAFETY: the closure makes async-signal-safe calls only.
