@@ -1,16 +1,16 @@
 //! A forkserver is a small, single-threaded copy of this program that makes children on request.
 //!
 //! ```text
-//!   this process                            forkserver (one thread)            child
-//!   ── spawn, SERVE ──────────────────────▶ guard, #[preload]s
-//!   ◀─────────────────────────────── READY
-//!   ── FORK: link, lifeline ──────────────▶ clone(CLONE_PARENT | CLONE_PIDFD) ▶ arm the lifeline
-//!   (meanwhile: what is this process now?)                                       │
-//!   ── order, into the link ──────────────────────────────────────────────▶      │
-//!   ◀───────────────────────── pid, pidfd                                        │
-//!   ◀────────────────────────────────────────────────────────────────── HELLO ───┤
-//!                                                                                ▼ order, task
-//!   ◀───────────────────────────────────────────────────────────────── outcome; waitid
+//!   this process                             forkserver (one thread)            child
+//!   ── spawn, SERVE ───────────────────────▶ guard, #[preload]s
+//!   ◀──────────────────────────────── READY
+//!   ── FORK: the child's end of a link ────▶ clone(CLONE_PARENT | CLONE_PIDFD) ▶ look into the link
+//!   (meanwhile: what is this process now?)                                        │
+//!   ── order, lifeline ──────────────────────────────────────────────────────────▶│ arm the lifeline
+//!   ◀────────────────────────── pid, pidfd                                        │
+//!   ◀─────────────────────────────────────────────────────────────────── HELLO ───┤
+//!                                                                                 ▼ task
+//!   ◀────────────────────────────────────────────────────────────────── outcome; waitid
 //! ```
 //!
 //! The child is a true child of *this* process: it has its `getppid`, its `waitpid` and its exit status, and the death of
@@ -25,7 +25,7 @@
 //! | lifeline | this process | the server; each child has its own | – |
 //!
 //! **Invariant:** the server never has a second thread, so a clone never copies a held lock.
-//! **Invariant:** a child says hello (with its pid, which the kernel adds) before it looks for its order. So when a server
+//! **Invariant:** a child says hello (with its pid, which the kernel adds) before it begins its task. So when a server
 //! dies between clone and answer, either a hello tells the child's pid, or the end of the link tells that none has begun.
 
 mod client;
