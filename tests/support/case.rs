@@ -100,7 +100,6 @@ fn trial(topic: &'static str, case: &'static Case, method: StartMethod) -> Trial
                 .finish_within(CASE_LIMIT + wait::LIMIT)
                 .succeeded();
         } else {
-            let _left_over = KillChildren;
             let before = Leftovers::now();
             watched(|| (case.run)(method));
             before.check(&BTreeMap::new());
@@ -114,6 +113,9 @@ struct KillChildren;
 
 impl Drop for KillChildren {
     fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
         sys::cancel_expiry();
         for child in offspring::active_children() {
             sys::kill(child.pid() as i32, libc::SIGKILL);
@@ -155,6 +157,7 @@ fn watched(case: impl FnOnce()) {
         path: CString::new(program::own_path().into_os_string().into_encoded_bytes()).expect("a path"),
         pid: CString::new(std::process::id().to_string()).expect("a number"),
     });
+    let _left_over = KillChildren;
     sys::on_expiry(CASE_LIMIT, hanging);
     case();
     sys::cancel_expiry();

@@ -114,5 +114,10 @@ fn explain(unusable: Unusable) -> Error {
                         (set-user-id, set-group-id or file capabilities)";
             Error::new(ErrorKind::PrivilegedBinary, text)
         }
+        Unusable::MixedIds => {
+            let text = "cannot start this program again while its effective user or group is not its real one, since the kernel takes a program that \
+                        is executed so for a privileged one; the start method `fork` works";
+            Error::new(ErrorKind::PrivilegedBinary, text)
+        }
     }
 }

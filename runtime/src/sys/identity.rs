@@ -167,6 +167,13 @@ pub(crate) fn has_ids_of_its_execution() -> bool {
     at_start == now
 }
 
+/// Whether the kernel takes any program that this process executes for a privileged one (`AT_SECURE`): it does while the
+/// effective ids are not the real ones.
+pub(crate) fn executes_with_privilege() -> bool {
+    use nix::unistd::{getegid, geteuid, getgid, getuid};
+    getuid() != geteuid() || getgid() != getegid()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,6 +19,8 @@ pub(crate) enum Unusable {
     OtherProgram,
     /// The file would give its process privileges that this process has not, or has given up.
     Privileged,
+    /// The effective ids of this process are not its real ones, so a new program would refuse to be a child.
+    MixedIds,
 }
 
 /// Checks that starting [`PATH`] starts this program, with no more privilege than this process has.
@@ -33,6 +35,9 @@ pub(crate) fn check() -> Result<(), Unusable> {
     let is_set_id = file.mode() & (libc::S_ISUID | libc::S_ISGID) != 0 || has_file_capabilities();
     if is_set_id && !super::identity::has_ids_of_its_execution() {
         return Err(Unusable::Privileged);
+    }
+    if super::identity::executes_with_privilege() {
+        return Err(Unusable::MixedIds);
     }
     Ok(())
 }
