@@ -4,6 +4,8 @@
 //! belongs to its parent's other children, and goes straight to its work: nothing is encoded on the way in. It ends in
 //! `bootstrap`, never in the frames of its parent that lie above it on the copied stack.
 
+use std::io::{self, Read};
+
 use super::{Launcher, Request};
 use crate::bootstrap::{self, Birth};
 use crate::children::Launched;
@@ -39,15 +41,24 @@ pub(crate) fn copy(mut request: Request<'_>, work: impl FnOnce() -> Result<Outpu
     };
     let (link, theirs) = socket::pair().map_err(failed)?;
     let lifeline = Lifeline::new().map_err(failed)?;
+    // Where ended children leave no zombie, the child must not end before this process has its pidfd.
+    let gate = if signal::ended_children_vanish() { Some(io::pipe().map_err(failed)?) } else { None };
+    // Until the pidfd is there, no handler of the user may reap the child.
     let blocked = Blocked::all();
     request.order.settings.blocked_signals = Some(blocked.before());
     match crate::sys::fork::fork(&threads).map_err(failed)? {
         Side::Parent(pid) => {
-            drop(blocked);
             let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
+            drop(blocked);
+            drop(gate);
             Ok(Launched { pid, pidfd, link, lifeline, streams: request.streams, heard: None })
         }
         Side::Child(copy) => {
+            if let Some((opened, opener)) = gate {
+                drop(opener);
+                // Ends when the parent has opened the pidfd, or is gone.
+                let _ = (&opened).read(&mut [0]);
+            }
             bootstrap::forget(&copy);
             drop(link);
             let Request { order, mut kit, streams, .. } = request;

@@ -1,6 +1,6 @@
 //! What a process carries beside its memory and descriptors, and a child takes over: directory, umask, limits, priority.
 //!
-//! Sources: getrlimit(2), setpriority(2), sched_setaffinity(2), umask(2), setpgid(2), proc_pid_oom_score_adj(5).
+//! Sources: getrlimit(2), setpriority(2), sched_setscheduler(2), sched_setaffinity(2), umask(2), setpgid(2), proc_pid_oom_score_adj(5).
 
 use std::fs::File;
 use std::io;
@@ -92,6 +92,34 @@ pub(crate) fn set_nice(nice: i32) -> io::Result<()> {
     Ok(())
 }
 
+/// A scheduling policy (`SCHED_…`) with its static priority, which is 0 for all but the real-time ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Scheduling {
+    policy: i32,
+    priority: i32,
+}
+
+/// That of this thread.
+pub(crate) fn scheduling() -> io::Result<Scheduling> {
+    // SAFETY: 0 is the calling thread.
+    let policy = check(unsafe { libc::sched_getscheduler(0) }.into())? as i32;
+    // SAFETY: all zeroes is a valid sched_param.
+    let mut parameters: libc::sched_param = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel writes one sched_param to the pointer.
+    check(unsafe { libc::sched_getparam(0, &mut parameters) }.into())?;
+    Ok(Scheduling { policy, priority: parameters.sched_priority })
+}
+
+/// Sets that of this thread; a real-time policy needs privilege.
+pub(crate) fn set_scheduling(scheduling: Scheduling) -> io::Result<()> {
+    // SAFETY: all zeroes is a valid sched_param.
+    let mut parameters: libc::sched_param = unsafe { std::mem::zeroed() };
+    parameters.sched_priority = scheduling.priority;
+    // SAFETY: the kernel reads one sched_param from the pointer.
+    check(unsafe { libc::sched_setscheduler(0, scheduling.policy, &parameters) }.into())?;
+    Ok(())
+}
+
 /// How many processors an affinity mask can name here.
 const PROCESSORS: usize = 8 * size_of::<libc::cpu_set_t>();
 
@@ -165,6 +193,7 @@ mod tests {
     #[test]
     fn what_is_read_can_be_set_again() {
         set_nice(nice().unwrap()).unwrap();
+        set_scheduling(scheduling().unwrap()).unwrap();
         set_affinity(&affinity().unwrap()).unwrap();
         for (resource, limit) in limits().unwrap() {
             set_limit(resource, limit).unwrap();

@@ -28,7 +28,11 @@ pub(crate) fn open(pid: u32) -> io::Result<OwnedFd> {
 
 /// Opens a descriptor of a child that has just been made; if that fails, there is no child either.
 pub(crate) fn open_or_kill(pid: u32) -> io::Result<OwnedFd> {
-    open(pid).inspect_err(|_| {
+    open(pid).inspect_err(|error| {
+        // Somebody else has reaped it, and the pid may be another's by now.
+        if error.raw_os_error() == Some(libc::ESRCH) {
+            return;
+        }
         let (pid, nowhere) = (pid as libc::pid_t, std::ptr::null_mut());
         // SAFETY: an unreaped child of ours still has its pid.
         unsafe { libc::kill(pid, libc::SIGKILL) };

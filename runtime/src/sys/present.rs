@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 
-use super::attributes::{self, Limit};
+use super::attributes::{self, Limit, Scheduling};
 use super::environ::Environment;
 use super::signal::SignalSet;
 
@@ -62,6 +62,7 @@ pub(crate) struct Present {
     pub(crate) environment: Environment,
     pub(crate) umask: u32,
     pub(crate) nice: i32,
+    pub(crate) scheduling: Scheduling,
     /// By the kernel's numbers of resources.
     pub(crate) limits: Vec<(u32, Limit)>,
     pub(crate) affinity: Vec<usize>,
@@ -80,6 +81,7 @@ impl Present {
             environment: Environment::present(),
             umask: status.number("Umask", 8)? as u32,
             nice: attributes::nice()?,
+            scheduling: attributes::scheduling()?,
             limits: attributes::limits()?,
             affinity: attributes::affinity()?,
             process_group: attributes::process_group(),

@@ -67,7 +67,7 @@ impl Drop for Blocked {
 
 /// The signals that this process ignores.
 pub(crate) fn ignored() -> SignalSet {
-    let is_ignored = |signal: &i32| disposition(*signal).is_ok_and(|handler| handler == libc::SIG_IGN);
+    let is_ignored = |signal: &i32| action(*signal).is_ok_and(|action| action.sa_sigaction == libc::SIG_IGN);
     SignalSet((1..=64).filter(is_ignored).fold(0, |bits, signal| bits | 1 << (signal - 1)))
 }
 
@@ -95,12 +95,18 @@ pub(crate) fn block_terminal() {
     set_mask(SignalSet(blocked));
 }
 
-fn disposition(signal: i32) -> io::Result<libc::sighandler_t> {
+/// Whether the kernel reaps this process's children itself, as soon as they end (sigaction(2), `SA_NOCLDWAIT`).
+pub(crate) fn ended_children_vanish() -> bool {
+    action(libc::SIGCHLD)
+        .is_ok_and(|action| action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0)
+}
+
+fn action(signal: i32) -> io::Result<libc::sigaction> {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
     // SAFETY: a null new action only reads; the kernel fills the old one.
     check(unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) }.into())?;
     // SAFETY: the call succeeded.
-    Ok(unsafe { action.assume_init() }.sa_sigaction)
+    Ok(unsafe { action.assume_init() })
 }
 
 fn set_disposition(signal: i32, disposition: libc::sighandler_t) {

@@ -242,6 +242,7 @@ impl Live {
         take(&mut settings.environment, present.environment, &base.environment);
         take(&mut settings.umask, present.umask, &base.umask);
         take(&mut settings.nice, present.nice, &base.nice);
+        take(&mut settings.scheduling, present.scheduling, &base.scheduling);
         take(&mut settings.affinity, present.affinity, &base.affinity);
         take(&mut settings.process_group, present.process_group, &base.process_group);
         take(&mut settings.oom_score, present.oom_score, &base.oom_score);
