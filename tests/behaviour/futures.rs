@@ -177,6 +177,12 @@ fn a_dropped_future_is_forgotten(method: StartMethod) {
 fn fork_is_refused_after_the_first_wait(method: StartMethod) {
     let mut child = hanging(method);
     assert!(poll_once(&mut child).is_pending());
+    // A thread names itself.
+    wait::until("the thread has its name", || {
+        let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
+        let mut names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+        names.any(|name| name.starts_with("offspring-"))
+    });
     let error = get_error(offspring::get_context(StartMethod::Fork).unwrap().start(double::call(1)));
     assert_eq!(error.kind(), offspring::ErrorKind::MultiThreadedFork);
     assert!(error.to_string().contains("offspring-"), "{error}");

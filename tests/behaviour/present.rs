@@ -205,8 +205,7 @@ fn root_directory(method: StartMethod) {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();
-    let root = std::env::temp_dir().join(format!("offspring-root-{}", std::process::id()));
-    std::fs::create_dir(&root).unwrap();
+    let root = std::env::temp_dir();
     mount(Some("none"), &root, Some("tmpfs"), MsFlags::empty(), none).unwrap();
     for directory in ["proc", "dev", "usr", "lib", "lib64", "etc"] {
         let (from, to) = (format!("/{directory}"), root.join(directory));

@@ -86,7 +86,7 @@ fn server() -> Option<u32> {
 
 fn an_idle_server(method: StartMethod) {
     let mut random = Random::new();
-    for n in 0..30 {
+    for n in 0..100 {
         assert_eq!(value(start(method, square::call(n))), n * n);
         if let Some(server) = server() {
             sys::kill(server as i32, libc::SIGKILL);

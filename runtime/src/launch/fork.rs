@@ -12,7 +12,7 @@ use crate::children::Launched;
 use crate::error::{Error, ErrorKind};
 use crate::sys::fork::{OtherThreads, Side, SingleThreaded};
 use crate::sys::lifeline::Lifeline;
-use crate::sys::signal::Blocked;
+use crate::sys::signal::{self, Blocked};
 use crate::sys::{pidfd, socket};
 use crate::task::Output;
 

@@ -73,7 +73,7 @@ pub(crate) fn ignored() -> SignalSet {
 
 /// Whether this process ignores `SIGPIPE`, which Rust's runtime makes every program do before its `main`.
 pub(crate) fn ignores_broken_pipes() -> bool {
-    disposition(libc::SIGPIPE).is_ok_and(|handler| handler == libc::SIG_IGN)
+    action(libc::SIGPIPE).is_ok_and(|action| action.sa_sigaction == libc::SIG_IGN)
 }
 
 /// Makes this process ignore exactly these; what it ignored beside them gets its default action, handlers stay.

@@ -41,7 +41,11 @@ impl Launcher for ForkServer {
                 Answer::Refused(error) => return Err(failed(error)),
                 Answer::Gone => orphan(&link).map_err(failed)?,
             };
-            let Some((pid, pidfd, heard)) = made else { continue };
+            let Some((pid, pidfd, heard)) = made else {
+                // Its link has ended, but it may be some moments from its own end, and look alive until then.
+                server.replace();
+                continue;
+            };
             match ordered {
                 Ok(Some(lifeline)) => {
                     return Ok(Launched { pid, pidfd, link, lifeline, streams: request.streams, heard });
