@@ -147,7 +147,7 @@ impl From<Status> for ExitStatus {
     }
 }
 
-/// The kind of the frame that a forkserver's child sends when its lifeline is armed, before anything else.
+/// The kind of the frame that a forkserver's child sends before anything else.
 pub(crate) const HELLO: u8 = 1;
 
 /// Every child that has not been reaped, by pid.
@@ -220,10 +220,18 @@ impl Child {
                 pidfd::try_reap(pidfd).map_err(|error| self.failed("wait for", error))?.map(ExitStatus::from);
             if state.status.is_some() {
                 state.lifeline = None;
-                lock(&CHILDREN).remove(&self.pid);
+                self.leave_table();
             }
         }
         Ok(state.status)
+    }
+
+    /// The pid may be another child's already, if somebody else has reaped this one.
+    fn leave_table(&self) {
+        let mut children = lock(&CHILDREN);
+        if children.get(&self.pid).is_some_and(|known| std::ptr::eq(&raw const **known, self)) {
+            children.remove(&self.pid);
+        }
     }
 
     /// Waits until the child has ended or `deadline` has passed. A child whose own time is over is killed meanwhile.
@@ -262,9 +270,8 @@ impl Child {
         let Some(deadline) = self.about.deadline else {
             return false;
         };
-        // A task that blocks the first signal of its timer gets another, which tells less.
-        let by_its_timer = status == ExitStatus::Signaled(OVERDUE)
-            || status == ExitStatus::Signaled(KILL) && Instant::now() >= deadline + Duration::from_secs(1);
+        // The timer's second signal, for a task that holds off the first, is anybody's `SIGKILL`.
+        let by_its_timer = status == ExitStatus::Signaled(OVERDUE) && Instant::now() >= deadline;
         lock(&self.state).overdue || by_its_timer
     }
 
@@ -276,8 +283,11 @@ impl Child {
     pub(crate) fn take_outcome(&self) -> Result<Option<Incoming>, Error> {
         let link = self.link()?;
         let mut state = lock(&self.state);
-        // Behind the hello there is one word at most, and nothing behind that.
-        while state.outcome.as_ref().is_none_or(|heard| heard.kind == HELLO) {
+        // A hello and one word, whatever else a hostile child has sent.
+        for _ in 0..2 {
+            if state.outcome.as_ref().is_some_and(|heard| heard.kind != HELLO) {
+                break;
+            }
             match received(frame::try_receive(link)).map_err(|error| self.failed("hear from", error))? {
                 Some(frame) => state.outcome = Some(frame),
                 None => break,
@@ -404,14 +414,13 @@ const DAEMON_GRACE: Duration = Duration::from_secs(2);
 pub(crate) fn finish() {
     let children: Vec<Arc<Child>> = active().into_iter().filter(|child| child.keeper() != Keeper::Nobody).collect();
     let (daemons, others): (Vec<_>, Vec<_>) = children.into_iter().partition(|child| child.about.daemon);
-    for daemon in &daemons {
-        let _ = daemon.signal(TERMINATE);
-    }
+    // One that cannot be signalled, being another user's by now, ends by its lifeline when this process does.
+    let daemons: Vec<_> = daemons.into_iter().filter(|daemon| daemon.signal(TERMINATE).is_ok()).collect();
     let end = if daemons.is_empty() { None } else { poll::deadline_in(DAEMON_GRACE) };
     for daemon in &daemons {
         if matches!(daemon.wait(end), Ok(None)) {
             let _ = daemon.signal(KILL);
-            let _ = daemon.wait(None);
+            let _ = daemon.wait(poll::deadline_in(DAEMON_GRACE));
         }
     }
     for child in &others {
@@ -420,7 +429,19 @@ pub(crate) fn finish() {
     let servers = snapshot().into_iter().filter(|child| child.keeper().is_of_server());
     for server in servers {
         server.dismiss();
-        let _ = server.wait(None);
+        // A stopped one ends by its lifeline.
+        let _ = server.wait(poll::deadline_in(DAEMON_GRACE));
+    }
+}
+
+/// Reaps the children that a server has made and that have ended before anybody could learn of them.
+///
+/// They are told from those of the user by their name, which a child keeps until it has its order.
+pub(crate) fn reap_unknown(server_name: &str) {
+    for pid in crate::sys::pidfd::zombies_called(server_name) {
+        if !lock(&CHILDREN).contains_key(&pid) {
+            crate::sys::pidfd::reap(pid);
+        }
     }
 }
 

@@ -35,7 +35,8 @@ pub enum ErrorKind {
     UnsupportedStartMethod,
     /// This program cannot be started again: `/proc` is missing, or a loader or emulator runs it.
     NoExecutable,
-    /// This program runs, or its file would run, with more privilege than its caller's.
+    /// This program runs, or its file would run, with more privilege than its caller's; or its effective ids are not its
+    /// real ones at the moment, which the kernel takes for the same.
     PrivilegedBinary,
     /// No task of that name is linked into this program.
     UnknownTask,
@@ -47,7 +48,8 @@ pub enum ErrorKind {
     Encode,
     /// The child could not decode the arguments.
     Decode,
-    /// A function marked `#[preload]` failed, panicked, or left threads behind.
+    /// A function marked `#[preload]` failed, panicked, left threads behind or tried to start a child; or a program reaches
+    /// its guard with several threads, so that it cannot be a forkserver.
     Preload,
     /// The forkserver could not be kept alive.
     ForkServer,

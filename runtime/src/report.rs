@@ -10,11 +10,17 @@ use serde::{Deserialize, Serialize};
 /// A task that is marked `#[child_task(report)]` keeps its own error type (`io::Error`, `anyhow::Error`, `String`, …); its
 /// caller gets a `Report`, which is an ordinary error: `?` turns it into `anyhow::Error`, `Box<dyn Error>` or
 /// [`JoinError`](crate::JoinError).
+///
+/// At most 128 errors of a chain are kept.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "Vec<String>", from = "Vec<String>")]
 pub struct Report {
     message: String,
     source: Option<Box<Report>>,
 }
+
+/// A chain that another process sends could otherwise be as deep as this one's stack.
+const CHAIN_MAX: usize = 128;
 
 impl Report {
     /// Writes down an error and its sources.
@@ -22,7 +28,12 @@ impl Report {
         if let Some(report) = error.downcast_ref::<Self>() {
             return report.clone();
         }
-        Self { message: error.to_string(), source: error.source().map(|source| Box::new(Self::new(source))) }
+        let (mut texts, mut next) = (Vec::new(), Some(error as &dyn Error));
+        while let Some(error) = next.filter(|_| texts.len() < CHAIN_MAX) {
+            texts.push(error.to_string());
+            next = error.source();
+        }
+        texts.into()
     }
 
     /// A report that is just a text.
@@ -33,6 +44,22 @@ impl Report {
     /// The error itself, then its source, and so on.
     pub fn chain(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |report| report.source.as_deref())
+    }
+}
+
+/// The texts of a chain, the error's own first.
+impl From<Vec<String>> for Report {
+    fn from(mut texts: Vec<String>) -> Self {
+        texts.truncate(CHAIN_MAX);
+        let chain = texts.into_iter().rev();
+        let report = chain.fold(None, |source, message| Some(Self { message, source: source.map(Box::new) }));
+        report.unwrap_or_else(|| Self::msg("an error without a text"))
+    }
+}
+
+impl From<Report> for Vec<String> {
+    fn from(report: Report) -> Self {
+        report.chain().map(|report| report.message.clone()).collect()
     }
 }
 
@@ -173,6 +200,15 @@ mod tests {
         assert_eq!(texts, ["cannot read the number", "invalid digit found in string"]);
         assert_eq!(report.source().unwrap().to_string(), texts[1]);
         assert_eq!(format!("{report:?}"), "cannot read the number\ncaused by: invalid digit found in string");
+    }
+
+    #[test]
+    fn a_chain_from_another_process_is_bounded() {
+        let texts: Vec<String> = (0..100_000).map(|depth| depth.to_string()).collect();
+        let report = Report::from(texts);
+        assert_eq!(report.chain().count(), CHAIN_MAX);
+        assert_eq!(Report::from(Vec::from(report.clone())), report);
+        assert_eq!(Report::from(Vec::new()).chain().count(), 1);
     }
 
     #[test]

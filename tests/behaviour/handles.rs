@@ -78,9 +78,9 @@ fn a_failure_is_told_by_every_kind_of_wait(method: StartMethod) {
 
 fn the_sentinel_tells_the_end_row_22(method: StartMethod) {
     let child = hanging(method);
-    assert!(!wait::is_readable(child.sentinel().unwrap()));
+    assert!(!wait::is_readable(child.sentinel().unwrap().as_fd()));
     child.kill().unwrap();
-    assert!(wait::readable(child.sentinel().unwrap(), Instant::now() + wait::LIMIT));
+    assert!(wait::readable(child.sentinel().unwrap().as_fd(), Instant::now() + wait::LIMIT));
     failure(child);
 }
 

@@ -15,8 +15,8 @@ mod panic;
 mod settings;
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub(crate) use order::{Kit, Order, Settings, StreamSetting, kind};
@@ -24,6 +24,7 @@ pub(crate) use panic::message as panic_message;
 
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::sys::exec::LINK_NUMBER;
+use crate::sys::fd::Descriptor;
 use crate::sys::fork::FreshCopy;
 use crate::sys::{self, poll};
 use crate::task::{self, Arguments, Output};
@@ -101,10 +102,8 @@ pub(crate) fn token() -> String {
 pub(crate) enum Birth {
     /// As a program of its own: it ends like one.
     Executed,
-    /// As a copy of its parent: exit handlers and destructors belong to the original.
+    /// As a copy: exit handlers and destructors belong to the original.
     Copied(FreshCopy),
-    /// As a copy of a forkserver, which may die before it can tell the parent the child's pid: this child does.
-    Served(FreshCopy),
 }
 
 impl Birth {
@@ -113,7 +112,7 @@ impl Birth {
         children::finish();
         match self {
             Self::Executed => std::process::exit(code),
-            Self::Copied(_) | Self::Served(_) => {
+            Self::Copied(_) => {
                 sys::flush_output();
                 sys::exit_now(code)
             }
@@ -156,8 +155,31 @@ pub(crate) fn inherited_link() -> Option<OwnedFd> {
 
 /// Ends a process that should have been a child.
 pub(crate) fn fail(text: &str) -> ! {
-    eprintln!("offspring: {text}");
+    use std::io::Write;
+    // Whether or not anybody can be told: what would follow is the user's `main`.
+    let _ = writeln!(std::io::stderr(), "offspring: {text}");
     sys::exit_now(FAILED)
+}
+
+/// Ends a child that cannot do what it was made for, and tells its parent why.
+fn refuse(link: &OwnedFd, error: Error) -> ! {
+    let _ = frame::send_value(link.as_fd(), kind::REFUSED, &Refusal::from(error), &[]);
+    sys::exit_now(FAILED)
+}
+
+/// Ends the process rather than let a panic unwind out of the code that makes a child, into frames that are not its own.
+struct NoWayBack;
+
+impl Drop for NoWayBack {
+    fn drop(&mut self) {
+        sys::exit_now(FAILED);
+    }
+}
+
+/// Says hello: the kernel adds this process's pid.
+pub(crate) fn say_hello(link: &OwnedFd) {
+    // If the parent does not listen any more, the order's absence says so.
+    let _ = frame::send_value(link.as_fd(), kind::HELLO, &(), &[]);
 }
 
 /// Receives the first message of a link.
@@ -186,7 +208,10 @@ pub(crate) fn obey(link: OwnedFd, frame: Incoming, birth: Birth) -> ! {
             let (name, fingerprint) = (order.task.clone(), order.fingerprint);
             run(order, kit, link, birth, move || run_task(&name, fingerprint, &arguments))
         }
-        Err(error) => fail(&format!("the parent's order cannot be understood: {error}")),
+        Err(error) => {
+            let text = format!("the child cannot understand its order: {error}");
+            refuse(&link, Error::new(ErrorKind::Decode, text))
+        }
     }
 }
 
@@ -209,38 +234,45 @@ pub(crate) fn run(
     birth: Birth,
     work: impl FnOnce() -> Result<Output, Error>,
 ) -> ! {
+    let _guard = NoWayBack;
+    let link = Arc::new(Descriptor::new(link));
     if let Some(lifeline) = kit.lifeline.take() {
-        hold_on_to(lifeline);
+        hold_on_to(&link, lifeline);
     }
-    if let Birth::Served(_) = birth {
-        // If the parent does not listen any more, the lifeline says so.
-        let _ = frame::send_value(link.as_fd(), kind::HELLO, &(), &[]);
-    }
-    let voice = Voice(Arc::new(link));
-    let word = match prepare(order, kit, &birth) {
-        Err(refusal) => LastWord::Refused(refusal),
-        Ok(()) => {
-            let in_hook = Voice(Arc::clone(&voice.0));
-            panic::watch(move |panic| {
-                in_hook.say_last(LastWord::Panicked(panic.clone()));
-            });
-            match panic::catch(work) {
-                Ok(Ok(output)) => LastWord::Returned(output),
-                Ok(Err(refusal)) => LastWord::Refused(refusal),
-                Err(panic) => LastWord::Panicked(panic),
-            }
-        }
-    };
-    let code = voice.say_last(word);
+    let voice = Voice(Arc::clone(&link));
+    let in_hook = Voice(link);
+    panic::watch(move |panic| {
+        in_hook.say_last(LastWord::Panicked(panic.clone()));
+    });
+    let done = panic::catch(|| {
+        prepare(order, kit, &birth)?;
+        work()
+    });
+    let code = voice.say_last(match done {
+        Ok(Ok(output)) => LastWord::Returned(output),
+        Ok(Err(refusal)) => LastWord::Refused(refusal),
+        Err(panic) => LastWord::Panicked(panic),
+    });
     birth.exit(code)
 }
 
+/// What ties this process to its parent: its end of the link and its lifeline. A copy of it lets go of them.
+static TIES: Mutex<Vec<Arc<Descriptor>>> = Mutex::new(Vec::new());
+
+fn ties() -> std::sync::MutexGuard<'static, Vec<Arc<Descriptor>>> {
+    TIES.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
 /// Ties this process to its parent's life, for good.
-fn hold_on_to(lifeline: OwnedFd) {
+fn hold_on_to(link: &Arc<Descriptor>, lifeline: OwnedFd) {
     match sys::lifeline::arm(lifeline.as_fd()) {
-        Ok(true) => std::mem::forget(lifeline),
+        Ok(true) => ties().extend([Arc::clone(link), Arc::new(Descriptor::new(lifeline))]),
         Ok(false) => sys::exit_now(FAILED),
-        Err(error) => fail(&format!("the child cannot bind itself to its parent's life: {error}")),
+        Err(error) => {
+            let error = Error::os("the child cannot bind itself to its parent's life", error);
+            Voice(Arc::clone(link)).say(kind::REFUSED, &Refusal::from(error));
+            sys::exit_now(FAILED)
+        }
     }
 }
 
@@ -260,7 +292,7 @@ fn prepare(order: Order, kit: Kit, birth: &Birth) -> Result<(), Error> {
         sys::signal::end_after(limit)
             .map_err(|error| Error::os("the child cannot set the timer of its task", error))?;
     }
-    if let Birth::Copied(_) | Birth::Served(_) = birth {
+    if let Birth::Copied(_) = birth {
         run_after_fork_hooks();
     }
     Ok(())
@@ -283,17 +315,18 @@ enum LastWord {
     Unencodable(CodecError),
 }
 
-/// The child's side of the link.
-struct Voice(Arc<OwnedFd>);
+/// The child's side of the link. In a copy of the child it is mute.
+struct Voice(Arc<Descriptor>);
 
 impl Voice {
     /// Says the last word; the exit code that goes with it.
     fn say_last(&self, word: LastWord) -> i32 {
         match word {
             LastWord::Returned(Output(Ok(result))) => match self.say_result(&result) {
-                // A result in a memory file may be over the child's limit on file sizes.
-                Err(error) if error.kind() == std::io::ErrorKind::FileTooLarge => {
-                    self.say_last(LastWord::Unencodable(CodecError(error.to_string())))
+                // No memory file of this size, or none more at all: then at least why.
+                Err(error) if !frame::is_gone(&error) => {
+                    let text = format!("the result cannot be sent: {error}");
+                    self.say_last(LastWord::Unencodable(CodecError(text)))
                 }
                 _ => 0,
             },
@@ -315,17 +348,23 @@ impl Voice {
 
     /// If nobody listens any more, there is nobody to tell.
     fn say(&self, kind: u8, value: &impl serde::Serialize) {
-        let _ = frame::send_value(self.0.as_fd(), kind, value, &[]);
+        if let Some(link) = self.0.get() {
+            let _ = frame::send_value(link, kind, value, &[]);
+        }
     }
 
     fn say_result(&self, result: &Payload) -> std::io::Result<()> {
-        Outgoing { kind: kind::RETURNED, head: &[], payload: result, descriptors: Vec::new() }
-            .send(self.0.as_fd(), None)
+        let Some(link) = self.0.get() else { return Ok(()) };
+        let word = Outgoing { kind: kind::RETURNED, head: &[], payload: result, descriptors: Vec::new() };
+        word.send(link, poll::deadline_in(frame::SEND_LIMIT))
     }
 }
 
 /// In a copy of the process: lets go of what belongs to the original.
 pub(crate) fn forget(copy: &FreshCopy) {
     SERVING.store(false, Ordering::Relaxed);
+    for tie in std::mem::take(&mut *ties()) {
+        tie.abandon(copy);
+    }
     lineage::forget(copy);
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::lineage::Lineage;
-use crate::sys::attributes::{Limit, Scheduling};
+use crate::sys::attributes::Limit;
 use crate::sys::environ::Environment;
 use crate::sys::identity::Privileges;
 use crate::sys::poll::Deadline;
@@ -61,7 +61,6 @@ pub(crate) struct Settings {
     pub(crate) streams: [StreamSetting; 3],
     pub(crate) umask: Option<u32>,
     pub(crate) nice: Option<i32>,
-    pub(crate) scheduling: Option<Scheduling>,
     /// By the kernel's numbers of resources.
     pub(crate) limits: Vec<(u32, Limit)>,
     pub(crate) affinity: Option<Vec<usize>>,

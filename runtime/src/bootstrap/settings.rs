@@ -39,9 +39,6 @@ impl Settings {
         if let Some(processors) = &self.affinity {
             step("run on the processors", format_args!("{processors:?}"), attributes::set_affinity(processors))?;
         }
-        if let Some(scheduling) = self.scheduling {
-            step("set the scheduling policy", "", attributes::set_scheduling(scheduling))?;
-        }
         if let Some(nice) = self.nice {
             step("set the nice value", nice, attributes::set_nice(nice))?;
         }

@@ -39,6 +39,8 @@ pub(crate) fn copy(mut request: Request<'_>, work: impl FnOnce() -> Result<Outpu
         Some(threads) => threads,
         None => SingleThreaded::check().map_err(|threads| refused(&task, &threads))?,
     };
+    // Or the copy would print it again. With one thread, nobody holds a stream's lock.
+    crate::sys::flush_output();
     let (link, theirs) = socket::pair().map_err(failed)?;
     let lifeline = Lifeline::new().map_err(failed)?;
     // Where ended children leave no zombie, the child must not end before this process has its pidfd.

@@ -23,6 +23,7 @@ use crate::sys::fork::SingleThreaded;
 use crate::sys::image::{self, Unusable};
 use crate::sys::lifeline::Lifeline;
 use crate::sys::poll;
+use crate::wire::frame;
 use crate::wire::payload::Payload;
 
 /// A child to be made.
@@ -44,16 +45,13 @@ impl Request<'_> {
     /// A child that has died already is no error: its exit status will say how.
     fn send(&self, link: impl AsFd, lifeline: &Lifeline) -> io::Result<()> {
         let lifeline = lifeline.read_side.as_fd();
-        let deadline = poll::deadline_in(SEND_LIMIT);
+        let deadline = poll::deadline_in(frame::SEND_LIMIT);
         match self.order.send(link.as_fd(), lifeline, &self.kit, self.arguments, deadline) {
-            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(()),
+            Err(error) if frame::is_gone(&error) => Ok(()),
             other => other,
         }
     }
 }
-
-/// How long an order may take to be put into its link, whose queue is empty: only for the user's limit on descriptors under way.
-const SEND_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// A way to make children.
 pub(crate) trait Launcher: Sync {

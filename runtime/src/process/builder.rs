@@ -20,7 +20,7 @@ use crate::sys::attributes;
 use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
 use crate::sys::fork::SingleThreaded;
-use crate::sys::{self, poll, socket};
+use crate::sys::{poll, socket};
 use crate::task::{Call, Output, decode_output};
 use crate::wire::payload::Payload;
 
@@ -162,7 +162,7 @@ impl<T> ProcessBuilder<T> {
         self
     }
 
-    /// Whether dropping the handle kills the child.
+    /// Whether dropping the handle kills the child, and reaps it (which a drop waits for, for up to 100 ms).
     pub fn kill_on_drop(mut self, kill: bool) -> Self {
         self.options.kill_on_drop = kill;
         self
@@ -172,7 +172,8 @@ impl<T> ProcessBuilder<T> {
     ///
     /// # Safety
     /// No other thread holds, at the moment of the start, a lock that the child takes: those of the allocator and of the
-    /// standard streams count, and those of every library that the task uses.
+    /// standard streams count, those of every library that the task uses, and this crate's: no other thread starts, awaits or
+    /// joins a child meanwhile.
     #[expect(
         unsafe_code,
         reason = "the caller vouches for what the crate otherwise checks; the promise is kept in sys"
@@ -228,8 +229,6 @@ impl Options {
         }
         children::sweep();
         socket::keep_reserve();
-        // What this process has printed comes before what the child prints; a copy must not print it again.
-        sys::flush_output();
         let Self { name, environment, directory, streams, mut settings, daemon, kill_on_drop, timeout, threads } = self;
         settings.environment = edited(environment)?;
         check(&settings)?;
@@ -252,16 +251,12 @@ impl Options {
         }
         let title = name.clone().unwrap_or_else(|| task.rsplit("::").next().unwrap_or(task).to_owned());
         let lineage = Lineage::of_next_child(name, method, daemon);
-        let about = Description {
-            name: lineage.name.clone(),
-            task: task.to_owned(),
-            method,
-            daemon,
-            kill_on_drop,
-            deadline: timeout.and_then(poll::deadline_in),
-        };
+        let name = lineage.name.clone();
         let order = Order { task: task.to_owned(), fingerprint, lineage, title, settings, timeout, privileges: None };
         let launched = launch(Request { order, arguments, kit, streams: ours, threads })?;
+        // From here on, as the child's own timer: what came before (a forkserver's start and preloads, say) is not its time.
+        let deadline = timeout.and_then(poll::deadline_in);
+        let about = Description { name, task: task.to_owned(), method, daemon, kill_on_drop, deadline };
         Ok(children::register(launched, about))
     }
 }

@@ -7,7 +7,7 @@ mod stdio;
 
 use std::fmt;
 use std::io::{PipeReader, PipeWriter};
-use std::os::fd::BorrowedFd;
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
@@ -37,6 +37,11 @@ use crate::wire::frame::Incoming;
 /// A child whose handle is dropped goes on; it is reaped when it has ended, and joined at the end of a `main` that is
 /// marked `#[process_main]`. [`kill_on_drop`](ProcessBuilder::kill_on_drop) kills it instead, and [`detach`](Self::detach)
 /// lets it outlive this process.
+///
+/// # The end of a child
+/// A spawned child ends like a program. One that is a copy (`fork`, `forkserver`) writes out what it has printed and ends at
+/// once (`_exit`): what its original has registered with `atexit` does not run, unless the task itself calls
+/// `std::process::exit`, which runs it.
 ///
 /// # As a future
 /// `child.await`, `&mut child` in a `select!`, `timeout(limit, &mut child)`. The first poll that has to wait starts one
@@ -90,6 +95,8 @@ impl<T> Process<T> {
     }
 
     /// Waits for at most `limit`; `None` if the child still runs by then. It goes on, and can be joined later.
+    ///
+    /// A piped standard input stays open meanwhile: a child that reads it to its end ends only when it was taken and dropped.
     ///
     /// # Errors
     /// As [`wait`](Self::wait).
@@ -183,12 +190,16 @@ impl<T> Process<T> {
 
     /// A descriptor that becomes readable when the child has ended (a pidfd), for `poll` loops and event libraries.
     ///
+    /// It is the caller's own, so that it can outlive the handle.
+    ///
     /// # Errors
-    /// [`NotParent`](crate::ErrorKind::NotParent) in a forked copy of the process that started the child.
+    /// [`NotParent`](crate::ErrorKind::NotParent) in a forked copy of the process that started the child;
+    /// [`LimitReached`](crate::ErrorKind::LimitReached) if no more descriptors may be opened.
     ///
     /// Source: pidfd_open(2).
-    pub fn sentinel(&self) -> Result<BorrowedFd<'_>, Error> {
-        self.child.pidfd()
+    pub fn sentinel(&self) -> Result<OwnedFd, Error> {
+        let pidfd = self.child.pidfd()?;
+        pidfd.try_clone_to_owned().map_err(|error| Error::os("cannot duplicate a sentinel", error))
     }
 
     /// Sends a signal, by number. One to a child that has ended already is no error.

@@ -11,6 +11,7 @@
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
@@ -39,14 +40,17 @@ pub(super) fn watch(child: &Arc<Child>, waker: &Waker) -> Result<(), Error> {
             Reactor::start().map_err(|error| Error::os("cannot start the thread that waits for children", error))?,
         ),
     };
-    let mut watched = reactor.watched.lock().unwrap_or_else(PoisonError::into_inner);
+    let (mut waker, mut watched) = (waker.clone(), reactor.watched.lock().unwrap_or_else(PoisonError::into_inner));
     match watched.iter_mut().find(|(known, _)| Arc::ptr_eq(known, child)) {
-        Some((_, known)) => known.clone_from(waker),
+        // The old one is dropped below, without the lock: that too may run code of the executor.
+        Some((_, known)) => std::mem::swap(known, &mut waker),
         None => watched.push((Arc::clone(child), waker.clone())),
     }
     drop(watched);
     // A full socket rings already.
     let _ = (&reactor.bell).write(&[0]);
+    drop(slot);
+    drop(waker);
     Ok(())
 }
 
@@ -70,6 +74,8 @@ fn run(bell: &UnixStream, watched: &Watched) {
         let pidfds = present.iter().filter_map(|child| child.pidfd().ok());
         let fds: Vec<BorrowedFd<'_>> = std::iter::once(bell.as_fd()).chain(pidfds).collect();
         if poll::readable_many(&fds, deadline).is_err() {
+            // More than poll(2) takes, or no memory: let the futures look for themselves.
+            wake_all(watched);
             continue;
         }
         while (&mut &*bell).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
@@ -77,10 +83,18 @@ fn run(bell: &UnixStream, watched: &Watched) {
         for child in &present {
             let _ = child.kill_if_overdue(now);
         }
-        for waker in take_ended(watched) {
-            waker.wake();
-        }
+        take_ended(watched).into_iter().for_each(wake);
     }
+}
+
+/// A waker that panics must not end the thread that others wait for.
+fn wake(waker: Waker) {
+    let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
+}
+
+fn wake_all(watched: &Watched) {
+    let all = std::mem::take(&mut *watched.lock().unwrap_or_else(PoisonError::into_inner));
+    all.into_iter().for_each(|(_, waker)| wake(waker));
 }
 
 /// Wakers are called without the lock: they run code of the executor.

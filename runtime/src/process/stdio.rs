@@ -69,7 +69,8 @@ pub(super) fn plan(
         None if stream == Stream::In => Ok((StreamSetting::Null, None, None)),
         Some(StdioKind::Null) => Ok((StreamSetting::Null, None, None)),
         None | Some(StdioKind::Inherit) => Ok((StreamSetting::Keep, None, None)),
-        Some(StdioKind::Given(fd)) => Ok((StreamSetting::Given, Some(fd), None)),
+        // Not a standard stream's own number, or the child would close what it has just redirected.
+        Some(StdioKind::Given(fd)) => Ok((StreamSetting::Given, Some(fd::above_stdio(fd)?), None)),
         Some(StdioKind::Piped) => {
             let (reader, writer) = io::pipe()?;
             let (reader, writer) = (fd::above_stdio(reader.into())?, fd::above_stdio(writer.into())?);

@@ -93,7 +93,7 @@ pub(crate) fn set_nice(nice: i32) -> io::Result<()> {
 }
 
 /// A scheduling policy (`SCHED_…`) with its static priority, which is 0 for all but the real-time ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scheduling {
     policy: i32,
     priority: i32,
@@ -108,16 +108,6 @@ pub(crate) fn scheduling() -> io::Result<Scheduling> {
     // SAFETY: the kernel writes one sched_param to the pointer.
     check(unsafe { libc::sched_getparam(0, &mut parameters) }.into())?;
     Ok(Scheduling { policy, priority: parameters.sched_priority })
-}
-
-/// Sets that of this thread; a real-time policy needs privilege.
-pub(crate) fn set_scheduling(scheduling: Scheduling) -> io::Result<()> {
-    // SAFETY: all zeroes is a valid sched_param.
-    let mut parameters: libc::sched_param = unsafe { std::mem::zeroed() };
-    parameters.sched_priority = scheduling.priority;
-    // SAFETY: the kernel reads one sched_param from the pointer.
-    check(unsafe { libc::sched_setscheduler(0, scheduling.policy, &parameters) }.into())?;
-    Ok(())
 }
 
 /// How many processors an affinity mask can name here.
@@ -193,7 +183,6 @@ mod tests {
     #[test]
     fn what_is_read_can_be_set_again() {
         set_nice(nice().unwrap()).unwrap();
-        set_scheduling(scheduling().unwrap()).unwrap();
         set_affinity(&affinity().unwrap()).unwrap();
         for (resource, limit) in limits().unwrap() {
             set_limit(resource, limit).unwrap();

@@ -24,7 +24,7 @@ impl Descriptor {
     pub(crate) fn get(&self) -> Option<BorrowedFd<'_>> {
         let raw = self.0.load(Ordering::Acquire);
         // SAFETY: it is open until `drop` or `abandon`; the first needs the last borrow gone, the second a copy of the
-        // process that has just been made, in which nobody borrows.
+        // process that has just been made, in which nobody borrows: no borrow leaves this crate.
         (raw != CLOSED).then(|| unsafe { BorrowedFd::borrow_raw(raw) })
     }
 

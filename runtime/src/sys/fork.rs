@@ -63,12 +63,27 @@ impl SingleThreaded {
     }
 }
 
-/// The word of a server that a test harness has started on a second thread.
+/// Waits until the main thread of a test harness sleeps, for the server that the harness has started beside it.
 ///
-/// libtest's main thread then waits in a channel for that thread's result. It holds no lock of the allocator or of a
-/// stream while it waits, so a copy of the other thread finds none held.
-pub(crate) fn waiting_main_thread() -> SingleThreaded {
-    SingleThreaded(())
+/// libtest's main thread waits in a channel for the result of this one, but it may still be on its way there, and hold a
+/// lock of the allocator or of a stream. Once it is seen asleep while this thread holds no lock, it can only be in the
+/// channel, where it holds none: a copy of this thread finds none held.
+///
+/// # Errors
+/// `TimedOut`, if it never sleeps; without `/proc` it cannot be seen.
+pub(crate) fn waiting_main_thread() -> io::Result<SingleThreaded> {
+    const LIMIT: Duration = Duration::from_secs(10);
+    let path = format!("/proc/self/task/{}/stat", super::pid());
+    let end = Instant::now() + LIMIT;
+    while Instant::now() < end {
+        let stat = super::present::read_small(&path)?;
+        // The state follows the name, which is in parentheses and may contain some.
+        if stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')) {
+            return Ok(SingleThreaded(()));
+        }
+        std::thread::yield_now();
+    }
+    Err(io::ErrorKind::TimedOut.into())
 }
 
 /// Why a fork was refused.

@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 
+use super::attributes::Scheduling;
 use super::check;
 use super::present::{self, Status};
 
@@ -111,6 +112,8 @@ impl Capabilities {
 pub(crate) struct Identity {
     pub(crate) privileges: Privileges,
     session: i32,
+    /// A policy may forbid its own inheritance, which only the kernel can tell.
+    scheduling: Scheduling,
     /// Supplementary groups, capability sets, no_new_privs and seccomp, as `/proc` tells them of this thread.
     status: Vec<String>,
     /// The cgroup of every hierarchy.
@@ -136,6 +139,7 @@ impl Identity {
             privileges,
             // SAFETY: getsid of oneself cannot fail.
             session: unsafe { libc::getsid(0) },
+            scheduling: super::attributes::scheduling()?,
             status: STATUS_KEYS.map(field).into(),
             cgroup: present::read_small("/proc/self/cgroup").unwrap_or_default(),
             root: (root.dev(), root.ino()),
@@ -165,6 +169,11 @@ pub(crate) fn has_ids_of_its_execution() -> bool {
     use nix::unistd::{getegid, geteuid, getgid, getuid};
     let now = [getuid().as_raw(), geteuid().as_raw(), getgid().as_raw(), getegid().as_raw()];
     at_start == now
+}
+
+/// The real user and group of this process.
+pub(crate) fn own_ids() -> (u32, u32) {
+    (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw())
 }
 
 /// Whether the kernel takes any program that this process executes for a privileged one (`AT_SECURE`): it does while the

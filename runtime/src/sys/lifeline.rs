@@ -21,7 +21,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -57,9 +57,7 @@ impl Lifeline {
 
     /// Whether the child has armed it.
     pub(crate) fn is_armed(&self) -> io::Result<bool> {
-        // SAFETY: F_GETFL reads flags of an open descriptor.
-        let flags = check(unsafe { libc::fcntl(self.read_side.as_raw_fd(), libc::F_GETFL) }.into())?;
-        Ok(flags as libc::c_int & libc::O_ASYNC != 0)
+        is_async(self.read_side.as_fd())
     }
 
     /// Lets the child live on after this process; it must have armed its lifeline before.
@@ -72,12 +70,18 @@ impl Lifeline {
 pub(crate) fn arm(read_side: BorrowedFd<'_>) -> io::Result<bool> {
     let raw = read_side.as_raw_fd();
     let own = super::pid() as libc::pid_t;
+    if own == 1 {
+        // The first process of a pid namespace takes no such signal, but one that its parent's end sends from outside.
+        // SAFETY: PR_SET_PDEATHSIG takes a number.
+        check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }.into())?;
+    }
     // SAFETY: F_SETOWN and F_SETSIG take plain numbers; the descriptor is open.
     check(unsafe { libc::fcntl(raw, libc::F_SETOWN, own) }.into())?;
     // SAFETY: as above.
     check(unsafe { libc::fcntl(raw, F_SETSIG, libc::SIGKILL) }.into())?;
     set_flags(raw, libc::O_NONBLOCK | libc::O_ASYNC)?;
-    Ok(!super::poll::is_hung_up(read_side))
+    // A parent that has detached this child may be gone; it has taken the flag back before.
+    Ok(!super::poll::is_hung_up(read_side) || !is_async(read_side)?)
 }
 
 /// Closes this process's copy of the write end; the next child gets a new pipe.
@@ -87,6 +91,12 @@ pub(crate) fn forget(_copy: &super::fork::FreshCopy) {
 
 /// The same number on every architecture of Linux; the libc crate has it for some only.
 const F_SETSIG: libc::c_int = 10;
+
+fn is_async(read_side: BorrowedFd<'_>) -> io::Result<bool> {
+    // SAFETY: F_GETFL reads flags of an open descriptor.
+    let flags = check(unsafe { libc::fcntl(read_side.as_raw_fd(), libc::F_GETFL) }.into())?;
+    Ok(flags as libc::c_int & libc::O_ASYNC != 0)
+}
 
 /// The read side has no other flags than these.
 fn set_flags(raw: RawFd, flags: libc::c_int) -> io::Result<()> {
@@ -106,9 +116,9 @@ fn write_end() -> io::Result<RawFd> {
         return Ok(present);
     }
     let (_, write_end) = pipe()?;
-    // Who may not look into this process's /proc/PID/fd cannot open it all the same.
+    // To read, never to write: a child that could write would kill the others, or keep them alive.
     // SAFETY: the descriptor is open.
-    check(unsafe { libc::fchmod(write_end.as_raw_fd(), 0o666) }.into())?;
+    check(unsafe { libc::fchmod(write_end.as_raw_fd(), 0o444) }.into())?;
     match WRITE_END.compare_exchange(NONE, write_end.as_raw_fd(), Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => Ok(write_end.into_raw_fd()),
         Err(other_thread) => Ok(other_thread),

@@ -41,6 +41,27 @@ pub(crate) fn open_or_kill(pid: u32) -> io::Result<OwnedFd> {
     })
 }
 
+/// The ended but unreaped children of this process that have this name (proc_pid_stat(5), proc_tid_children(5)).
+pub(crate) fn zombies_called(name: &str) -> Vec<u32> {
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
+    let children = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
+    let pids: Vec<u32> =
+        children.flat_map(|pids| pids.split_whitespace().flat_map(str::parse).collect::<Vec<_>>()).collect();
+    let is_meant = |pid: &u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.split_once('(')
+            .and_then(|(_, rest)| rest.rsplit_once(") "))
+            .is_some_and(|(known, state)| known == name && state.starts_with('Z'))
+    };
+    pids.into_iter().filter(is_meant).collect()
+}
+
+/// Reaps a child that has ended (waitpid(2)); does not wait.
+pub(crate) fn reap(pid: u32) {
+    // SAFETY: waitpid does not write a status to a null pointer.
+    unsafe { libc::waitpid(pid as libc::pid_t, std::ptr::null_mut(), libc::WNOHANG) };
+}
+
 /// Undoes the making of a child.
 pub(crate) fn kill_and_reap(pidfd: BorrowedFd<'_>) {
     let _ = send_signal(pidfd, libc::SIGKILL);

@@ -49,6 +49,12 @@ pub(crate) fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
     polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
 }
 
+/// Waits until the other end of a pipe or socket is closed, whatever comes from it before.
+pub(crate) fn wait_for_hang_up(fd: BorrowedFd<'_>) {
+    let mut polled = [PollFd::new(fd, PollFlags::empty())];
+    let _ = wait(&mut polled, None);
+}
+
 /// Looks without waiting, and without the clock, whose code a fresh copy of the process would have to fault in.
 fn look(fds: &mut [PollFd<'_>]) {
     while nix::poll::poll(fds, PollTimeout::ZERO) == Err(nix::Error::EINTR) {}

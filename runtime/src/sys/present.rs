@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 
-use super::attributes::{self, Limit, Scheduling};
+use super::attributes::{self, Limit};
 use super::environ::Environment;
 use super::signal::SignalSet;
 
@@ -62,7 +62,6 @@ pub(crate) struct Present {
     pub(crate) environment: Environment,
     pub(crate) umask: u32,
     pub(crate) nice: i32,
-    pub(crate) scheduling: Scheduling,
     /// By the kernel's numbers of resources.
     pub(crate) limits: Vec<(u32, Limit)>,
     pub(crate) affinity: Vec<usize>,
@@ -76,12 +75,12 @@ pub(crate) struct Present {
 
 impl Present {
     pub(crate) fn read(status: &Status) -> io::Result<Self> {
-        let directory = std::fs::metadata(".").ok();
+        // By this name it can be looked at without the right to search it.
+        let directory = std::fs::metadata("/proc/self/cwd").ok();
         Ok(Self {
             environment: Environment::present(),
             umask: status.number("Umask", 8)? as u32,
             nice: attributes::nice()?,
-            scheduling: attributes::scheduling()?,
             limits: attributes::limits()?,
             affinity: attributes::affinity()?,
             process_group: attributes::process_group(),
@@ -90,6 +89,18 @@ impl Present {
             blocked_signals: SignalSet(status.number("SigBlk", 16)?).settable(),
             directory: directory.map(|directory| (directory.dev(), directory.ino())),
         })
+    }
+}
+
+impl Present {
+    /// Whether an unprivileged process that is `served` could not become like this: its priority, its hard limits and
+    /// its standing with the out-of-memory killer go one way only.
+    pub(crate) fn is_beyond(&self, served: &Self) -> bool {
+        let oom = |present: &Self| present.oom_score.trim().parse::<i32>().unwrap_or_default();
+        let limits = self.limits.iter().zip(&served.limits);
+        self.nice < served.nice
+            || oom(self) < oom(served)
+            || limits.into_iter().any(|(own, theirs)| own.1.hard > theirs.1.hard)
     }
 }
 

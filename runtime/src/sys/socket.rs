@@ -48,6 +48,11 @@ pub(crate) fn peer_pid(fd: BorrowedFd<'_>) -> io::Result<u32> {
     Ok(credentials.pid() as u32)
 }
 
+/// Ends what is sent from this end; what comes from the other is still received.
+pub(crate) fn end_sending(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Write)?)
+}
+
 /// Ends the connection for every copy of both ends.
 pub(crate) fn shut_down(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Both)?)
@@ -99,7 +104,15 @@ pub(crate) struct Datagram {
     /// Whether descriptors were lost because this process may not open more.
     pub(crate) descriptors_lost: bool,
     /// Who sent it, if [`identify_senders`] was asked for.
-    pub(crate) sender: Option<u32>,
+    pub(crate) sender: Option<Sender>,
+}
+
+/// Who sent a datagram, by the kernel's word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sender {
+    pub(crate) pid: u32,
+    /// Real user and group.
+    pub(crate) ids: (u32, u32),
 }
 
 /// Receives one datagram of at most `limit` bytes; `None` at end of file.
@@ -159,7 +172,7 @@ struct Received {
     truncated: bool,
     control_truncated: bool,
     descriptors: Vec<OwnedFd>,
-    sender: Option<u32>,
+    sender: Option<Sender>,
 }
 
 const CONTROL_SPACE: usize = space_for(MAX_DESCRIPTORS * size_of::<RawFd>()) + space_for(size_of::<libc::ucred>());
@@ -226,7 +239,8 @@ unsafe fn read_control(header: &libc::cmsghdr, received: &mut Received) {
         (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
             // SAFETY: the data is one ucred.
             let credentials = unsafe { data.cast::<libc::ucred>().read_unaligned() };
-            received.sender = u32::try_from(credentials.pid).ok();
+            let ids = (credentials.uid, credentials.gid);
+            received.sender = u32::try_from(credentials.pid).ok().map(|pid| Sender { pid, ids });
         }
         _ => {}
     }
@@ -297,7 +311,7 @@ mod tests {
         send(theirs.as_fd(), &message(b"x"), &[null.as_fd(), null.as_fd()], None).unwrap();
         let datagram = receive(ours.as_fd(), 100).unwrap().unwrap();
         assert_eq!(datagram.descriptors.len(), 2);
-        assert_eq!(datagram.sender, Some(std::process::id()));
+        assert_eq!(datagram.sender.map(|sender| sender.pid), Some(std::process::id()));
         assert!(!datagram.descriptors_lost);
     }
 

@@ -11,6 +11,7 @@
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -19,7 +20,7 @@ use super::payload::{Bytes, Payload, decode};
 use super::{INLINE_MAX, MESSAGE_MAX};
 use crate::sys::mmap::{MemoryFile, SealedFile};
 use crate::sys::poll::{self, Deadline};
-use crate::sys::socket::{self, MAX_DESCRIPTORS};
+use crate::sys::socket::{self, MAX_DESCRIPTORS, Sender};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"OFS1");
 const HEADER: usize = 24;
@@ -98,7 +99,15 @@ fn sealed(bytes: &[u8]) -> io::Result<SealedFile> {
     file.seal()
 }
 
-/// Sends a frame whose head is one value; waits while the link is full.
+/// Whether an error says that nobody is at the other end any more.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+/// How long a frame may wait to be sent. Links are nearly empty: it is only for the user's limit on descriptors under way.
+pub(crate) const SEND_LIMIT: Duration = Duration::from_secs(10);
+
+/// Sends a frame whose head is one value; waits while the link is full, up to [`SEND_LIMIT`].
 ///
 /// # Errors
 /// As [`Outgoing::send`].
@@ -110,7 +119,8 @@ pub(crate) fn send_value<T: Serialize>(
 ) -> io::Result<()> {
     let head = Payload::encode(value).map_err(io::Error::other)?;
     let head = head.bytes()?;
-    Outgoing { kind, head: &head, payload: &Payload::EMPTY, descriptors: descriptors.to_vec() }.send(link, None)
+    Outgoing { kind, head: &head, payload: &Payload::EMPTY, descriptors: descriptors.to_vec() }
+        .send(link, poll::deadline_in(SEND_LIMIT))
 }
 
 /// A frame as it was received.
@@ -121,7 +131,7 @@ pub(crate) struct Incoming {
     pub(crate) payload: Payload,
     pub(crate) descriptors: Vec<OwnedFd>,
     /// Who sent it, where [`socket::identify_senders`] was asked for.
-    pub(crate) sender: Option<u32>,
+    pub(crate) sender: Option<Sender>,
 }
 
 impl Incoming {

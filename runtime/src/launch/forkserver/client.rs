@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::server;
 use crate::bootstrap::{Settings, StreamSetting, kind};
 use crate::children::{self, Child, Description, Launched};
 use crate::error::{Error, ErrorKind, Refusal};
@@ -36,16 +37,21 @@ impl Launcher for ForkServer {
             drop(theirs);
             // While the server clones: the order is there before the child looks for it.
             let ordered = server.order(&wished, &mut request, &link);
-            let made = match server.answer().map_err(failed)? {
-                Answer::Forked { pid, pidfd } => Some((pid, pidfd, None)),
-                Answer::Refused(error) => return Err(failed(error)),
-                Answer::Gone => orphan(&link).map_err(failed)?,
+            let made = match server.answer() {
+                Ok(Answer::Forked { pid, pidfd }) => Some((pid, pidfd, None)),
+                Ok(Answer::Refused(error)) => return Err(failed(error)),
+                // It is gone, or what it has answered cannot be read: then the child itself tells, if there is one.
+                Ok(Answer::Gone) | Err(_) => {
+                    // It may be some moments from its own end, and look alive until then.
+                    server.replace();
+                    if !matches!(ordered, Ok(Some(_))) {
+                        // A child that waits for its order learns that none will come.
+                        let _ = socket::end_sending(link.as_fd());
+                    }
+                    orphan(&link).map_err(failed)?
+                }
             };
-            let Some((pid, pidfd, heard)) = made else {
-                // Its link has ended, but it may be some moments from its own end, and look alive until then.
-                server.replace();
-                continue;
-            };
+            let Some((pid, pidfd, heard)) = made else { continue };
             match ordered {
                 Ok(Some(lifeline)) => {
                     return Ok(Launched { pid, pidfd, link, lifeline, streams: request.streams, heard });
@@ -83,13 +89,15 @@ fn failed(task: &str, error: io::Error) -> Error {
 
 /// The child that a server has left behind when it died before it could answer.
 ///
-/// Its hello tells its pid, by the kernel's word; the end of the link without one tells that there is none.
+/// Its hello tells its pid, by the kernel's word. The end of the link without one tells that there is none, or that it
+/// has ended before it could say anything: then nobody else will reap it.
 fn orphan(link: &OwnedFd) -> io::Result<Option<(u32, OwnedFd, Option<Incoming>)>> {
     let hello = frame::receive(link.as_fd(), None)?;
-    let Some(pid) = hello.as_ref().and_then(|hello| hello.sender) else {
+    let Some(sender) = hello.as_ref().and_then(|hello| hello.sender) else {
+        children::reap_unknown(server::NAME);
         return Ok(None);
     };
-    Ok(Some((pid, pidfd::open(pid)?, hello)))
+    Ok(Some((sender.pid, pidfd::open_or_kill(sender.pid)?, hello)))
 }
 
 /// A running server.
@@ -138,8 +146,8 @@ impl Server {
         let descriptors = [lifeline.read_side.as_fd()];
         // A server that has died already is found out by its answer, or rather by the lack of one.
         let _ = frame::send_value(link.as_fd(), kind::SERVE, &identity.privileges, &descriptors);
-        let launched = Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], heard: None };
-        let (launched, present) = wait_until_ready(launched)?;
+        let mut launched = Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], heard: None };
+        let present = wait_until_ready(&mut launched).inspect_err(|_| pidfd::kill_and_reap(launched.pidfd.as_fd()))?;
         Ok(Self { child: children::register_server(launched, description()), identity, present })
     }
 }
@@ -156,40 +164,33 @@ fn description() -> Description {
 }
 
 /// Waits for a new server's first word, however long its preloads take; its death is an answer too.
-fn wait_until_ready(mut server: Launched) -> Result<(Launched, Present), Error> {
+fn wait_until_ready(server: &mut Launched) -> Result<Present, Error> {
     let failed = |error| Error::os("cannot start the forkserver", error);
     loop {
-        let Some(frame) = frame::receive(server.link.as_fd(), None).map_err(failed)? else {
-            return Err(died(server));
-        };
+        let Some(frame) = frame::receive(server.link.as_fd(), None).map_err(failed)? else { return Err(died(server)) };
         match frame.kind {
-            kind::READY => return Ok((server, frame.head().map_err(failed)?)),
+            kind::READY => return frame.head().map_err(failed),
             // Under a test harness the server goes on in a copy of itself that has one thread (see `server`).
             kind::FORKED => {
                 let (pid, pidfd) = forked(frame).map_err(failed)?;
                 pidfd::kill_and_reap(server.pidfd.as_fd());
-                server = Launched { pid, pidfd, ..server };
+                (server.pid, server.pidfd) = (pid, pidfd);
             }
             _ => {
-                let refusal = frame.head::<Refusal>().ok();
-                pidfd::kill_and_reap(server.pidfd.as_fd());
-                return Err(refusal.map_or_else(
-                    || Error::new(ErrorKind::ForkServer, "the forkserver does not understand its orders"),
-                    Error::from,
-                ));
+                let refusal = frame.head::<Refusal>().map(Error::from);
+                return Err(refusal.unwrap_or_else(|error| {
+                    Error::with_source(ErrorKind::ForkServer, "the forkserver does not understand its orders", error)
+                }));
             }
         }
     }
 }
 
 /// It said nothing: its exit status is all there is to tell.
-fn died(server: Launched) -> Error {
+fn died(server: &Launched) -> Error {
     let _ = poll::readable([server.pidfd.as_fd()], None);
-    let status = pidfd::try_reap(server.pidfd.as_fd());
-    let how = status
-        .ok()
-        .flatten()
-        .map_or_else(|| "unknown exit status".to_owned(), |status| children::ExitStatus::from(status).to_string());
+    let status = pidfd::try_reap(server.pidfd.as_fd()).ok().flatten().map(children::ExitStatus::from);
+    let how = status.unwrap_or(children::ExitStatus::Unknown);
     Error::new(
         ErrorKind::ForkServer,
         format!("the forkserver (pid {}) has died before it could serve: {how}", server.pid),
@@ -215,8 +216,10 @@ impl Live {
     fn compare(&self) -> Result<Option<Present>, Error> {
         let status = Status::read().map_err(unreadable)?;
         let identity = Identity::read(&status).map_err(unreadable)?;
-        let is_fresh = self.0.as_ref().is_some_and(|server| server.identity == identity);
-        if is_fresh { Present::read(&status).map(Some).map_err(unreadable) } else { Ok(None) }
+        let present = Present::read(&status).map_err(unreadable)?;
+        let server = self.0.as_ref();
+        let is_fresh = server.is_some_and(|server| server.identity == identity && !present.is_beyond(&server.present));
+        Ok(is_fresh.then_some(present))
     }
 
     /// Lets the server go; it is reaped like a child whose handle was dropped.
@@ -246,7 +249,6 @@ impl Live {
         take(&mut settings.environment, present.environment, &base.environment);
         take(&mut settings.umask, present.umask, &base.umask);
         take(&mut settings.nice, present.nice, &base.nice);
-        take(&mut settings.scheduling, present.scheduling, &base.scheduling);
         take(&mut settings.affinity, present.affinity, &base.affinity);
         take(&mut settings.process_group, present.process_group, &base.process_group);
         take(&mut settings.oom_score, present.oom_score, &base.oom_score);
@@ -258,7 +260,7 @@ impl Live {
             }
         }
         if request.kit.directory.is_none() && (present.directory.is_none() || present.directory != base.directory) {
-            request.kit.directory = Some(attributes::open_directory(".".as_ref())?);
+            request.kit.directory = Some(attributes::open_directory("/proc/self/cwd".as_ref())?);
         }
         for stream in Stream::ALL {
             let (setting, slot) = (&mut settings.streams[stream as usize], &mut request.kit.streams[stream as usize]);
@@ -290,7 +292,7 @@ impl Live {
 
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
-        Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => Ok(None),
+        Err(error) if frame::is_gone(&error) => Ok(None),
         other => other.map(Some),
     }
 }

@@ -11,9 +11,9 @@ use crate::error::{Error, ErrorKind, Refusal};
 use crate::report::Report;
 use crate::sys::fd::{self, Stream};
 use crate::sys::fork::{self, FreshCopy, Sibling, SingleThreaded};
-use crate::sys::identity::Privileges;
+use crate::sys::identity::{Privileges, own_ids};
 use crate::sys::present::{Present, Status};
-use crate::sys::{self, lifeline, signal};
+use crate::sys::{self, lifeline, signal, socket};
 use crate::wire::frame::{self, Incoming};
 
 /// A function that the server runs once, before it serves.
@@ -53,6 +53,9 @@ impl<E: Into<Box<dyn StdError>>> PreloadOutput for Result<(), E> {
     }
 }
 
+/// What the server is called, and each child of it until it has its order.
+pub(super) const NAME: &str = "forkserver";
+
 /// A server's own descriptors, none of which its children keep.
 struct Server {
     link: OwnedFd,
@@ -70,14 +73,18 @@ pub(crate) fn serve(link: OwnedFd, frame: Incoming) -> ! {
     if let Err(error) = privileges.restrict_to() {
         bootstrap::fail(&format!("the forkserver cannot give up what its parent may not do: {error}"));
     }
-    sys::set_name("forkserver");
+    // Before the parent is told that it may ask.
+    if let Err(error) = socket::identify_senders(server.link.as_fd()) {
+        bootstrap::fail(&format!("the forkserver cannot tell who asks: {error}"));
+    }
+    sys::set_name(NAME);
     signal::block_terminal();
     let server = server.leave_test_harness();
     bootstrap::note_server();
     match prepare() {
-        Ok((threads, present)) => {
+        Ok(present) => {
             server.say(kind::READY, &present, None);
-            server.run(&threads)
+            server.run()
         }
         Err(error) => {
             server.say(kind::REFUSED, &Refusal::from(error), None);
@@ -86,14 +93,14 @@ pub(crate) fn serve(link: OwnedFd, frame: Incoming) -> ! {
     }
 }
 
-fn prepare() -> Result<(SingleThreaded, Present), Error> {
+fn prepare() -> Result<Present, Error> {
     single_threaded("when it reaches its guard, which must come first in `main`, before any thread is started")?;
     redirect_input()?;
     preload()?;
     silence()?;
-    let threads = single_threaded("after its #[preload] functions; they must end before it can make children")?;
+    single_threaded("after its #[preload] functions; they must end before it can make children")?;
     let present = Status::read().and_then(|status| Present::read(&status));
-    present.map(|present| (threads, present)).map_err(|error| Error::os("the forkserver cannot read what it is", error))
+    present.map_err(|error| Error::os("the forkserver cannot read what it is", error))
 }
 
 fn redirect_input() -> Result<(), Error> {
@@ -146,36 +153,41 @@ impl Server {
     }
 
     /// A test harness runs the guard on a thread of its own, beside a main thread that only waits for it. There the
-    /// server goes on in a copy of itself, which has that one thread, and which is a child of the same parent.
+    /// server goes on in a copy of itself, which has that one thread, and which is a child of the same parent. The copy
+    /// itself tells the parent, so that its next word cannot come before that.
     fn leave_test_harness(self) -> Self {
         if !sys::has_main_thread_elsewhere() {
             return self;
         }
-        // The main thread of libtest waits for a message of this thread and holds no lock meanwhile.
-        let threads = fork::waiting_main_thread();
-        match fork::clone_sibling(&threads) {
-            Ok(Sibling::Original(pid, pidfd)) => {
-                self.say_forked(pid, &pidfd);
-                // The parent ends this process when it has heard of the other.
-                loop {
-                    let _ = sys::poll::readable([], None);
-                }
+        match fork::waiting_main_thread().and_then(|threads| fork::clone_sibling(&threads)) {
+            // The parent ends this process when it has heard of the other.
+            Ok(Sibling::Original(..)) => {
+                sys::poll::wait_for_hang_up(self.link.as_fd());
+                sys::exit_now(0)
             }
             Ok(Sibling::Copy(copy)) => {
                 bootstrap::forget(&copy);
                 self.bind_to_parent();
+                match sys::pidfd::open(sys::pid()) {
+                    Ok(pidfd) => self.say_forked(sys::pid(), &pidfd),
+                    Err(error) => bootstrap::fail(&format!("the forkserver cannot open its pidfd: {error}")),
+                }
                 self
             }
             Err(error) => bootstrap::fail(&format!("the forkserver cannot leave the test harness: {error}")),
         }
     }
 
-    fn run(self, threads: &SingleThreaded) -> ! {
+    /// Obeys the user who started it, and nobody else: a parent that has given up its ids gets another server, and who
+    /// has taken over such a parent nothing.
+    fn run(self) -> ! {
         loop {
             match frame::receive(self.link.as_fd(), None) {
-                Ok(Some(frame)) if frame.kind == kind::FORK => {
+                Ok(Some(frame))
+                    if frame.kind == kind::FORK && frame.sender.map(|sender| sender.ids) == Some(own_ids()) =>
+                {
                     if let Some(link) = frame.descriptors.into_iter().next()
-                        && let Some(copy) = self.make_child(threads)
+                        && let Some(copy) = self.make_child()
                     {
                         self.become_child(link, copy)
                     }
@@ -187,8 +199,10 @@ impl Server {
     }
 
     /// Makes a child and tells the parent; `Some` in the child.
-    fn make_child(&self, threads: &SingleThreaded) -> Option<FreshCopy> {
-        match fork::clone_sibling(threads) {
+    fn make_child(&self) -> Option<FreshCopy> {
+        // A thread may have come since the last time, from a timer that a preload has set, say.
+        let Ok(threads) = SingleThreaded::check() else { bootstrap::fail("the forkserver has other threads by now") };
+        match fork::clone_sibling(&threads) {
             Ok(Sibling::Copy(copy)) => return Some(copy),
             Ok(Sibling::Original(pid, pidfd)) => self.say_forked(pid, &pidfd),
             Err(error) => self.say(kind::REFUSED, &error.raw_os_error().unwrap_or_default(), None),
@@ -199,17 +213,20 @@ impl Server {
     fn become_child(self, link: OwnedFd, copy: FreshCopy) -> ! {
         drop(self);
         bootstrap::forget(&copy);
+        bootstrap::say_hello(&link);
         let order = bootstrap::first_message(&link);
-        bootstrap::obey(link, order, Birth::Served(copy))
+        bootstrap::obey(link, order, Birth::Copied(copy))
     }
 
     fn say_forked(&self, pid: u32, pidfd: &OwnedFd) {
         self.say(kind::FORKED, &pid, Some(pidfd));
     }
 
-    /// If the parent does not listen any more, the next look at the link tells so.
+    /// A server that cannot answer ends: that is an answer too, where silence would keep the parent waiting.
     fn say(&self, kind: u8, value: &impl Serialize, descriptor: Option<&OwnedFd>) {
         let descriptors: Vec<_> = descriptor.into_iter().map(AsFd::as_fd).collect();
-        let _ = frame::send_value(self.link.as_fd(), kind, value, &descriptors);
+        if let Err(error) = frame::send_value(self.link.as_fd(), kind, value, &descriptors) {
+            bootstrap::fail(&format!("the forkserver cannot answer: {error}"));
+        }
     }
 }
