@@ -161,10 +161,11 @@ pub(crate) fn fail(text: &str) -> ! {
     sys::exit_now(FAILED)
 }
 
-/// Ends a child that cannot do what it was made for, and tells its parent why.
+/// Ends a child that does not understand its order, and tells its parent, and whoever else may have sent that, why.
 fn refuse(link: &OwnedFd, error: Error) -> ! {
+    let text = error.to_string();
     let _ = frame::send_value(link.as_fd(), kind::REFUSED, &Refusal::from(error), &[]);
-    sys::exit_now(FAILED)
+    fail(&text)
 }
 
 /// Ends the process rather than let a panic unwind out of the code that makes a child, into frames that are not its own.

@@ -157,6 +157,8 @@ impl<T> ProcessBuilder<T> {
     /// [`TimedOut`](crate::JoinErrorKind::TimedOut).
     ///
     /// The kernel keeps the time, in the child: nobody has to wait for it (timer_create(2)).
+    /// A task that blocks or handles `SIGALRM` is killed a second later; if nobody waited meanwhile, the join says
+    /// `Signaled(9)`, as it cannot tell who sent it.
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.options.timeout = Some(limit);
         self
