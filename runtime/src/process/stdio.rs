@@ -30,7 +30,7 @@ impl Stdio {
         Self(StdioKind::Null)
     }
 
-    /// A pipe, whose other end the handle has ([`take_stdout`](Process::take_stdout) and its like).
+    /// A pipe, whose other end the handle has ([`take_stdout`](crate::Process::take_stdout) and its like).
     pub fn piped() -> Self {
         Self(StdioKind::Piped)
     }

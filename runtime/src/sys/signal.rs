@@ -30,7 +30,7 @@ impl SignalSet {
 fn change_mask(how: libc::c_int, set: SignalSet) -> SignalSet {
     let (set, mut old) = (set.settable(), SignalSet::default());
     // SAFETY: two pointers to words of the size given; the call fails for a wrong `how` only. The C library's own signals
-    // are left alone.
+    // are never blocked.
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const set.0, &raw mut old.0, size_of::<u64>()) };
     old.settable()
 }
