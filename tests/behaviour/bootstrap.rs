@@ -12,6 +12,7 @@ const ONE_WAY: &str = "is the same for all, since it is the program's entrance";
 
 cases! {
     here a_wrong_text.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
+    here although_nobody_can_be_told.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
     here no_descriptor.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
     here a_file_for_a_link.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
     here another_socket_for_a_link.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
@@ -56,6 +57,16 @@ fn forged(text: &str, descriptor: Option<OwnedFd>) -> program::Ended {
 #[track_caller]
 fn says(ended: &program::Ended, text: &str) {
     assert!(ended.stderr.starts_with("offspring: ") && ended.stderr.contains(text), "{:?}", ended.stderr);
+}
+
+/// A message that cannot be written is no reason to go on.
+fn although_nobody_can_be_told(_: StartMethod) {
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut command = Command::new(program::own_path());
+    command.args(["--program", "bootstrap::marker", "spawn"]).env(VARIABLE, "forged").stderr(full);
+    let ended = command.output().unwrap();
+    assert_eq!(ended.status.code(), Some(125));
+    assert!(ended.stdout.is_empty(), "main has run");
 }
 
 fn a_wrong_text(_: StartMethod) {

@@ -28,6 +28,7 @@ cases! {
     here time_runs_out_while_nobody_waits;
     here time_runs_out_although_its_signal_is_blocked;
     here time_does_not_run_out;
+    here a_signal_before_its_time_is_no_timeout;
     here a_short_wait_does_not_end_a_long_time;
     here debug_shows_what_it_is;
 }
@@ -246,6 +247,24 @@ fn time_runs_out_although_its_signal_is_blocked(method: StartMethod) {
     let child = begun(method, build(method, hang_deaf::call()).timeout(limit));
     let error = failure(child);
     assert!(matches!(error.kind(), JoinErrorKind::TimedOut), "{error:?}");
+}
+
+/// Somebody else's signals, joined when the time would have been over.
+fn a_signal_before_its_time_is_no_timeout(method: StartMethod) {
+    let limit = Duration::from_millis(300);
+    for signal in [libc::SIGKILL, libc::SIGALRM] {
+        let begin = Instant::now();
+        let mut child = begun(method, build(method, hang::call()).timeout(limit));
+        child.signal(signal).unwrap();
+        wait::until("the child is dead", || !procs::is_alive(child.pid()));
+        let early = begin.elapsed() < limit;
+        if signal == libc::SIGKILL {
+            wait::until("its time would be over", || begin.elapsed() > limit + Duration::from_millis(50));
+        }
+        let error = child.try_join().unwrap_err();
+        let told = matches!(error.kind(), JoinErrorKind::Signaled(told) if *told == signal);
+        assert!(told || !early, "{error:?}");
+    }
 }
 
 #[child_task(timeout = "20s")]

@@ -2,8 +2,8 @@
 
 use std::sync::mpsc;
 
-use offspring::{ErrorKind, StartMethod, child_task, fork, get_context};
-use offspring_tests::{build, cases, get_error, procs, start, value};
+use offspring::{ErrorKind, JoinErrorKind, StartMethod, child_task, fork, get_context};
+use offspring_tests::{build, cases, failure, get_error, procs, run, start, value};
 
 use crate::tasks::{double, nothing};
 
@@ -20,6 +20,7 @@ cases! {
     alone closures_are_refused_beside_a_thread;
     here a_copy_cannot_join_its_siblings;
     here after_fork_hooks_run_in_copies_alone;
+    here a_hook_that_panics_is_the_childs_panic.except(StartMethod::Spawn, "runs no hooks");
 }
 
 /// A second thread with a name, for as long as the case runs.
@@ -153,6 +154,19 @@ fn a_copy_cannot_join_its_siblings(method: StartMethod) {
 #[offspring::after_fork]
 fn note_the_copy() {
     HOOKS.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    assert!(std::env::var_os(HOOK_PANICS).is_none(), "the hook was told to");
+}
+
+/// A child with this variable panics before its task.
+const HOOK_PANICS: &str = "OFFSPRING_TESTS_HOOK_PANICS";
+
+/// Whatever panics before the task must not unwind into what made the child: that would be a second parent.
+fn a_hook_that_panics_is_the_childs_panic(method: StartMethod) {
+    let child = run(method, build(method, hooks::call()).env(HOOK_PANICS, "1"));
+    let error = failure(child);
+    let JoinErrorKind::Panicked(panic) = error.kind() else { panic!("{error:?}") };
+    assert_eq!(panic.message(), "the hook was told to");
+    assert_eq!(value(start(method, hooks::call())), 1);
 }
 
 static HOOKS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
