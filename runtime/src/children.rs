@@ -51,7 +51,10 @@ pub(crate) struct Description {
     pub(crate) method: StartMethod,
     pub(crate) daemon: bool,
     pub(crate) kill_on_drop: bool,
+    /// When this process ends the child's time, if somebody waits.
     pub(crate) deadline: Deadline,
+    /// Before this moment the child's own timer, which begins with the task, cannot have ended it.
+    pub(crate) overdue_from: Deadline,
 }
 
 /// A child of this process, running or ended.
@@ -267,11 +270,9 @@ impl Child {
 
     /// Whether the child was killed because its time was over.
     pub(crate) fn ran_out_of_time(&self, status: ExitStatus) -> bool {
-        let Some(deadline) = self.about.deadline else {
-            return false;
-        };
+        let Some(overdue_from) = self.about.overdue_from else { return false };
         // The timer's second signal, for a task that holds off the first, is anybody's `SIGKILL`.
-        let by_its_timer = status == ExitStatus::Signaled(OVERDUE) && Instant::now() >= deadline;
+        let by_its_timer = status == ExitStatus::Signaled(OVERDUE) && Instant::now() >= overdue_from;
         lock(&self.state).overdue || by_its_timer
     }
 

@@ -255,10 +255,11 @@ impl Options {
         let lineage = Lineage::of_next_child(name, method, daemon);
         let name = lineage.name.clone();
         let order = Order { task: task.to_owned(), fingerprint, lineage, title, settings, timeout, privileges: None };
+        let overdue_from = timeout.and_then(poll::deadline_in);
         let launched = launch(Request { order, arguments, kit, streams: ours, threads })?;
         // From here on, as the child's own timer: what came before (a forkserver's start and preloads, say) is not its time.
         let deadline = timeout.and_then(poll::deadline_in);
-        let about = Description { name, task: task.to_owned(), method, daemon, kill_on_drop, deadline };
+        let about = Description { name, task: task.to_owned(), method, daemon, kill_on_drop, deadline, overdue_from };
         Ok(children::register(launched, about))
     }
 }

@@ -160,6 +160,7 @@ fn description() -> Description {
         daemon: true,
         kill_on_drop: false,
         deadline: None,
+        overdue_from: None,
     }
 }
 
