@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, SignalName};
@@ -25,6 +25,7 @@ use crate::platform::StartMethod;
 use crate::sys::fd::Descriptor;
 use crate::sys::fork::FreshCopy;
 use crate::sys::lifeline::Lifeline;
+use crate::sys::lock;
 use crate::sys::pidfd::{self, Status};
 use crate::sys::poll::{self, Deadline};
 use crate::sys::signal::{KILL, OVERDUE, TERMINATE};
@@ -155,11 +156,6 @@ pub(crate) const HELLO: u8 = 1;
 
 /// Every child that has not been reaped, by pid.
 static CHILDREN: Mutex<BTreeMap<u32, Arc<Child>>> = Mutex::new(BTreeMap::new());
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code of the user runs under these locks, so a poisoned one guards sound data.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// Enters a child that has just been made.
 pub(crate) fn register(launched: Launched, about: Description) -> Arc<Child> {

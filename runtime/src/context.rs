@@ -1,6 +1,6 @@
 //! Which start method is used: the program's global choice, and contexts, which have their own.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -174,7 +174,7 @@ static GLOBAL: Mutex<Global> = Mutex::new(Global { process: 0, program: None, fi
 
 impl Global {
     fn lock() -> MutexGuard<'static, Self> {
-        let mut global = GLOBAL.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut global = sys::lock(&GLOBAL);
         if global.process != sys::pid() {
             global.process = sys::pid();
             global.fixed = None;

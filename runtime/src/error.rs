@@ -70,7 +70,7 @@ impl Error {
 
     /// An error of the operating system; limits are told from the rest.
     pub(crate) fn os(text: impl Into<String>, source: io::Error) -> Self {
-        let kind = if is_limit(&source) { ErrorKind::LimitReached } else { ErrorKind::Os };
+        let kind = if sys::is_limit(&source) { ErrorKind::LimitReached } else { ErrorKind::Os };
         Self::with_source(kind, text, source)
     }
 
@@ -82,14 +82,6 @@ impl Error {
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
-}
-
-fn is_limit(error: &io::Error) -> bool {
-    use io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, WouldBlock};
-    const EMFILE: i32 = 24;
-    const ENFILE: i32 = 23;
-    matches!(error.kind(), WouldBlock | OutOfMemory | QuotaExceeded | FileTooLarge)
-        || matches!(error.raw_os_error(), Some(EMFILE | ENFILE))
 }
 
 impl fmt::Display for Error {

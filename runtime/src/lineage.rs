@@ -81,7 +81,7 @@ static OWN: Mutex<Option<Lineage>> = Mutex::new(None);
 static CHILDREN_SO_FAR: AtomicU32 = AtomicU32::new(0);
 
 fn own() -> Option<Lineage> {
-    OWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    sys::lock(&OWN).clone()
 }
 
 impl Lineage {
@@ -97,7 +97,7 @@ impl Lineage {
     /// Makes it this process's own.
     pub(crate) fn assume(self) {
         CHILDREN_SO_FAR.store(0, Ordering::Relaxed);
-        *OWN.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(self);
+        *sys::lock(&OWN) = Some(self);
     }
 }
 

@@ -261,7 +261,7 @@ pub(crate) fn run(
 static TIES: Mutex<Vec<Arc<Descriptor>>> = Mutex::new(Vec::new());
 
 fn ties() -> std::sync::MutexGuard<'static, Vec<Arc<Descriptor>>> {
-    TIES.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    sys::lock(&TIES)
 }
 
 /// Ties this process to its parent's life, for good.

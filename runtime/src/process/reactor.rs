@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -33,14 +33,14 @@ static REACTOR: Mutex<Option<Reactor>> = Mutex::new(None);
 
 /// Wakes `waker` when the child has ended; a later call for the same child replaces an earlier one's.
 pub(super) fn watch(child: &Arc<Child>, waker: &Waker) -> Result<(), Error> {
-    let mut slot = REACTOR.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut slot = sys::lock(&REACTOR);
     let reactor = match slot.take().filter(|reactor| reactor.process == sys::pid()) {
         Some(reactor) => slot.insert(reactor),
         None => slot.insert(
             Reactor::start().map_err(|error| Error::os("cannot start the thread that waits for children", error))?,
         ),
     };
-    let (mut waker, mut watched) = (waker.clone(), reactor.watched.lock().unwrap_or_else(PoisonError::into_inner));
+    let (mut waker, mut watched) = (waker.clone(), sys::lock(&reactor.watched));
     match watched.iter_mut().find(|(known, _)| Arc::ptr_eq(known, child)) {
         // The old one is dropped below, without the lock: that too may run code of the executor.
         Some((_, known)) => std::mem::swap(known, &mut waker),
@@ -68,8 +68,7 @@ impl Reactor {
 
 fn run(bell: &UnixStream, watched: &Watched) {
     loop {
-        let present: Vec<Arc<Child>> =
-            watched.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(child, _)| Arc::clone(child)).collect();
+        let present: Vec<Arc<Child>> = sys::lock(watched).iter().map(|(child, _)| Arc::clone(child)).collect();
         let deadline = present.iter().filter_map(|child| child.about.deadline).min();
         let pidfds = present.iter().filter_map(|child| child.pidfd().ok());
         let fds: Vec<BorrowedFd<'_>> = std::iter::once(bell.as_fd()).chain(pidfds).collect();
@@ -93,12 +92,12 @@ fn wake(waker: Waker) {
 }
 
 fn wake_all(watched: &Watched) {
-    let all = std::mem::take(&mut *watched.lock().unwrap_or_else(PoisonError::into_inner));
+    let all = std::mem::take(&mut *sys::lock(watched));
     all.into_iter().for_each(|(_, waker)| wake(waker));
 }
 
 /// Wakers are called without the lock: they run code of the executor.
 fn take_ended(watched: &Watched) -> Vec<Waker> {
-    let mut watched = watched.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut watched = sys::lock(watched);
     watched.extract_if(.., |(child, _)| !matches!(child.try_status(), Ok(None))).map(|(_, waker)| waker).collect()
 }

@@ -25,6 +25,7 @@ pub(crate) mod signal;
 pub(crate) mod socket;
 
 use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Turns the C convention of `-1` and `errno` into a `Result`.
 fn check(result: libc::c_long) -> io::Result<libc::c_long> {
@@ -39,6 +40,18 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
             other => return other,
         }
     }
+}
+
+/// Locks a mutex of this crate, also after a panic: no code of the user runs under one, so that what it guards is sound.
+pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether an error says that a limit on processes, descriptors, memory or file sizes is reached.
+pub(crate) fn is_limit(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, WouldBlock};
+    matches!(error.kind(), WouldBlock | OutOfMemory | QuotaExceeded | FileTooLarge)
+        || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// The id of this process.

@@ -250,7 +250,7 @@ unsafe fn read_control(header: &libc::cmsghdr, received: &mut Received) {
 static RESERVE: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
 fn with_reserve_given_up<T>(receive: impl FnOnce() -> T) -> T {
-    let mut reserve = RESERVE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut reserve = super::lock(&RESERVE);
     let was_kept = reserve.take().is_some();
     let received = receive();
     if was_kept {
@@ -261,12 +261,12 @@ fn with_reserve_given_up<T>(receive: impl FnOnce() -> T) -> T {
 
 /// A copy of the process has no use for the reserve until it has children of its own.
 pub(crate) fn drop_reserve(_copy: &super::fork::FreshCopy) {
-    drop(RESERVE.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take());
+    drop(super::lock(&RESERVE).take());
 }
 
 /// Takes the reserve, so that it is there when the table is full; a process calls this before its first child.
 pub(crate) fn keep_reserve() {
-    let mut reserve = RESERVE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut reserve = super::lock(&RESERVE);
     if reserve.is_none() {
         *reserve = super::fd::null().ok();
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::server;
 use crate::bootstrap::{Settings, StreamSetting, kind};
@@ -124,7 +124,7 @@ struct Live(MutexGuard<'static, Option<Server>>);
 impl Server {
     /// Makes sure of a server that runs.
     fn lock_live() -> Result<Live, Error> {
-        let mut slot = SERVER.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = crate::sys::lock(&SERVER);
         let living = slot.take().filter(|server| matches!(server.child.try_status(), Ok(None)));
         *slot = Some(match living {
             Some(server) => server,
