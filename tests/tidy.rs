@@ -4,8 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module of the runtime may use those behind it, and none before it; `platform` beside them what it needs of `sys`.
-const ORDER: [&str; 10] =
-    ["pool", "context", "process", "launch", "bootstrap", "lineage", "children", "task", "wire", "sys"];
+#[rustfmt::skip]
+const ORDER: [&str; 15] = [
+    "pool", "context", "process", "launch", "bootstrap", "lineage", "children", "task",
+    "channel", "sync", "shm", "fd", "reactor", "wire", "sys",
+];
 
 /// They stand before all others: what generated code and `main` enter by.
 const ENTRANCES: [&str; 2] = ["entrypoint", "private"];

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind};
 use crate::platform::StartMethod;
+use crate::wire::fds;
 use crate::wire::payload::{self, CodecError, Decoder, Payload};
 
 /// A function marked `#[child_task]`, as a type.
@@ -133,8 +134,8 @@ pub struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { values: Decoder::new(bytes) }
+    pub(crate) fn new(bytes: &'a [u8], descriptors: fds::Incoming) -> Self {
+        Self { values: Decoder::new(bytes, descriptors) }
     }
 
     /// Checks that nothing is left over.
@@ -142,7 +143,7 @@ impl<'a> Arguments<'a> {
     /// # Errors
     /// If something is.
     pub fn finish(&mut self) -> Result<(), Undecodable> {
-        let values = std::mem::replace(&mut self.values, Decoder::new(&[]));
+        let values = std::mem::replace(&mut self.values, Decoder::new(&[], fds::Incoming::default()));
         values.finish().map_err(|error| Undecodable(error.to_string()))
     }
 }
@@ -156,12 +157,11 @@ pub struct Undecodable(pub(crate) String);
 pub struct Output(pub(crate) Result<Payload, CodecError>);
 
 /// How a result is decoded in the process that asked for it.
-pub(crate) type Decode<T> = fn(&Payload) -> Result<T, String>;
+pub(crate) type Decode<T> = fn(Payload) -> Result<T, String>;
 
 /// Decodes a result that came from another process.
-pub(crate) fn decode_output<T: DeserializeOwned>(output: &Payload) -> Result<T, String> {
-    let bytes = output.bytes().map_err(|error| error.to_string())?;
-    payload::decode(&bytes).map_err(|error| error.to_string())
+pub(crate) fn decode_output<T: DeserializeOwned>(output: Payload) -> Result<T, String> {
+    payload::decode(output).map_err(|error| error.to_string())
 }
 
 /// A task and its encoded arguments: an inert value that runs nothing until it is started.

@@ -24,11 +24,12 @@ pub(crate) use panic::message as panic_message;
 
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::sys::exec::LINK_NUMBER;
-use crate::sys::fd::Descriptor;
+use crate::sys::fd::{Descriptor, Ends};
 use crate::sys::fork::FreshCopy;
 use crate::sys::{self, poll};
 use crate::task::{self, Arguments, Output};
-use crate::wire::frame::{self, Incoming, Outgoing};
+use crate::wire::fds;
+use crate::wire::frame::{self, Body, Incoming, Outgoing};
 use crate::wire::payload::{CodecError, Payload};
 use crate::{children, lineage};
 
@@ -205,9 +206,12 @@ pub(crate) fn obey(link: OwnedFd, frame: Incoming, birth: Birth) -> ! {
         fail(&format!("a message of kind {} has come where an order was to come", frame.kind));
     }
     match Order::open(frame) {
-        Ok((order, kit, arguments)) => {
+        Ok((order, kit, mut arguments)) => {
             let (name, fingerprint) = (order.task.clone(), order.fingerprint);
-            run(order, kit, link, birth, move || run_task(&name, fingerprint, &arguments))
+            run(order, kit, link, birth, move || {
+                let descriptors = fds::Incoming::new(std::mem::take(&mut arguments.descriptors));
+                run_task(&name, fingerprint, &arguments, descriptors)
+            })
         }
         Err(error) => {
             let text = format!("the child cannot understand its order: {error}");
@@ -216,13 +220,29 @@ pub(crate) fn obey(link: OwnedFd, frame: Incoming, birth: Birth) -> ! {
     }
 }
 
+/// Runs a task in a copy of the process that has its arguments in memory.
+///
+/// Of the original's channel ends the child keeps those that it was given, as any other child does: one more, in an
+/// object that nobody here can reach, and no end would ever be seen to close.
+pub(crate) fn run_inherited(
+    name: &str,
+    fingerprint: u64,
+    arguments: &Payload,
+    copy: &FreshCopy,
+) -> Result<Output, Error> {
+    let ends = Ends::of_original(copy);
+    let descriptors = fds::Incoming::inherited(&arguments.descriptors, copy);
+    ends.abandon(copy);
+    run_task(name, fingerprint, arguments, descriptors)
+}
+
 /// Finds a task by its name, decodes its arguments and runs it.
-pub(crate) fn run_task(name: &str, fingerprint: u64, arguments: &Payload) -> Result<Output, Error> {
+fn run_task(name: &str, fingerprint: u64, arguments: &Payload, descriptors: fds::Incoming) -> Result<Output, Error> {
     let entry = task::lookup(name, fingerprint)?;
     let bytes = arguments
         .bytes()
         .map_err(|error| Error::os(format!("the child cannot map the arguments of `{name}`"), error))?;
-    (entry.run)(&mut Arguments::new(&bytes)).map_err(|error| {
+    (entry.run)(&mut Arguments::new(&bytes, descriptors)).map_err(|error| {
         Error::new(ErrorKind::Decode, format!("the child cannot decode the arguments of `{name}`: {}", error.0))
     })
 }
@@ -356,7 +376,7 @@ impl Voice {
 
     fn say_result(&self, result: &Payload) -> std::io::Result<()> {
         let Some(link) = self.0.get() else { return Ok(()) };
-        let word = Outgoing { kind: kind::RETURNED, head: &[], payload: result, descriptors: Vec::new() };
+        let word = Outgoing { kind: kind::RETURNED, head: &[], body: Body::from(result), descriptors: &[] };
         word.send(link, poll::deadline_in(frame::SEND_LIMIT))
     }
 }

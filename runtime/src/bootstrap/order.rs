@@ -12,8 +12,9 @@ use crate::sys::environ::Environment;
 use crate::sys::identity::Privileges;
 use crate::sys::poll::Deadline;
 use crate::sys::signal::SignalSet;
-use crate::wire::frame::{Incoming, Outgoing};
-use crate::wire::payload::{CodecError, Payload, decode};
+use crate::wire::fds;
+use crate::wire::frame::{Body, Incoming, Outgoing};
+use crate::wire::payload::{CodecError, Payload, decode_bytes};
 
 /// The kinds of frames on a link.
 pub(crate) mod kind {
@@ -116,14 +117,15 @@ impl Order {
         }
         let head = Payload::encode(&(manifest, self)).map_err(io::Error::other)?;
         let head = head.bytes()?;
-        let descriptors = slots.into_iter().flatten().collect();
-        Outgoing { kind: kind::ORDER, head: &head, payload: arguments, descriptors }.send(link, deadline)
+        let descriptors: Vec<_> = slots.into_iter().flatten().collect();
+        let body = Body::from(arguments);
+        Outgoing { kind: kind::ORDER, head: &head, body, descriptors: &descriptors }.send(link, deadline)
     }
 
     /// Takes one apart that has been received.
     pub(crate) fn open(frame: Incoming) -> Result<(Self, Kit, Payload), CodecError> {
         let head = frame.head.bytes().map_err(|error| CodecError(error.to_string()))?;
-        let (Manifest(present), order) = decode::<(Manifest, Self)>(&head)?;
+        let (Manifest(present), order) = decode_bytes::<(Manifest, Self)>(&head, fds::Incoming::default())?;
         if present.iter().filter(|present| **present).count() != frame.descriptors.len() {
             return Err(CodecError("an order has not the descriptors that it announces".to_owned()));
         }

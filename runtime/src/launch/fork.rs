@@ -10,7 +10,7 @@ use super::{Launcher, Request};
 use crate::bootstrap::{self, Birth};
 use crate::children::Launched;
 use crate::error::{Error, ErrorKind};
-use crate::sys::fork::{OtherThreads, Side, SingleThreaded};
+use crate::sys::fork::{FreshCopy, OtherThreads, Side, SingleThreaded};
 use crate::sys::lifeline::Lifeline;
 use crate::sys::signal::{self, Blocked};
 use crate::sys::{pidfd, socket};
@@ -21,12 +21,15 @@ pub(super) struct Fork;
 impl Launcher for Fork {
     fn launch(&self, request: Request<'_>) -> Result<Launched, Error> {
         let (name, fingerprint, arguments) = (request.order.task.clone(), request.order.fingerprint, request.arguments);
-        copy(request, move || bootstrap::run_task(&name, fingerprint, arguments))
+        copy(request, move |fresh| bootstrap::run_inherited(&name, fingerprint, arguments, fresh))
     }
 }
 
 /// Forks a child that does `work`, which may borrow from this process: the child has its own copy.
-pub(crate) fn copy(mut request: Request<'_>, work: impl FnOnce() -> Result<Output, Error>) -> Result<Launched, Error> {
+pub(crate) fn copy(
+    mut request: Request<'_>,
+    work: impl FnOnce(&FreshCopy) -> Result<Output, Error>,
+) -> Result<Launched, Error> {
     let task = request.order.task.clone();
     let failed = |error| Error::os(format!("cannot fork a child for `{task}`"), error);
     if std::thread::panicking() {
@@ -69,7 +72,7 @@ pub(crate) fn copy(mut request: Request<'_>, work: impl FnOnce() -> Result<Outpu
             // The parent's alone: a child that held it would outlive its parent.
             drop(own_write_end);
             kit.lifeline = Some(read_side);
-            bootstrap::run(order, kit, theirs, Birth::Copied(copy), work)
+            bootstrap::run(order, kit, theirs, Birth::Copied(copy), move || work(&copy))
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::platform::StartMethod;
 use crate::sys::attributes;
 use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
-use crate::sys::fork::SingleThreaded;
+use crate::sys::fork::{FreshCopy, SingleThreaded};
 use crate::sys::{poll, socket};
 use crate::task::{Call, Output, decode_output};
 use crate::wire::payload::Payload;
@@ -209,7 +209,7 @@ pub(crate) fn start_closure<T: Serialize + DeserializeOwned>(
     task: &str,
     work: impl FnOnce() -> T,
 ) -> Result<Process<T>, Error> {
-    let work = || Ok(Output(Payload::encode(&work())));
+    let work = |_: &FreshCopy| Ok(Output(Payload::encode(&work())));
     let child =
         Options::default().start(task, 0, &Payload::EMPTY, StartMethod::Fork, |request| launch::copy(request, work))?;
     Ok(Process::new(child, decode_output::<T>))

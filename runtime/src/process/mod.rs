@@ -120,7 +120,7 @@ impl<T> Process<T> {
             self.child.take_outcome().map_err(|error| self.error(JoinErrorKind::Undecodable, &describe(&error)))?;
         match word {
             Some(word) if word.kind == kind::RETURNED => {
-                (self.decode)(&word.payload).map_err(|error| self.error(JoinErrorKind::Undecodable, &error))
+                (self.decode)(word.payload).map_err(|error| self.error(JoinErrorKind::Undecodable, &error))
             }
             Some(word) if word.kind == kind::UNENCODABLE => {
                 Err(self.error(JoinErrorKind::Unencodable, &self.head::<String>(&word)?))

@@ -1,8 +1,9 @@
 //! Descriptors: where they are numbered, how they are shared by the threads of one process, how a copy lets go of them.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, Weak};
 
 use super::fork::FreshCopy;
 
@@ -11,48 +12,109 @@ use super::fork::FreshCopy;
 /// A forked child holds copies of its parent's handles in memory that it cannot drop (they are on stacks that it
 /// never returns to). Through this type it closes their descriptors all the same, and the copies know it.
 #[derive(Debug)]
-pub(crate) struct Descriptor(AtomicI32);
+pub(crate) struct Descriptor {
+    raw: AtomicI32,
+    /// Whether others see it when it is closed: see [`end`].
+    is_end: bool,
+}
 
 const CLOSED: RawFd = -1;
 
 impl Descriptor {
     pub(crate) fn new(fd: OwnedFd) -> Self {
-        Self(AtomicI32::new(fd.into_raw_fd()))
+        Self { raw: AtomicI32::new(fd.into_raw_fd()), is_end: false }
     }
 
     /// The descriptor, unless this process is a copy that has let go of it.
     pub(crate) fn get(&self) -> Option<BorrowedFd<'_>> {
-        let raw = self.0.load(Ordering::Acquire);
+        let raw = self.raw.load(Ordering::Acquire);
         // SAFETY: it is open until `drop` or `abandon`; the first needs the last borrow gone, the second a copy of the
         // process that has just been made, in which nobody borrows: no borrow leaves this crate.
         (raw != CLOSED).then(|| unsafe { BorrowedFd::borrow_raw(raw) })
     }
 
-    /// Closes the descriptor in a copy of the process that the original goes on using.
-    pub(crate) fn abandon(&self, _copy: &FreshCopy) {
-        self.close();
+    /// The descriptor.
+    ///
+    /// # Errors
+    /// `NotConnected` in a copy of the process that has let go of it.
+    pub(crate) fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        self.get().ok_or_else(|| {
+            let text = "it belongs to the process that this one is a copy of, and was not passed to this one";
+            io::Error::new(io::ErrorKind::NotConnected, text)
+        })
     }
 
-    fn close(&self) {
-        let raw = self.0.swap(CLOSED, Ordering::AcqRel);
-        if raw != CLOSED {
-            // SAFETY: this object owned the descriptor, and the swap makes sure that it is closed once.
-            drop(unsafe { OwnedFd::from_raw_fd(raw) });
-        }
+    /// Closes the descriptor in a copy of the process that the original goes on using.
+    pub(crate) fn abandon(&self, _copy: &FreshCopy) {
+        drop(self.take());
+    }
+
+    /// What a fresh copy of the process goes on with that was given this descriptor. An end is its alone from now on:
+    /// whoever holds this object never runs in the copy.
+    pub(crate) fn inherit(self: &Arc<Self>, _copy: &FreshCopy) -> Option<Arc<Self>> {
+        if self.is_end { self.take().map(end) } else { Some(Arc::clone(self)) }
+    }
+
+    /// The descriptor itself, from its last holder.
+    pub(crate) fn into_owned(self) -> Option<OwnedFd> {
+        self.take()
+    }
+
+    fn take(&self) -> Option<OwnedFd> {
+        let raw = self.raw.swap(CLOSED, Ordering::AcqRel);
+        // SAFETY: this object owned the descriptor, and the swap makes sure that it is handed out once.
+        (raw != CLOSED).then(|| unsafe { OwnedFd::from_raw_fd(raw) })
     }
 }
 
 impl Drop for Descriptor {
     fn drop(&mut self) {
-        self.close();
+        drop(self.take());
+    }
+}
+
+/// The descriptors by whose closing others see that this process has no more to say or to hear.
+static ENDS: Mutex<Vec<Weak<Descriptor>>> = Mutex::new(Vec::new());
+
+/// A descriptor whose closing others wait for: the end of a channel.
+///
+/// A forked child would hold a copy of each of its parent's, and so keep every channel open. It lets go of them by
+/// [`Ends::of_original`] and keeps those alone that it was given.
+pub(crate) fn end(fd: OwnedFd) -> Arc<Descriptor> {
+    let end = Arc::new(Descriptor { raw: AtomicI32::new(fd.into_raw_fd()), is_end: true });
+    let mut ends = super::lock(&ENDS);
+    // Looked through only when it would have to grow, so that each end costs the same however many there are.
+    if ends.len() == ends.capacity() {
+        ends.retain(|known| known.strong_count() > 0);
+        let room = ends.len().max(8);
+        ends.reserve(room);
+    }
+    ends.push(Arc::downgrade(&end));
+    end
+}
+
+/// The ends that a fresh copy of the process has inherited.
+#[derive(Debug)]
+pub(crate) struct Ends(Vec<Weak<Descriptor>>);
+
+impl Ends {
+    pub(crate) fn of_original(_copy: &FreshCopy) -> Self {
+        Self(std::mem::take(&mut super::lock(&ENDS)))
+    }
+
+    /// Closes those that the copy was not given.
+    pub(crate) fn abandon(self, copy: &FreshCopy) {
+        self.0.iter().filter_map(Weak::upgrade).for_each(|end| end.abandon(copy));
     }
 }
 
 /// Moves a descriptor out of the numbers 0, 1 and 2, which a program may have closed and others then mistake for its streams.
 pub(crate) fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
-    if fd.as_raw_fd() > libc::STDERR_FILENO {
-        return Ok(fd);
-    }
+    if fd.as_raw_fd() > libc::STDERR_FILENO { Ok(fd) } else { duplicate(fd.as_fd()) }
+}
+
+/// Another descriptor of the same open file, close-on-exec.
+pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     // SAFETY: F_DUPFD_CLOEXEC makes a new descriptor that nobody else owns.
     let raw = super::check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) }.into())?;
     // SAFETY: as above.

@@ -19,7 +19,7 @@ pub(crate) enum Side {
 }
 
 /// Proof that this process is a copy that has just been made and has one thread.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct FreshCopy(());
 
 /// Copies this process, whose threads the caller has counted and whose output it has flushed.

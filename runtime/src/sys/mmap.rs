@@ -1,7 +1,9 @@
-//! Sealed memory files: bytes that are written once, travel as a descriptor, and cannot change under their reader.
+//! Memory files, which travel as a descriptor and have no name that could outlive them.
 //!
-//! A reader accepts a file only with all four seals: a writer that could still shrink it would end the reader with
-//! `SIGBUS`, one that could still write it would change bytes between a check and their use.
+//! - A [`SealedFile`] is written once and cannot change under its reader. A reader accepts one only with all four seals: a
+//!   writer that could still shrink it would end the reader with `SIGBUS`, one that could still write it would change
+//!   bytes between a check and their use.
+//! - A [`Region`] is written by every process that has it. It is sealed against any change of its length.
 //!
 //! Sources: memfd_create(2), fcntl(2) `F_ADD_SEALS`, mmap(2).
 
@@ -9,10 +11,16 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use super::check;
+use super::fd::Descriptor;
 
-const SEALS: libc::c_int = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+/// The length stays as it is.
+const LENGTH_SEALS: libc::c_int = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
+
+/// The content stays as it is.
+const SEALS: libc::c_int = LENGTH_SEALS | libc::F_SEAL_WRITE;
 
 /// A memory file that is being written.
 #[derive(Debug)]
@@ -37,11 +45,7 @@ impl MemoryFile {
     /// `FileTooLarge` beyond `RLIMIT_FSIZE`, which holds for memory too and whose signal would end this process.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let length = self.length + bytes.len() as u64;
-        let limit = super::attributes::limit(super::attributes::resource::FILE_SIZE)?.soft;
-        if length > limit {
-            let text = format!("{length} bytes in memory files are over the limit of {limit} on file sizes");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
-        }
+        check_length(length)?;
         self.file.write_all(bytes)?;
         self.length = length;
         Ok(())
@@ -49,10 +53,30 @@ impl MemoryFile {
 
     /// Makes the content final.
     pub(crate) fn seal(self) -> io::Result<SealedFile> {
-        // SAFETY: F_ADD_SEALS takes flags; the descriptor is open.
-        check(unsafe { libc::fcntl(self.file.as_raw_fd(), libc::F_ADD_SEALS, SEALS) }.into())?;
+        add_seals(self.file.as_fd(), SEALS)?;
         Ok(SealedFile { fd: self.file.into(), length: self.length as usize })
     }
+}
+
+fn check_length(length: u64) -> io::Result<()> {
+    let limit = super::attributes::limit(super::attributes::resource::FILE_SIZE)?.soft;
+    if length > limit {
+        let text = format!("{length} bytes in memory files are over the limit of {limit} on file sizes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    }
+    Ok(())
+}
+
+fn add_seals(fd: BorrowedFd<'_>, seals: libc::c_int) -> io::Result<()> {
+    // SAFETY: F_ADD_SEALS takes flags; the descriptor is open.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, seals) }.into())?;
+    Ok(())
+}
+
+/// The seals of a memory file; none for anything else.
+fn seals(fd: BorrowedFd<'_>) -> libc::c_int {
+    // SAFETY: F_GET_SEALS reads flags; on anything but a memory file it fails.
+    check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) }.into()).map_or(0, |seals| seals as libc::c_int)
 }
 
 /// A memory file that nobody can change any more.
@@ -69,9 +93,7 @@ impl SealedFile {
     /// `InvalidData` if it is no memory file, is not sealed, or has another length than `length`.
     pub(crate) fn accept(fd: OwnedFd, length: usize) -> io::Result<Self> {
         let refuse = |text: String| Err(io::Error::new(io::ErrorKind::InvalidData, text));
-        // SAFETY: F_GET_SEALS reads flags; on anything but a memory file it fails.
-        let seals = check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) }.into());
-        if !seals.is_ok_and(|seals| seals as libc::c_int & SEALS == SEALS) {
+        if seals(fd.as_fd()) & SEALS != SEALS {
             return refuse("a descriptor that should be a sealed memory file is not".into());
         }
         let file = File::from(fd);
@@ -88,25 +110,7 @@ impl SealedFile {
 
     /// Maps the content for reading.
     pub(crate) fn map(&self) -> io::Result<Mapping> {
-        let Some(length) = std::num::NonZero::new(self.length) else {
-            return Ok(Mapping { start: NonNull::dangling(), length: 0 });
-        };
-        // SAFETY: a new read-only mapping at an address that the kernel chooses overlaps nothing.
-        let start = unsafe {
-            libc::mmap(
-                std::ptr::null_mut(),
-                length.get(),
-                libc::PROT_READ,
-                libc::MAP_SHARED | libc::MAP_POPULATE,
-                self.fd.as_raw_fd(),
-                0,
-            )
-        };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Mapping { start, length: self.length })
+        Mapping::new(self.fd.as_fd(), self.length, libc::PROT_READ, libc::MAP_POPULATE)
     }
 }
 
@@ -123,7 +127,23 @@ pub(crate) struct Mapping {
     length: usize,
 }
 
-// SAFETY: the memory is read only, for every process, as long as the mapping lives.
+impl Mapping {
+    fn new(fd: BorrowedFd<'_>, length: usize, protection: libc::c_int, flags: libc::c_int) -> io::Result<Self> {
+        if length == 0 {
+            return Ok(Self { start: NonNull::dangling(), length });
+        }
+        let flags = flags | libc::MAP_SHARED;
+        // SAFETY: a new mapping at an address that the kernel chooses overlaps nothing.
+        let start = unsafe { libc::mmap(std::ptr::null_mut(), length, protection, flags, fd.as_raw_fd(), 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Self { start, length })
+    }
+}
+
+// SAFETY: the memory belongs to no thread; what may be done with it is for `Deref` and for `Region` to say.
 unsafe impl Send for Mapping {}
 // SAFETY: as above.
 unsafe impl Sync for Mapping {}
@@ -132,7 +152,8 @@ impl std::ops::Deref for Mapping {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: `length` bytes are mapped until the drop; the seals keep anybody from changing or shrinking the file.
+        // SAFETY: `length` bytes are mapped until the drop. Only `SealedFile::map` hands a mapping out, and the seals keep
+        // anybody from changing or shrinking such a file.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }
@@ -143,6 +164,62 @@ impl Drop for Mapping {
             // SAFETY: the mapping is ours and nobody borrows it any more.
             unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
         }
+    }
+}
+
+/// Memory that several processes read and write at the same time. It begins as zeroes.
+///
+/// Whoever has it may change any byte at any moment: it is read and written through atomics or under a lock that lies in
+/// it, and nothing in it is trusted further than the processes are that share it.
+#[derive(Debug)]
+pub(crate) struct Region {
+    descriptor: Arc<Descriptor>,
+    memory: Mapping,
+}
+
+impl Region {
+    /// # Errors
+    /// `FileTooLarge` beyond `RLIMIT_FSIZE`; limits on descriptors and memory.
+    pub(crate) fn create(length: usize) -> io::Result<Self> {
+        check_length(length as u64)?;
+        let file = MemoryFile::new()?.file;
+        file.set_len(length as u64)?;
+        add_seals(file.as_fd(), LENGTH_SEALS)?;
+        let memory = Self::map(file.as_fd(), length)?;
+        Ok(Self { descriptor: Arc::new(Descriptor::new(file.into())), memory })
+    }
+
+    /// Maps a region that another process has made.
+    ///
+    /// # Errors
+    /// `InvalidData` if it is no memory file, or one whose length may still change or that cannot be written.
+    pub(crate) fn accept(descriptor: Arc<Descriptor>) -> io::Result<Self> {
+        let fd = descriptor.fd()?;
+        if seals(fd) & SEALS != LENGTH_SEALS {
+            let text = "a descriptor that should be shared memory of a fixed length is not";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let length = usize::try_from(nix::sys::stat::fstat(fd)?.st_size).map_err(io::Error::other)?;
+        let memory = Self::map(fd, length)?;
+        Ok(Self { descriptor, memory })
+    }
+
+    fn map(fd: BorrowedFd<'_>, length: usize) -> io::Result<Mapping> {
+        Mapping::new(fd, length, libc::PROT_READ | libc::PROT_WRITE, 0)
+    }
+
+    pub(crate) fn descriptor(&self) -> &Arc<Descriptor> {
+        &self.descriptor
+    }
+
+    /// In bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.memory.length
+    }
+
+    /// Its first byte; aligned to a page, and valid as long as the region lives.
+    pub(crate) fn start(&self) -> NonNull<u8> {
+        self.memory.start
     }
 }
 
@@ -174,6 +251,26 @@ mod tests {
             SealedFile::accept(super::super::fd::null().unwrap(), 0).unwrap_err().kind(),
             io::ErrorKind::InvalidData
         );
+    }
+
+    #[test]
+    fn a_region_is_shared_and_keeps_its_length() {
+        let one = Region::create(5000).unwrap();
+        let other = Region::accept(Arc::clone(one.descriptor())).unwrap();
+        // SAFETY: both are 5000 bytes long, and this thread alone uses them.
+        unsafe { one.start().add(4999).write(7) };
+        // SAFETY: as above.
+        assert_eq!((other.len(), unsafe { other.start().add(4999).read() }), (5000, 7));
+        // SAFETY: ftruncate on an open descriptor.
+        assert_eq!(unsafe { libc::ftruncate(one.descriptor().fd().unwrap().as_raw_fd(), 0) }, -1);
+    }
+
+    #[test]
+    fn only_memory_of_a_fixed_length_that_can_be_written_is_a_region() {
+        let refused = |fd: OwnedFd| Region::accept(Arc::new(Descriptor::new(fd))).unwrap_err().kind();
+        assert_eq!(refused(MemoryFile::new().unwrap().file.into()), io::ErrorKind::InvalidData);
+        assert_eq!(refused(sealed(b"abc").fd), io::ErrorKind::InvalidData);
+        assert_eq!(refused(super::super::fd::null().unwrap()), io::ErrorKind::InvalidData);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! A frame: a header, a head (small, structured), a payload (of any size) and descriptors, sent as one datagram.
 //!
 //! ```text
-//! datagram     magic u32 │ kind u8 │ flags u8 │ descriptors u16 │ head_len u32 │ 0 u32 │ payload_len u64 │ head │ payload
-//! descriptors  [head in a memory file] [payload in a memory file] others…
+//! datagram     magic u32 │ kind u8 │ flags u8 │ descriptors u16 │ head_len u32 │ held u32 │ payload_len u64 │ head │ payload
+//! descriptors  [head in a memory file] [payload in a memory file] held by the payload… others…
 //! ```
 //!
 //! Numbers are little-endian. A frame is never empty, since a datagram of length 0 reads like end of file. Whatever the
@@ -16,8 +16,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::payload::{Bytes, Payload, decode};
+use super::fds;
+use super::payload::{Part, Payload, decode_bytes};
 use super::{INLINE_MAX, MESSAGE_MAX};
+use crate::sys::fd::Descriptor;
 use crate::sys::mmap::{MemoryFile, SealedFile};
 use crate::sys::poll::{self, Deadline};
 use crate::sys::socket::{self, MAX_DESCRIPTORS, Sender};
@@ -32,8 +34,25 @@ const PAYLOAD_IN_FILE: u8 = 2;
 pub(crate) struct Outgoing<'a> {
     pub(crate) kind: u8,
     pub(crate) head: &'a [u8],
-    pub(crate) payload: &'a Payload,
-    pub(crate) descriptors: Vec<BorrowedFd<'a>>,
+    pub(crate) body: Body<'a>,
+    pub(crate) descriptors: &'a [BorrowedFd<'a>],
+}
+
+/// A payload to be sent, wherever its bytes are.
+#[derive(Clone, Debug)]
+pub(crate) struct Body<'a> {
+    pub(crate) part: Part<'a>,
+    pub(crate) held: &'a [Arc<Descriptor>],
+}
+
+impl<'a> From<&'a Payload> for Body<'a> {
+    fn from(payload: &'a Payload) -> Self {
+        Self { part: payload.part(), held: &payload.descriptors }
+    }
+}
+
+impl Body<'_> {
+    pub(crate) const EMPTY: Self = Self { part: Part::Bytes(&[]), held: &[] };
 }
 
 impl Outgoing<'_> {
@@ -50,46 +69,39 @@ impl Outgoing<'_> {
     }
 
     fn send_with(&self, link: BorrowedFd<'_>, deadline: Deadline, inline_max: usize) -> io::Result<()> {
-        let head_fits = self.head.len() <= inline_max;
-        let head_length = if head_fits { self.head.len() } else { 0 };
-        let payload_fits = !matches!(self.payload, Payload::File(_)) && head_length + self.payload.len() <= inline_max;
-        let head_file = if head_fits { None } else { Some(sealed(self.head)?) };
-        let payload_file = if payload_fits { None } else { Some(self.payload_file()?) };
-        let descriptors: Vec<BorrowedFd<'_>> = head_file
-            .iter()
-            .map(AsFd::as_fd)
-            .chain(payload_file.iter().map(|file| file.as_fd()))
-            .chain(self.descriptors.iter().copied())
-            .collect();
+        let (head, head_file) = place(Part::Bytes(self.head), inline_max)?;
+        let (payload, payload_file) = place(self.body.part.clone(), inline_max.saturating_sub(head.len()))?;
+        let held = self.body.held.iter().map(|descriptor| descriptor.fd());
+        let files = head_file.iter().chain(&payload_file).map(|file| Ok(file.as_fd()));
+        let descriptors =
+            files.chain(held).chain(self.descriptors.iter().copied().map(Ok)).collect::<io::Result<Vec<_>>>()?;
         if descriptors.len() > MAX_DESCRIPTORS {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
                 format!("{} descriptors in one message; {MAX_DESCRIPTORS} are possible", descriptors.len()),
             ));
         }
-        let flags = if head_fits { 0 } else { HEAD_IN_FILE } | if payload_fits { 0 } else { PAYLOAD_IN_FILE };
+        let flag = |file: &Option<_>, flag| if file.is_some() { flag } else { 0 };
         let header = Header {
             kind: self.kind,
-            flags,
+            flags: flag(&head_file, HEAD_IN_FILE) | flag(&payload_file, PAYLOAD_IN_FILE),
             descriptors: descriptors.len() as u16,
             head: self.head.len() as u32,
-            payload: self.payload.len() as u64,
+            held: self.body.held.len() as u32,
+            payload: self.body.part.len() as u64,
         };
-        let payload = if payload_fits { self.payload.bytes()? } else { Bytes::Borrowed(&[]) };
-        let head = if head_fits { self.head } else { &[] };
-        socket::send(
-            link,
-            &[IoSlice::new(&header.encode()), IoSlice::new(head), IoSlice::new(&payload)],
-            &descriptors,
-            deadline,
-        )
+        let header = header.encode();
+        let parts = [IoSlice::new(&header), IoSlice::new(head), IoSlice::new(payload)];
+        socket::send(link, &parts, &descriptors, deadline)
     }
+}
 
-    fn payload_file(&self) -> io::Result<Arc<SealedFile>> {
-        match self.payload {
-            Payload::File(file) => Ok(Arc::clone(file)),
-            other => Ok(Arc::new(sealed(&other.bytes()?)?)),
-        }
+/// What of a part goes into the datagram, and what into a file.
+fn place(part: Part<'_>, room: usize) -> io::Result<(&[u8], Option<Arc<SealedFile>>)> {
+    match part {
+        Part::Bytes(bytes) if bytes.len() <= room => Ok((bytes, None)),
+        Part::Bytes(bytes) => Ok((&[], Some(Arc::new(sealed(bytes)?)))),
+        Part::File(file) => Ok((&[], Some(file))),
     }
 }
 
@@ -119,8 +131,7 @@ pub(crate) fn send_value<T: Serialize>(
 ) -> io::Result<()> {
     let head = Payload::encode(value).map_err(io::Error::other)?;
     let head = head.bytes()?;
-    Outgoing { kind, head: &head, payload: &Payload::EMPTY, descriptors: descriptors.to_vec() }
-        .send(link, poll::deadline_in(SEND_LIMIT))
+    Outgoing { kind, head: &head, body: Body::EMPTY, descriptors }.send(link, poll::deadline_in(SEND_LIMIT))
 }
 
 /// A frame as it was received.
@@ -140,7 +151,8 @@ impl Incoming {
     /// # Errors
     /// `InvalidData` if it is none of this type.
     pub(crate) fn head<T: DeserializeOwned>(&self) -> io::Result<T> {
-        decode(&self.head.bytes()?).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+        let decoded = decode_bytes(&self.head.bytes()?, fds::Incoming::default());
+        decoded.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 
@@ -173,10 +185,33 @@ pub(crate) fn try_receive(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> 
         let text = "a message has lost its descriptors, since this process may not open more (RLIMIT_NOFILE)";
         return Err(io::Error::new(io::ErrorKind::QuotaExceeded, text));
     }
-    let header = Header::decode(&datagram.bytes)?;
-    let mut incoming = header.open(&datagram.bytes[HEADER..], datagram.descriptors)?;
-    incoming.sender = datagram.sender;
-    Ok(Some(incoming))
+    let Opened { kind, head, payload, held, descriptors } = open(&datagram.bytes, datagram.descriptors)?;
+    Ok(Some(Incoming {
+        kind,
+        head: Payload::received(head, Vec::new()),
+        payload: Payload::received(payload, held),
+        descriptors,
+        sender: datagram.sender,
+    }))
+}
+
+/// Takes a datagram apart.
+///
+/// # Errors
+/// `InvalidData` for what is no frame.
+pub(crate) fn open(datagram: &[u8], descriptors: Vec<OwnedFd>) -> io::Result<Opened<'_>> {
+    Header::decode(datagram)?.open(&datagram[HEADER..], descriptors)
+}
+
+/// A frame in its datagram.
+#[derive(Debug)]
+pub(crate) struct Opened<'a> {
+    pub(crate) kind: u8,
+    pub(crate) head: Part<'a>,
+    pub(crate) payload: Part<'a>,
+    /// The descriptors that the payload's values hold.
+    pub(crate) held: Vec<OwnedFd>,
+    pub(crate) descriptors: Vec<OwnedFd>,
 }
 
 struct Header {
@@ -184,6 +219,7 @@ struct Header {
     flags: u8,
     descriptors: u16,
     head: u32,
+    held: u32,
     payload: u64,
 }
 
@@ -199,6 +235,7 @@ impl Header {
         bytes[5] = self.flags;
         bytes[6..8].copy_from_slice(&self.descriptors.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.head.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.held.to_le_bytes());
         bytes[16..24].copy_from_slice(&self.payload.to_le_bytes());
         bytes
     }
@@ -219,12 +256,13 @@ impl Header {
             flags: number(5..6)? as u8,
             descriptors: number(6..8)? as u16,
             head: number(8..12)? as u32,
+            held: number(12..16)? as u32,
             payload,
         })
     }
 
-    /// Puts head and payload together from where the header says that they are.
-    fn open(&self, body: &[u8], descriptors: Vec<OwnedFd>) -> io::Result<Incoming> {
+    /// Finds head and payload where the header says that they are.
+    fn open<'a>(&self, body: &'a [u8], descriptors: Vec<OwnedFd>) -> io::Result<Opened<'a>> {
         if usize::from(self.descriptors) != descriptors.len() {
             return Err(invalid("a message has not the descriptors that it announces"));
         }
@@ -234,22 +272,26 @@ impl Header {
         };
         let mut rest = body;
         let mut descriptors = descriptors.into_iter();
-        let mut part = |length: usize, in_file: u8| -> io::Result<Payload> {
+        let mut part = |length: usize, in_file: u8| -> io::Result<Part<'a>> {
             if self.flags & in_file != 0 {
                 let file = descriptors.next().ok_or_else(|| invalid("a message lacks the file that it announces"))?;
-                return Ok(Payload::File(Arc::new(SealedFile::accept(file, length)?)));
+                return Ok(Part::File(Arc::new(SealedFile::accept(file, length)?)));
             }
             let (bytes, after) =
                 rest.split_at_checked(length).ok_or_else(|| invalid("a message is shorter than it announces"))?;
             rest = after;
-            Ok(Payload::from(bytes.to_vec()))
+            Ok(Part::Bytes(bytes))
         };
         let head = part(head, HEAD_IN_FILE)?;
         let payload = part(payload, PAYLOAD_IN_FILE)?;
         if !rest.is_empty() {
             return Err(invalid("a message is longer than it announces"));
         }
-        Ok(Incoming { kind: self.kind, head, payload, descriptors: descriptors.collect(), sender: None })
+        if self.held as usize > descriptors.len() {
+            return Err(invalid("a message has not the descriptors that its value holds"));
+        }
+        let held = descriptors.by_ref().take(self.held as usize).collect();
+        Ok(Opened { kind: self.kind, head, payload, held, descriptors: descriptors.collect() })
     }
 }
 
@@ -261,9 +303,8 @@ mod tests {
         let (ours, theirs) = socket::pair().unwrap();
         let null = crate::sys::fd::null().unwrap();
         let payload = Payload::encode(value).unwrap();
-        Outgoing { kind: 3, head, payload: &payload, descriptors: vec![null.as_fd()] }
-            .send(theirs.as_fd(), None)
-            .unwrap();
+        let frame = Outgoing { kind: 3, head, body: Body::from(&payload), descriptors: &[null.as_fd()] };
+        frame.send(theirs.as_fd(), None).unwrap();
         receive(ours.as_fd(), None).unwrap().unwrap()
     }
 
@@ -276,13 +317,13 @@ mod tests {
                 assert_eq!(frame.kind, 3);
                 assert_eq!(frame.head.len(), head);
                 assert_eq!(frame.descriptors.len(), 1);
-                assert_eq!(decode::<Vec<u8>>(&frame.payload.bytes().unwrap()).unwrap(), value);
+                assert_eq!(crate::wire::payload::decode::<Vec<u8>>(frame.payload).unwrap(), value);
             }
         }
     }
 
     fn header() -> Header {
-        Header { kind: 1, flags: 0, descriptors: 0, head: 2, payload: 3 }
+        Header { kind: 1, flags: 0, descriptors: 0, head: 2, held: 0, payload: 3 }
     }
 
     fn error_of(header: &Header, body: &[u8], descriptors: Vec<OwnedFd>) -> String {
@@ -296,6 +337,7 @@ mod tests {
         assert!(error_of(&header(), &[0; 6], vec![]).contains("longer"));
         assert!(error_of(&Header { payload: u64::MAX, ..header() }, &[0; 5], vec![]).contains("allowed"));
         assert!(error_of(&Header { descriptors: 1, ..header() }, &[0; 5], vec![]).contains("descriptors"));
+        assert!(error_of(&Header { held: 1, ..header() }, &[0; 5], vec![]).contains("holds"));
         assert!(error_of(&Header { flags: PAYLOAD_IN_FILE, ..header() }, &[0; 2], vec![]).contains("lacks the file"));
         let null = vec![crate::sys::fd::null().unwrap()];
         assert!(

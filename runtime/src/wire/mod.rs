@@ -3,6 +3,7 @@
 //! A link is a `SOCK_SEQPACKET` pair between a parent and one child (or forkserver). What travels on it are
 //! [`frame`]s; the values inside of them are [`payload`]s.
 
+pub(crate) mod fds;
 pub(crate) mod frame;
 pub(crate) mod payload;
 

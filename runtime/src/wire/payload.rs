@@ -4,18 +4,27 @@
 //! not fit into a datagram goes straight into a memory file, so that there is never a second copy of something big.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{INLINE_MAX, MESSAGE_MAX};
+use super::{INLINE_MAX, MESSAGE_MAX, fds};
+use crate::sys::fd::Descriptor;
 use crate::sys::mmap::{Mapping, MemoryFile, SealedFile};
 
-/// One or more encoded values, cheap to clone whatever their size.
+/// One or more encoded values with the descriptors that they hold; cheap to clone whatever their size.
 #[derive(Clone, Debug)]
-pub(crate) enum Payload {
+pub(crate) struct Payload {
+    content: Content,
+    /// What the values refer to by its place in this list.
+    pub(crate) descriptors: Vec<Arc<Descriptor>>,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
     /// Up to [`SMALL`] bytes, without an allocation.
     Small {
         length: u8,
@@ -31,7 +40,8 @@ const SMALL: usize = 62;
 const SPILL: usize = INLINE_MAX - 16 * 1024;
 
 impl Payload {
-    pub(crate) const EMPTY: Self = Self::Small { length: 0, bytes: [0; SMALL] };
+    pub(crate) const EMPTY: Self =
+        Self { content: Content::Small { length: 0, bytes: [0; SMALL] }, descriptors: Vec::new() };
 
     /// Encodes one value.
     pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, CodecError> {
@@ -40,34 +50,67 @@ impl Payload {
         encoder.finish()
     }
 
+    /// What came in a frame.
+    pub(crate) fn received(part: Part<'_>, descriptors: Vec<OwnedFd>) -> Self {
+        let descriptors = descriptors.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect();
+        let content = match part {
+            Part::Bytes(bytes) => Content::from(bytes),
+            Part::File(file) => Content::File(file),
+        };
+        Self { content, descriptors }
+    }
+
     pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Small { length, .. } => usize::from(*length),
-            Self::Heap(bytes) => bytes.len(),
-            Self::File(file) => file.len(),
+        self.part().len()
+    }
+
+    pub(crate) fn part(&self) -> Part<'_> {
+        match &self.content {
+            Content::Small { length, bytes } => Part::Bytes(&bytes[..usize::from(*length)]),
+            Content::Heap(bytes) => Part::Bytes(bytes),
+            Content::File(file) => Part::File(Arc::clone(file)),
         }
     }
 
     /// The bytes, wherever they are.
     pub(crate) fn bytes(&self) -> io::Result<Bytes<'_>> {
-        Ok(match self {
-            Self::Small { length, bytes } => Bytes::Borrowed(&bytes[..usize::from(*length)]),
-            Self::Heap(bytes) => Bytes::Borrowed(bytes),
-            Self::File(file) => Bytes::Mapped(file.map()?),
-        })
+        self.part().into_bytes()
     }
 }
 
-impl From<Vec<u8>> for Payload {
-    fn from(bytes: Vec<u8>) -> Self {
+impl From<&[u8]> for Content {
+    fn from(bytes: &[u8]) -> Self {
         match u8::try_from(bytes.len()) {
             Ok(length) if bytes.len() <= SMALL => {
                 let mut small = [0; SMALL];
-                small[..bytes.len()].copy_from_slice(&bytes);
+                small[..bytes.len()].copy_from_slice(bytes);
                 Self::Small { length, bytes: small }
             }
             _ => Self::Heap(bytes.into()),
         }
+    }
+}
+
+/// Encoded bytes where they are: in memory, or in a file that has yet to be mapped.
+#[derive(Clone, Debug)]
+pub(crate) enum Part<'a> {
+    Bytes(&'a [u8]),
+    File(Arc<SealedFile>),
+}
+
+impl<'a> Part<'a> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::File(file) => file.len(),
+        }
+    }
+
+    pub(crate) fn into_bytes(self) -> io::Result<Bytes<'a>> {
+        Ok(match self {
+            Self::Bytes(bytes) => Bytes::Borrowed(bytes),
+            Self::File(file) => Bytes::Mapped(file.map()?),
+        })
     }
 }
 
@@ -122,26 +165,60 @@ impl From<postcard::Error> for CodecError {
 /// Collects the encodings of several values.
 pub(crate) struct Encoder {
     serializer: postcard::Serializer<Sink>,
+    descriptors: Vec<Arc<Descriptor>>,
 }
 
 impl Default for Encoder {
     fn default() -> Self {
-        Self { serializer: postcard::Serializer { output: Sink::default() } }
+        Self::reusing(Vec::new())
     }
 }
 
 impl Encoder {
+    /// An encoder that fills a buffer which was used before, instead of a new one.
+    pub(crate) fn reusing(mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        Self { serializer: postcard::Serializer { output: Sink::new(buffer) }, descriptors: Vec::new() }
+    }
+
     /// Appends one value.
     pub(crate) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
-        let encoded = value.serialize(&mut self.serializer);
-        match self.serializer.output.failure.take() {
-            Some(failure) => Err(CodecError(failure.to_string())),
+        let (encoded, refused) = fds::encoding(&mut self.descriptors, || value.serialize(&mut self.serializer));
+        let failure = self.serializer.output.failure.take().map(|failure| failure.to_string());
+        match failure.or(refused.filter(|_| encoded.is_err())) {
+            Some(failure) => Err(CodecError(failure)),
             None => encoded.map_err(CodecError::from),
         }
     }
 
     pub(crate) fn finish(self) -> Result<Payload, CodecError> {
-        self.serializer.output.into_payload().map_err(|error| CodecError(error.to_string()))
+        let content = self.serializer.output.into_content().map_err(|error| CodecError(error.to_string()))?;
+        Ok(Payload { content, descriptors: self.descriptors })
+    }
+
+    /// The same, with the bytes left in the buffer that the encoder was made with.
+    pub(crate) fn finish_in_place(self) -> io::Result<(Encoded, Vec<Arc<Descriptor>>)> {
+        Ok((self.serializer.output.into_encoded()?, self.descriptors))
+    }
+}
+
+/// Encoded bytes that have not been copied out of the encoder's buffer.
+pub(crate) struct Encoded {
+    sink: Sink,
+    sealed: Option<Arc<SealedFile>>,
+}
+
+impl Encoded {
+    pub(crate) fn part(&self) -> Part<'_> {
+        match &self.sealed {
+            Some(file) => Part::File(Arc::clone(file)),
+            None if self.sink.length <= SMALL => Part::Bytes(&self.sink.small[..self.sink.length]),
+            None => Part::Bytes(&self.sink.heap),
+        }
+    }
+
+    pub(crate) fn into_buffer(self) -> Vec<u8> {
+        self.sink.heap
     }
 }
 
@@ -155,13 +232,11 @@ struct Sink {
     failure: Option<io::Error>,
 }
 
-impl Default for Sink {
-    fn default() -> Self {
-        Self { length: 0, small: [0; SMALL], heap: Vec::new(), file: None, failure: None }
-    }
-}
-
 impl Sink {
+    fn new(heap: Vec<u8>) -> Self {
+        Self { length: 0, small: [0; SMALL], heap, file: None, failure: None }
+    }
+
     fn extend(&mut self, bytes: &[u8]) -> io::Result<()> {
         let (start, end) = (self.length, self.length + bytes.len());
         if end > MESSAGE_MAX {
@@ -191,15 +266,24 @@ impl Sink {
         Ok(())
     }
 
-    fn into_payload(self) -> io::Result<Payload> {
-        match self.file {
-            Some(mut file) => {
-                file.write(&self.heap)?;
-                Ok(Payload::File(Arc::new(file.seal()?)))
-            }
-            None if self.length <= SMALL => Ok(Payload::Small { length: self.length as u8, bytes: self.small }),
-            None => Ok(Payload::Heap(self.heap.into())),
-        }
+    /// Puts what is still in the buffer into the file, if there is one, and seals it.
+    fn close(&mut self) -> io::Result<Option<Arc<SealedFile>>> {
+        let Some(mut file) = self.file.take() else { return Ok(None) };
+        file.write(&self.heap)?;
+        Ok(Some(Arc::new(file.seal()?)))
+    }
+
+    fn into_content(mut self) -> io::Result<Content> {
+        Ok(match self.close()? {
+            Some(file) => Content::File(file),
+            None if self.length <= SMALL => Content::Small { length: self.length as u8, bytes: self.small },
+            None => Content::Heap(self.heap.into()),
+        })
+    }
+
+    fn into_encoded(mut self) -> io::Result<Encoded> {
+        let sealed = self.close()?;
+        Ok(Encoded { sink: self, sealed })
     }
 }
 
@@ -225,15 +309,21 @@ impl Flavor for Sink {
 /// Reads several values one after another.
 pub(crate) struct Decoder<'a> {
     rest: &'a [u8],
+    descriptors: fds::Incoming,
 }
 
 impl<'a> Decoder<'a> {
-    pub(crate) fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+    pub(crate) fn new(bytes: &'a [u8], descriptors: fds::Incoming) -> Self {
+        Self { rest: bytes, descriptors }
     }
 
     pub(crate) fn pull<T: DeserializeOwned>(&mut self) -> Result<T, CodecError> {
-        let (value, rest) = postcard::take_from_bytes(self.rest)?;
+        let (taken, refused) = fds::decoding(&mut self.descriptors, || postcard::take_from_bytes(self.rest));
+        let (value, rest) = match (taken, refused) {
+            (Ok(taken), _) => taken,
+            (Err(_), Some(refused)) => return Err(CodecError(refused)),
+            (Err(error), None) => return Err(error.into()),
+        };
         self.rest = rest;
         Ok(value)
     }
@@ -248,9 +338,16 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// Decodes a payload of exactly one value.
-pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, CodecError> {
-    let mut decoder = Decoder::new(bytes);
+/// Decodes a payload of exactly one value, which takes over its descriptors.
+pub(crate) fn decode<T: DeserializeOwned>(mut payload: Payload) -> Result<T, CodecError> {
+    let descriptors = fds::Incoming::new(std::mem::take(&mut payload.descriptors));
+    let bytes = payload.bytes().map_err(|error| CodecError(error.to_string()))?;
+    decode_bytes(&bytes, descriptors)
+}
+
+/// Decodes exactly one value.
+pub(crate) fn decode_bytes<T: DeserializeOwned>(bytes: &[u8], descriptors: fds::Incoming) -> Result<T, CodecError> {
+    let mut decoder = Decoder::new(bytes, descriptors);
     let value = decoder.pull()?;
     decoder.finish()?;
     Ok(value)
@@ -265,25 +362,27 @@ mod tests {
         for length in [0, 1, SMALL - 1, SMALL, SMALL + 1, 1000, SPILL - 3, SPILL, SPILL + 1, 3 * SPILL, 5_000_000] {
             let value: Vec<u8> = (0..length).map(|index| index as u8).collect();
             let payload = Payload::encode(&value).unwrap();
-            assert_eq!(decode::<Vec<u8>>(&payload.bytes().unwrap()).unwrap(), value, "{length} bytes");
+            assert_eq!(decode::<Vec<u8>>(payload).unwrap(), value, "{length} bytes");
             let text = "é".repeat(length);
             let payload = Payload::encode(&(&text, length)).unwrap();
-            assert_eq!(decode::<(String, usize)>(&payload.bytes().unwrap()).unwrap(), (text, length));
+            assert_eq!(decode::<(String, usize)>(payload).unwrap(), (text, length));
         }
     }
 
     #[test]
     fn small_is_in_place_and_big_is_in_a_file() {
-        assert!(matches!(Payload::encode(&7_u64).unwrap(), Payload::Small { length: 1, .. }));
-        assert!(matches!(Payload::encode(&vec![1_u8; 1000]).unwrap(), Payload::Heap(_)));
-        assert!(matches!(Payload::encode(&vec![1_u8; INLINE_MAX]).unwrap(), Payload::File(_)));
+        let content = |value: &[u8]| Payload::encode(value).unwrap().content;
+        assert!(matches!(content(&[7]), Content::Small { length: 2, .. }));
+        assert!(matches!(content(&[1; 1000]), Content::Heap(_)));
+        assert!(matches!(content(&[1; INLINE_MAX]), Content::File(_)));
     }
 
     #[test]
     fn leftovers_and_early_ends_are_errors() {
-        assert!(decode::<u8>(&[1, 2]).is_err());
-        assert!(decode::<(u8, u8)>(&[1]).is_err());
-        assert!(decode::<String>(&[200, 1, b'x']).is_err());
+        let none = fds::Incoming::default;
+        assert!(decode_bytes::<u8>(&[1, 2], none()).is_err());
+        assert!(decode_bytes::<(u8, u8)>(&[1], none()).is_err());
+        assert!(decode_bytes::<String>(&[200, 1, b'x'], none()).is_err());
     }
 
     #[test]

@@ -1,0 +1,240 @@
+//! Descriptors inside of values: where serde sees a number, the kernel passes an open file.
+//!
+//! serde carries bytes alone. While a value is encoded for another process, a *window* is open on this thread, in which
+//! the descriptors that the value holds are collected; the bytes have their places in that list. The list travels beside
+//! the bytes (`SCM_RIGHTS`), and while the value is decoded a window holds what came. Outside of a window there is
+//! no list, so that serialising a descriptor is an error there.
+
+use std::cell::RefCell;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::sys::fd::{self, Descriptor};
+use crate::sys::fork::FreshCopy;
+use crate::sys::socket::MAX_DESCRIPTORS;
+
+/// What a frame may carry beside those of its value: a lifeline, a directory, three streams, two memory files.
+const OTHERS: usize = 7;
+
+/// Most descriptors in one value.
+pub(crate) const MAX: usize = MAX_DESCRIPTORS - OTHERS;
+
+thread_local! {
+    static WINDOW: RefCell<Option<Window>> = const { RefCell::new(None) };
+}
+
+enum Window {
+    Encoding(Vec<Arc<Descriptor>>, Option<String>),
+    Decoding(Incoming, Option<String>),
+}
+
+/// The descriptors that came with a value. What the value does not take is closed.
+#[derive(Debug, Default)]
+pub(crate) struct Incoming(Vec<Option<Arc<Descriptor>>>);
+
+impl Incoming {
+    pub(crate) fn new(descriptors: Vec<Arc<Descriptor>>) -> Self {
+        Self(descriptors.into_iter().map(Some).collect())
+    }
+
+    /// Those of a value that a fresh copy of the process has in its memory.
+    pub(crate) fn inherited(descriptors: &[Arc<Descriptor>], copy: &FreshCopy) -> Self {
+        Self(descriptors.iter().map(|descriptor| descriptor.inherit(copy)).collect())
+    }
+}
+
+/// Puts the window that was open before back, on a panic too.
+struct Reopen(Option<Window>);
+
+impl Drop for Reopen {
+    fn drop(&mut self) {
+        let before = self.0.take();
+        WINDOW.with(|window| *window.borrow_mut() = before);
+    }
+}
+
+fn within<T>(open: Window, work: impl FnOnce() -> T) -> (T, Option<Window>) {
+    let reopen = Reopen(WINDOW.with(|window| window.borrow_mut().replace(open)));
+    let done = work();
+    let window = WINDOW.with(|window| window.borrow_mut().take());
+    drop(reopen);
+    (done, window)
+}
+
+/// Encodes with `encode`; the descriptors that its values hold are added to `descriptors`.
+///
+/// The text is what went wrong with a descriptor, which a codec may not be able to tell.
+pub(crate) fn encoding<T>(descriptors: &mut Vec<Arc<Descriptor>>, encode: impl FnOnce() -> T) -> (T, Option<String>) {
+    let (done, window) = within(Window::Encoding(std::mem::take(descriptors), None), encode);
+    match window {
+        Some(Window::Encoding(collected, failure)) => {
+            *descriptors = collected;
+            (done, failure)
+        }
+        _ => (done, None),
+    }
+}
+
+/// Decodes with `decode`, whose values take their descriptors from `incoming`.
+pub(crate) fn decoding<T>(incoming: &mut Incoming, decode: impl FnOnce() -> T) -> (T, Option<String>) {
+    let (done, window) = within(Window::Decoding(std::mem::take(incoming), None), decode);
+    match window {
+        Some(Window::Decoding(left, failure)) => {
+            *incoming = left;
+            (done, failure)
+        }
+        _ => (done, None),
+    }
+}
+
+/// Serialises a descriptor: as its place in the list of the value that is being encoded.
+pub(crate) fn attach<S: Serializer>(descriptor: &Arc<Descriptor>, serializer: S) -> Result<S::Ok, S::Error> {
+    place(descriptor).map_err(S::Error::custom)?.serialize(serializer)
+}
+
+fn place(descriptor: &Arc<Descriptor>) -> Result<u32, String> {
+    WINDOW.with(|window| {
+        let mut window = window.borrow_mut();
+        let Some(Window::Encoding(collected, failure)) = window.as_mut() else {
+            return Err("a descriptor (a channel's end, shared memory, an open file) can be serialised only in the \
+                        arguments or the result of a task, or in a message to another process"
+                .to_owned());
+        };
+        let known = collected.iter().position(|known| Arc::ptr_eq(known, descriptor));
+        let found = match known {
+            Some(place) => Ok(place),
+            None => collect(collected, descriptor),
+        };
+        found.map(|place| place as u32).inspect_err(|text| *failure = Some(text.clone()))
+    })
+}
+
+fn collect(collected: &mut Vec<Arc<Descriptor>>, descriptor: &Arc<Descriptor>) -> Result<usize, String> {
+    descriptor.fd().map_err(|error| format!("a descriptor cannot be sent: {error}"))?;
+    if collected.len() >= MAX {
+        return Err(format!("more than {MAX} descriptors in one value, which is all that the kernel carries"));
+    }
+    collected.push(Arc::clone(descriptor));
+    Ok(collected.len() - 1)
+}
+
+/// Deserialises a descriptor that other parts of the value may refer to as well.
+pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Descriptor>, D::Error> {
+    let place = u32::deserialize(deserializer)?;
+    with_slot(place, |slot| slot.clone()).map_err(D::Error::custom)
+}
+
+/// Deserialises a descriptor that is this part of the value's alone.
+pub(crate) fn own<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OwnedFd, D::Error> {
+    let place = u32::deserialize(deserializer)?;
+    let shared = with_slot(place, Option::take).map_err(D::Error::custom)?;
+    let owned = match Arc::try_unwrap(shared) {
+        Ok(last) => last.into_owned().ok_or_else(|| std::io::ErrorKind::NotConnected.into()),
+        // The value is decoded where it was encoded, and may be decoded again.
+        Err(shared) => shared.fd().and_then(fd::duplicate),
+    };
+    owned.map_err(|error| D::Error::custom(fail(format!("a descriptor cannot be taken over: {error}"))))
+}
+
+fn with_slot(
+    place: u32,
+    take: impl FnOnce(&mut Option<Arc<Descriptor>>) -> Option<Arc<Descriptor>>,
+) -> Result<Arc<Descriptor>, String> {
+    let taken = WINDOW.with(|window| match window.borrow_mut().as_mut() {
+        Some(Window::Decoding(Incoming(slots), _)) => Some(slots.get_mut(place as usize).and_then(take)),
+        _ => None,
+    });
+    match taken {
+        Some(Some(descriptor)) => Ok(descriptor),
+        Some(None) => Err(fail(format!("a value refers to descriptor {place}, which did not come with it"))),
+        None => Err("a descriptor can be deserialised only from what another process has sent".to_owned()),
+    }
+}
+
+/// Notes in the open window what has gone wrong, for a codec that cannot tell, and gives it back.
+pub(crate) fn fail(text: String) -> String {
+    WINDOW.with(|window| match window.borrow_mut().as_mut() {
+        Some(Window::Encoding(_, failure) | Window::Decoding(_, failure)) => *failure = Some(text.clone()),
+        None => {}
+    });
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::payload::{Payload, decode};
+
+    struct Held(Arc<Descriptor>);
+
+    impl Serialize for Held {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            attach(&self.0, serializer)
+        }
+    }
+
+    #[derive(Debug)]
+    struct Owned(OwnedFd);
+
+    impl<'de> Deserialize<'de> for Owned {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            own(deserializer).map(Self)
+        }
+    }
+
+    fn held() -> Held {
+        Held(Arc::new(Descriptor::new(fd::null().unwrap())))
+    }
+
+    #[test]
+    fn descriptors_are_collected_once_each_and_found_again() {
+        let (one, other) = (held(), held());
+        let payload = Payload::encode(&(&one, "between", &other)).unwrap();
+        assert_eq!(payload.descriptors.len(), 2);
+        assert_eq!(Payload::encode(&(&one, &one)).unwrap().descriptors.len(), 1);
+        let (_, text, _) = decode::<(Owned, String, Owned)>(payload).unwrap();
+        assert_eq!(text, "between");
+    }
+
+    #[test]
+    fn outside_of_a_window_there_is_an_error_and_no_panic() {
+        let encoded = postcard::to_allocvec(&held());
+        assert!(encoded.is_err());
+        assert!(postcard::from_bytes::<Owned>(&[0]).is_err());
+    }
+
+    #[test]
+    fn a_place_that_did_not_come_or_was_taken_is_an_error_that_says_so() {
+        let forged = Payload::encode(&3_u32).unwrap();
+        let error = decode::<Owned>(forged).unwrap_err();
+        assert!(error.0.contains("descriptor 3"), "{error}");
+        let one = held();
+        let payload = Payload::encode(&(&one, &one)).unwrap();
+        assert!(decode::<(Owned, Owned)>(payload).unwrap_err().0.contains("did not come"));
+    }
+
+    #[test]
+    fn more_than_the_kernel_carries_is_an_error_that_says_so() {
+        let many: Vec<Held> = (0..=MAX).map(|_| held()).collect();
+        assert!(Payload::encode(&many).unwrap_err().0.contains("descriptors in one value"));
+        assert!(Payload::encode(&many[..MAX]).is_ok());
+    }
+
+    #[test]
+    fn a_failure_closes_the_window_and_an_inner_value_has_its_own() {
+        struct Inner;
+        impl Serialize for Inner {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                let inner = Payload::encode(&held()).map_err(S::Error::custom)?;
+                inner.descriptors.len().serialize(serializer)
+            }
+        }
+        let payload = Payload::encode(&(Inner, held())).unwrap();
+        assert_eq!(payload.descriptors.len(), 1);
+        assert!(WINDOW.with(|window| window.borrow().is_none()));
+    }
+}
