@@ -60,14 +60,17 @@ compile_error!("offspring runs on Linux (5.4 or later) only so far; `Platform` s
 #[path = "private.rs"]
 pub mod __private;
 mod bootstrap;
+mod channel;
 mod children;
 mod context;
 mod entrypoint;
 mod error;
+mod fd;
 mod launch;
 mod lineage;
 mod platform;
 mod process;
+mod reactor;
 mod report;
 mod sys;
 mod task;
@@ -75,12 +78,20 @@ mod wire;
 
 pub use offspring_macros::{after_fork, child_task, preload, process_main};
 
+#[cfg(feature = "stream")]
+#[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
+pub use crate::channel::Values;
+pub use crate::channel::{
+    Duplex, Iter, Receiver, Receiving, RecvError, RecvErrorKind, RequestError, SendError, SendErrorKind, Sender,
+    Sending, Waitable, channel, duplex, wait,
+};
 pub use crate::children::ExitStatus;
 pub use crate::context::{
     Context, force_start_method, fork, get_all_start_methods, get_context, get_start_method, set_start_method,
 };
 pub use crate::entrypoint::guard;
 pub use crate::error::{Error, ErrorKind, JoinError, JoinErrorKind, Panic};
+pub use crate::fd::Fd;
 pub use crate::lineage::{ParentProcess, ProcessInfo, active_children, current_process, parent_process};
 pub use crate::platform::{Platform, StartMethod};
 pub use crate::process::{Process, ProcessBuilder, Resource, Stdio};

@@ -1,17 +1,16 @@
 //! The handle of a child: wait for it, take its value, signal it, let it go.
 
 mod builder;
-mod reactor;
 mod resource;
 mod stdio;
 
 use std::fmt;
-use std::io::{PipeReader, PipeWriter};
-use std::os::fd::OwnedFd;
+use std::io::{self, PipeReader, PipeWriter};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use builder::ProcessBuilder;
 pub(crate) use builder::start_closure;
@@ -19,11 +18,13 @@ pub use resource::Resource;
 pub use stdio::Stdio;
 
 use crate::bootstrap::kind;
+use crate::channel::Waitable;
 use crate::children::{Child, ExitStatus};
 use crate::error::{Error, JoinError, JoinErrorKind, Panic, Refusal};
 use crate::platform::StartMethod;
+use crate::reactor::{Source, Watch};
 use crate::sys::fd::Stream;
-use crate::sys::poll::{self, Deadline};
+use crate::sys::poll::{self, Deadline, Interest};
 use crate::sys::signal;
 use crate::task::Decode;
 use crate::wire::frame::Incoming;
@@ -50,11 +51,13 @@ pub struct Process<T> {
     child: Arc<Child>,
     decode: Decode<T>,
     taken: bool,
+    /// What wakes the future that this handle is.
+    watch: Option<Watch>,
 }
 
 impl<T> Process<T> {
     fn new(child: Arc<Child>, decode: Decode<T>) -> Self {
-        Self { child, decode, taken: false }
+        Self { child, decode, taken: false, watch: None }
     }
 
     /// Waits for the child and returns what its task returned.
@@ -275,11 +278,40 @@ impl<T> Future for Process<T> {
         match self.try_join() {
             Ok(Some(value)) => Poll::Ready(Ok(value)),
             Err(error) => Poll::Ready(Err(error)),
-            Ok(None) => match reactor::watch(&self.child, polling.waker()) {
-                Ok(()) => Poll::Pending,
-                Err(error) => Poll::Ready(Err(self.error(JoinErrorKind::NotWaited(error), ""))),
-            },
+            Ok(None) => {
+                let this = &mut *self;
+                match this.watch.get_or_insert_with(Watch::new).wake(&this.child, polling.waker()) {
+                    Ok(()) => Poll::Pending,
+                    Err(error) => {
+                        let error = Error::os("cannot start the thread that waits for children", error);
+                        Poll::Ready(Err(self.error(JoinErrorKind::NotWaited(error), "")))
+                    }
+                }
+            }
         }
+    }
+}
+
+/// Ready when the child has ended.
+impl<T> Waitable for Process<T> {
+    fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
+        self.child.pidfd().map_err(io::Error::other)
+    }
+}
+
+/// A child is awaited by its pidfd, and killed meanwhile if its own time is over.
+impl Source for Child {
+    fn interest(&self) -> Option<(BorrowedFd<'_>, Interest)> {
+        Some((self.pidfd().ok()?, Interest::Read))
+    }
+
+    fn deadline(&self) -> Deadline {
+        self.about.deadline
+    }
+
+    fn is_ready(&self, _polled: bool, now: Instant) -> bool {
+        let _ = self.kill_if_overdue(now);
+        !matches!(self.try_status(), Ok(None))
     }
 }
 

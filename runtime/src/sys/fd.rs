@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::fork::FreshCopy;
@@ -14,15 +14,15 @@ use super::fork::FreshCopy;
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     raw: AtomicI32,
-    /// Whether others see it when it is closed: see [`end`].
-    is_end: bool,
+    /// Whether others see it when it is closed: see [`note_end`].
+    is_end: AtomicBool,
 }
 
 const CLOSED: RawFd = -1;
 
 impl Descriptor {
     pub(crate) fn new(fd: OwnedFd) -> Self {
-        Self { raw: AtomicI32::new(fd.into_raw_fd()), is_end: false }
+        Self { raw: AtomicI32::new(fd.into_raw_fd()), is_end: AtomicBool::new(false) }
     }
 
     /// The descriptor, unless this process is a copy that has let go of it.
@@ -52,7 +52,7 @@ impl Descriptor {
     /// What a fresh copy of the process goes on with that was given this descriptor. An end is its alone from now on:
     /// whoever holds this object never runs in the copy.
     pub(crate) fn inherit(self: &Arc<Self>, _copy: &FreshCopy) -> Option<Arc<Self>> {
-        if self.is_end { self.take().map(end) } else { Some(Arc::clone(self)) }
+        if self.is_end.load(Ordering::Relaxed) { self.take().map(end) } else { Some(Arc::clone(self)) }
     }
 
     /// The descriptor itself, from its last holder.
@@ -77,11 +77,20 @@ impl Drop for Descriptor {
 static ENDS: Mutex<Vec<Weak<Descriptor>>> = Mutex::new(Vec::new());
 
 /// A descriptor whose closing others wait for: the end of a channel.
+pub(crate) fn end(fd: OwnedFd) -> Arc<Descriptor> {
+    let end = Arc::new(Descriptor::new(fd));
+    note_end(&end);
+    end
+}
+
+/// Notes that others wait for the closing of a descriptor.
 ///
 /// A forked child would hold a copy of each of its parent's, and so keep every channel open. It lets go of them by
 /// [`Ends::of_original`] and keeps those alone that it was given.
-pub(crate) fn end(fd: OwnedFd) -> Arc<Descriptor> {
-    let end = Arc::new(Descriptor { raw: AtomicI32::new(fd.into_raw_fd()), is_end: true });
+pub(crate) fn note_end(end: &Arc<Descriptor>) {
+    if end.is_end.swap(true, Ordering::Relaxed) {
+        return;
+    }
     let mut ends = super::lock(&ENDS);
     // Looked through only when it would have to grow, so that each end costs the same however many there are.
     if ends.len() == ends.capacity() {
@@ -89,8 +98,7 @@ pub(crate) fn end(fd: OwnedFd) -> Arc<Descriptor> {
         let room = ends.len().max(8);
         ends.reserve(room);
     }
-    ends.push(Arc::downgrade(&end));
-    end
+    ends.push(Arc::downgrade(end));
 }
 
 /// The ends that a fresh copy of the process has inherited.

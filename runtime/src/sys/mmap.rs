@@ -257,10 +257,12 @@ mod tests {
     fn a_region_is_shared_and_keeps_its_length() {
         let one = Region::create(5000).unwrap();
         let other = Region::accept(Arc::clone(one.descriptor())).unwrap();
-        // SAFETY: both are 5000 bytes long, and this thread alone uses them.
-        unsafe { one.start().add(4999).write(7) };
+        // SAFETY: both are 5000 bytes long.
+        let [last, others_last] = [&one, &other].map(|region| unsafe { region.start().add(4999) });
+        // SAFETY: this thread alone uses them.
+        unsafe { last.write(7) };
         // SAFETY: as above.
-        assert_eq!((other.len(), unsafe { other.start().add(4999).read() }), (5000, 7));
+        assert_eq!((other.len(), unsafe { others_last.read() }), (5000, 7));
         // SAFETY: ftruncate on an open descriptor.
         assert_eq!(unsafe { libc::ftruncate(one.descriptor().fd().unwrap().as_raw_fd(), 0) }, -1);
     }

@@ -28,6 +28,21 @@ pub(crate) fn readable_many(fds: &[BorrowedFd<'_>], deadline: Deadline) -> io::R
     Ok(polled.iter().map(is_ready).collect())
 }
 
+/// What a descriptor is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Interest {
+    Read,
+    Write,
+}
+
+/// Waits until one of the descriptors is ready for what it is waited for, or at its end, and says which.
+pub(crate) fn ready(fds: &[(BorrowedFd<'_>, Interest)], deadline: Deadline) -> io::Result<Vec<bool>> {
+    let flags = |interest| if interest == Interest::Read { PollFlags::POLLIN } else { PollFlags::POLLOUT };
+    let mut polled: Vec<PollFd> = fds.iter().map(|(fd, interest)| PollFd::new(*fd, flags(*interest))).collect();
+    wait(&mut polled, deadline)?;
+    Ok(polled.iter().map(is_ready).collect())
+}
+
 /// Whether `fd` can be read at this moment.
 pub(crate) fn is_readable(fd: BorrowedFd<'_>) -> bool {
     let mut polled = [PollFd::new(fd, PollFlags::POLLIN)];
@@ -40,6 +55,13 @@ pub(crate) fn writable(fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<boo
     let mut polled = [PollFd::new(fd, PollFlags::POLLOUT)];
     wait(&mut polled, deadline)?;
     Ok(is_ready(&polled[0]))
+}
+
+/// Waits until something can be received on `fd` or sent on it, and says which; both `false` when the deadline passes.
+pub(crate) fn either(fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<[bool; 2]> {
+    let mut polled = [PollFd::new(fd, PollFlags::POLLIN), PollFd::new(fd, PollFlags::POLLOUT)];
+    wait(&mut polled, deadline)?;
+    Ok([is_ready(&polled[0]), is_ready(&polled[1])])
 }
 
 /// Whether the other end of a pipe or socket is closed.

@@ -35,6 +35,14 @@ pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok((above_stdio(ours)?, above_stdio(theirs)?))
 }
 
+/// A connected pair on which messages go one way only, from the first end to the second.
+pub(crate) fn one_way() -> io::Result<(OwnedFd, OwnedFd)> {
+    let (sender, receiver) = pair()?;
+    // This ends the other direction for both.
+    nix::sys::socket::shutdown(sender.as_raw_fd(), nix::sys::socket::Shutdown::Read)?;
+    Ok((sender, receiver))
+}
+
 /// Whether the descriptor is a connected socket of the kind that [`pair`] makes.
 pub(crate) fn is_link(fd: BorrowedFd<'_>) -> bool {
     let is_seqpacket =
@@ -63,7 +71,7 @@ pub(crate) fn identify_senders(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(setsockopt(&fd, sockopt::PassCred, &true)?)
 }
 
-/// Sends one datagram; waits while the queue is full, until `deadline`.
+/// Sends one datagram; waits while the queue is full, until `deadline`. Without one it is the kernel that waits.
 ///
 /// # Errors
 /// `EPIPE` or `ECONNRESET` when the other end is gone, `EMSGSIZE` when it is too long for the socket's buffer, `TimedOut`.
@@ -76,7 +84,8 @@ pub(crate) fn send(
     let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let control = if raw.is_empty() { &[] } else { &rights[..] };
-    let flags = MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT;
+    let wait = if deadline.is_some() { MsgFlags::MSG_DONTWAIT } else { MsgFlags::empty() };
+    let flags = MsgFlags::MSG_NOSIGNAL | wait;
     loop {
         match sendmsg::<UnixAddr>(fd.as_raw_fd(), parts, control, flags, None) {
             Ok(_) => return Ok(()),
@@ -125,9 +134,9 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Option<Dat
     let Some(next) = peek(fd)? else { return Ok(None) };
     let mut bytes = vec![0; next.length.min(limit)];
     let received = if next.has_control {
-        with_reserve_given_up(|| receive_message(fd, &mut bytes))
+        with_reserve_given_up(|| receive_message(fd, &mut bytes, libc::MSG_DONTWAIT))
     } else {
-        receive_message(fd, &mut bytes)
+        receive_message(fd, &mut bytes, libc::MSG_DONTWAIT)
     }?;
     if received.truncated || next.length > limit {
         let text = format!("a datagram of {} bytes where at most {limit} are allowed", next.length);
@@ -140,6 +149,33 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Option<Dat
         descriptors_lost: received.control_truncated,
         sender: received.sender,
     }))
+}
+
+/// Receives one datagram into a buffer that is long enough for every one; `None` at end of file.
+///
+/// For an end that others receive on too: what one looks at another may take, so nothing is looked at first. Waits until
+/// `deadline`; without one it is the kernel that waits, and that wakes one receiver for each datagram.
+///
+/// # Errors
+/// `TimedOut`; `InvalidData` for a datagram that is longer than the buffer, which is then gone.
+pub(crate) fn receive_into(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Deadline) -> io::Result<Option<Received>> {
+    let flags = if deadline.is_some() { libc::MSG_DONTWAIT } else { 0 };
+    let received = loop {
+        match receive_message(fd, buffer, flags) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let [ready] = poll::readable([fd], deadline)?;
+                if !ready {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+            }
+            other => break other?,
+        }
+    };
+    if received.truncated {
+        let text = format!("a datagram of more than {} bytes", buffer.len());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok((received.length != 0).then_some(received))
 }
 
 struct Next {
@@ -167,11 +203,14 @@ fn read_on<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     })
 }
 
-struct Received {
-    length: usize,
+/// What came with a datagram whose bytes are in a buffer.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) length: usize,
     truncated: bool,
-    control_truncated: bool,
-    descriptors: Vec<OwnedFd>,
+    /// Whether descriptors were lost because this process may not open more.
+    pub(crate) control_truncated: bool,
+    pub(crate) descriptors: Vec<OwnedFd>,
     sender: Option<Sender>,
 }
 
@@ -186,7 +225,7 @@ const fn space_for(data: usize) -> usize {
 #[repr(C, align(8))]
 struct Control([u8; CONTROL_SPACE]);
 
-fn receive_message(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received> {
+fn receive_message(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<Received> {
     let mut control = Control([0; CONTROL_SPACE]);
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: all zeroes is a valid msghdr.
@@ -197,8 +236,7 @@ fn receive_message(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<Received
     message.msg_controllen = CONTROL_SPACE as _;
     let length = read_on(|| {
         // SAFETY: the header points at one buffer and one control buffer, both of the lengths given and alive.
-        check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT) }
-            as libc::c_long)
+        check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC | flags) } as libc::c_long)
     })? as usize;
     let mut received = Received {
         length,
@@ -334,6 +372,22 @@ mod tests {
             }
         };
         assert_eq!(filled.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_one_way_pair_sends_one_way_and_tells_both_ends() {
+        let (sender, receiver) = one_way().unwrap();
+        let mut buffer = [0; 10];
+        assert!(send(receiver.as_fd(), &message(b"back"), &[], None).is_err());
+        send(sender.as_fd(), &message(b"there"), &[], None).unwrap();
+        drop(sender);
+        assert_eq!(receive_into(receiver.as_fd(), &mut buffer, None).unwrap().unwrap().length, 5);
+        assert!(receive_into(receiver.as_fd(), &mut buffer, None).unwrap().is_none());
+        let (sender, receiver) = one_way().unwrap();
+        let soon = Some(Instant::now());
+        assert_eq!(receive_into(receiver.as_fd(), &mut buffer, soon).unwrap_err().kind(), io::ErrorKind::TimedOut);
+        drop(receiver);
+        assert_eq!(send(sender.as_fd(), &message(b"x"), &[], None).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]

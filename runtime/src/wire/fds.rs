@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[derive(Debug)]
-    struct Owned(OwnedFd);
+    struct Owned(#[expect(dead_code, reason = "it is there to be owned")] OwnedFd);
 
     impl<'de> Deserialize<'de> for Owned {
         fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

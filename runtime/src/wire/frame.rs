@@ -25,7 +25,7 @@ use crate::sys::poll::{self, Deadline};
 use crate::sys::socket::{self, MAX_DESCRIPTORS, Sender};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"OFS1");
-const HEADER: usize = 24;
+pub(crate) const HEADER: usize = 24;
 const HEAD_IN_FILE: u8 = 1;
 const PAYLOAD_IN_FILE: u8 = 2;
 

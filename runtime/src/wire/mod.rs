@@ -5,6 +5,7 @@
 
 pub(crate) mod fds;
 pub(crate) mod frame;
+pub(crate) mod message;
 pub(crate) mod payload;
 
 /// Up to here bytes travel inside a datagram; above, in a sealed memory file of which only the descriptor travels.
