@@ -1,11 +1,9 @@
 //! A pipe that goes both ways.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
@@ -13,12 +11,13 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::end::End;
+use super::inbox::Inbox;
 use super::{RecvError, RecvErrorKind, RequestError, SendError, SendErrorKind};
 use crate::error::Error;
 use crate::sys::poll::{self, Deadline};
-use crate::sys::{self, socket};
+use crate::sys::socket;
 use crate::wire::fds;
-use crate::wire::message::{self, Raw, Unread, Unsent};
+use crate::wire::message::{self, Unread, Unsent};
 
 /// What an end receives while it waits to send, at most. Two ends that both send and never read would wait for each other.
 const INBOX_MAX: usize = 64 << 20;
@@ -32,15 +31,8 @@ const INBOX_MAX: usize = 64 << 20;
 /// to 64 MiB, for its own next [`recv`](Self::recv)), so that two ends that send at the same time do not wait for each other.
 pub struct Duplex<S, R> {
     end: End,
-    inbox: Mutex<Inbox>,
+    inbox: Inbox,
     values: PhantomData<fn(S) -> R>,
-}
-
-#[derive(Debug, Default)]
-struct Inbox {
-    messages: VecDeque<Raw>,
-    bytes: usize,
-    is_over: bool,
 }
 
 /// Makes a two-way pipe: what one end sends the other receives.
@@ -82,35 +74,29 @@ pub fn duplex<A, B>() -> Result<(Duplex<A, B>, Duplex<B, A>), Error> {
 
 impl<S, R> Duplex<S, R> {
     fn new(end: End) -> Self {
-        Self { end, inbox: Mutex::default(), values: PhantomData }
+        Self { end, inbox: Inbox::default(), values: PhantomData }
     }
 
     pub(super) fn end(&self) -> &End {
         &self.end
     }
 
-    /// Whether something has been taken in already.
-    pub(super) fn has_received(&self) -> bool {
-        let inbox = sys::lock(&self.inbox);
-        inbox.is_over || !inbox.messages.is_empty()
+    pub(super) fn inbox(&self) -> &Inbox {
+        &self.inbox
     }
 
     /// Takes in what has come while this end waits for room; `false` if there is no room for it here either.
-    fn take_in(&self, end: BorrowedFd<'_>) -> io::Result<bool> {
-        let mut inbox = sys::lock(&self.inbox);
-        if inbox.bytes > INBOX_MAX {
-            return Ok(false);
+    fn take_in(&self, end: BorrowedFd<'_>) -> bool {
+        if self.inbox.len() > INBOX_MAX {
+            return false;
         }
-        match message::receive_raw(end, Some(Instant::now())) {
-            Ok(Some(raw)) => {
-                inbox.bytes += raw.len();
-                inbox.messages.push_back(raw);
-            }
-            Ok(None) => inbox.is_over = true,
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
-            Err(error) => return Err(error),
+        match message::take_in(end) {
+            Ok(None) => {}
+            Ok(Some(pending)) => self.inbox.put(Ok(pending)),
+            Err(Unread::Os(_)) => {}
+            Err(unread) => self.inbox.put(Err(unread)),
         }
-        Ok(true)
+        true
     }
 }
 
@@ -161,7 +147,7 @@ impl<S: Serialize, R> Duplex<S, R> {
                 return Err(Unsent::Os(io::ErrorKind::TimedOut.into()));
             }
             let [readable, _] = poll::either(end, deadline).map_err(Unsent::Os)?;
-            if readable && !self.take_in(end).map_err(Unsent::Os)? {
+            if readable && !self.take_in(end) {
                 return Ok(false);
             }
         }
@@ -196,22 +182,7 @@ impl<S, R: DeserializeOwned> Duplex<S, R> {
     }
 
     fn recv_by(&self, deadline: Deadline, nothing: RecvErrorKind) -> Result<R, RecvError> {
-        let received = match self.taken_in() {
-            Some(raw) => raw.and_then(Raw::open).map(Some),
-            None => self.end.fd().map_err(Unread::Os).and_then(|end| message::receive(end, deadline)),
-        };
-        match received {
-            Ok(Some(value)) => Ok(value),
-            Ok(None) => Err(RecvError::disconnected()),
-            Err(unread) => Err(RecvError::new(unread, nothing)),
-        }
-    }
-
-    fn taken_in(&self) -> Option<Result<Raw, Unread>> {
-        let mut inbox = sys::lock(&self.inbox);
-        let raw = inbox.messages.pop_front()?;
-        inbox.bytes -= raw.len();
-        Some(Ok(raw))
+        self.inbox.receive(self.end.fd(), deadline, nothing)
     }
 }
 
@@ -258,7 +229,7 @@ impl<S, R> fmt::Debug for Duplex<S, R> {
 
 impl<S, R> Serialize for Duplex<S, R> {
     fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
-        if self.has_received() && !sys::lock(&self.inbox).messages.is_empty() {
+        if !self.inbox.is_empty() {
             let text = "a two-way pipe cannot be passed on while this process has messages of it that it has not read";
             return Err(Z::Error::custom(fds::fail(text.to_owned())));
         }

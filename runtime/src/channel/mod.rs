@@ -24,6 +24,7 @@ mod duplex;
 mod end;
 mod error;
 mod future;
+mod inbox;
 mod receiver;
 mod sender;
 mod wait;

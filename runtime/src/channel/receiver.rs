@@ -3,27 +3,36 @@
 use std::fmt;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::de::DeserializeOwned;
+use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::end::End;
+use super::inbox::Inbox;
 use super::{Receiving, RecvError, RecvErrorKind};
 use crate::sys::poll::{self, Deadline};
-use crate::wire::message::{self, Unread};
+use crate::wire::fds;
 
 /// Receives values of type `T` from any [`Sender`](crate::Sender) of its channel. Made by [`channel`](crate::channel).
 ///
 /// A clone shares this process's descriptor and costs none; each message goes to one of all receivers.
 pub struct Receiver<T> {
     end: End,
+    /// The rest of a batch, which all clones take from.
+    inbox: Arc<Inbox>,
     values: PhantomData<fn() -> T>,
 }
 
 impl<T> Receiver<T> {
     pub(super) fn new(end: End) -> Self {
-        Self { end, values: PhantomData }
+        Self { end, inbox: Arc::default(), values: PhantomData }
+    }
+
+    pub(super) fn inbox(&self) -> &Inbox {
+        &self.inbox
     }
 
     pub(super) fn end(&self) -> &End {
@@ -74,12 +83,7 @@ impl<T: DeserializeOwned> Receiver<T> {
     }
 
     fn recv_by(&self, deadline: Deadline, nothing: RecvErrorKind) -> Result<T, RecvError> {
-        let received = self.end.fd().map_err(Unread::Os).and_then(|end| message::receive(end, deadline));
-        match received {
-            Ok(Some(value)) => Ok(value),
-            Ok(None) => Err(RecvError::disconnected()),
-            Err(unread) => Err(RecvError::new(unread, nothing)),
-        }
+        self.inbox.receive(self.end.fd(), deadline, nothing)
     }
 }
 
@@ -117,11 +121,13 @@ impl<'a, T: DeserializeOwned> IntoIterator for &'a Receiver<T> {
 
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
-        Self::new(self.end.clone())
+        Self { end: self.end.clone(), inbox: Arc::clone(&self.inbox), values: PhantomData }
     }
 }
 
-/// Readable when there is a message, or when no sender is left.
+/// Readable when there is a message, or when no sender is left. The rest of a [batch](crate::Sender::send_all) is not seen by
+/// polling the descriptor: take values by [`try_recv`](Self::try_recv) until it says
+/// [`Empty`](RecvErrorKind::Empty). [`wait`](crate::wait) knows of it.
 ///
 /// # Panics
 /// In a forked copy of the process that was not given this receiver.
@@ -139,6 +145,10 @@ impl<T> fmt::Debug for Receiver<T> {
 
 impl<T> Serialize for Receiver<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if !self.inbox.is_empty() {
+            let text = "a receiver cannot be passed on while this process has messages of a batch that it has not read";
+            return Err(S::Error::custom(fds::fail(text.to_owned())));
+        }
         self.end.serialize(serializer)
     }
 }

@@ -68,6 +68,10 @@ impl<T> Waitable for Receiver<T> {
     fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
         self.end().fd()
     }
+
+    fn is_ready(&self) -> bool {
+        !self.inbox().is_empty()
+    }
 }
 
 impl<S, R> Waitable for Duplex<S, R> {
@@ -76,7 +80,7 @@ impl<S, R> Waitable for Duplex<S, R> {
     }
 
     fn is_ready(&self) -> bool {
-        self.has_received()
+        !self.inbox().is_empty()
     }
 }
 

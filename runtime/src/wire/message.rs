@@ -7,12 +7,13 @@ use std::cell::Cell;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::frame::{self, Body, HEADER, Opened, Outgoing};
-use super::payload::{CodecError, Encoder, decode_bytes};
+use super::payload::{CodecError, Decoder, Encoder, Part, decode_bytes};
 use super::{INLINE_MAX, fds};
 use crate::sys::fd::Descriptor;
 use crate::sys::poll::Deadline;
@@ -20,6 +21,9 @@ use crate::sys::socket;
 
 /// The kind of a frame that is one message.
 const MESSAGE: u8 = 64;
+
+/// The kind of a frame whose payload is several messages, and whose head is their number.
+const BATCH: u8 = 65;
 
 thread_local! {
     /// Taken while it is used: a value whose encoding sends another one makes do with a new buffer.
@@ -48,26 +52,125 @@ pub(crate) enum Unread {
 pub(crate) fn send<T: Serialize>(end: BorrowedFd<'_>, value: &T, deadline: Deadline) -> Result<(), Unsent> {
     let mut encoder = Encoder::reusing(OUTGOING.take());
     encoder.push(value).map_err(Unsent::Codec)?;
+    deliver(end, encoder, MESSAGE, &[], deadline)
+}
+
+fn deliver(end: BorrowedFd<'_>, encoder: Encoder, kind: u8, head: &[u8], deadline: Deadline) -> Result<(), Unsent> {
     let (encoded, held) = encoder.finish_in_place().map_err(Unsent::Os)?;
     let body = Body { part: encoded.part(), held: &held };
-    let sent = Outgoing { kind: MESSAGE, head: &[], body, descriptors: &[] }.send(end, deadline);
+    let sent = Outgoing { kind, head, body, descriptors: &[] }.send(end, deadline);
     OUTGOING.set(encoded.into_buffer());
     sent.map_err(Unsent::Os)
 }
 
-/// Receives one value; `None` when no end is left that could send one. Waits until `deadline`.
-pub(crate) fn receive<T: DeserializeOwned>(end: BorrowedFd<'_>, deadline: Deadline) -> Result<Option<T>, Unread> {
+/// Several values that travel together.
+pub(crate) struct Batch {
+    encoder: Encoder,
+    count: u32,
+}
+
+/// A batch is sent when it is as long as this: long enough that a system call for it costs little for each value, short
+/// enough that several fit into a socket's buffer.
+const BATCH_BYTES: usize = 32 * 1024;
+const BATCH_VALUES: u32 = 4096;
+
+impl Batch {
+    pub(crate) fn new() -> Self {
+        Self { encoder: Encoder::reusing(OUTGOING.take()), count: 0 }
+    }
+
+    /// Appends a value; whether the batch is full with it.
+    pub(crate) fn push<T: Serialize>(&mut self, value: &T) -> Result<bool, Unsent> {
+        self.encoder.push(value).map_err(Unsent::Codec)?;
+        self.count += 1;
+        Ok(self.count == BATCH_VALUES || self.encoder.len() >= BATCH_BYTES || self.encoder.is_full_of_descriptors())
+    }
+
+    /// Sends the values; waits while the queue is full, until `deadline`.
+    pub(crate) fn send(self, end: BorrowedFd<'_>, deadline: Deadline) -> Result<(), Unsent> {
+        deliver(end, self.encoder, BATCH, &self.count.to_le_bytes(), deadline)
+    }
+}
+
+/// What has been received and not decoded: the rest of a batch, or a message that was taken in while there was no use for it.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    bytes: Vec<u8>,
+    at: usize,
+    left: u32,
+    descriptors: fds::Incoming,
+}
+
+impl Pending {
+    /// What it takes in memory, in bytes.
+    pub(crate) fn len(&self) -> usize {
+        size_of::<Self>() + self.bytes.len()
+    }
+
+    /// The next value; `None` when there is no more. What follows one that cannot be decoded cannot be found, and is given up.
+    pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Option<Result<T, Unread>> {
+        self.left = self.left.checked_sub(1)?;
+        let mut decoder = Decoder::new(&self.bytes[self.at..], std::mem::take(&mut self.descriptors));
+        let value = decoder.pull();
+        let rest;
+        (rest, self.descriptors) = decoder.into_rest();
+        self.at = self.bytes.len() - rest;
+        if value.is_err() {
+            self.left = 0;
+        }
+        Some(value.map_err(Unread::Codec))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.left == 0
+    }
+}
+
+/// What was received on a channel.
+#[derive(Debug)]
+pub(crate) enum Received<T> {
+    Value(T),
+    /// A batch, with its first value still in it.
+    Several(Pending),
+    /// No end is left that could send.
+    End,
+}
+
+/// Receives a value or a batch of them; waits until `deadline`.
+pub(crate) fn receive<T: DeserializeOwned>(end: BorrowedFd<'_>, deadline: Deadline) -> Result<Received<T>, Unread> {
+    with_datagram(end, deadline, |datagram, descriptors| {
+        let frame = frame::open(datagram, descriptors).map_err(unread)?;
+        if frame.kind == MESSAGE {
+            let bytes = frame.payload.into_bytes().map_err(unread)?;
+            return decode_bytes(&bytes, incoming(frame.held)).map(Received::Value).map_err(Unread::Codec);
+        }
+        pending(frame).map(Received::Several)
+    })
+    .map(|received| received.unwrap_or(Received::End))
+}
+
+/// Receives a value or a batch without decoding it; `None` when no end is left that could send. Does not wait.
+pub(crate) fn take_in(end: BorrowedFd<'_>) -> Result<Option<Pending>, Unread> {
+    with_datagram(end, Some(Instant::now()), |datagram, descriptors| {
+        pending(frame::open(datagram, descriptors).map_err(unread)?)
+    })
+}
+
+fn with_datagram<R>(
+    end: BorrowedFd<'_>,
+    deadline: Deadline,
+    open: impl FnOnce(&[u8], Vec<OwnedFd>) -> Result<R, Unread>,
+) -> Result<Option<R>, Unread> {
     let mut buffer = INCOMING.take();
     buffer.resize(HEADER + INLINE_MAX, 0);
-    let received = socket::receive_into(end, &mut buffer, deadline);
-    let value = match received {
+    let opened = match socket::receive_into(end, &mut buffer, deadline) {
         Ok(None) => Ok(None),
         Ok(Some(received)) if received.control_truncated => Err(Unread::DescriptorsLost),
         Ok(Some(received)) => open(&buffer[..received.length], received.descriptors).map(Some),
         Err(error) => Err(unread(error)),
     };
     INCOMING.set(buffer);
-    value
+    opened
 }
 
 /// What was received is no message, or the system would not receive it.
@@ -78,52 +181,23 @@ fn unread(error: io::Error) -> Unread {
     }
 }
 
-/// A message that has been received and not decoded.
-#[derive(Debug)]
-pub(crate) struct Raw {
-    datagram: Vec<u8>,
-    descriptors: Vec<OwnedFd>,
-    descriptors_lost: bool,
+fn incoming(held: Vec<OwnedFd>) -> fds::Incoming {
+    fds::Incoming::new(held.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect())
 }
 
-impl Raw {
-    /// What it takes in memory, in bytes.
-    pub(crate) fn len(&self) -> usize {
-        size_of::<Self>() + self.datagram.len()
-    }
-
-    pub(crate) fn open<T: DeserializeOwned>(self) -> Result<T, Unread> {
-        if self.descriptors_lost { Err(Unread::DescriptorsLost) } else { open(&self.datagram, self.descriptors) }
-    }
-}
-
-/// Receives a message without decoding it.
-///
-/// # Errors
-/// As [`socket::receive_into`].
-pub(crate) fn receive_raw(end: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<Raw>> {
-    let mut buffer = INCOMING.take();
-    buffer.resize(HEADER + INLINE_MAX, 0);
-    let received = socket::receive_into(end, &mut buffer, deadline).map(|received| {
-        received.map(|received| Raw {
-            datagram: buffer[..received.length].to_vec(),
-            descriptors_lost: received.control_truncated,
-            descriptors: received.descriptors,
-        })
-    });
-    INCOMING.set(buffer);
-    received
-}
-
-/// Decodes a message.
-fn open<T: DeserializeOwned>(datagram: &[u8], descriptors: Vec<OwnedFd>) -> Result<T, Unread> {
-    let Opened { kind, payload, held, .. } = frame::open(datagram, descriptors).map_err(unread)?;
-    if kind != MESSAGE {
-        return Err(Unread::Codec(CodecError(format!("a frame of kind {kind} where a message was to come"))));
-    }
-    let bytes = payload.into_bytes().map_err(unread)?;
-    let held = held.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect();
-    decode_bytes(&bytes, fds::Incoming::new(held)).map_err(Unread::Codec)
+/// Copies a frame's values out of its datagram, for later.
+fn pending(frame: Opened<'_>) -> Result<Pending, Unread> {
+    let invalid = |text: String| Unread::Codec(CodecError(text));
+    let left = match (frame.kind, frame.head) {
+        (MESSAGE, _) => 1,
+        (BATCH, Part::Bytes(head)) => {
+            let count = head.try_into().map(u32::from_le_bytes).ok().filter(|count| (1..=BATCH_VALUES).contains(count));
+            count.ok_or_else(|| invalid("a batch of messages does not say how many they are".to_owned()))?
+        }
+        (kind, _) => return Err(invalid(format!("a frame of kind {kind} where a message was to come"))),
+    };
+    let bytes = frame.payload.into_bytes().map_err(unread)?.to_vec();
+    Ok(Pending { bytes, at: 0, left, descriptors: incoming(frame.held) })
 }
 
 #[cfg(test)]
@@ -132,10 +206,41 @@ mod tests {
 
     use super::*;
 
+    fn received<T: DeserializeOwned>(receiver: &OwnedFd) -> T {
+        match receive(receiver.as_fd(), None) {
+            Ok(Received::Value(value)) => value,
+            Ok(Received::Several(mut pending)) => pending.next().unwrap().unwrap(),
+            other => panic!("{:?}", other.map(|_| "the end")),
+        }
+    }
+
     fn there_and_back<T: Serialize + DeserializeOwned>(value: &T) -> T {
         let (sender, receiver) = socket::one_way().unwrap();
         send(sender.as_fd(), value, None).unwrap();
-        receive(receiver.as_fd(), None).unwrap().unwrap()
+        received(&receiver)
+    }
+
+    #[test]
+    fn a_batch_arrives_whole_and_in_order() {
+        let (sender, receiver) = socket::one_way().unwrap();
+        let mut batch = Batch::new();
+        for value in 0..100_u64 {
+            assert!(!batch.push(&(value, ())).unwrap());
+        }
+        batch.send(sender.as_fd(), None).unwrap();
+        let Ok(Received::Several(mut pending)) = receive::<(u64, ())>(receiver.as_fd(), None) else { panic!() };
+        let values: Vec<_> = std::iter::from_fn(|| pending.next::<(u64, ())>()).map(Result::unwrap).collect();
+        assert_eq!(values, (0..100).map(|value| (value, ())).collect::<Vec<_>>());
+        assert!(pending.is_empty());
+    }
+
+    #[test]
+    fn a_batch_that_ends_too_early_gives_what_it_has() {
+        let mut pending = Pending { bytes: vec![1, 2], at: 0, left: 3, descriptors: fds::Incoming::default() };
+        assert!(matches!(pending.next::<u8>(), Some(Ok(1))));
+        assert!(matches!(pending.next::<u8>(), Some(Ok(2))));
+        assert!(matches!(pending.next::<u8>(), Some(Err(_))));
+        assert!(pending.next::<u8>().is_none());
     }
 
     #[test]
@@ -153,9 +258,9 @@ mod tests {
         socket::send(sender.as_fd(), &forged, &[], None).unwrap();
         send(sender.as_fd(), &7, None).unwrap();
         assert!(matches!(receive::<i32>(receiver.as_fd(), None), Err(Unread::Codec(_))));
-        assert!(matches!(receive::<i32>(receiver.as_fd(), None), Ok(Some(7))));
+        assert_eq!(received::<i32>(&receiver), 7);
         drop(sender);
-        assert!(matches!(receive::<i32>(receiver.as_fd(), None), Ok(None)));
+        assert!(matches!(receive::<i32>(receiver.as_fd(), None), Ok(Received::End)));
     }
 
     #[test]
@@ -169,7 +274,7 @@ mod tests {
         }
         let (sender, receiver) = socket::one_way().unwrap();
         send(sender.as_fd(), &Sends(sender.as_fd()), None).unwrap();
-        assert_eq!(receive::<String>(receiver.as_fd(), None).unwrap().unwrap(), "inner");
-        assert_eq!(receive::<String>(receiver.as_fd(), None).unwrap().unwrap(), "outer");
+        assert_eq!(received::<String>(&receiver), "inner");
+        assert_eq!(received::<String>(&receiver), "outer");
     }
 }

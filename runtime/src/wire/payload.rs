@@ -181,6 +181,16 @@ impl Encoder {
         Self { serializer: postcard::Serializer { output: Sink::new(buffer) }, descriptors: Vec::new() }
     }
 
+    /// In bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.serializer.output.length
+    }
+
+    /// Whether one more value could have more descriptors than there is room for.
+    pub(crate) fn is_full_of_descriptors(&self) -> bool {
+        !self.descriptors.is_empty()
+    }
+
     /// Appends one value.
     pub(crate) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
         let (encoded, refused) = fds::encoding(&mut self.descriptors, || value.serialize(&mut self.serializer));
@@ -326,6 +336,11 @@ impl<'a> Decoder<'a> {
         };
         self.rest = rest;
         Ok(value)
+    }
+
+    /// How many bytes are left, and which descriptors.
+    pub(crate) fn into_rest(self) -> (usize, fds::Incoming) {
+        (self.rest.len(), self.descriptors)
     }
 
     /// # Errors
