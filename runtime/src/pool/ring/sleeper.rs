@@ -1,0 +1,23 @@
+//! Going to sleep and being woken, without a lost wake-up: see "Sleeping" in `README.md`.
+
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+use super::layout::{AtomicU64, fence};
+
+/// Says that this side goes to sleep. It must look once more whether there is something to do before it does.
+pub(super) fn announce(flag: &AtomicU64) {
+    flag.store(1, Relaxed);
+    // Pairs with the one in `is_asleep`: either this side sees what the other has stored, or that one sees the flag.
+    fence(SeqCst);
+}
+
+/// Says that this side is awake after all.
+pub(super) fn withdraw(flag: &AtomicU64) {
+    flag.store(0, Relaxed);
+}
+
+/// Whether the other side is to be woken, after something was stored that it may be waiting for. It is told once.
+pub(super) fn is_asleep(flag: &AtomicU64) -> bool {
+    fence(SeqCst);
+    flag.load(Relaxed) != 0 && flag.swap(0, SeqCst) != 0
+}
