@@ -69,6 +69,7 @@ mod lineage;
 mod platform;
 mod process;
 mod report;
+pub mod sync;
 mod sys;
 mod task;
 mod wire;
