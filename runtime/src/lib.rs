@@ -72,6 +72,7 @@ mod platform;
 mod process;
 mod reactor;
 mod report;
+pub mod sync;
 mod sys;
 mod task;
 mod wire;
