@@ -69,6 +69,7 @@ mod fd;
 mod launch;
 mod lineage;
 mod platform;
+mod pool;
 mod process;
 mod reactor;
 mod report;
@@ -95,6 +96,9 @@ pub use crate::error::{Error, ErrorKind, JoinError, JoinErrorKind, Panic};
 pub use crate::fd::Fd;
 pub use crate::lineage::{ParentProcess, ProcessInfo, active_children, current_process, parent_process};
 pub use crate::platform::{Platform, StartMethod};
+pub use crate::pool::{
+    InitializerOutput, Job, Map, MapUnordered, Pool, PoolBuilder, PoolStats, WorkerStats, is_cancelled,
+};
 pub use crate::process::{Process, ProcessBuilder, Resource, Stdio};
 pub use crate::report::Report;
 pub use crate::task::{Call, Task};

@@ -138,6 +138,10 @@ impl<'a> Arguments<'a> {
         Self { values: Decoder::new(bytes, descriptors) }
     }
 
+    pub(crate) fn pull<T: DeserializeOwned>(&mut self) -> Result<T, Undecodable> {
+        self.values.pull().map_err(|error| Undecodable(error.to_string()))
+    }
+
     /// Checks that nothing is left over.
     ///
     /// # Errors
@@ -174,6 +178,13 @@ pub struct Call<T> {
     /// A failure to encode is kept, and reported by the start.
     arguments: Result<Payload, CodecError>,
     pub(crate) decode: Decode<T>,
+}
+
+impl<T: DeserializeOwned> Call<T> {
+    /// A call of a task of this crate's own.
+    pub(crate) fn internal<A: Serialize>(entry: &'static Entry, argument: &A) -> Self {
+        Self { entry, arguments: Payload::encode(argument), decode: decode_output::<T> }
+    }
 }
 
 impl<T> Call<T> {
@@ -220,6 +231,18 @@ fn registry() -> &'static [&'static Entry] {
         entries.sort_by_key(|entry| (entry.name, entry.file, entry.line));
         entries
     })
+}
+
+/// The place of an entry in the registry, which is the same in every process of this program.
+pub(crate) fn place(entry: &'static Entry) -> Option<u64> {
+    let registry = registry();
+    let start = registry.partition_point(|known| known.name < entry.name);
+    registry[start..].iter().position(|known| known.name == entry.name).map(|offset| (start + offset) as u64)
+}
+
+/// The task at a place.
+pub(crate) fn at(place: u64) -> Option<&'static Entry> {
+    registry().get(usize::try_from(place).ok()?).copied()
 }
 
 /// Finds a task by name.

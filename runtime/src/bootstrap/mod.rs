@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub(crate) use order::{Kit, Order, Settings, StreamSetting, kind};
-pub(crate) use panic::message as panic_message;
+pub(crate) use panic::{catch as catch_panic, message as panic_message};
 
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::sys::exec::LINK_NUMBER;
@@ -282,6 +282,11 @@ static TIES: Mutex<Vec<Arc<Descriptor>>> = Mutex::new(Vec::new());
 
 fn ties() -> std::sync::MutexGuard<'static, Vec<Arc<Descriptor>>> {
     sys::lock(&TIES)
+}
+
+/// This child's end of its link.
+pub(crate) fn link() -> Option<Arc<Descriptor>> {
+    ties().first().cloned()
 }
 
 /// Ties this process to its parent's life, for good.

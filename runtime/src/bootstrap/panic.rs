@@ -29,7 +29,7 @@ pub(super) fn watch(report: impl Fn(&Panic) + Send + Sync + 'static) {
 }
 
 /// Runs the task.
-pub(super) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
+pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
     panic::catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let message = message(&*payload);
         // Dropping what somebody else's type panicked with could panic again; the process ends anyway.

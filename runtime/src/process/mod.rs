@@ -60,6 +60,10 @@ impl<T> Process<T> {
         Self { child, decode, taken: false, watch: None }
     }
 
+    pub(crate) fn child(&self) -> &Child {
+        &self.child
+    }
+
     /// Waits for the child and returns what its task returned.
     ///
     /// Blocks this thread without limit; [`join_timeout`](Self::join_timeout) bounds the wait.

@@ -12,6 +12,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 
 use super::check;
 use super::fd::Descriptor;
@@ -215,6 +216,31 @@ impl Region {
     /// In bytes.
     pub(crate) fn len(&self) -> usize {
         self.memory.length
+    }
+
+    /// Its first words, to be used by all who have it at the same time.
+    ///
+    /// # Panics
+    /// If it has fewer.
+    pub(crate) fn words(&self, count: usize) -> &[AtomicU64] {
+        assert!(count * size_of::<AtomicU64>() <= self.len(), "{count} words in {} bytes", self.len());
+        // SAFETY: so many bytes are mapped as long as the region lives, at the start of a page; every value is a word, and
+        // whoever else has the memory and uses it in this crate uses these words as atomics too.
+        unsafe { std::slice::from_raw_parts(self.start().as_ptr().cast(), count) }
+    }
+
+    /// The half word at an offset in bytes that is a multiple of four, and is part of no other use.
+    ///
+    /// # Panics
+    /// If the region ends before it.
+    pub(crate) fn half_word(&self, offset: usize) -> &AtomicU32 {
+        assert!(
+            offset.is_multiple_of(4) && offset + 4 <= self.len(),
+            "half a word at {offset} of {} bytes",
+            self.len()
+        );
+        // SAFETY: as for `words`; the offset is inside and aligned.
+        unsafe { &*self.start().as_ptr().add(offset).cast() }
     }
 
     /// Its first byte; aligned to a page, and valid as long as the region lives.

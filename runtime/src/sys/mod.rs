@@ -10,6 +10,7 @@
 #![allow(unsafe_code, reason = "the only folder that talks to the kernel and to the C library")]
 
 pub(crate) mod attributes;
+pub(crate) mod bell;
 pub(crate) mod environ;
 pub(crate) mod exec;
 pub(crate) mod fd;
@@ -55,6 +56,14 @@ pub(crate) fn is_limit(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, WouldBlock};
     matches!(error.kind(), WouldBlock | OutOfMemory | QuotaExceeded | FileTooLarge)
         || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// The monotonic clock, which is the same for all processes of a machine, in nanoseconds.
+pub(crate) fn monotonic_nanoseconds() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one time; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 /// The id of this process.

@@ -88,6 +88,11 @@ pub(crate) fn set_ignored(wanted: SignalSet) {
     }
 }
 
+/// Ignores what a terminal sends for Ctrl-C.
+pub(crate) fn ignore_interrupts() {
+    set_disposition(libc::SIGINT, libc::SIG_IGN);
+}
+
 /// Blocks what a terminal sends to every process of its group. Unlike ignoring them it costs a copy nothing to undo.
 pub(crate) fn block_terminal() {
     let sent = [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTSTP];

@@ -60,6 +60,11 @@ impl Payload {
         Self { content, descriptors }
     }
 
+    /// Bytes that came otherwise than in a frame, and hold no descriptors.
+    pub(crate) fn local(bytes: &[u8]) -> Self {
+        Self { content: Content::from(bytes), descriptors: Vec::new() }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.part().len()
     }

@@ -3,8 +3,7 @@
 mod layout;
 mod parent;
 mod sleeper;
-#[cfg(test)]
-mod tests;
+
 mod worker;
 
 pub(super) use layout::{Head, INLINE_BYTES, Memory, SLOTS, WORDS};

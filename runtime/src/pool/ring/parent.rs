@@ -29,9 +29,13 @@ impl<M: Memory> ParentSide<M> {
         self.tail
     }
 
+    pub(crate) fn has_room(&mut self) -> Result<bool, Corrupt> {
+        Ok(self.tail - self.taken < SLOTS || self.tail - self.look_taken()? < SLOTS)
+    }
+
     /// Puts a job in; `false` if there is no room.
     pub(crate) fn push(&mut self, head: Head, bytes: &[u8]) -> Result<bool, Corrupt> {
-        if self.tail - self.taken == SLOTS && self.tail - self.look_taken()? == SLOTS {
+        if !self.has_room()? {
             return Ok(false);
         }
         write(self.rings.job(self.tail), head, bytes);

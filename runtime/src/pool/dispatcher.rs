@@ -1,0 +1,479 @@
+//! Who moves a pool on: whoever waits for it, or else a thread of its own.
+//!
+//! | what | made by | ends |
+//! | --- | --- | --- |
+//! | thread `offspring-pool` | the pool's builder | when the pool is joined, terminated or dropped |
+//! | poller, kick, alarm | the same | with the last of the pool and its jobs |
+//! | rings, bell, pidfd of a worker | its start | when it has been buried |
+//!
+//! One thread at a time *drives*: takes results in, gives jobs out, buries and replaces workers, and sleeps on the poller when
+//! there is nothing to do. It is the thread that waits for a result, if there is one, since then the result is at once where it is
+//! wanted; others that wait sleep on a condition variable meanwhile. The pool's own thread drives when nobody waits and
+//! there is something to be moved: a backlog, a future, a time limit, a worker to be replaced. Otherwise it sleeps until a worker dies
+//! or the alarm tells it that there is.
+//!
+//! The lock is never held while anybody sleeps, starts a worker, or runs code of the user's.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+use super::hand::{Hand, watched};
+use super::job::{Outcome, Record};
+use super::state::{Key, Phase, Plan, State};
+use super::stats::PoolStats;
+use crate::error::{Error, ErrorKind};
+use crate::sys::bell::{self, Poller};
+use crate::sys::poll::{self, Deadline};
+use crate::sys::{self};
+
+/// A pool, as its handles, its jobs and its thread share it.
+pub(super) struct Shared {
+    state: Mutex<Board>,
+    /// Told when the driver leaves its place, or when a job is done that another thread waits for.
+    changed: Condvar,
+    poller: Poller,
+    /// Wakes the driver out of its sleep.
+    kick: OwnedFd,
+    /// Wakes the pool's own thread out of its sleep.
+    alarm: OwnedFd,
+    /// A forked copy of the process has this memory, but neither the thread nor the workers.
+    process: u32,
+}
+
+/// The state, and who is busy with it.
+struct Board {
+    state: State,
+    is_driven: bool,
+    /// Threads that sleep until something has changed.
+    waiting: usize,
+    /// Whether the pool's own thread sleeps.
+    is_idle: bool,
+    /// How often the driver looks before it sleeps; grows while looking pays.
+    patience: u32,
+}
+
+/// Looks at all rings, some tens of nanoseconds each.
+const PATIENCE: std::ops::RangeInclusive<u32> = 8..=512;
+
+/// The poller's number of the kick; those of workers are twice their own, and one more for their pidfds.
+const KICK: u64 = u64::MAX;
+
+impl Shared {
+    pub(super) fn new(plan: Plan) -> io::Result<Self> {
+        let (poller, kick, alarm) = (Poller::new()?, bell::bell()?, bell::bell()?);
+        poller.add(&kick, KICK)?;
+        let board = Board {
+            state: State::new(plan),
+            is_driven: false,
+            waiting: 0,
+            is_idle: false,
+            patience: *PATIENCE.start(),
+        };
+        Ok(Self { state: Mutex::new(board), changed: Condvar::new(), poller, kick, alarm, process: sys::pid() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Board> {
+        sys::lock(&self.state)
+    }
+
+    /// Lets go of the lock, and then wakes the futures whose jobs are done: that runs code of executors.
+    fn release(&self, mut board: MutexGuard<'_, Board>) {
+        let woken = std::mem::take(&mut board.state.woken);
+        drop(board);
+        woken.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes jobs in and gives them out as far as workers have room.
+    pub(super) fn submit(&self, records: impl IntoIterator<Item = Record>, mut keys: impl FnMut(Key)) {
+        let mut board = self.lock();
+        for record in records {
+            keys(board.state.submit(record));
+        }
+        board.state.dispatch();
+        self.rouse(&mut board);
+        self.release(board);
+    }
+
+    /// Wakes the pool's own thread if there is something for it to do.
+    fn rouse(&self, board: &mut Board) {
+        if board.is_idle && !board.is_driven && needs_driver(&board.state) {
+            board.is_idle = false;
+            bell::ring(self.alarm.as_fd());
+        }
+    }
+
+    /// How many jobs may be under way before they queue up.
+    pub(super) fn room(&self) -> usize {
+        let board = self.lock();
+        board.state.capacity().saturating_sub(board.state.unfinished())
+    }
+
+    /// Waits for a job; takes its outcome.
+    pub(super) fn wait(&self, key: Key, deadline: Deadline) -> Option<Outcome> {
+        let mut board = self.until(deadline, |state| state.is_done(key));
+        let taken = board.state.take(key).map(|(_, outcome)| outcome);
+        self.release(board);
+        taken
+    }
+
+    /// Waits for the first of several jobs in their order, and takes it with those behind it that are done as well.
+    pub(super) fn wait_in_order(&self, keys: &mut std::collections::VecDeque<Key>, mut found: impl FnMut(Outcome)) {
+        let Some(first) = keys.front().copied() else { return };
+        let mut board = self.until(None, |state| state.is_done(first));
+        while let Some((_, outcome)) = keys.front().and_then(|key| board.state.take(*key)) {
+            keys.pop_front();
+            found(outcome);
+        }
+        self.release(board);
+    }
+
+    /// Waits for any jobs of a group, and takes all that are done.
+    pub(super) fn wait_for_any(&self, group: usize, mut found: impl FnMut(Key, Outcome)) {
+        let mut board = self.until(None, |state| state.has_next_of_group(group));
+        while let Some(key) = board.state.next_of_group(group) {
+            if let Some((_, outcome)) = board.state.take(key) {
+                found(key, outcome);
+            }
+        }
+        self.release(board);
+    }
+
+    /// Waits until there is nothing to do any more.
+    pub(super) fn wait_until_done(&self) {
+        let board = self.until(None, |state| state.unfinished() == 0);
+        self.release(board);
+    }
+
+    /// Waits until all workers serve, or the pool is broken.
+    pub(super) fn wait_until_ready(&self) -> Result<(), Error> {
+        let board = self.until(None, |state| state.broken.is_some() || state.are_all_serving());
+        let broken = board.state.broken.clone();
+        self.release(board);
+        broken.map_or(Ok(()), |(kind, text)| Err(Error::new(kind, text)))
+    }
+
+    /// Waits until every worker has left.
+    pub(super) fn wait_until_gone(&self) {
+        let board = self.until(None, |state| state.hands.is_empty() && state.hiring == 0);
+        self.release(board);
+    }
+
+    /// Waits until something is so, or the deadline has passed: drives, or sleeps while another thread drives.
+    fn until(&self, deadline: Deadline, is_so: impl Fn(&State) -> bool) -> MutexGuard<'_, Board> {
+        let mut board = self.lock();
+        while !is_so(&board.state) && !is_past(deadline) {
+            if self.is_of_other_process() {
+                // The workers are somebody else's children.
+                board.state.terminate();
+            } else if board.is_driven {
+                board.waiting += 1;
+                board = self.sleep(board, deadline);
+                board.waiting -= 1;
+            } else {
+                board = self.drive(board, deadline, &is_so);
+            }
+        }
+        board
+    }
+
+    fn is_of_other_process(&self) -> bool {
+        self.process != sys::pid()
+    }
+
+    fn sleep<'a>(&'a self, board: MutexGuard<'a, Board>, deadline: Deadline) -> MutexGuard<'a, Board> {
+        match deadline {
+            None => self.changed.wait(board).unwrap_or_else(PoisonError::into_inner),
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                self.changed.wait_timeout(board, left).unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+
+    /// Moves the pool on until something is so, or the deadline has passed.
+    fn drive<'a>(
+        &'a self,
+        mut board: MutexGuard<'a, Board>,
+        deadline: Deadline,
+        is_so: impl Fn(&State) -> bool,
+    ) -> MutexGuard<'a, Board> {
+        board.is_driven = true;
+        let mut place = Place { shared: self };
+        loop {
+            let progress = board.state.collect() | board.state.dispatch();
+            if progress && board.waiting > 0 {
+                self.changed.notify_all();
+            }
+            if is_so(&board.state) || is_past(deadline) {
+                break;
+            }
+            if !board.state.woken.is_empty() {
+                self.release(board);
+                board = self.lock();
+            } else if board.state.vacancies() > 0 {
+                board = self.hire(board);
+            } else if !progress && !board.look_for_result() {
+                board = self.rest(board, deadline);
+            }
+        }
+        place.leave(&mut board);
+        board
+    }
+
+    /// Sleeps until a worker has a result or has ended.
+    fn rest<'a>(&'a self, mut board: MutexGuard<'a, Board>, deadline: Deadline) -> MutexGuard<'a, Board> {
+        let due = board.state.enforce_limits(Instant::now());
+        board.state.hands.iter().for_each(|(_, hand)| hand.listen());
+        let has_result = board.state.hands.iter().any(|(_, hand)| hand.has_result());
+        let mut events = Vec::new();
+        if !has_result {
+            drop(board);
+            let until = [deadline, due].into_iter().flatten().min();
+            events = self.poller.wait(until).unwrap_or_default();
+            board = self.lock();
+        }
+        board.state.hands.iter().for_each(|(_, hand)| hand.stop_listening());
+        if events.contains(&KICK) {
+            bell::answer(self.kick.as_fd());
+        }
+        if events.iter().any(|number| *number != KICK && number % 2 == 1) {
+            board.state.bury();
+        }
+        board
+    }
+
+    /// Starts one worker that is missing. Without the lock: that takes about a millisecond.
+    fn hire<'a>(&'a self, mut board: MutexGuard<'a, Board>) -> MutexGuard<'a, Board> {
+        board.state.hiring += 1;
+        let (plan, name) = (board.state.plan.clone(), board.state.next_name());
+        drop(board);
+        let hired = Hand::start(&plan.context, name, plan.initializer.as_ref());
+        let mut board = self.lock();
+        board.state.hiring -= 1;
+        match hired.and_then(|hand| self.enter(&mut board.state, hand)) {
+            Ok(()) => {}
+            // Those that there are go on; if there are none, nobody will.
+            Err(error) if board.state.hands.is_empty() => board.state.fail(error.kind(), error.to_string()),
+            Err(_) => board.state.shrink(),
+        }
+        board
+    }
+
+    fn enter(&self, state: &mut State, hand: Hand) -> Result<(), Error> {
+        if state.phase == Phase::Terminated {
+            return Ok(());
+        }
+        let worker = state.hands.insert(hand);
+        let (bell, pidfd) = watched(&state.hands[worker])?;
+        let number = worker as u64 * 2;
+        let added = self.poller.add_bell(bell, number).and_then(|()| self.poller.add(pidfd, number + 1));
+        added.map_err(|error| {
+            drop(state.hands.remove(worker));
+            Error::os("cannot wait for a worker", error)
+        })
+    }
+
+    pub(super) fn poll(&self, key: Key, waker: &Waker) -> Option<Outcome> {
+        let mut board = self.lock();
+        board.state.collect();
+        let taken = board.state.take(key).map(|(_, outcome)| outcome);
+        let replaced = if taken.is_none() { board.state.set_waker(key, waker.clone()) } else { None };
+        self.rouse(&mut board);
+        self.release(board);
+        drop(replaced);
+        taken
+    }
+
+    pub(super) fn cancel(&self, key: Key) -> bool {
+        let mut board = self.lock();
+        let cancelled = board.state.cancel(key);
+        board.state.dispatch();
+        self.tell(&board);
+        self.release(board);
+        cancelled
+    }
+
+    pub(super) fn kill(&self, key: Key) {
+        let mut board = self.lock();
+        board.state.kill(key);
+        board.state.dispatch();
+        self.tell(&board);
+        self.release(board);
+    }
+
+    pub(super) fn forget(&self, key: Key) {
+        let mut board = self.lock();
+        let dropped = board.state.forget(key);
+        self.release(board);
+        drop(dropped);
+    }
+
+    pub(super) fn forget_all(&self, keys: impl IntoIterator<Item = Key>) {
+        let mut board = self.lock();
+        let dropped: Vec<_> = keys
+            .into_iter()
+            .map(|key| {
+                board.state.cancel(key);
+                board.state.forget(key)
+            })
+            .collect();
+        board.state.dispatch();
+        self.release(board);
+        drop(dropped);
+    }
+
+    pub(super) fn new_group(&self) -> usize {
+        self.lock().state.new_group()
+    }
+
+    pub(super) fn forget_group(&self, group: usize) {
+        self.lock().state.forget_group(group);
+    }
+
+    /// No more jobs; those that there are are done.
+    pub(super) fn close(&self) {
+        let mut board = self.lock();
+        if board.state.phase == Phase::Open {
+            board.state.phase = Phase::Closed;
+        }
+        self.tell(&board);
+    }
+
+    /// Lets every worker leave.
+    pub(super) fn dismiss(&self) {
+        let mut board = self.lock();
+        board.state.dismiss();
+        self.tell(&board);
+    }
+
+    /// Throws everything away.
+    pub(super) fn terminate(&self) {
+        let mut board = self.lock();
+        if !self.is_of_other_process() {
+            board.state.terminate();
+            self.tell(&board);
+        }
+        self.release(board);
+    }
+
+    pub(super) fn resize(&self, workers: usize) {
+        let mut board = self.lock();
+        board.state.resize(workers);
+        self.rouse(&mut board);
+        self.tell(&board);
+    }
+
+    /// Tells every thread that something has changed.
+    fn tell(&self, board: &Board) {
+        self.changed.notify_all();
+        if board.is_driven {
+            bell::ring(self.kick.as_fd());
+        } else {
+            bell::ring(self.alarm.as_fd());
+        }
+    }
+
+    pub(super) fn stats(&self) -> PoolStats {
+        let mut board = self.lock();
+        board.state.collect();
+        let stats = board.state.stats();
+        self.release(board);
+        stats
+    }
+
+    /// What the pool's own thread does, until there are no workers and will be none.
+    pub(super) fn supervise(&self) {
+        let mut board = self.lock();
+        loop {
+            if board.state.phase == Phase::Terminated && board.state.hands.is_empty() && board.state.hiring == 0 {
+                break;
+            }
+            board = if board.is_driven {
+                self.sleep(board, None)
+            } else if needs_driver(&board.state) {
+                self.drive(board, None, |state| !needs_driver(state))
+            } else {
+                self.watch_for_deaths(board)
+            };
+            if !board.state.woken.is_empty() {
+                self.release(board);
+                board = self.lock();
+            }
+        }
+    }
+
+    /// Sleeps until a worker dies or the alarm rings.
+    fn watch_for_deaths<'a>(&'a self, mut board: MutexGuard<'a, Board>) -> MutexGuard<'a, Board> {
+        board.is_idle = true;
+        let pidfds: Vec<OwnedFd> = board.state.hands.iter().filter_map(|(_, hand)| hand.sentinel().ok()).collect();
+        drop(board);
+        let watched: Vec<_> = std::iter::once(self.alarm.as_fd()).chain(pidfds.iter().map(AsFd::as_fd)).collect();
+        let ready = poll::readable_many(&watched, None).unwrap_or_default();
+        let mut board = self.lock();
+        board.is_idle = false;
+        bell::answer(self.alarm.as_fd());
+        if ready.iter().skip(1).any(|ended| *ended) && !board.is_driven {
+            board.state.bury();
+            self.changed.notify_all();
+        }
+        board
+    }
+}
+
+/// Whether a pool has to be moved on also when nobody waits for it.
+fn needs_driver(state: &State) -> bool {
+    state.vacancies() > 0
+        || (state.unfinished() > 0 && (state.has_backlog() || state.has_futures() || state.plan.limit.is_some()))
+        || (state.phase != Phase::Open && !state.hands.is_empty())
+}
+
+fn is_past(deadline: Deadline) -> bool {
+    deadline.is_some_and(|deadline| Instant::now() >= deadline)
+}
+
+/// The driver's place, which is free again also after a panic.
+struct Place<'a> {
+    shared: &'a Shared,
+}
+
+impl Place<'_> {
+    fn leave(&mut self, board: &mut Board) {
+        board.is_driven = false;
+        if board.waiting > 0 {
+            self.shared.changed.notify_all();
+        }
+        self.shared.rouse(board);
+    }
+}
+
+impl Board {
+    /// Looks for a result without sleeping, as long as that has paid lately.
+    fn look_for_result(&mut self) -> bool {
+        let found = (0..self.patience).any(|_| {
+            std::hint::spin_loop();
+            self.state.hands.iter().any(|(_, hand)| hand.has_result())
+        });
+        let next = if found { self.patience * 2 } else { self.patience / 2 };
+        self.patience = next.clamp(*PATIENCE.start(), *PATIENCE.end());
+        found
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let board = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for (_, hand) in &mut board.state.hands {
+            hand.kill(None);
+        }
+    }
+}
+
+/// Starts the pool's own thread.
+pub(super) fn start_thread(shared: &Arc<Shared>) -> Result<std::thread::JoinHandle<()>, Error> {
+    let own = Arc::clone(shared);
+    let thread = std::thread::Builder::new().name("offspring-pool".to_owned()).spawn(move || own.supervise());
+    thread.map_err(|error| Error::with_source(ErrorKind::LimitReached, "cannot start the thread of a pool", error))
+}

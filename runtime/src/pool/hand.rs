@@ -1,0 +1,339 @@
+//! One worker, as its pool sees it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::job::{Failure, Outcome};
+use super::protocol::{self, Assignment, Held, PARCEL, PackedCall, RingMemory, inline, kind};
+use super::ring::{Corrupt, Head, ParentSide};
+use super::state::Key;
+use super::worker;
+use crate::bootstrap;
+use crate::children::{Child, ExitStatus, HELLO};
+use crate::context::Context;
+use crate::error::{Error, JoinErrorKind, Panic, Refusal};
+use crate::process::Process;
+use crate::sys::fd::Descriptor;
+use crate::sys::{self, bell, futex};
+use crate::task::Call;
+use crate::wire::frame::{self, Incoming};
+use crate::wire::payload::{Payload, decode};
+
+/// A worker and what was given to it.
+pub(super) struct Hand {
+    process: Process<()>,
+    side: ParentSide<RingMemory>,
+    bell: Arc<Descriptor>,
+    /// The jobs that were put into its ring and have no result yet, oldest first, each with its number there.
+    pub(super) given: VecDeque<(u64, Key)>,
+    pub(super) stage: Stage,
+    /// Jobs that it has done.
+    pub(super) served: u32,
+    /// The job that was seen to run, and since when.
+    running: Option<(u64, Instant)>,
+    /// Why this process has killed it.
+    pub(super) doom: Option<JoinErrorKind>,
+    /// A result is being put together here.
+    bytes: Vec<u8>,
+}
+
+/// How far a worker is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its initializer runs.
+    Starting,
+    Serving,
+    /// It gets no more jobs, and leaves after those that it has.
+    Leaving,
+}
+
+/// A result that a worker has sent.
+pub(super) enum Event {
+    /// The initializer has returned.
+    Ready(Outcome),
+    /// A job is done, in so much time.
+    Done(Key, Outcome, Duration),
+}
+
+/// Whether a job went into a ring.
+pub(super) enum Given {
+    Yes,
+    NoRoom,
+}
+
+/// A worker that cannot be used any more: it has lied, or its link has failed.
+pub(super) struct Unusable;
+
+impl From<Corrupt> for Unusable {
+    fn from(_: Corrupt) -> Self {
+        Self
+    }
+}
+
+impl From<io::Error> for Unusable {
+    fn from(_: io::Error) -> Self {
+        Self
+    }
+}
+
+impl Hand {
+    /// Starts a worker.
+    pub(super) fn start(context: &Context, name: String, initializer: Option<&Initializer>) -> Result<Self, Error> {
+        let failed = |error| Error::os("cannot start a worker of a pool", error);
+        let memory = RingMemory::create().map_err(failed)?;
+        let bell = Arc::new(Descriptor::new(bell::bell().map_err(failed)?));
+        let initializer = initializer.map(Initializer::pack).transpose()?;
+        let assignment = Assignment { memory: memory.clone(), bell: Held(Arc::clone(&bell)), initializer };
+        let call = Call::<()>::internal(&worker::ENTRY, &assignment);
+        let process = context.process(call).name(name).daemon(true).start()?;
+        Ok(Self {
+            process,
+            side: ParentSide::new(memory),
+            bell,
+            given: VecDeque::new(),
+            stage: Stage::Starting,
+            served: 0,
+            running: None,
+            doom: None,
+            bytes: Vec::new(),
+        })
+    }
+
+    fn child(&self) -> &Child {
+        self.process.child()
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    pub(super) fn name(&self) -> &str {
+        self.process.name()
+    }
+
+    pub(super) fn bell(&self) -> io::Result<BorrowedFd<'_>> {
+        self.bell.fd()
+    }
+
+    pub(super) fn pidfd(&self) -> Result<BorrowedFd<'_>, Error> {
+        self.child().pidfd()
+    }
+
+    pub(super) fn sentinel(&self) -> Result<std::os::fd::OwnedFd, Error> {
+        self.process.sentinel()
+    }
+
+    /// Puts a job into its ring. It is not woken yet.
+    pub(super) fn give(&mut self, key: Key, place: u64, arguments: &Payload) -> Result<Given, Unusable> {
+        let number = self.side.next_number();
+        let (kind, bytes) = match inline(arguments) {
+            Some(bytes) => (kind::JOB, bytes),
+            None if !self.send_ahead(number, arguments)? => return Ok(Given::NoRoom),
+            None => (kind::JOB | kind::ON_LINK, &[][..]),
+        };
+        if !self.side.push(Head { about: place, kind, spent: 0 }, bytes)? {
+            return Ok(Given::NoRoom);
+        }
+        self.given.push_back((number, key));
+        Ok(Given::Yes)
+    }
+
+    /// Sends what does not fit into a slot; `false` if neither link nor ring has room for it now.
+    fn send_ahead(&mut self, number: u64, arguments: &Payload) -> Result<bool, Unusable> {
+        // Nothing may be on the link that no slot speaks of.
+        if !self.side.has_room()? {
+            return Ok(false);
+        }
+        let link = self.child().link().map_err(|_| Unusable)?;
+        match protocol::send_parcel(link, number, arguments, Some(Instant::now())) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(false),
+            Err(_) => Err(Unusable),
+        }
+    }
+
+    /// Tells it to leave when it has done what it has.
+    pub(super) fn dismiss(&mut self) {
+        if self.stage != Stage::Leaving
+            && self.side.push(Head { about: 0, kind: kind::LEAVE, spent: 0 }, &[]).is_ok_and(|is_in| is_in)
+        {
+            self.stage = Stage::Leaving;
+            self.wake();
+        }
+    }
+
+    /// Wakes it if it sleeps.
+    pub(super) fn wake(&self) {
+        if self.side.is_worker_asleep() {
+            self.side.wake(futex::wake_all);
+        }
+    }
+
+    pub(super) fn has_result(&self) -> bool {
+        self.side.has_result()
+    }
+
+    pub(super) fn listen(&self) {
+        self.side.listen();
+    }
+
+    pub(super) fn stop_listening(&self) {
+        self.side.stop_listening();
+    }
+
+    /// Takes its oldest result.
+    pub(super) fn next_event(&mut self) -> Result<Option<Event>, Unusable> {
+        let Some(head) = self.side.pop(&mut self.bytes)? else { return Ok(None) };
+        let payload = if head.kind & kind::ON_LINK == 0 {
+            Payload::local(&self.bytes)
+        } else {
+            protocol::parcel(head.about, || self.next_frame())?
+        };
+        let outcome = self.outcome(head.kind & !kind::ON_LINK, payload)?;
+        if self.stage == Stage::Starting {
+            self.stage = Stage::Serving;
+            return Ok(Some(Event::Ready(outcome)));
+        }
+        // A worker does one job after the other: whatever else it says, it is about the oldest.
+        let (number, key) = self.given.pop_front().ok_or(Unusable)?;
+        if number != head.about || self.side.look_taken()? <= number {
+            self.given.push_front((number, key));
+            return Err(Unusable);
+        }
+        self.served = self.served.saturating_add(1);
+        self.running = None;
+        Ok(Some(Event::Done(key, outcome, Duration::from_nanos(head.spent))))
+    }
+
+    /// The next frame of the link that belongs to a slot.
+    fn next_frame(&self) -> io::Result<Option<Incoming>> {
+        let link = self.child().link().map_err(io::Error::other)?;
+        loop {
+            match frame::try_receive(link)? {
+                Some(frame) if frame.kind == HELLO => {}
+                other => return Ok(other),
+            }
+        }
+    }
+
+    fn outcome(&self, kind: u8, payload: Payload) -> Result<Outcome, Unusable> {
+        let failed = |kind| Failure::new(kind, Some(self.pid()));
+        Ok(match kind {
+            kind::RETURNED | kind::READY => Ok(payload),
+            kind::PANICKED => Err(failed(JoinErrorKind::Panicked(decode::<Panic>(payload).map_err(|_| Unusable)?))),
+            kind::REFUSED => {
+                let refusal = decode::<Refusal>(payload).map_err(|_| Unusable)?;
+                Err(failed(JoinErrorKind::NotStarted(refusal.into())))
+            }
+            kind::UNENCODABLE => {
+                let detail = decode::<String>(payload).map_err(|_| Unusable)?;
+                Err(Failure { detail, ..failed(JoinErrorKind::Unencodable) })
+            }
+            _ => return Err(Unusable),
+        })
+    }
+
+    /// Takes the oldest job back that it has not begun.
+    pub(super) fn take_back(&mut self) -> Result<Option<Key>, Unusable> {
+        // Its parcel, if it has one, stays on the link, where the worker passes over it.
+        let Some(number) = self.side.take_back()? else { return Ok(None) };
+        let place = self.given.iter().position(|(given, _)| *given == number).ok_or(Unusable)?;
+        Ok(self.given.remove(place).map(|(_, key)| key))
+    }
+
+    /// The job that it runs, and since when, as far as its word can be taken.
+    pub(super) fn running(&mut self, now: Instant) -> Result<Option<(Key, Instant)>, Unusable> {
+        let taken = self.side.look_taken()?;
+        let Some((number, key)) = self.given.front().copied().filter(|(number, _)| *number < taken) else {
+            return Ok(None);
+        };
+        let seen = match self.running {
+            Some((known, since)) if known == number => since,
+            _ => now,
+        };
+        let ago = sys::monotonic_nanoseconds().saturating_sub(self.side.began());
+        let since = now.checked_sub(Duration::from_nanos(ago)).map_or(seen, |began| began.min(seen));
+        self.running = Some((number, seen));
+        Ok(Some((key, since)))
+    }
+
+    /// Lets the task that it runs see that it is to end.
+    pub(super) fn cancel_running(&self) {
+        if let Some((number, _)) = self.given.front() {
+            self.side.cancel(*number);
+        }
+    }
+
+    /// Kills it; what it was running ends for this reason.
+    pub(super) fn kill(&mut self, reason: Option<JoinErrorKind>) {
+        self.doom = self.doom.take().or(reason);
+        let _ = self.process.kill();
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        !matches!(self.child().try_status(), Ok(None))
+    }
+
+    /// What a worker that has ended leaves: the job that it was running with what became of it, and those that it had not begun.
+    pub(super) fn leave_behind(&mut self) -> (Option<(Key, Failure)>, Vec<Key>) {
+        let taken = self.side.look_taken().unwrap_or(u64::MAX);
+        let mut given = std::mem::take(&mut self.given).into_iter().peekable();
+        let failure = self.end();
+        let running = given.next_if(|(number, _)| *number < taken).map(|(_, key)| (key, failure));
+        (running, given.map(|(_, key)| key).collect())
+    }
+
+    /// How it has ended, as the fate of what it was running.
+    fn end(&mut self) -> Failure {
+        let kind = match self.doom.take() {
+            Some(reason) => reason,
+            None => match (self.last_word(), self.child().try_status()) {
+                (Some(panic), _) => JoinErrorKind::Panicked(panic),
+                (None, Ok(Some(ExitStatus::Exited(code)))) => JoinErrorKind::Exited(code),
+                (None, Ok(Some(ExitStatus::Signaled(signal)))) => JoinErrorKind::Signaled(signal),
+                (None, Ok(_)) => JoinErrorKind::Unknown,
+                (None, Err(error)) => JoinErrorKind::NotWaited(error),
+            },
+        };
+        Failure::new(kind, Some(self.pid()))
+    }
+
+    /// What a worker of a program that aborts at a panic says on its link.
+    fn last_word(&self) -> Option<Panic> {
+        loop {
+            match self.next_frame() {
+                Ok(Some(frame)) if frame.kind == bootstrap::kind::PANICKED => return frame.head().ok(),
+                Ok(Some(frame)) if frame.kind == PARCEL => {}
+                _ => return None,
+            }
+        }
+    }
+}
+
+/// The call by which each worker begins.
+#[derive(Clone, Debug)]
+pub(super) struct Initializer {
+    pub(super) place: u64,
+    pub(super) task: &'static str,
+    pub(super) arguments: Payload,
+    /// Whether the value that it returned is a failure.
+    pub(super) check: fn(Payload) -> Result<(), String>,
+}
+
+impl Initializer {
+    fn pack(&self) -> Result<PackedCall, Error> {
+        let bytes = self.arguments.bytes();
+        let bytes = bytes.map_err(|error| Error::os(format!("cannot read the arguments of `{}`", self.task), error))?;
+        let descriptors = self.arguments.descriptors.iter().cloned().map(Held).collect();
+        Ok(PackedCall { place: self.place, arguments: bytes.to_vec(), descriptors })
+    }
+}
+
+/// For the poller, which outlives no borrow of a hand.
+pub(super) fn watched(hand: &Hand) -> Result<(BorrowedFd<'_>, BorrowedFd<'_>), Error> {
+    let bell = hand.bell().map_err(|error| Error::os("cannot listen to a worker", error))?;
+    Ok((bell, hand.pidfd()?))
+}

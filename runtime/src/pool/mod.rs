@@ -1,0 +1,174 @@
+//! A pool: workers that run calls, and survive none of them.
+//!
+//! ```text
+//! submit, map ──▶ queue ──▶ ring of each worker ──▶ worker: look the task up, run it, report
+//!                             │      (shared memory)    │
+//! Job, Map    ◀── outcome ◀──┴── ring of results ◀──────┘     a death costs the job that ran, and no other
+//! ```
+//!
+//! `state` knows who has what and decides; `hand` is one worker as the pool sees it, `worker` the same as it sees itself;
+//! `ring` carries jobs and results between the two; `dispatcher` moves it all on, by the thread that waits for a result or
+//! by the pool's own. `job`, `map` and `builder` are what users hold.
+
+mod builder;
+mod dispatcher;
+mod hand;
+mod job;
+mod map;
+mod protocol;
+mod ring;
+mod state;
+mod stats;
+mod worker;
+
+use std::fmt;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+pub use builder::{InitializerOutput, PoolBuilder};
+pub use job::Job;
+pub use map::{Map, MapUnordered};
+pub use stats::{PoolStats, WorkerStats};
+pub use worker::is_cancelled;
+
+use builder::prepare;
+use dispatcher::Shared;
+use job::{Failure, Holder, Progress, Record};
+
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, JoinErrorKind};
+use crate::task::Call;
+use crate::wire::payload::Payload;
+
+impl Context {
+    /// Makes pools whose workers are started by this context's method.
+    pub fn pool(&self) -> PoolBuilder {
+        PoolBuilder::new(self.clone())
+    }
+}
+
+/// Worker processes that run calls.
+///
+/// Shared by reference: all methods take `&self`, from any thread. Dropped, it is [terminated](Self::terminate).
+///
+/// # Faults
+/// A task that panics keeps its worker. One whose worker dies (by a signal, an exit, an abort, a stack overflow, for want of memory)
+/// fails with how it died, alone; the jobs behind it run elsewhere, and another worker takes the place of the dead one.
+///
+/// # Example
+/// ```
+/// use offspring::{Context, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// #[offspring::process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let pool = Context::default().pool().workers(2).build()?;
+///     let sum = pool.map((0..100).map(square::call)).sum::<Result<u64, _>>()?;
+///     assert_eq!(sum, 328_350);
+///     assert_eq!(pool.submit(square::call(12)).wait()?, 144);
+///     pool.join()?;
+///     Ok(())
+/// }
+/// ```
+pub struct Pool {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    retries: u32,
+}
+
+impl Pool {
+    /// Runs a call. What cannot be run (arguments that do not encode, a closed pool) is told by the job.
+    pub fn submit<T>(&self, call: Call<T>) -> Job<T> {
+        let (task, decode) = (call.task(), call.decode);
+        let mut key = 0;
+        self.shared.submit([self.record(call, Holder::Job(None))], |submitted| key = submitted);
+        Job::new(Arc::clone(&self.shared), key, task, decode)
+    }
+
+    /// Runs many calls; an iterator over their results, in their order.
+    ///
+    /// Input is taken only as workers can have it, so that memory stays bounded on an endless input.
+    pub fn map<T, I: IntoIterator<Item = Call<T>>>(&self, calls: I) -> Map<'_, T, I::IntoIter> {
+        Map::new(self, calls.into_iter())
+    }
+
+    /// Runs many calls; an iterator over their results as they come, each with its place in the input.
+    pub fn map_unordered<T, I: IntoIterator<Item = Call<T>>>(&self, calls: I) -> MapUnordered<'_, T, I::IntoIter> {
+        MapUnordered::new(self, calls.into_iter())
+    }
+
+    /// Takes no more jobs; those that it has are done.
+    pub fn close(&self) {
+        self.shared.close();
+    }
+
+    /// Closes the pool, waits for all its jobs, and for its workers to leave.
+    ///
+    /// # Errors
+    /// If there were jobs that no worker could be had for; they say so themselves too.
+    pub fn join(mut self) -> Result<(), Error> {
+        self.shared.close();
+        self.shared.wait_until_done();
+        self.shared.dismiss();
+        self.shared.wait_until_gone();
+        self.end();
+        Ok(())
+    }
+
+    /// Kills all workers; every job that is not done is [`PoolClosed`](JoinErrorKind::PoolClosed).
+    pub fn terminate(mut self) {
+        self.end();
+    }
+
+    /// Changes the number of workers. Those that are too many leave when they have done what they have.
+    ///
+    /// # Errors
+    /// [`Setting`](ErrorKind::Setting) for no workers.
+    pub fn resize(&self, workers: usize) -> Result<(), Error> {
+        if workers == 0 {
+            return Err(Error::new(ErrorKind::Setting, "a pool needs at least one worker"));
+        }
+        self.shared.resize(workers);
+        Ok(())
+    }
+
+    /// What the pool is doing.
+    pub fn stats(&self) -> PoolStats {
+        self.shared.stats()
+    }
+
+    fn end(&mut self) {
+        self.shared.terminate();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+
+    fn record<T>(&self, call: Call<T>, holder: Holder) -> Record {
+        let entry = call.entry;
+        let (place, arguments, progress) = match prepare(&call) {
+            Ok((place, arguments)) => (place, arguments, Progress::Queued),
+            Err(error) => {
+                let failure = Failure::new(JoinErrorKind::NotStarted(error), None);
+                (0, Payload::EMPTY, Progress::Done(Err(failure)))
+            }
+        };
+        Record { entry, place, arguments, progress, holder, retries: self.retries }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Debug for Pool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pool").field("stats", &self.stats()).finish()
+    }
+}

@@ -1,0 +1,145 @@
+//! What a pool and its workers say to each other: through the rings, and over the worker's link what has no room there.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::ring::{INLINE_BYTES, Memory, WORDS};
+use crate::sys::fd::Descriptor;
+use crate::sys::mmap::Region;
+use crate::sys::poll::Deadline;
+use crate::wire::fds;
+use crate::wire::frame::{self, Body, Incoming, Outgoing};
+use crate::wire::payload::{Part, Payload};
+
+/// Kinds of slots.
+pub(super) mod kind {
+    /// Parent to worker: a task's arguments; `about` is its place in the registry.
+    pub(in super::super) const JOB: u8 = 1;
+    /// Parent to worker: leave.
+    pub(in super::super) const LEAVE: u8 = 2;
+    /// Worker to parent: a value.
+    pub(in super::super) const RETURNED: u8 = 16;
+    /// Worker to parent: a [`Panic`](crate::Panic).
+    pub(in super::super) const PANICKED: u8 = 17;
+    /// Worker to parent: why the task did not begin.
+    pub(in super::super) const REFUSED: u8 = 18;
+    /// Worker to parent: why the value could not be encoded.
+    pub(in super::super) const UNENCODABLE: u8 = 19;
+    /// Worker to parent: the initializer has returned this value.
+    pub(in super::super) const READY: u8 = 20;
+    /// The bytes are in a frame on the link, which was sent before.
+    pub(in super::super) const ON_LINK: u8 = 128;
+}
+
+/// The kind of frames on a worker's link that belong to a slot.
+pub(super) const PARCEL: u8 = 72;
+
+/// The bytes of a payload that fits into a slot.
+pub(super) fn inline(payload: &Payload) -> Option<&[u8]> {
+    match payload.part() {
+        Part::Bytes(bytes) if payload.descriptors.is_empty() && bytes.len() <= INLINE_BYTES => Some(bytes),
+        _ => None,
+    }
+}
+
+/// Sends what does not, for the slot of this number.
+pub(super) fn send_parcel(link: BorrowedFd<'_>, number: u64, payload: &Payload, deadline: Deadline) -> io::Result<()> {
+    let head = number.to_le_bytes();
+    Outgoing { kind: PARCEL, head: &head, body: Body::from(payload), descriptors: &[] }.send(link, deadline)
+}
+
+/// Takes the parcel of a slot that has been taken out, by `next`: those before it belong to jobs that were taken back.
+pub(super) fn parcel(number: u64, mut next: impl FnMut() -> io::Result<Option<Incoming>>) -> io::Result<Payload> {
+    loop {
+        let frame = next()?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let invalid = || io::Error::new(io::ErrorKind::InvalidData, "a frame that belongs to no slot");
+        let head = <[u8; 8]>::try_from(&*frame.head.bytes()?).map_err(|_| invalid())?;
+        match u64::from_le_bytes(head) {
+            _ if frame.kind != PARCEL => return Err(invalid()),
+            found if found == number => return Ok(frame.payload),
+            earlier if earlier < number => {}
+            _ => return Err(invalid()),
+        }
+    }
+}
+
+/// Receives the parcel of a slot, which was sent before the slot was filled.
+pub(super) fn receive_parcel(link: BorrowedFd<'_>, number: u64) -> io::Result<Payload> {
+    parcel(number, || frame::receive(link, None))
+}
+
+/// The memory of one worker's rings.
+#[derive(Clone, Debug)]
+pub(super) struct RingMemory(Arc<Region>);
+
+impl RingMemory {
+    pub(super) fn create() -> io::Result<Self> {
+        Ok(Self(Arc::new(Region::create(Self::BYTES)?)))
+    }
+
+    /// The words, and behind them the half word to sleep on.
+    const BYTES: usize = WORDS * 8 + 64;
+}
+
+impl Memory for RingMemory {
+    fn words(&self) -> &[AtomicU64] {
+        self.0.words(WORDS)
+    }
+
+    fn sleep_word(&self) -> &AtomicU32 {
+        self.0.half_word(WORDS * 8)
+    }
+}
+
+impl Serialize for RingMemory {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fds::attach(self.0.descriptor(), serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RingMemory {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let region = fds::share(deserializer).and_then(|fd| Region::accept(fd).map_err(serde::de::Error::custom))?;
+        if region.len() < Self::BYTES {
+            return Err(serde::de::Error::custom("shared memory that is too short for a worker's rings"));
+        }
+        Ok(Self(Arc::new(region)))
+    }
+}
+
+/// A descriptor among a worker's arguments.
+#[derive(Clone, Debug)]
+pub(super) struct Held(pub(super) Arc<Descriptor>);
+
+impl Serialize for Held {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fds::attach(&self.0, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Held {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        fds::share(deserializer).map(Self)
+    }
+}
+
+/// All that a worker is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Assignment {
+    pub(super) memory: RingMemory,
+    /// Rung for the parent when it sleeps.
+    pub(super) bell: Held,
+    pub(super) initializer: Option<PackedCall>,
+}
+
+/// A call in another call's arguments.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PackedCall {
+    pub(super) place: u64,
+    pub(super) arguments: Vec<u8>,
+    pub(super) descriptors: Vec<Held>,
+}

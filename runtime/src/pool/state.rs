@@ -1,0 +1,514 @@
+//! What a pool knows: its jobs, its workers, and who has what. No waiting and no threads: see `dispatcher`.
+
+use std::collections::VecDeque;
+use std::mem;
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use slab::Slab;
+
+use super::hand::{Event, Given, Hand, Initializer, Stage};
+use super::job::{Failure, Holder, Outcome, Progress, Record};
+use super::ring::SLOTS;
+use super::stats::{PoolStats, WorkerStats};
+use crate::context::Context;
+use crate::error::{Error, ErrorKind, JoinErrorKind};
+
+/// A job's place in the pool's list, for as long as it is there.
+pub(super) type Key = usize;
+
+/// What a pool was built with.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) context: Context,
+    pub(super) workers: usize,
+    pub(super) max_tasks: Option<u32>,
+    pub(super) limit: Option<Duration>,
+    pub(super) grace: Duration,
+    pub(super) retries: u32,
+    pub(super) initializer: Option<Initializer>,
+}
+
+/// Whether a pool takes jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Open,
+    /// It finishes those that it has.
+    Closed,
+    /// It has thrown them away.
+    Terminated,
+}
+
+pub(super) struct State {
+    pub(super) plan: Plan,
+    pub(super) phase: Phase,
+    jobs: Slab<Record>,
+    groups: Slab<VecDeque<Key>>,
+    /// Jobs that no worker has, in the order in which they are to be given away.
+    queue: VecDeque<Key>,
+    pub(super) hands: Slab<Hand>,
+    /// Workers that are being started at this moment, without the lock.
+    pub(super) hiring: usize,
+    named: usize,
+    /// How often a worker has ended before it served, one after the other.
+    stillborn: u32,
+    /// Why there will be no more workers.
+    pub(super) broken: Option<(ErrorKind, String)>,
+    /// How long a job takes, in nanoseconds: a mean that forgets.
+    mean: f64,
+    /// Futures to be woken when the lock is let go of.
+    pub(super) woken: Vec<Waker>,
+    /// Jobs whose futures have been polled.
+    futures: usize,
+    unfinished: usize,
+    done: u64,
+    failed: u64,
+    replaced: u64,
+}
+
+/// How many workers in a row may end before they serve.
+const STILLBORN_MAX: u32 = 3;
+
+/// A worker has jobs for so long in its ring, so that it is not idle while the parent does something else.
+const AHEAD: f64 = 1_000_000.0;
+
+impl State {
+    pub(super) fn new(plan: Plan) -> Self {
+        Self {
+            plan,
+            phase: Phase::Open,
+            jobs: Slab::new(),
+            groups: Slab::new(),
+            queue: VecDeque::new(),
+            hands: Slab::new(),
+            hiring: 0,
+            named: 0,
+            stillborn: 0,
+            broken: None,
+            mean: AHEAD,
+            woken: Vec::new(),
+            futures: 0,
+            unfinished: 0,
+            done: 0,
+            failed: 0,
+            replaced: 0,
+        }
+    }
+
+    /// Takes a job in; it is given to a worker by [`dispatch`](Self::dispatch).
+    pub(super) fn submit(&mut self, mut record: Record) -> Key {
+        let refused = match (mem::replace(&mut record.progress, Progress::Queued), self.phase, &self.broken) {
+            (Progress::Done(refused), ..) => Some(refused),
+            (_, Phase::Open, None) => None,
+            (_, Phase::Open, Some((kind, text))) => {
+                Some(Err(Failure::new(JoinErrorKind::NotStarted(Error::new(*kind, text.clone())), None)))
+            }
+            _ => Some(Err(Failure::new(JoinErrorKind::PoolClosed, None))),
+        };
+        let key = self.jobs.insert(record);
+        self.unfinished += 1;
+        match refused {
+            Some(refused) => self.finish(key, refused),
+            None => self.queue.push_back(key),
+        }
+        key
+    }
+
+    /// How many jobs each worker may have in its ring: more the shorter they are.
+    fn depth(&self) -> usize {
+        let ahead = (AHEAD / self.mean.max(1.0)) as usize;
+        ahead.clamp(2, SLOTS as usize)
+    }
+
+    /// How many jobs all workers may have.
+    pub(super) fn capacity(&self) -> usize {
+        self.plan.workers * self.depth()
+    }
+
+    pub(super) fn unfinished(&self) -> usize {
+        self.unfinished
+    }
+
+    /// Whether jobs wait that no worker has.
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Whether somebody awaits a job as a future.
+    pub(super) fn has_futures(&self) -> bool {
+        self.futures > 0
+    }
+
+    /// Gives jobs to workers: to the one that has the fewest, as long as one has less than it may have.
+    pub(super) fn dispatch(&mut self) -> bool {
+        let depth = self.depth();
+        let mut touched = false;
+        while let Some(key) = self.queue.front().copied() {
+            let plan = &self.plan;
+            let free = self.hands.iter_mut().filter(|(_, hand)| is_free(hand, plan, depth));
+            let Some((worker, hand)) = free.min_by_key(|(_, hand)| hand.given.len()) else { break };
+            let record = &mut self.jobs[key];
+            match hand.give(key, record.place, &record.arguments) {
+                Ok(Given::Yes) => {
+                    record.progress = Progress::With(worker);
+                    self.queue.pop_front();
+                    touched = true;
+                }
+                Ok(Given::NoRoom) => break,
+                Err(_) => hand.kill(None),
+            }
+        }
+        if touched {
+            self.hands.iter().for_each(|(_, hand)| hand.wake());
+        } else {
+            self.share_out();
+        }
+        touched
+    }
+
+    /// Lets an idle worker have what another has not begun, so that no job waits behind a long one.
+    fn share_out(&mut self) {
+        let plan = &self.plan;
+        let idle = self.hands.iter().find(|(_, hand)| hand.given.is_empty() && is_free(hand, plan, 1));
+        let Some((idle, _)) = idle else { return };
+        let busiest = self.hands.iter_mut().filter(|(other, hand)| *other != idle && hand.given.len() > 1);
+        let Some((_, hand)) = busiest.max_by_key(|(_, hand)| hand.given.len()) else { return };
+        match hand.take_back() {
+            Ok(Some(key)) => {
+                self.jobs[key].progress = Progress::Queued;
+                self.queue.push_front(key);
+                self.dispatch();
+            }
+            Ok(None) => {}
+            Err(_) => hand.kill(None),
+        }
+    }
+
+    /// Takes in every result that has come; whether there was one.
+    pub(super) fn collect(&mut self) -> bool {
+        let workers: Vec<usize> =
+            self.hands.iter().filter(|(_, hand)| hand.has_result()).map(|(worker, _)| worker).collect();
+        for worker in &workers {
+            self.collect_from(*worker);
+        }
+        !workers.is_empty()
+    }
+
+    fn collect_from(&mut self, worker: usize) {
+        loop {
+            let hand = &mut self.hands[worker];
+            match hand.next_event() {
+                Ok(Some(Event::Done(key, outcome, spent))) => {
+                    self.mean += (spent.as_nanos() as f64 - self.mean) / 16.0;
+                    self.finish(key, outcome);
+                }
+                Ok(Some(Event::Ready(outcome))) => self.welcome(worker, outcome),
+                Ok(None) => break,
+                Err(_) => return hand.kill(None),
+            }
+        }
+        let hand = &mut self.hands[worker];
+        // It may have waited for room.
+        hand.wake();
+        if self.plan.max_tasks.is_some_and(|max| hand.served >= max) {
+            hand.dismiss();
+        }
+    }
+
+    /// A worker's initializer has returned.
+    fn welcome(&mut self, worker: usize, outcome: Outcome) {
+        let Some(initializer) = &self.plan.initializer else {
+            self.stillborn = 0;
+            return;
+        };
+        let task = initializer.task;
+        let checked = match outcome {
+            Ok(payload) => (initializer.check)(payload),
+            Err(failure) => Err(failure.of(task).to_string()),
+        };
+        match checked {
+            Ok(()) => self.stillborn = 0,
+            Err(text) => {
+                self.hands[worker].kill(None);
+                self.fail(ErrorKind::Setting, format!("the initializer `{task}` of a pool's worker failed: {text}"));
+            }
+        }
+    }
+
+    /// There will be no more workers, and nothing that waits for one will run.
+    pub(super) fn fail(&mut self, kind: ErrorKind, text: String) {
+        for key in mem::take(&mut self.queue) {
+            let failure = Failure::new(JoinErrorKind::NotStarted(Error::new(kind, text.clone())), None);
+            self.finish(key, Err(failure));
+        }
+        self.broken.get_or_insert((kind, text));
+    }
+
+    /// Buries the workers that have ended: what each was running has failed, and what it had not begun runs elsewhere.
+    pub(super) fn bury(&mut self) -> bool {
+        let ended: Vec<usize> =
+            self.hands.iter().filter(|(_, hand)| hand.has_ended()).map(|(worker, _)| worker).collect();
+        for worker in &ended {
+            self.collect_from(*worker);
+            let mut hand = self.hands.remove(*worker);
+            let was_stillborn = hand.stage == Stage::Starting;
+            let (running, waiting) = hand.leave_behind();
+            for key in waiting.into_iter().rev() {
+                self.jobs[key].progress = Progress::Queued;
+                self.queue.push_front(key);
+            }
+            if let Some((key, failure)) = running {
+                self.retry_or_finish(key, failure);
+            }
+            self.replaced += 1;
+            self.note_stillborn(was_stillborn, hand.pid());
+        }
+        !ended.is_empty()
+    }
+
+    fn note_stillborn(&mut self, was_stillborn: bool, pid: u32) {
+        self.stillborn = if was_stillborn { self.stillborn + 1 } else { 0 };
+        if self.stillborn >= STILLBORN_MAX {
+            let text = format!(
+                "{} workers in a row have ended before they could serve, the last one with pid {pid}",
+                self.stillborn
+            );
+            self.fail(ErrorKind::LimitReached, text);
+        }
+    }
+
+    /// A job whose worker has died under it.
+    fn retry_or_finish(&mut self, key: Key, failure: Failure) {
+        let record = &mut self.jobs[key];
+        let died =
+            matches!(failure.kind, JoinErrorKind::Signaled(_) | JoinErrorKind::Exited(_) | JoinErrorKind::Unknown);
+        if died && record.entry.idempotent && record.retries > 0 {
+            record.retries -= 1;
+            record.progress = Progress::Queued;
+            self.queue.push_front(key);
+        } else {
+            self.finish(key, Err(failure));
+        }
+    }
+
+    /// How many workers are missing.
+    pub(super) fn vacancies(&self) -> usize {
+        if self.broken.is_some() || self.phase == Phase::Terminated {
+            return 0;
+        }
+        let wanted = match self.phase {
+            Phase::Open => self.plan.workers,
+            _ => self.plan.workers.min(self.unfinished),
+        };
+        wanted.saturating_sub(self.hands.len() + self.hiring)
+    }
+
+    pub(super) fn are_all_serving(&self) -> bool {
+        self.vacancies() == 0 && self.hiring == 0 && self.hands.iter().all(|(_, hand)| hand.stage == Stage::Serving)
+    }
+
+    /// A worker more than there are cannot be had at the moment.
+    pub(super) fn shrink(&mut self) {
+        self.plan.workers = self.hands.len();
+    }
+
+    pub(super) fn resize(&mut self, workers: usize) {
+        self.plan.workers = workers;
+        let surplus = self.hands.len().saturating_sub(workers);
+        let mut idle_first: Vec<(usize, usize)> =
+            self.hands.iter().map(|(worker, hand)| (hand.given.len(), worker)).collect();
+        idle_first.sort_unstable();
+        for (_, worker) in idle_first.into_iter().take(surplus) {
+            self.hands[worker].dismiss();
+        }
+    }
+
+    /// The name of the next worker.
+    pub(super) fn next_name(&mut self) -> String {
+        self.named += 1;
+        format!("PoolWorker-{}", self.named)
+    }
+
+    pub(super) fn finish(&mut self, key: Key, outcome: Outcome) {
+        match &outcome {
+            Ok(_) => self.done += 1,
+            Err(_) => self.failed += 1,
+        }
+        self.unfinished -= 1;
+        let record = &mut self.jobs[key];
+        record.arguments = crate::wire::payload::Payload::EMPTY;
+        record.progress = Progress::Done(outcome);
+        match &mut record.holder {
+            Holder::Nobody => drop(self.jobs.remove(key)),
+            Holder::Job(waker) => {
+                self.futures -= usize::from(waker.is_some());
+                self.woken.extend(waker.take());
+            }
+            Holder::Group(group) => self.groups[*group].push_back(key),
+        }
+    }
+
+    pub(super) fn is_done(&self, key: Key) -> bool {
+        matches!(self.jobs[key].progress, Progress::Done(_))
+    }
+
+    /// Takes the outcome of a job that is done, which then is no more.
+    pub(super) fn take(&mut self, key: Key) -> Option<(&'static str, Outcome)> {
+        if !self.is_done(key) {
+            return None;
+        }
+        let record = self.jobs.remove(key);
+        match record.progress {
+            Progress::Done(outcome) => Some((record.entry.name, outcome)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn set_waker(&mut self, key: Key, waker: Waker) -> Option<Waker> {
+        let Holder::Job(slot) = &mut self.jobs[key].holder else { return None };
+        let before = slot.replace(waker);
+        self.futures += usize::from(before.is_none());
+        before
+    }
+
+    /// Nobody wants the result any more.
+    pub(super) fn forget(&mut self, key: Key) -> (Option<Record>, Holder) {
+        if self.is_done(key) {
+            return (Some(self.jobs.remove(key)), Holder::Nobody);
+        }
+        let holder = mem::replace(&mut self.jobs[key].holder, Holder::Nobody);
+        self.futures -= usize::from(matches!(holder, Holder::Job(Some(_))));
+        (None, holder)
+    }
+
+    /// Takes a job away from where it waits; whether it did.
+    pub(super) fn cancel(&mut self, key: Key) -> bool {
+        match self.jobs[key].progress {
+            Progress::Done(_) => return false,
+            Progress::Queued => self.queue.retain(|known| *known != key),
+            Progress::With(worker) => {
+                if !self.take_from(worker, key) {
+                    self.hands[worker].cancel_running();
+                    return false;
+                }
+            }
+        }
+        self.finish(key, Err(Failure::new(JoinErrorKind::Cancelled, None)));
+        true
+    }
+
+    /// Takes a job back from its worker, if it has not begun; the ones before it have to come along, and go elsewhere.
+    fn take_from(&mut self, worker: usize, wanted: Key) -> bool {
+        let mut taken = Vec::new();
+        while taken.last() != Some(&wanted) {
+            match self.hands[worker].take_back() {
+                Ok(Some(key)) => taken.push(key),
+                _ => break,
+            }
+        }
+        let found = taken.pop_if(|last| *last == wanted).is_some();
+        for key in taken.into_iter().rev() {
+            self.jobs[key].progress = Progress::Queued;
+            self.queue.push_front(key);
+        }
+        found
+    }
+
+    /// Ends a job wherever it is.
+    pub(super) fn kill(&mut self, key: Key) {
+        if !self.cancel(key)
+            && let Progress::With(worker) = self.jobs[key].progress
+        {
+            self.hands[worker].kill(Some(JoinErrorKind::Cancelled));
+        }
+    }
+
+    /// Kills what has run for too long; when to look next.
+    pub(super) fn enforce_limits(&mut self, now: Instant) -> Option<Instant> {
+        let limit = self.plan.limit?;
+        let mut next = None::<Instant>;
+        for (_, hand) in &mut self.hands {
+            let due = match hand.running(now) {
+                Ok(Some((_, since))) => since + limit,
+                // It may begin at any moment.
+                Ok(None) if !hand.given.is_empty() => now + limit,
+                Ok(None) => continue,
+                Err(_) => {
+                    hand.kill(None);
+                    continue;
+                }
+            };
+            let end = due + self.plan.grace;
+            if now >= end {
+                hand.kill(Some(JoinErrorKind::TimedOut));
+                continue;
+            }
+            if now >= due {
+                hand.cancel_running();
+            }
+            let look = if now >= due { end } else { due };
+            next = Some(next.map_or(look, |next| next.min(look)));
+        }
+        next
+    }
+
+    /// Lets every worker go that has nothing to do any more.
+    pub(super) fn dismiss(&mut self) {
+        self.hands.iter_mut().for_each(|(_, hand)| hand.dismiss());
+    }
+
+    /// Throws everything away.
+    pub(super) fn terminate(&mut self) {
+        self.phase = Phase::Terminated;
+        self.queue.clear();
+        for (_, hand) in &mut self.hands {
+            hand.given.clear();
+            hand.kill(None);
+        }
+        let unfinished: Vec<Key> = self.jobs.iter().map(|(key, _)| key).filter(|key| !self.is_done(*key)).collect();
+        for key in unfinished {
+            self.finish(key, Err(Failure::new(JoinErrorKind::PoolClosed, None)));
+        }
+    }
+
+    pub(super) fn new_group(&mut self) -> usize {
+        self.groups.insert(VecDeque::new())
+    }
+
+    /// The next job of a group that is done.
+    pub(super) fn next_of_group(&mut self, group: usize) -> Option<Key> {
+        self.groups[group].pop_front()
+    }
+
+    pub(super) fn has_next_of_group(&self, group: usize) -> bool {
+        !self.groups[group].is_empty()
+    }
+
+    pub(super) fn forget_group(&mut self, group: usize) {
+        self.groups.remove(group);
+    }
+
+    pub(super) fn stats(&self) -> PoolStats {
+        let worker = |hand: &Hand| WorkerStats {
+            name: hand.name().to_owned(),
+            pid: hand.pid(),
+            assigned: hand.given.len(),
+            done: hand.served,
+        };
+        let running: usize = self.hands.iter().filter(|(_, hand)| !hand.given.is_empty()).count();
+        PoolStats {
+            queued: self.unfinished - running,
+            running,
+            done: self.done,
+            failed: self.failed,
+            replaced: self.replaced,
+            workers: self.hands.iter().map(|(_, hand)| worker(hand)).collect(),
+        }
+    }
+}
+
+/// Whether a worker may have one more job.
+fn is_free(hand: &Hand, plan: &Plan, depth: usize) -> bool {
+    let left = plan.max_tasks.map_or(usize::MAX, |max| max.saturating_sub(hand.served) as usize);
+    hand.stage == Stage::Serving && hand.doom.is_none() && hand.given.len() < depth.min(left)
+}

@@ -1,0 +1,206 @@
+//! The worker: what a child of a pool does from its first job to its last.
+//!
+//! It is a task like any other, so that every start method and every rule of a child's life holds for it.
+
+use std::cell::Cell;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::protocol::{self, Assignment, PackedCall, RingMemory, inline, kind};
+use super::ring::{Head, WorkerSide};
+use crate::bootstrap;
+use crate::error::{Error, ErrorKind, Panic, Refusal};
+use crate::sys::fd::Descriptor;
+use crate::sys::{self, bell, futex, signal};
+use crate::task::{self, Arguments, Entry, Output, Undecodable};
+use crate::wire::fds;
+use crate::wire::payload::{CodecError, Payload};
+
+/// The name of the worker's own task.
+pub(super) const NAME: &str = "offspring::pool::worker";
+
+pub(super) const FINGERPRINT: u64 = 1;
+
+/// How a child finds it.
+pub(super) static ENTRY: Entry = entry();
+
+const fn entry() -> Entry {
+    Entry {
+        name: NAME,
+        signature: "fn(Assignment)",
+        fingerprint: FINGERPRINT,
+        file: file!(),
+        line: line!(),
+        start_method: None,
+        timeout: None,
+        idempotent: false,
+        run,
+    }
+}
+
+inventory::submit! { entry() }
+
+fn run(arguments: &mut Arguments<'_>) -> Result<Output, Undecodable> {
+    let assignment = arguments.pull::<Assignment>()?;
+    arguments.finish()?;
+    match bootstrap::link() {
+        Some(link) => Worker::new(assignment.memory, assignment.bell.0, link).work(assignment.initializer),
+        None => return Err(Undecodable("a worker has no link".to_owned())),
+    }
+    Ok(Output(Payload::encode(&())))
+}
+
+/// What a job has come to.
+enum Done {
+    Returned(Payload),
+    Panicked(Panic),
+    Refused(Error),
+    Unencodable(CodecError),
+}
+
+struct Worker {
+    side: WorkerSide<RingMemory>,
+    bell: Arc<Descriptor>,
+    link: Arc<Descriptor>,
+    /// How often this worker looks for a job before it sleeps; grows while looking pays.
+    patience: Cell<u32>,
+}
+
+/// Looks at the ring, a few nanoseconds each.
+const PATIENCE: std::ops::RangeInclusive<u32> = 16..=4096;
+
+impl Worker {
+    fn new(memory: RingMemory, bell: Arc<Descriptor>, link: Arc<Descriptor>) -> Self {
+        *sys::lock(&OWN_RINGS) = Some(WorkerSide::new(memory.clone()));
+        Self { side: WorkerSide::new(memory), bell, link, patience: Cell::new(*PATIENCE.start()) }
+    }
+
+    fn work(mut self, initializer: Option<PackedCall>) {
+        // A terminal's interrupt is the parent's to answer, who takes its workers along.
+        signal::ignore_interrupts();
+        let ready = initializer.map_or(Done::Returned(Payload::EMPTY), initialize);
+        let is_ready = matches!(ready, Done::Returned(_));
+        self.report(0, kind::READY, 0, ready);
+        let mut bytes = Vec::new();
+        while is_ready && let Some((number, head)) = self.next(&mut bytes) {
+            let begun = sys::monotonic_nanoseconds();
+            self.side.note_began(begun);
+            CURRENT.store(number, Ordering::Relaxed);
+            let done = self.perform(number, head, &bytes);
+            let spent = sys::monotonic_nanoseconds().saturating_sub(begun);
+            self.report(number, kind::RETURNED, spent, done);
+        }
+    }
+
+    /// Waits for the next job; `None` when there will be no more.
+    fn next(&self, bytes: &mut Vec<u8>) -> Option<(u64, Head)> {
+        loop {
+            if let Some(job) = self.side.take(bytes) {
+                return (job.1.kind != kind::LEAVE).then_some(job);
+            }
+            if !self.look_for_job() {
+                self.side.sleep_unless(WorkerSide::has_job, |word, before| futex::wait(word, before, None));
+            }
+        }
+    }
+
+    /// Looks for a job without sleeping, as long as that has paid lately.
+    fn look_for_job(&self) -> bool {
+        let patience = self.patience.get();
+        let found = (0..patience).any(|_| {
+            std::hint::spin_loop();
+            self.side.has_job()
+        });
+        let next = if found { patience * 2 } else { patience / 2 };
+        self.patience.set(next.clamp(*PATIENCE.start(), *PATIENCE.end()));
+        found
+    }
+
+    fn perform(&self, number: u64, head: Head, bytes: &[u8]) -> Done {
+        if head.kind & kind::ON_LINK == 0 {
+            return call(head.about, bytes, Vec::new());
+        }
+        let mut parcel = match self.link.fd().and_then(|link| protocol::receive_parcel(link, number)) {
+            Ok(parcel) => parcel,
+            Err(error) => return refuse("the worker cannot receive its arguments", error),
+        };
+        let descriptors = std::mem::take(&mut parcel.descriptors);
+        match parcel.bytes() {
+            Ok(bytes) => call(head.about, &bytes, descriptors),
+            Err(error) => refuse("the worker cannot map its arguments", error),
+        }
+    }
+
+    fn report(&mut self, number: u64, returned: u8, spent: u64, done: Done) {
+        let (kind, payload) = match done {
+            Done::Returned(payload) => (returned, Ok(payload)),
+            Done::Panicked(panic) => (kind::PANICKED, Payload::encode(&panic)),
+            Done::Refused(error) => (kind::REFUSED, Payload::encode(&Refusal::from(error))),
+            Done::Unencodable(error) => (kind::UNENCODABLE, Payload::encode(&error.0)),
+        };
+        let payload = payload.unwrap_or(Payload::EMPTY);
+        if let Err(error) = self.put(number, kind, spent, &payload) {
+            let text = Payload::encode(&format!("the result cannot be sent: {error}")).unwrap_or(Payload::EMPTY);
+            let _ = self.put(number, kind::UNENCODABLE, spent, &text);
+        }
+    }
+
+    fn put(&mut self, number: u64, kind: u8, spent: u64, payload: &Payload) -> io::Result<()> {
+        let (kind, bytes) = match inline(payload) {
+            Some(bytes) => (kind, bytes),
+            None => {
+                protocol::send_parcel(self.link.fd()?, number, payload, None)?;
+                (kind | kind::ON_LINK, &[][..])
+            }
+        };
+        while !self.side.has_room() {
+            self.side.sleep_unless(WorkerSide::has_room, |word, before| futex::wait(word, before, None));
+        }
+        if self.side.push(Head { about: number, kind, spent }, bytes) {
+            bell::ring(self.bell.fd()?.as_fd());
+        }
+        Ok(())
+    }
+}
+
+fn refuse(text: &str, error: io::Error) -> Done {
+    Done::Refused(Error::os(text, error))
+}
+
+fn initialize(packed: PackedCall) -> Done {
+    let descriptors = packed.descriptors.into_iter().map(|held| held.0).collect();
+    call(packed.place, &packed.arguments, descriptors)
+}
+
+/// Runs the task at a place of the registry.
+fn call(place: u64, bytes: &[u8], descriptors: Vec<Arc<Descriptor>>) -> Done {
+    let Some(entry) = task::at(place) else {
+        let text = format!("the worker knows no task number {place}");
+        return Done::Refused(Error::new(ErrorKind::UnknownTask, text));
+    };
+    let mut arguments = Arguments::new(bytes, fds::Incoming::new(descriptors));
+    match bootstrap::catch_panic(|| (entry.run)(&mut arguments)) {
+        Ok(Ok(Output(Ok(payload)))) => Done::Returned(payload),
+        Ok(Ok(Output(Err(error)))) => Done::Unencodable(error),
+        Ok(Err(error)) => {
+            let text = format!("the worker cannot decode the arguments of `{}`: {}", entry.name, error.0);
+            Done::Refused(Error::new(ErrorKind::Decode, text))
+        }
+        Err(panic) => Done::Panicked(panic),
+    }
+}
+
+/// This process's side of its rings, if it is a worker.
+static OWN_RINGS: Mutex<Option<WorkerSide<RingMemory>>> = Mutex::new(None);
+
+/// The number of the job that runs.
+static CURRENT: AtomicU64 = AtomicU64::new(0);
+
+/// Whether the task that runs in this worker is asked to end: its [`Job`](crate::Job) was cancelled, or its time is over and it
+/// will be killed soon. `false` in any process that is no worker.
+pub fn is_cancelled() -> bool {
+    let number = CURRENT.load(Ordering::Relaxed);
+    sys::lock(&OWN_RINGS).as_ref().is_some_and(|side| side.is_cancelled(number))
+}
