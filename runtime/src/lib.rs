@@ -69,6 +69,7 @@ mod lineage;
 mod platform;
 mod process;
 mod report;
+pub mod shm;
 mod sys;
 mod task;
 mod wire;
@@ -85,6 +86,7 @@ pub use crate::lineage::{ParentProcess, ProcessInfo, active_children, current_pr
 pub use crate::platform::{Platform, StartMethod};
 pub use crate::process::{Process, ProcessBuilder, Resource, Stdio};
 pub use crate::report::Report;
+pub use crate::shm::{Bytes, SharedArray, SharedSlice};
 pub use crate::task::{Call, Task};
 
 /// Lets the tests of this crate, or of this file of `tests/`, start children. Write it once, at the top level.
