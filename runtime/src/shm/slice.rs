@@ -17,7 +17,7 @@ use crate::sys::view::View;
 /// Read-only elements that other processes read where they are: handing them over costs a descriptor and no copy.
 ///
 /// It is a `[T]` to read from. Clones and [parts](Self::slice) are of the same memory. `T` is plain old data of any
-/// alignment up to a page's; a type without a size is refused by the compiler. Up to 64 KiB the elements stay in this
+/// alignment up to a page's; a type without a size is refused by the compiler. Up to 16 KiB the elements stay in this
 /// process's memory and travel as bytes; from there on they are in a sealed memory file, which nobody can change.
 ///
 /// It can be serialised only in the arguments or the result of a task, or in a message to another process; anywhere else
