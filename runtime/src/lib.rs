@@ -37,6 +37,11 @@
 //! 4. The [`Process`] handle waits for the child's end and takes what it has said. Whatever happens to the child (a panic, a signal, an exit, a timeout), the
 //!    handle gets a [`JoinError`] that says so.
 //!
+//! # Large data
+//!
+//! Arguments and results are encoded and copied. What is too large for that, or is to be written by several processes at
+//! once, goes into shared memory: [`Bytes`], [`SharedSlice`] and [`SharedArray`], in the module [`shm`].
+//!
 //! # What always holds
 //!
 //! - A child ends when the process that started it ends, however that happens, unless it was [detached](Process::detach).

@@ -58,7 +58,8 @@ impl MemoryFile {
         let file = Self::new()?.file;
         file.set_len(length as u64)?;
         let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let memory = Mapping::new(file.as_fd(), length, protection, libc::MAP_POPULATE)?;
+        let memory = Mapping::new(file.as_fd(), length, protection, 0)?;
+        memory.keep_from_copies()?;
         // SAFETY: `length` bytes are mapped for writing, and nobody else has the file: its descriptor is local.
         fill(unsafe { std::slice::from_raw_parts_mut(memory.start.as_ptr(), length) });
         Ok(Self { file, length: length as u64 })
@@ -172,6 +173,15 @@ impl Mapping {
         }
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, length })
+    }
+
+    /// Leaves it out of copies that others make of this process: one that maps a file for writing keeps it from being sealed.
+    fn keep_from_copies(&self) -> io::Result<()> {
+        if self.length != 0 {
+            // SAFETY: the range is this mapping; its content stays as it is.
+            check(unsafe { libc::madvise(self.start.as_ptr().cast(), self.length, libc::MADV_DONTFORK) }.into())?;
+        }
+        Ok(())
     }
 }
 

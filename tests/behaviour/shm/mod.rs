@@ -30,6 +30,7 @@ cases! {
     here small_slices_cost_no_descriptor;
     here a_killed_owner_leaves_nothing_row_35;
     alone limits_are_errors_row_54;
+    alone a_copy_that_is_made_meanwhile_does_not_keep_it_open;
     alone a_closure_in_a_copy_writes_it.except(StartMethod::Spawn, "runs no closure").except(StartMethod::ForkServer, "runs no closure");
 }
 
@@ -390,4 +391,16 @@ fn a_closure_in_a_copy_writes_it(_: StartMethod) {
     let (part, same) = value(child.unwrap());
     assert_eq!((part, same.to_vec()), (bytes.slice(1..), array.to_vec()));
     assert_eq!(array.to_vec(), [[sum(&bytes); 3], [0; 3]]);
+}
+
+/// As `std::process::Command` makes one if it must, in another thread of the program.
+fn a_copy_that_is_made_meanwhile_does_not_keep_it_open(method: StartMethod) {
+    let mut copy = None;
+    let bytes = Bytes::build(LONG, |bytes| {
+        copy = Some(sys::Assistant::new(wait::a_moment));
+        bytes.fill(1);
+    });
+    let (_, summed) = value(start(method, mapped_and_sum::call(bytes.expect("a sealed file"))));
+    assert_eq!(summed, LONG as u64);
+    drop(copy);
 }
