@@ -20,15 +20,16 @@ use crate::sys::elements::Elements;
 ///   64 stretches of the array. The kernel takes such a lock from a dead holder, and who takes it next finishes the write that
 ///   was begun, so that nobody is blocked and there is no poison to clear. Readers do not lock.
 /// - **What was written before is seen after.** Who reads an element sees all that its writer had written before it, in
-///   this array or elsewhere (reads are `Acquire`, writes `Release`, and the others both). So a flag that is set after the data that it
-///   stands for does what one expects, in elements of any size. There is no single order of writes to
+///   this array or elsewhere (reads are `Acquire`, writes `Release`, and the others both). So a flag that is set after
+///   the data that it stands for does what one expects, in elements of any size. There is no single order of writes to
 ///   *different* elements by different processes (`SeqCst`).
 ///
 /// Methods that go over several elements treat one after the other: others may write in between.
 ///
-/// Clones are of the same memory. `T` is plain old data of any alignment ([`bytemuck::Pod`], which can be derived); a type without a size is
-/// refused by the compiler. Elements of more than 8 bytes are not for signal handlers, and their locks know threads by their
-/// ids: all processes should be in one pid namespace.
+/// Clones are of the same memory. `T` is plain old data of any alignment ([`bytemuck::Pod`], which can be derived); a type
+/// without a size is refused by the compiler. Elements of more than 8 bytes are not for signal handlers; a writer of one
+/// that is *stopped* keeps its lock; and the locks know threads by their ids, so that all processes should be in one pid
+/// namespace.
 ///
 /// It can be serialised only in the arguments or the result of a task, or in a message to another process; anywhere else
 /// that is an error of the serializer.
@@ -78,9 +79,10 @@ impl<T: Pod> SharedArray<T> {
     /// `length` elements, all zeroes. Memory is taken when an element is first written.
     ///
     /// # Errors
-    /// [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached) at a limit on descriptors, memory or file sizes (`RLIMIT_FSIZE` holds for
-    /// memory too); [`ErrorKind::Os`](crate::ErrorKind::Os) if elements of more than 8 bytes would need a lock that a
-    /// sandbox (or musl, whose threads have no robust list of their own) does not offer.
+    /// - [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached): a limit on descriptors, memory or file sizes
+    ///   (`RLIMIT_FSIZE` holds for memory too).
+    /// - [`ErrorKind::Os`](crate::ErrorKind::Os): elements of more than 8 bytes need a lock that a sandbox (or musl, whose
+    ///   threads have no robust list of their own) does not offer.
     pub fn new(length: usize) -> Result<Self, Error> {
         let elements = Elements::create(length, size_of::<T>()).map_err(|source| {
             Error::os(format!("cannot make a shared array of {length} elements of {} bytes", size_of::<T>()), source)

@@ -34,7 +34,7 @@
 //!
 //! | | descriptor | mapping | goes away |
 //! | --- | --- | --- | --- |
-//! | [`SharedSlice`] of up to 16 KiB | none | none: the process's own memory; travels as bytes | with its last clone or part here |
+//! | [`SharedSlice`] of up to 16 KiB | none | none: it is ordinary memory, and travels as bytes | with its last clone or part here |
 //! | a larger one, at its maker's | one, shared by clones and parts | one, to be read | with the last of them here |
 //! | [`SharedArray`] at its maker's | one, shared by clones | one, to be read and written | with the last clone here |
 //! | a [`Call`](crate::Call) with either in it | holds on to the same descriptor | none | with the call and its clones |

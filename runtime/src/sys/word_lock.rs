@@ -81,7 +81,12 @@ fn robust_list() -> io::Result<NonNull<RobustList>> {
     let (mut list, mut length) = (std::ptr::null_mut::<RobustList>(), 0_usize);
     // SAFETY: the kernel writes a pointer and a length to the addresses given.
     check(unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &mut list, &mut length) })?;
-    NonNull::new(list).ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "this thread has no robust list"))
+    NonNull::new(list).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this thread has no robust list, which locks need; elements of up to 8 bytes need none",
+        )
+    })
 }
 
 /// Whether the kernel will release what this process's threads hold when they die.
