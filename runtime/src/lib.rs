@@ -37,6 +37,11 @@
 //! 4. The [`Process`] handle waits for the child's end and takes what it has said. Whatever happens to the child (a panic, a signal, an exit, a timeout), the
 //!    handle gets a [`JoinError`] that says so.
 //!
+//! # Large data
+//!
+//! Arguments and results are encoded and copied. What is too large for that, or is to be written by several processes at
+//! once, goes into shared memory: [`Bytes`], [`SharedSlice`] and [`SharedArray`], in the module [`shm`].
+//!
 //! # What always holds
 //!
 //! - A child ends when the process that started it ends, however that happens, unless it was [detached](Process::detach).
@@ -72,6 +77,7 @@ mod platform;
 mod process;
 mod reactor;
 mod report;
+pub mod shm;
 mod sys;
 mod task;
 mod wire;
@@ -96,6 +102,7 @@ pub use crate::lineage::{ParentProcess, ProcessInfo, active_children, current_pr
 pub use crate::platform::{Platform, StartMethod};
 pub use crate::process::{Process, ProcessBuilder, Resource, Stdio};
 pub use crate::report::Report;
+pub use crate::shm::{Bytes, SharedArray, SharedSlice};
 pub use crate::task::{Call, Task};
 
 /// Lets the tests of this crate, or of this file of `tests/`, start children. Write it once, at the top level.

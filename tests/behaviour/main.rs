@@ -17,6 +17,7 @@ mod preloads;
 mod present;
 mod privileges;
 mod servers;
+mod shm;
 mod statuses;
 mod stdio;
 mod tasks;
@@ -47,6 +48,8 @@ const SUITES: &[Suite] = &[
     ("preloads", preloads::CASES),
     ("servers", servers::CASES),
     ("bootstrap", bootstrap::CASES),
+    ("shm", shm::CASES),
+    ("shm::hostile", shm::hostile::CASES),
 ];
 
 /// What cases start and watch from outside.
@@ -58,6 +61,7 @@ const PROGRAMS: &[Entry] = &[
     ("preloads::two_children", preloads::two_children),
     ("stdio::prints", stdio::prints),
     ("contexts::reports", contexts::reports),
+    ("shm::shares_for_ever", shm::shares_for_ever),
 ];
 
 #[process_main]

@@ -135,3 +135,12 @@ pub fn shared_memory() -> Vec<String> {
     names.sort();
     names
 }
+
+/// The inodes of the memory files that a process has mapped, one for each mapping.
+pub fn mapped_memory(pid: &str) -> Vec<u64> {
+    let Ok(text) = fs::read_to_string(format!("/proc/{pid}/maps")) else {
+        return Vec::new();
+    };
+    let lines = text.lines().filter(|line| line.contains("/memfd:offspring"));
+    lines.map(|line| line.split_whitespace().nth(4).and_then(|inode| inode.parse().ok()).expect("an inode")).collect()
+}

@@ -10,12 +10,14 @@
 #![allow(unsafe_code, reason = "the only folder that talks to the kernel and to the C library")]
 
 pub(crate) mod attributes;
+pub(crate) mod elements;
 pub(crate) mod environ;
 pub(crate) mod exec;
 pub(crate) mod fd;
 pub(crate) mod fork;
 pub(crate) mod identity;
 pub(crate) mod image;
+pub(crate) mod journal;
 pub(crate) mod lifeline;
 pub(crate) mod mmap;
 pub(crate) mod pidfd;
@@ -23,6 +25,8 @@ pub(crate) mod poll;
 pub(crate) mod present;
 pub(crate) mod signal;
 pub(crate) mod socket;
+pub(crate) mod view;
+pub(crate) mod word_lock;
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
