@@ -29,8 +29,12 @@
 //! dies between clone and answer, either a hello tells the child's pid, or the end of the link tells that none has begun.
 
 mod client;
+mod difference;
+mod habit;
+mod live;
 mod server;
 
 pub(crate) use client::ForkServer;
+pub(crate) use habit::set_spares;
 pub(crate) use server::serve;
 pub use server::{Preload, PreloadOutput};
