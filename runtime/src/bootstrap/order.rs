@@ -33,7 +33,7 @@ pub(crate) mod kind {
     pub(crate) const SERVE: u8 = 17;
     /// Parent to forkserver: the descriptor is the link of a new child.
     pub(crate) const FORK: u8 = 18;
-    /// Parent to forkserver: the descriptors are link and lifeline of a new spare, the head how long it waits.
+    /// Parent to forkserver: the descriptor is the link of a new spare, the head how long it waits.
     pub(crate) const SPARE: u8 = 19;
     /// Forkserver to parent: the preloads are done.
     pub(crate) const READY: u8 = 32;

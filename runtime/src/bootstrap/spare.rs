@@ -16,9 +16,10 @@ use crate::wire::frame::{self, Incoming};
 pub(crate) fn wait_for_order(link: OwnedFd, lifeline: OwnedFd, patience: Option<Duration>, copy: FreshCopy) -> ! {
     let _guard = NoWayBack;
     sys::set_name(spares::NAME);
+    let parents_part = lifeline.try_clone();
     let voice = Voice::bound(link, Some(lifeline));
     let Some(link) = voice.link() else { sys::exit_now(FAILED) };
-    if let Err(error) = say_who_waits(link) {
+    if let Err(error) = parents_part.and_then(|lifeline| say_who_waits(link, lifeline)) {
         fail(&format!("a spare cannot say who it is: {error}"));
     }
     let frame = match order(link, patience) {
@@ -34,9 +35,9 @@ pub(crate) fn wait_for_order(link: OwnedFd, lifeline: OwnedFd, patience: Option<
 }
 
 /// By a descriptor of itself, which names it for ever, also if it has ended when its parent hears it.
-fn say_who_waits(link: BorrowedFd<'_>) -> io::Result<()> {
+fn say_who_waits(link: BorrowedFd<'_>, lifeline: OwnedFd) -> io::Result<()> {
     let own = pidfd::open(sys::pid())?;
-    match frame::send_value(link, kind::WAITING, &sys::pid(), &[own.as_fd()]) {
+    match frame::send_value(link, kind::WAITING, &sys::pid(), &[own.as_fd(), lifeline.as_fd()]) {
         // The link's end will say so.
         Err(error) if frame::is_gone(&error) => Ok(()),
         other => other,

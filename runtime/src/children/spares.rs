@@ -14,8 +14,8 @@
 //! | descriptor of a spare | what it is | closed in this process |
 //! | --- | --- | --- |
 //! | `link` | this process's end; its end is the spare's end | when the spare is retired |
-//! | `lifeline` | the read side that the spare has armed | when the spare is reaped |
 //! | `pidfd` | names the spare for ever; it comes with the spare's first word | when the spare is reaped |
+//! | `lifeline` | the read side that the spare has armed; it comes with its first word too | when the spare is reaped |
 
 use std::collections::VecDeque;
 use std::io;
@@ -31,12 +31,12 @@ use crate::sys::pidfd;
 use crate::sys::poll::{self, Deadline};
 use crate::sys::signal::KILL;
 use crate::sys::{self, socket};
-use crate::wire::frame;
+use crate::wire::frame::{self, Incoming};
 
 /// What a spare is called until it has its order.
 pub(crate) const NAME: &str = "offspring-spare";
 
-/// The kind of a spare's first word: the head is its pid, the descriptor its pidfd.
+/// The kind of a spare's first word: the head is its pid, the descriptors are its pidfd and its lifeline.
 pub(crate) const WAITING: u8 = 6;
 
 /// The kind of its second word: it has its order, and begins.
@@ -46,9 +46,30 @@ pub(crate) const TAKEN: u8 = 7;
 #[derive(Debug)]
 pub(crate) struct Spare {
     pub(crate) link: OwnedFd,
-    pub(crate) lifeline: Lifeline,
-    /// Pid and pidfd, once it has told them.
-    process: Option<(u32, OwnedFd)>,
+    /// Once it has told.
+    process: Option<Known>,
+}
+
+/// What a spare says of itself.
+#[derive(Debug)]
+struct Known {
+    pid: u32,
+    pidfd: OwnedFd,
+    lifeline: Lifeline,
+}
+
+impl Known {
+    fn read(word: Incoming) -> io::Result<Option<Self>> {
+        let pid = word.head()?;
+        let mut descriptors = word.descriptors.into_iter();
+        let (Some(pidfd), Some(read_side)) = (descriptors.next(), descriptors.next()) else { return Ok(None) };
+        Ok(Some(Self { pid, pidfd, lifeline: Lifeline { read_side, own_write_end: None } }))
+    }
+
+    fn launched(self, link: OwnedFd) -> Launched {
+        let Self { pid, pidfd, lifeline } = self;
+        Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], heard: None }
+    }
 }
 
 /// The spares of one process; a copy of it has none.
@@ -82,8 +103,8 @@ impl Table {
 }
 
 /// Enters a spare that has been asked for.
-pub(crate) fn enter_spare(link: OwnedFd, lifeline: Lifeline) {
-    Table::lock().waiting.push_back(Spare { link, lifeline, process: None });
+pub(crate) fn enter_spare(link: OwnedFd) {
+    Table::lock().waiting.push_back(Spare { link, process: None });
 }
 
 /// The spare that has waited longest, for whoever has an order to give.
@@ -151,7 +172,7 @@ enum Life {
 impl Spare {
     /// What becomes readable first when something happens to it.
     fn source_of_news(&self) -> BorrowedFd<'_> {
-        self.process.as_ref().map_or(self.link.as_fd(), |(_, pidfd)| pidfd.as_fd())
+        self.process.as_ref().map_or(self.link.as_fd(), |known| known.pidfd.as_fd())
     }
 
     fn look(&mut self) -> Life {
@@ -164,7 +185,7 @@ impl Spare {
                 return Life::Over;
             }
         }
-        let ended = self.process.as_ref().map(|(_, pidfd)| pidfd::try_reap(pidfd.as_fd()));
+        let ended = self.process.as_ref().map(|known| pidfd::try_reap(known.pidfd.as_fd()));
         if matches!(ended, Some(Ok(None))) { Life::Goes } else { Life::Over }
     }
 
@@ -176,8 +197,7 @@ impl Spare {
         let Some(word) = frame::receive(self.link.as_fd(), deadline)?.filter(|word| word.kind == WAITING) else {
             return Ok(false);
         };
-        let pid = word.head()?;
-        self.process = word.descriptors.into_iter().next().map(|pidfd| (pid, pidfd));
+        self.process = Known::read(word)?;
         Ok(self.process.is_some())
     }
 
@@ -188,20 +208,14 @@ impl Spare {
     pub(crate) fn hired(mut self) -> Option<Launched> {
         let has_begun = self.meet(None).and_then(|met| if met { self.has_taken_order() } else { Ok(false) });
         match (has_begun, self.process.take()) {
-            (Ok(true), Some((pid, pidfd))) => {
-                let Self { link, lifeline, .. } = self;
-                Some(Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], heard: None })
-            }
-            (_, Some((_, pidfd))) => {
+            (Ok(true), Some(known)) => return Some(known.launched(self.link)),
+            (_, Some(known)) => {
                 drop(self.link);
-                pidfd::kill_and_reap(pidfd.as_fd());
-                None
+                pidfd::kill_and_reap(known.pidfd.as_fd());
             }
-            (_, None) => {
-                reap_unknown();
-                None
-            }
+            (_, None) => reap_unknown(),
         }
+        None
     }
 
     fn has_taken_order(&self) -> io::Result<bool> {
@@ -222,11 +236,9 @@ impl Spare {
                 return None;
             }
         }
-        let Self { link, lifeline, process } = self;
-        let (pid, pidfd) = process?;
-        let _ = pidfd::send_signal(pidfd.as_fd(), KILL);
-        let launched = Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], heard: None };
-        enter(launched, Description::of_helper(NAME, StartMethod::ForkServer), Keeper::Retired);
+        let known = self.process?;
+        let _ = pidfd::send_signal(known.pidfd.as_fd(), KILL);
+        enter(known.launched(self.link), Description::of_helper(NAME, StartMethod::ForkServer), Keeper::Retired);
         None
     }
 }

@@ -210,10 +210,8 @@ impl Live {
     /// Asks for one more spare, which tells by itself that it is there. A server that is gone leaves its link to end.
     pub(super) fn request_spare(&self, patience: Option<std::time::Duration>) -> io::Result<()> {
         let (link, theirs) = socket::pair()?;
-        let lifeline = Lifeline::new()?;
-        let descriptors = [theirs.as_fd(), lifeline.read_side.as_fd()];
-        frame::send_value(self.link()?, kind::SPARE, &patience, &descriptors)?;
-        spares::enter_spare(link, lifeline);
+        frame::send_value(self.link()?, kind::SPARE, &patience, &[theirs.as_fd()])?;
+        spares::enter_spare(link);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::error::Error as StdError;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -208,13 +209,10 @@ impl Server {
     /// Makes a spare, which tells the parent itself; if there is none, the end of its link does.
     fn make_spare(self, request: Incoming) -> Self {
         let patience = request.head().unwrap_or_default();
-        let mut descriptors = request.descriptors.into_iter();
-        if let (Some(link), Some(lifeline)) = (descriptors.next(), descriptors.next())
+        if let Some(link) = request.descriptors.into_iter().next()
             && let Ok(Sibling::Copy(copy)) = self.clone_sibling()
         {
-            drop(self);
-            bootstrap::forget(&copy);
-            bootstrap::wait_for_order(link, lifeline, patience, copy)
+            self.become_spare(link, patience, copy)
         }
         self
     }
@@ -231,6 +229,16 @@ impl Server {
         bootstrap::say_hello(&link);
         let order = bootstrap::first_message(&link);
         bootstrap::obey(link, order, Birth::Copied(copy))
+    }
+
+    fn become_spare(self, link: OwnedFd, patience: Option<Duration>, copy: FreshCopy) -> ! {
+        let lifeline = lifeline::for_sibling(self.lifeline.as_fd());
+        drop(self);
+        bootstrap::forget(&copy);
+        match lifeline {
+            Ok(lifeline) => bootstrap::wait_for_order(link, lifeline, patience, copy),
+            Err(error) => bootstrap::fail(&format!("a spare cannot open its lifeline: {error}")),
+        }
     }
 
     fn say_forked(&self, pid: u32, pidfd: &OwnedFd) {
