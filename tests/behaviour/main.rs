@@ -17,6 +17,7 @@ mod preloads;
 mod present;
 mod privileges;
 mod servers;
+mod spares;
 mod statuses;
 mod stdio;
 mod tasks;
@@ -46,6 +47,7 @@ const SUITES: &[Suite] = &[
     ("statuses", statuses::CASES),
     ("preloads", preloads::CASES),
     ("servers", servers::CASES),
+    ("spares", spares::CASES),
     ("bootstrap", bootstrap::CASES),
 ];
 
@@ -56,6 +58,7 @@ const PROGRAMS: &[Entry] = &[
     ("image::starts", image::starts),
     ("lifelines::parent", lifelines::parent),
     ("preloads::two_children", preloads::two_children),
+    ("spares::keeper", spares::keeper),
     ("stdio::prints", stdio::prints),
     ("contexts::reports", contexts::reports),
 ];
