@@ -458,13 +458,12 @@ pub(crate) fn finish() {
 
 /// Reaps the children that a server has made and that have ended before anybody could learn of them.
 ///
-/// They are told from those of the user by their name, which a child keeps until it has its order.
-pub(crate) fn reap_unknown() {
-    for pid in crate::sys::pidfd::zombies_called(&[SERVER_NAME, spares::NAME]) {
-        if !lock(&CHILDREN).contains_key(&pid) {
-            crate::sys::pidfd::reap(pid);
-        }
-    }
+/// They are told from those of the user by their name, which a child keeps until it has its order. Whether there was one.
+pub(crate) fn reap_unknown() -> bool {
+    let mut zombies = pidfd::zombies_called(&[SERVER_NAME, spares::NAME]);
+    zombies.retain(|pid| !lock(&CHILDREN).contains_key(pid));
+    zombies.iter().for_each(|pid| pidfd::reap(*pid));
+    !zombies.is_empty()
 }
 
 /// In a copy of the process: lets go of what belongs to the original.

@@ -20,6 +20,7 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -59,11 +60,17 @@ struct Known {
 }
 
 impl Known {
+    /// `None` where there was no room for the descriptors: without them it is of no use, and is ended.
     fn read(word: Incoming) -> io::Result<Option<Self>> {
         let pid = word.head()?;
         let mut descriptors = word.descriptors.into_iter();
-        let (Some(pidfd), Some(read_side)) = (descriptors.next(), descriptors.next()) else { return Ok(None) };
-        Ok(Some(Self { pid, pidfd, lifeline: Lifeline { read_side, own_write_end: None } }))
+        if let (Some(pidfd), Some(read_side)) = (descriptors.next(), descriptors.next()) {
+            return Ok(Some(Self { pid, pidfd, lifeline: Lifeline { read_side, own_write_end: None } }));
+        }
+        if let Ok(pidfd) = pidfd::open_or_kill(pid) {
+            pidfd::kill_and_reap(pidfd.as_fd());
+        }
+        Ok(None)
     }
 
     fn launched(self, link: OwnedFd) -> Launched {
@@ -131,8 +138,31 @@ pub(crate) fn retire_beyond(kept: usize) {
     table.leaving.extend(surplus.into_iter().filter_map(Spare::retire));
 }
 
+/// Whether a spare may have ended, or be about to end, that had not said who it is.
+static STRANGERS: AtomicBool = AtomicBool::new(false);
+
+/// Notes that a link has ended without a word: a spare closes it some moments before it can be reaped.
+fn note_stranger() {
+    STRANGERS.store(true, Ordering::Relaxed);
+}
+
+/// Looks for such a spare.
+fn reap_strangers() {
+    if STRANGERS.load(Ordering::Relaxed) && reap_unknown() {
+        STRANGERS.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Looks for the last time: a later spare is there, so that an earlier one, if it was ever made, has ended.
+fn forget_strangers() {
+    if STRANGERS.swap(false, Ordering::Relaxed) {
+        reap_unknown();
+    }
+}
+
 /// Hears of those that have come, and reaps those that have ended. One system call as long as there is no news.
 pub(crate) fn sweep() {
+    reap_strangers();
     let mut table = Table::lock();
     let fds: Vec<BorrowedFd<'_>> = table.waiting.iter().chain(&table.leaving).map(Spare::source_of_news).collect();
     if fds.is_empty() {
@@ -153,6 +183,7 @@ pub(crate) fn finish(limit: Duration) {
         // One that has still not come is not born, or ends by its lifeline.
         spare.retire();
     }
+    reap_strangers();
 }
 
 /// In a copy of the process: lets go of what belongs to the original.
@@ -180,10 +211,7 @@ impl Spare {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => return Life::Goes,
             Ok(true) => {}
             // It has ended before it could say who it is, or says what cannot be understood.
-            Ok(false) | Err(_) => {
-                reap_unknown();
-                return Life::Over;
-            }
+            Ok(false) | Err(_) => return Life::Over,
         }
         let ended = self.process.as_ref().map(|known| pidfd::try_reap(known.pidfd.as_fd()));
         if matches!(ended, Some(Ok(None))) { Life::Goes } else { Life::Over }
@@ -194,10 +222,17 @@ impl Spare {
         if self.process.is_some() {
             return Ok(true);
         }
-        let Some(word) = frame::receive(self.link.as_fd(), deadline)?.filter(|word| word.kind == WAITING) else {
+        let [has_come] = poll::readable([self.link.as_fd()], deadline)?;
+        if !has_come {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        let word = frame::try_receive_at_least_head(self.link.as_fd()).inspect_err(|_| note_stranger())?;
+        let Some(word) = word.filter(|word| word.kind == WAITING) else {
+            note_stranger();
             return Ok(false);
         };
         self.process = Known::read(word)?;
+        forget_strangers();
         Ok(self.process.is_some())
     }
 
@@ -207,14 +242,12 @@ impl Spare {
     /// goes on some time.
     pub(crate) fn hired(mut self) -> Option<Launched> {
         let has_begun = self.meet(None).and_then(|met| if met { self.has_taken_order() } else { Ok(false) });
-        match (has_begun, self.process.take()) {
-            (Ok(true), Some(known)) => return Some(known.launched(self.link)),
-            (_, Some(known)) => {
-                drop(self.link);
-                pidfd::kill_and_reap(known.pidfd.as_fd());
-            }
-            (_, None) => reap_unknown(),
+        let known = self.process.take()?;
+        if let Ok(true) = has_begun {
+            return Some(known.launched(self.link));
         }
+        drop(self.link);
+        pidfd::kill_and_reap(known.pidfd.as_fd());
         None
     }
 
@@ -231,10 +264,7 @@ impl Spare {
         match self.meet(Some(Instant::now())) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => return Some(self),
             Ok(true) => {}
-            Ok(false) | Err(_) => {
-                reap_unknown();
-                return None;
-            }
+            Ok(false) | Err(_) => return None,
         }
         let known = self.process?;
         let _ = pidfd::send_signal(known.pidfd.as_fd(), KILL);

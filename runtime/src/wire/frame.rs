@@ -20,7 +20,7 @@ use super::payload::{Bytes, Payload, decode};
 use super::{INLINE_MAX, MESSAGE_MAX};
 use crate::sys::mmap::{MemoryFile, SealedFile};
 use crate::sys::poll::{self, Deadline};
-use crate::sys::socket::{self, MAX_DESCRIPTORS, Sender};
+use crate::sys::socket::{self, Datagram, MAX_DESCRIPTORS, Sender};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"OFS1");
 const HEADER: usize = 24;
@@ -166,17 +166,28 @@ pub(crate) fn receive(link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Op
 /// # Errors
 /// As [`receive`]; `WouldBlock` if there is none.
 pub(crate) fn try_receive(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> {
-    let Some(datagram) = socket::receive(link, HEADER + INLINE_MAX)? else {
-        return Ok(None);
-    };
-    if datagram.descriptors_lost {
-        let text = "a message has lost its descriptors, since this process may not open more (RLIMIT_NOFILE)";
-        return Err(io::Error::new(io::ErrorKind::QuotaExceeded, text));
+    match socket::receive(link, HEADER + INLINE_MAX)? {
+        Some(datagram) if datagram.descriptors_lost => {
+            let text = "a message has lost its descriptors, since this process may not open more (RLIMIT_NOFILE)";
+            Err(io::Error::new(io::ErrorKind::QuotaExceeded, text))
+        }
+        Some(datagram) => Header::decode(&datagram.bytes)?.open_datagram(datagram).map(Some),
+        None => Ok(None),
     }
-    let header = Header::decode(&datagram.bytes)?;
-    let mut incoming = header.open(&datagram.bytes[HEADER..], datagram.descriptors)?;
-    incoming.sender = datagram.sender;
-    Ok(Some(incoming))
+}
+
+/// The same, for a frame that is worth something without its descriptors too: if they are lost, it has none.
+///
+/// # Errors
+/// As [`try_receive`], but for the loss of descriptors.
+pub(crate) fn try_receive_at_least_head(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> {
+    let Some(mut datagram) = socket::receive(link, HEADER + INLINE_MAX)? else { return Ok(None) };
+    let mut header = Header::decode(&datagram.bytes)?;
+    if datagram.descriptors_lost {
+        datagram.descriptors.clear();
+        header.descriptors = 0;
+    }
+    header.open_datagram(datagram).map(Some)
 }
 
 struct Header {
@@ -221,6 +232,11 @@ impl Header {
             head: number(8..12)? as u32,
             payload,
         })
+    }
+
+    fn open_datagram(&self, datagram: Datagram) -> io::Result<Incoming> {
+        let incoming = self.open(&datagram.bytes[HEADER..], datagram.descriptors)?;
+        Ok(Incoming { sender: datagram.sender, ..incoming })
     }
 
     /// Puts head and payload together from where the header says that they are.
