@@ -388,7 +388,7 @@ impl Voice {
     fn say_result(&self, result: &Payload) -> std::io::Result<()> {
         let Some(link) = self.link() else { return Ok(()) };
         let word = Outgoing { kind: kind::RETURNED, head: &[], payload: result, descriptors: Vec::new() };
-        word.send(link, poll::deadline_in(frame::SEND_LIMIT))
+        word.send(link)
     }
 }
 

@@ -10,7 +10,6 @@ use crate::lineage::Lineage;
 use crate::sys::attributes::Limit;
 use crate::sys::environ::Environment;
 use crate::sys::identity::Privileges;
-use crate::sys::poll::Deadline;
 use crate::sys::signal::SignalSet;
 use crate::wire::frame::{Incoming, Outgoing};
 use crate::wire::payload::{CodecError, Payload, decode};
@@ -109,7 +108,6 @@ impl Order {
         lifeline: Option<BorrowedFd<'_>>,
         kit: &Kit,
         arguments: &Payload,
-        deadline: Deadline,
     ) -> io::Result<()> {
         let [input, output, error] = &kit.streams;
         let others = [&kit.directory, input, output, error].map(|slot| slot.as_ref().map(AsFd::as_fd));
@@ -121,7 +119,7 @@ impl Order {
         let head = Payload::encode(&(manifest, self)).map_err(io::Error::other)?;
         let head = head.bytes()?;
         let descriptors = slots.into_iter().flatten().collect();
-        Outgoing { kind: kind::ORDER, head: &head, payload: arguments, descriptors }.send(link, deadline)
+        Outgoing { kind: kind::ORDER, head: &head, payload: arguments, descriptors }.send(link)
     }
 
     /// Takes one apart that has been received.

@@ -433,6 +433,10 @@ const DAEMON_GRACE: Duration = Duration::from_secs(2);
 
 /// Ends this process's part in its children: daemons are terminated, the others joined, but for detached ones; spares and servers leave last.
 pub(crate) fn finish() {
+    if lock(&CHILDREN).is_empty() && spares::count() == 0 {
+        // Most children have none of their own: they end without a look at all this code.
+        return;
+    }
     let children: Vec<Arc<Child>> = active().into_iter().filter(|child| child.keeper() != Keeper::Nobody).collect();
     let (daemons, others): (Vec<_>, Vec<_>) = children.into_iter().partition(|child| child.about.daemon);
     // One that cannot be signalled, being another user's by now, ends by its lifeline when this process does.
@@ -469,7 +473,8 @@ pub(crate) fn reap_unknown() -> bool {
 /// In a copy of the process: lets go of what belongs to the original.
 pub(crate) fn forget(copy: &FreshCopy) {
     spares::forget(copy);
-    for (_, child) in std::mem::take(&mut *lock(&CHILDREN)) {
-        child.abandon(copy);
-    }
+    let children = std::mem::take(&mut *lock(&CHILDREN));
+    children.values().for_each(|child| child.abandon(copy));
+    // Freeing them would write to pages that the copy shares with the original, which costs more than they are worth.
+    std::mem::forget(children);
 }

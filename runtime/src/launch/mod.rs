@@ -22,7 +22,6 @@ use crate::platform::StartMethod;
 use crate::sys::fork::SingleThreaded;
 use crate::sys::image::{self, Unusable};
 use crate::sys::lifeline::Lifeline;
-use crate::sys::poll;
 use crate::wire::frame;
 use crate::wire::payload::Payload;
 
@@ -45,8 +44,7 @@ impl Request<'_> {
     /// `false` if nobody is there any more.
     fn send(&self, link: impl AsFd, lifeline: Option<&Lifeline>) -> io::Result<bool> {
         let lifeline = lifeline.map(|lifeline| lifeline.read_side.as_fd());
-        let deadline = poll::deadline_in(frame::SEND_LIMIT);
-        match self.order.send(link.as_fd(), lifeline, &self.kit, self.arguments, deadline) {
+        match self.order.send(link.as_fd(), lifeline, &self.kit, self.arguments) {
             Err(error) if frame::is_gone(&error) => Ok(false),
             other => other.map(|()| true),
         }

@@ -68,7 +68,9 @@ pub(crate) fn identify_senders(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(setsockopt(&fd, sockopt::PassCred, &true)?)
 }
 
-/// Sends one datagram; waits while the queue is full, until `deadline`.
+/// Sends one datagram; waits while the queue is full, up to `limit`.
+///
+/// The clock is not asked before there is something to wait for: a fresh copy of a process pays for its code and data.
 ///
 /// # Errors
 /// `EPIPE` or `ECONNRESET` when the other end is gone, `EMSGSIZE` when it is too long for the socket's buffer, `TimedOut`.
@@ -76,8 +78,9 @@ pub(crate) fn send(
     fd: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
     descriptors: &[BorrowedFd<'_>],
-    deadline: Deadline,
+    limit: Duration,
 ) -> io::Result<()> {
+    let mut deadline = None;
     let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let control = if raw.is_empty() { &[] } else { &rights[..] };
@@ -86,14 +89,24 @@ pub(crate) fn send(
         match sendmsg::<UnixAddr>(fd.as_raw_fd(), parts, control, flags, None) {
             Ok(_) => return Ok(()),
             Err(nix::Error::EINTR) => {}
-            Err(nix::Error::EAGAIN) if poll::writable(fd, deadline)? => {}
-            Err(nix::Error::ETOOMANYREFS) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
-                poll::readable([], poll::deadline_in(CROWDED_RETRY))?;
+            Err(error @ (nix::Error::EAGAIN | nix::Error::ETOOMANYREFS)) => {
+                let deadline = *deadline.get_or_insert_with(|| poll::deadline_in(limit));
+                if !may_try_again(error, fd, deadline)? {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
             }
-            Err(nix::Error::EAGAIN | nix::Error::ETOOMANYREFS) => return Err(io::ErrorKind::TimedOut.into()),
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Waits until there may be room; `false` when the deadline has passed.
+fn may_try_again(error: nix::Error, fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<bool> {
+    if error == nix::Error::EAGAIN {
+        return poll::writable(fd, deadline);
+    }
+    poll::readable([], poll::deadline_in(CROWDED_RETRY))?;
+    Ok(deadline.is_none_or(|deadline| Instant::now() < deadline))
 }
 
 /// Whether a datagram was refused because the socket's buffer could never hold it.
@@ -283,6 +296,8 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(10);
+
     fn message(text: &[u8]) -> [IoSlice<'_>; 1] {
         [IoSlice::new(text)]
     }
@@ -290,8 +305,8 @@ mod tests {
     #[test]
     fn datagrams_keep_their_boundaries_and_end_of_file_comes_last() {
         let (ours, theirs) = pair().unwrap();
-        send(theirs.as_fd(), &message(b"one"), &[], None).unwrap();
-        send(theirs.as_fd(), &message(b"three"), &[], None).unwrap();
+        send(theirs.as_fd(), &message(b"one"), &[], LONG).unwrap();
+        send(theirs.as_fd(), &message(b"three"), &[], LONG).unwrap();
         drop(theirs);
         assert_eq!(receive(ours.as_fd(), 100).unwrap().unwrap().bytes, b"one");
         assert_eq!(receive(ours.as_fd(), 100).unwrap().unwrap().bytes, b"three");
@@ -301,8 +316,8 @@ mod tests {
     #[test]
     fn what_a_peer_sent_before_it_reset_the_connection_is_read() {
         let (ours, theirs) = pair().unwrap();
-        send(ours.as_fd(), &message(b"never read"), &[], None).unwrap();
-        send(theirs.as_fd(), &message(b"outcome"), &[], None).unwrap();
+        send(ours.as_fd(), &message(b"never read"), &[], LONG).unwrap();
+        send(theirs.as_fd(), &message(b"outcome"), &[], LONG).unwrap();
         drop(theirs);
         assert_eq!(receive(ours.as_fd(), 100).unwrap().unwrap().bytes, b"outcome");
         assert!(receive(ours.as_fd(), 100).unwrap().is_none());
@@ -313,7 +328,7 @@ mod tests {
         let (ours, theirs) = pair().unwrap();
         identify_senders(ours.as_fd()).unwrap();
         let null = crate::sys::fd::null().unwrap();
-        send(theirs.as_fd(), &message(b"x"), &[null.as_fd(), null.as_fd()], None).unwrap();
+        send(theirs.as_fd(), &message(b"x"), &[null.as_fd(), null.as_fd()], LONG).unwrap();
         let datagram = receive(ours.as_fd(), 100).unwrap().unwrap();
         assert_eq!(datagram.descriptors.len(), 2);
         assert_eq!(datagram.sender.map(|sender| sender.pid), Some(std::process::id()));
@@ -323,8 +338,8 @@ mod tests {
     #[test]
     fn a_datagram_over_the_limit_is_refused_and_the_next_one_read() {
         let (ours, theirs) = pair().unwrap();
-        send(theirs.as_fd(), &message(&[7; 200]), &[], None).unwrap();
-        send(theirs.as_fd(), &message(b"next"), &[], None).unwrap();
+        send(theirs.as_fd(), &message(&[7; 200]), &[], LONG).unwrap();
+        send(theirs.as_fd(), &message(b"next"), &[], LONG).unwrap();
         assert_eq!(receive(ours.as_fd(), 100).unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert_eq!(receive(ours.as_fd(), 100).unwrap().unwrap().bytes, b"next");
     }
@@ -334,7 +349,7 @@ mod tests {
         let (ours, theirs) = pair().unwrap();
         assert_eq!(receive(ours.as_fd(), 100).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         let filled = loop {
-            if let Err(error) = send(theirs.as_fd(), &message(&[1; 1000]), &[], Some(Instant::now())) {
+            if let Err(error) = send(theirs.as_fd(), &message(&[1; 1000]), &[], Duration::ZERO) {
                 break error;
             }
         };

@@ -37,19 +37,19 @@ pub(crate) struct Outgoing<'a> {
 }
 
 impl Outgoing<'_> {
-    /// Sends it; waits while the link is full, until `deadline`.
+    /// Sends it; waits while the link is full, up to [`SEND_LIMIT`].
     ///
     /// # Errors
     /// As [`socket::send`]; `FileTooLarge` if a memory file of this size is over the limit.
-    pub(crate) fn send(self, link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<()> {
-        match self.send_with(link, deadline, INLINE_MAX) {
+    pub(crate) fn send(self, link: BorrowedFd<'_>) -> io::Result<()> {
+        match self.send_with(link, INLINE_MAX) {
             // A socket with a smaller buffer than usual: nearly everything fits into memory files.
-            Err(error) if socket::is_too_long(&error) => self.send_with(link, deadline, 0),
+            Err(error) if socket::is_too_long(&error) => self.send_with(link, 0),
             other => other,
         }
     }
 
-    fn send_with(&self, link: BorrowedFd<'_>, deadline: Deadline, inline_max: usize) -> io::Result<()> {
+    fn send_with(&self, link: BorrowedFd<'_>, inline_max: usize) -> io::Result<()> {
         let head_fits = self.head.len() <= inline_max;
         let head_length = if head_fits { self.head.len() } else { 0 };
         let payload_fits = !matches!(self.payload, Payload::File(_)) && head_length + self.payload.len() <= inline_max;
@@ -81,7 +81,7 @@ impl Outgoing<'_> {
             link,
             &[IoSlice::new(&header.encode()), IoSlice::new(head), IoSlice::new(&payload)],
             &descriptors,
-            deadline,
+            SEND_LIMIT,
         )
     }
 
@@ -105,7 +105,7 @@ pub(crate) fn is_gone(error: &io::Error) -> bool {
 }
 
 /// How long a frame may wait to be sent. Links are nearly empty: it is only for the user's limit on descriptors under way.
-pub(crate) const SEND_LIMIT: Duration = Duration::from_secs(10);
+const SEND_LIMIT: Duration = Duration::from_secs(10);
 
 /// Sends a frame whose head is one value; waits while the link is full, up to [`SEND_LIMIT`].
 ///
@@ -119,8 +119,7 @@ pub(crate) fn send_value<T: Serialize>(
 ) -> io::Result<()> {
     let head = Payload::encode(value).map_err(io::Error::other)?;
     let head = head.bytes()?;
-    Outgoing { kind, head: &head, payload: &Payload::EMPTY, descriptors: descriptors.to_vec() }
-        .send(link, poll::deadline_in(SEND_LIMIT))
+    Outgoing { kind, head: &head, payload: &Payload::EMPTY, descriptors: descriptors.to_vec() }.send(link)
 }
 
 /// A frame as it was received.
@@ -277,9 +276,7 @@ mod tests {
         let (ours, theirs) = socket::pair().unwrap();
         let null = crate::sys::fd::null().unwrap();
         let payload = Payload::encode(value).unwrap();
-        Outgoing { kind: 3, head, payload: &payload, descriptors: vec![null.as_fd()] }
-            .send(theirs.as_fd(), None)
-            .unwrap();
+        Outgoing { kind: 3, head, payload: &payload, descriptors: vec![null.as_fd()] }.send(theirs.as_fd()).unwrap();
         receive(ours.as_fd(), None).unwrap().unwrap()
     }
 
