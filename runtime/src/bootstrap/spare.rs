@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use super::{Birth, FAILED, NoWayBack, Voice, carry_out, fail, kind, open};
+use super::{Birth, FAILED, Kit, NoWayBack, Settings, Voice, carry_out, fail, kind, open, panic};
 use crate::children::spares;
 use crate::sys::fork::FreshCopy;
 use crate::sys::{self, pidfd, poll, socket};
@@ -22,6 +22,7 @@ pub(crate) fn wait_for_order(link: OwnedFd, lifeline: OwnedFd, patience: Option<
     if let Err(error) = parents_part.and_then(|lifeline| say_who_waits(link, lifeline)) {
         fail(&format!("a spare cannot say who it is: {error}"));
     }
+    rehearse();
     let frame = match order(link, patience) {
         Ok(Some(frame)) => frame,
         // Nobody wants it.
@@ -32,6 +33,13 @@ pub(crate) fn wait_for_order(link: OwnedFd, lifeline: OwnedFd, patience: Option<
     // Whoever kills it from here on has killed a child; until now it was a spare, for which another could be taken.
     let _ = frame::send_value(link, kind::TAKEN, &(), &[]);
     carry_out(order, kit, &voice, &Birth::Copied(copy), &arguments)
+}
+
+/// Goes through what every child does, with nothing to do, so that its code and the pages that it writes to are there
+/// when they are needed: a fresh copy of a process pays for each.
+fn rehearse() {
+    let _ = panic::catch(|| Settings::default().apply(Kit::default()));
+    sys::flush_output();
 }
 
 /// By a descriptor of itself, which names it for ever, also if it has ended when its parent hears it.
