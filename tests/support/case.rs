@@ -203,8 +203,7 @@ impl Leftovers {
         wait::until("every child but a forkserver and its spares has ended and was reaped", || {
             let active = offspring::active_children();
             let mut children = procs::children_of(std::process::id()).into_iter();
-            let is_helper = |name: &str| name == "forkserver" || name == "offspring-spare";
-            active.is_empty() && children.all(|child| is_helper(&child.comm) && child.state != 'Z')
+            active.is_empty() && children.all(|child| is_helper(&child) && child.state != 'Z')
         });
         assert!(procs::servers_of(std::process::id()).len() <= 1, "more than one forkserver");
         let after = Self::now();
@@ -223,18 +222,23 @@ impl Leftovers {
     }
 }
 
-/// How many spares this process has, once each of them waits and is known.
+/// How many spares this process has, once each of them waits and is known, and the server has no other to make.
 fn settled_spares() -> usize {
     let own = std::process::id();
     let mut spares = 0;
-    wait::until("spares wait", || {
+    wait::until("server and spares wait", || {
         // This process hears of those that have come.
         offspring::active_children();
-        let children = procs::children_of(own);
-        let of_name = |name: &str| children.iter().filter(|child| child.comm == name).count();
-        spares = of_name("offspring-spare");
-        of_name("forkserver") <= 1 && children.iter().all(|child| child.comm != "offspring-spare" || child.state == 'S')
+        let helpers: Vec<_> = procs::children_of(own).into_iter().filter(is_helper).collect();
+        spares = helpers.iter().filter(|child| child.comm == "offspring-spare").count();
+        // One that was made a moment ago still has its server's name.
+        helpers.len() <= spares + 1 && helpers.iter().all(|helper| matches!(helper.state, 'S' | 'T'))
     });
     offspring::active_children();
     spares
+}
+
+/// A forkserver or a spare.
+fn is_helper(process: &procs::Stat) -> bool {
+    process.comm == "forkserver" || process.comm == "offspring-spare"
 }
