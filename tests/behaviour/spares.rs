@@ -44,7 +44,18 @@ fn waiting(count: usize) -> Vec<u32> {
         let states = spares().into_iter().filter_map(procs::stat);
         states.filter(|spare| spare.state == 'S').count() == count && spares().len() == count
     });
+    // Now each of them has said who it is, and is heard.
+    active_children();
     spares()
+}
+
+/// Waits until nothing is left of these.
+#[track_caller]
+fn reaped(spares: &[u32]) {
+    wait::until("the spares are reaped", || {
+        active_children();
+        spares.iter().all(|spare| procs::stat(*spare).is_none())
+    });
 }
 
 /// A context with spares that wait.
@@ -86,11 +97,8 @@ fn one_ahead_by_habit(method: StartMethod) {
 fn one_by_habit_ends_by_itself(method: StartMethod) {
     value(start(method, nothing::call()));
     value(start(method, nothing::call()));
-    let spare = waiting(1)[0];
-    wait::until("the spare has ended and was reaped", || {
-        active_children();
-        procs::stat(spare).is_none()
-    });
+    // It loses patience.
+    reaped(&waiting(1));
     assert_eq!(value(start(method, double::call(4))), 8);
 }
 
@@ -179,8 +187,8 @@ fn they_hold_nothing_of_others(method: StartMethod) {
     }
     let with_them = procs::descriptors().len();
     context.spares(0);
-    waiting(0);
-    assert!(with_them - procs::descriptors().len() <= 3 * spares.len(), "at most three descriptors for each");
+    reaped(&spares);
+    assert_eq!(with_them - procs::descriptors().len(), 3 * spares.len(), "three descriptors for each");
     child.kill().unwrap();
     failure(child);
 }
@@ -202,10 +210,7 @@ fn a_killed_one_is_replaced(method: StartMethod) {
 fn a_killed_one_leaves_no_zombie(method: StartMethod) {
     let (_, spare) = with_spares(method, 1);
     sys::kill(spare[0] as i32, libc::SIGKILL);
-    wait::until("the spare is reaped", || {
-        active_children();
-        procs::stat(spare[0]).is_none()
-    });
+    reaped(&spare);
 }
 
 fn a_stopped_one_is_retired(method: StartMethod) {
@@ -213,10 +218,7 @@ fn a_stopped_one_is_retired(method: StartMethod) {
     sys::kill(spare[0] as i32, libc::SIGSTOP);
     wait::until("the spare is stopped", || procs::stat(spare[0]).unwrap().state == 'T');
     context.spares(0);
-    wait::until("the spare is reaped", || {
-        active_children();
-        procs::stat(spare[0]).is_none()
-    });
+    reaped(&spare);
 }
 
 fn they_go_with_their_server(method: StartMethod) {
@@ -224,10 +226,7 @@ fn they_go_with_their_server(method: StartMethod) {
     sys::kill(procs::servers_of(std::process::id())[0] as i32, libc::SIGKILL);
     wait::until("the server is dead", || procs::servers_of(std::process::id()).is_empty());
     assert_eq!(value(start(method, double::call(2))), 4);
-    wait::until("the old spares are reaped", || {
-        active_children();
-        spares.iter().all(|spare| procs::stat(*spare).is_none())
-    });
+    reaped(&spares);
     waiting(3);
 }
 
@@ -242,10 +241,7 @@ fn stale_ones_are_replaced(method: StartMethod) {
     let child = start(method, user::call());
     assert!(!spares.contains(&child.pid()));
     assert_eq!(value(child), 65534);
-    wait::until("the old spares are reaped", || {
-        active_children();
-        spares.iter().all(|spare| procs::stat(*spare).is_none())
-    });
+    reaped(&spares);
     waiting(2);
 }
 
