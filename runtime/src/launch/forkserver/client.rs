@@ -23,7 +23,8 @@ impl Launcher for ForkServer {
     fn launch(&self, mut request: Request<'_>) -> Result<Launched, Error> {
         let wished = std::mem::take(&mut request.order.settings);
         let wanted = habit::note_start();
-        loop {
+        // No more than were there: each asks for its successor, and what ends them all is told by a child without one.
+        for _ in 0..spares::count() {
             let server = Server::lock_live()?;
             let Some(spare) = spares::take() else { break };
             if let Some(launched) = hire(server, spare, &wished, &mut request, wanted)? {
