@@ -77,7 +77,7 @@ impl Context {
     /// Each start that uses a spare asks for another one, and does not wait for it; a start that finds none has its child
     /// made as usual. A spare is a copy of the server from when it was made, and takes over what this process is
     /// at its start, like any child. What it costs while it waits: one process (`offspring-spare` in `ps`, which
-    /// counts for `RLIMIT_NPROC`), some 200 KiB of memory of its own, and three descriptors in this process. One that ends while it waits
+    /// counts for `RLIMIT_NPROC`), some 40 KiB of memory of its own, and three descriptors in this process. One that ends while it waits
     /// sends `SIGCHLD` and stays a zombie until the next start, [`active_children`](crate::active_children) or the end of the program.
     ///
     /// # Example
