@@ -18,6 +18,7 @@ mod present;
 mod privileges;
 mod servers;
 mod shm;
+mod spares;
 mod statuses;
 mod stdio;
 mod tasks;
@@ -47,6 +48,7 @@ const SUITES: &[Suite] = &[
     ("statuses", statuses::CASES),
     ("preloads", preloads::CASES),
     ("servers", servers::CASES),
+    ("spares", spares::CASES),
     ("bootstrap", bootstrap::CASES),
     ("shm", shm::CASES),
     ("shm::hostile", shm::hostile::CASES),
@@ -59,6 +61,7 @@ const PROGRAMS: &[Entry] = &[
     ("image::starts", image::starts),
     ("lifelines::parent", lifelines::parent),
     ("preloads::two_children", preloads::two_children),
+    ("spares::keeper", spares::keeper),
     ("stdio::prints", stdio::prints),
     ("contexts::reports", contexts::reports),
     ("shm::shares_for_ever", shm::shares_for_ever),

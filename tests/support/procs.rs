@@ -50,8 +50,26 @@ pub fn children_of(parent: u32) -> Vec<Stat> {
 
 /// The forkservers that a process has running.
 pub fn servers_of(parent: u32) -> Vec<u32> {
-    let servers = children_of(parent).into_iter();
-    servers.filter(|child| child.comm == "forkserver" && child.state != 'Z').map(|child| child.pid).collect()
+    let mut servers = living(parent, "forkserver");
+    // A child that was made a moment ago still has its server's name.
+    for _ in 0..50 {
+        if servers.len() <= 1 {
+            break;
+        }
+        crate::wait::a_moment();
+        servers = living(parent, "forkserver");
+    }
+    servers
+}
+
+/// The spares that a process has waiting.
+pub fn spares_of(parent: u32) -> Vec<u32> {
+    living(parent, "offspring-spare")
+}
+
+fn living(parent: u32, name: &str) -> Vec<u32> {
+    let children = children_of(parent).into_iter();
+    children.filter(|child| child.comm == name && child.state != 'Z').map(|child| child.pid).collect()
 }
 
 /// The living processes of a process group.

@@ -169,6 +169,15 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     super::fd::above_stdio(file.into())
 }
 
+/// Device and inode of the working directory, also where it may not be searched: an empty path is the directory itself (stat(2)).
+pub(crate) fn directory() -> Option<(u64, u64)> {
+    // SAFETY: all zeroes is a valid stat.
+    let mut stat: libc::stat64 = unsafe { std::mem::zeroed() };
+    // SAFETY: a terminated string, and the kernel writes one stat to the pointer.
+    let result = unsafe { libc::fstatat64(libc::AT_FDCWD, c"".as_ptr(), &mut stat, libc::AT_EMPTY_PATH) };
+    check(result.into()).ok().map(|_| (stat.st_dev, stat.st_ino))
+}
+
 /// Makes an open directory the working directory.
 pub(crate) fn enter_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: the descriptor is open.
@@ -187,6 +196,13 @@ mod tests {
         for (resource, limit) in limits().unwrap() {
             set_limit(resource, limit).unwrap();
         }
+    }
+
+    #[test]
+    fn the_working_directory_is_found_without_its_name() {
+        use std::os::unix::fs::MetadataExt;
+        let by_name = std::fs::metadata("/proc/self/cwd").unwrap();
+        assert_eq!(directory(), Some((by_name.dev(), by_name.ino())));
     }
 
     #[test]

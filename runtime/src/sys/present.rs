@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 
@@ -75,8 +74,6 @@ pub(crate) struct Present {
 
 impl Present {
     pub(crate) fn read(status: &Status) -> io::Result<Self> {
-        // By this name it can be looked at without the right to search it.
-        let directory = std::fs::metadata("/proc/self/cwd").ok();
         Ok(Self {
             environment: Environment::present(),
             umask: status.number("Umask", 8)? as u32,
@@ -87,7 +84,7 @@ impl Present {
             oom_score: read_small("/proc/self/oom_score_adj")?,
             ignored_signals: SignalSet(status.number("SigIgn", 16)?).settable(),
             blocked_signals: SignalSet(status.number("SigBlk", 16)?).settable(),
-            directory: directory.map(|directory| (directory.dev(), directory.ino())),
+            directory: attributes::directory(),
         })
     }
 }

@@ -255,7 +255,7 @@ mod tests {
     fn what_is_no_message_costs_itself_alone() {
         let (sender, receiver) = socket::one_way().unwrap();
         let forged = [io::IoSlice::new(b"something else")];
-        socket::send(sender.as_fd(), &forged, &[], None).unwrap();
+        socket::send(sender.as_fd(), &forged, &[], None.into()).unwrap();
         send(sender.as_fd(), &7, None).unwrap();
         assert!(matches!(receive::<i32>(receiver.as_fd(), None), Err(Unread::Codec(_))));
         assert_eq!(received::<i32>(&receiver), 7);
