@@ -86,12 +86,16 @@ pub(crate) fn send(
     let control = if raw.is_empty() { &[] } else { &rights[..] };
     let wait = if deadline.is_some() { MsgFlags::MSG_DONTWAIT } else { MsgFlags::empty() };
     let flags = MsgFlags::MSG_NOSIGNAL | wait;
+    let may_wait = || deadline.is_none_or(|deadline| Instant::now() < deadline);
     loop {
         match sendmsg::<UnixAddr>(fd.as_raw_fd(), parts, control, flags, None) {
             Ok(_) => return Ok(()),
             Err(nix::Error::EINTR) => {}
-            Err(nix::Error::EAGAIN) if poll::writable(fd, deadline)? => {}
-            Err(nix::Error::ETOOMANYREFS) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
+            // The kernel tells of room when three quarters are free. With less, a last try at the deadline finds it.
+            Err(nix::Error::EAGAIN) if may_wait() => {
+                poll::writable(fd, deadline)?;
+            }
+            Err(nix::Error::ETOOMANYREFS) if may_wait() => {
                 poll::readable([], poll::deadline_in(CROWDED_RETRY))?;
             }
             Err(nix::Error::EAGAIN | nix::Error::ETOOMANYREFS) => return Err(io::ErrorKind::TimedOut.into()),
