@@ -3,6 +3,7 @@
 //! A name such as `exit_codes_row_18` says which row of the table of CPython's behaviours the case is checked against.
 
 mod bootstrap;
+mod channels;
 mod contexts;
 mod descriptors;
 mod endings;
@@ -47,6 +48,7 @@ const SUITES: &[Suite] = &[
     ("preloads", preloads::CASES),
     ("servers", servers::CASES),
     ("bootstrap", bootstrap::CASES),
+    ("channels", channels::CASES),
 ];
 
 /// What cases start and watch from outside.

@@ -135,3 +135,10 @@ pub fn shared_memory() -> Vec<String> {
     names.sort();
     names
 }
+
+/// Whether a process waits in a system call; where the kernel does not tell which, whether it waits at all.
+pub fn is_waiting_in(pid: u32, call: libc::c_long) -> bool {
+    let waits = stat(pid).is_some_and(|process| process.state == 'S');
+    let told = fs::read_to_string(format!("/proc/{pid}/syscall"));
+    waits && told.map_or(true, |text| text.split(' ').next() == Some(&*call.to_string()))
+}
