@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use super::frame::{self, Body, HEADER, Opened, Outgoing};
 use super::payload::{CodecError, Encoder, decode_bytes};
 use super::{INLINE_MAX, fds};
-use crate::sys::fd::Descriptor;
+use crate::sys::fd::{self, Descriptor};
 use crate::sys::poll::Deadline;
 use crate::sys::socket;
 
@@ -78,11 +78,11 @@ fn unread(error: io::Error) -> Unread {
     }
 }
 
-/// A message that has been received and not decoded.
+/// A message that has been received and not decoded. A forked child lets go of its descriptors, as of its parent's other ends.
 #[derive(Debug)]
 pub(crate) struct Raw {
     datagram: Vec<u8>,
-    descriptors: Vec<OwnedFd>,
+    descriptors: Vec<Arc<Descriptor>>,
     descriptors_lost: bool,
 }
 
@@ -93,7 +93,12 @@ impl Raw {
     }
 
     pub(crate) fn open<T: DeserializeOwned>(self) -> Result<T, Unread> {
-        if self.descriptors_lost { Err(Unread::DescriptorsLost) } else { open(&self.datagram, self.descriptors) }
+        if self.descriptors_lost {
+            return Err(Unread::DescriptorsLost);
+        }
+        let owned = |descriptor| Arc::try_unwrap(descriptor).ok().and_then(Descriptor::into_owned);
+        let descriptors: Option<Vec<OwnedFd>> = self.descriptors.into_iter().map(owned).collect();
+        open(&self.datagram, descriptors.ok_or_else(|| Unread::Os(io::ErrorKind::NotConnected.into()))?)
     }
 }
 
@@ -108,7 +113,7 @@ pub(crate) fn receive_raw(end: BorrowedFd<'_>, deadline: Deadline) -> io::Result
         received.map(|received| Raw {
             datagram: buffer[..received.length].to_vec(),
             descriptors_lost: received.control_truncated,
-            descriptors: received.descriptors,
+            descriptors: received.descriptors.into_iter().map(fd::end).collect(),
         })
     });
     INCOMING.set(buffer);
