@@ -3,6 +3,7 @@
 //! A name such as `exit_codes_row_18` says which row of the table of CPython's behaviours the case is checked against.
 
 mod bootstrap;
+mod channel_ends;
 mod channels;
 mod contexts;
 mod descriptors;
@@ -49,6 +50,7 @@ const SUITES: &[Suite] = &[
     ("servers", servers::CASES),
     ("bootstrap", bootstrap::CASES),
     ("channels", channels::CASES),
+    ("channel_ends", channel_ends::CASES),
 ];
 
 /// What cases start and watch from outside.
