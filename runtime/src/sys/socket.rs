@@ -2,7 +2,8 @@
 //!
 //! A datagram is whole or absent, whoever dies when. What the kernel does at the edges, and what is done about it here:
 //!
-//! - A datagram of length 0 reads like end of file: none is ever sent (the frames above have a header).
+//! - A datagram of length 0 reads like end of file: none is ever sent (the frames above have a header). Where others may
+//!   have sent one, [`receive_into`] asks whether it is the end.
 //! - A peer that exits with unread data gives `ECONNRESET` *before* what it had sent: [`receive`] reads on.
 //! - A full descriptor table drops a datagram's descriptors (`MSG_CTRUNC`) and loses them for ever: [`receive`] looks
 //!   first and gives up one descriptor that it keeps in reserve.
@@ -161,7 +162,7 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Option<Dat
 /// `deadline`; without one it is the kernel that waits, and that wakes one receiver for each datagram.
 ///
 /// # Errors
-/// `TimedOut`; `InvalidData` for a datagram that is longer than the buffer, which is then gone.
+/// `TimedOut`; `InvalidData` for a datagram that is longer than the buffer or empty, which is then gone.
 pub(crate) fn receive_into(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Deadline) -> io::Result<Option<Received>> {
     let flags = if deadline.is_some() { libc::MSG_DONTWAIT } else { 0 };
     let received = loop {
@@ -179,7 +180,21 @@ pub(crate) fn receive_into(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Dead
         let text = format!("a datagram of more than {} bytes", buffer.len());
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
-    Ok((received.length != 0).then_some(received))
+    if received.length > 0 {
+        return Ok(Some(received));
+    }
+    if is_at_end(fd)? { Ok(None) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "an empty datagram")) }
+}
+
+/// Whether nothing is left to be received and nobody could send more, where a length of 0 may have been an empty datagram.
+fn is_at_end(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    if !poll::is_ended(fd) {
+        return Ok(false);
+    }
+    let mut left: libc::c_int = 0;
+    // SAFETY: the kernel writes one number, how many bytes are in the queue.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &mut left) }.into())?;
+    Ok(left == 0)
 }
 
 struct Next {
@@ -392,6 +407,22 @@ mod tests {
         assert_eq!(receive_into(receiver.as_fd(), &mut buffer, soon).unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(receiver);
         assert_eq!(send(sender.as_fd(), &message(b"x"), &[], None).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn an_empty_datagram_is_not_the_end() {
+        let (sender, receiver) = one_way().unwrap();
+        let mut buffer = [0; 10];
+        let mut length =
+            || receive_into(receiver.as_fd(), &mut buffer, None).map(|received| received.map(|it| it.length));
+        send(sender.as_fd(), &message(b""), &[], None).unwrap();
+        assert_eq!(length().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        send(sender.as_fd(), &message(b""), &[], None).unwrap();
+        send(sender.as_fd(), &message(b"more"), &[], None).unwrap();
+        drop(sender);
+        assert_eq!(length().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(length().unwrap(), Some(4));
+        assert_eq!(length().unwrap(), None);
     }
 
     #[test]

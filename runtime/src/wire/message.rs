@@ -79,7 +79,7 @@ fn unread(error: io::Error) -> Unread {
 }
 
 /// A message that has been received and not decoded. A forked child lets go of its descriptors, as of its parent's other ends.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Raw {
     datagram: Vec<u8>,
     descriptors: Vec<Arc<Descriptor>>,
@@ -102,10 +102,10 @@ impl Raw {
     }
 }
 
-/// Receives a message without decoding it.
+/// Receives a message without decoding it; what is none is noticed when it is opened.
 ///
 /// # Errors
-/// As [`socket::receive_into`].
+/// As [`socket::receive_into`], but for `InvalidData`.
 pub(crate) fn receive_raw(end: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<Raw>> {
     let mut buffer = INCOMING.take();
     buffer.resize(HEADER + INLINE_MAX, 0);
@@ -117,7 +117,10 @@ pub(crate) fn receive_raw(end: BorrowedFd<'_>, deadline: Deadline) -> io::Result
         })
     });
     INCOMING.set(buffer);
-    received
+    match received {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Some(Raw::default())),
+        other => other,
+    }
 }
 
 /// Decodes a message.
