@@ -10,6 +10,7 @@ mod descriptors;
 mod endings;
 mod futures;
 mod handles;
+mod hostile;
 mod identity;
 mod image;
 mod lifelines;
@@ -51,6 +52,7 @@ const SUITES: &[Suite] = &[
     ("bootstrap", bootstrap::CASES),
     ("channels", channels::CASES),
     ("channel_ends", channel_ends::CASES),
+    ("hostile", hostile::CASES),
 ];
 
 /// What cases start and watch from outside.
