@@ -7,6 +7,7 @@ mod channel_ends;
 mod channels;
 mod contexts;
 mod descriptors;
+mod descriptors_sent;
 mod endings;
 mod futures;
 mod handles;
@@ -52,6 +53,7 @@ const SUITES: &[Suite] = &[
     ("bootstrap", bootstrap::CASES),
     ("channels", channels::CASES),
     ("channel_ends", channel_ends::CASES),
+    ("descriptors_sent", descriptors_sent::CASES),
     ("hostile", hostile::CASES),
 ];
 
