@@ -25,7 +25,7 @@ cases! {
 }
 
 /// Counts how often it was woken, and wakes a thread.
-pub(crate) struct Unpark(Thread, AtomicUsize);
+pub(crate) struct Unpark(pub(crate) Thread, pub(crate) AtomicUsize);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {

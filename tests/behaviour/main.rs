@@ -4,10 +4,12 @@
 
 mod bootstrap;
 mod channel_ends;
+mod channel_futures;
 mod channels;
 mod contexts;
 mod descriptors;
 mod descriptors_sent;
+mod duplexes;
 mod endings;
 mod futures;
 mod handles;
@@ -25,6 +27,7 @@ mod statuses;
 mod stdio;
 mod tasks;
 mod threads;
+mod waits;
 
 use std::process::ExitCode;
 
@@ -53,6 +56,9 @@ const SUITES: &[Suite] = &[
     ("bootstrap", bootstrap::CASES),
     ("channels", channels::CASES),
     ("channel_ends", channel_ends::CASES),
+    ("channel_futures", channel_futures::CASES),
+    ("duplexes", duplexes::CASES),
+    ("waits", waits::CASES),
     ("descriptors_sent", descriptors_sent::CASES),
     ("hostile", hostile::CASES),
 ];
