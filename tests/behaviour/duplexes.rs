@@ -88,18 +88,22 @@ fn an_answer_that_does_not_come_in_time(method: StartMethod) {
     value(child);
 }
 
+fn text(number: u32, size: usize) -> String {
+    char::from(b'a' + (number % 26) as u8).to_string().repeat(size)
+}
+
 /// Sends all before it reads the first; whether what comes is as much and in order.
-fn send_all_then_read(end: &Duplex<(u32, Vec<u8>), (u32, Vec<u8>)>, count: u32, size: usize) -> bool {
-    (0..count).for_each(|number| end.send((number, vec![number as u8; size])).unwrap());
+fn send_all_then_read(end: &Duplex<(u32, String), (u32, String)>, count: u32, size: usize) -> bool {
+    (0..count).for_each(|number| end.send((number, text(number, size))).unwrap());
     let as_sent = |number: u32| {
-        let (received, bytes) = end.recv().unwrap();
-        received == number && bytes.len() == size && bytes.iter().all(|byte| *byte == number as u8)
+        let (received, content) = end.recv().unwrap();
+        received == number && content == text(number, size)
     };
     (0..count).all(as_sent)
 }
 
 #[child_task]
-fn send_and_read(parent: Duplex<(u32, Vec<u8>), (u32, Vec<u8>)>, count: u32, size: usize) -> bool {
+fn send_and_read(parent: Duplex<(u32, String), (u32, String)>, count: u32, size: usize) -> bool {
     send_all_then_read(&parent, count, size)
 }
 
@@ -121,9 +125,9 @@ fn both_send_big_messages_without_reading(method: StartMethod) {
 }
 
 #[child_task]
-fn send_for_ever(parent: Duplex<Vec<u8>, Vec<u8>>) -> String {
+fn send_for_ever(parent: Duplex<String, String>) -> String {
     loop {
-        if let Err(error) = parent.send(vec![1; 100_000]) {
+        if let Err(error) = parent.send(text(1, 100_000)) {
             return format!("{:?}", error.kind());
         }
     }
@@ -131,11 +135,11 @@ fn send_for_ever(parent: Duplex<Vec<u8>, Vec<u8>>) -> String {
 
 /// What is taken in meanwhile has an end, and the error says so: no hang.
 fn nobody_ever_reads(method: StartMethod) {
-    let (here, there) = duplex::<Vec<u8>, Vec<u8>>().unwrap();
+    let (here, there) = duplex::<String, String>().unwrap();
     let child = start(method, send_for_ever::call(there));
     let mut sent = 0_u32;
     let error = loop {
-        match here.send(vec![2; 100_000]) {
+        match here.send(text(2, 100_000)) {
             Ok(()) => sent += 1,
             Err(error) => break error,
         }

@@ -3,6 +3,7 @@
 //!
 //! Moments are random; each case prints its seed, and `OFFSPRING_TESTS_SEED` repeats it as far as processes can be repeated.
 
+mod channels;
 mod crowds;
 mod kills;
 mod limits;
@@ -14,8 +15,13 @@ use offspring::process_main;
 use offspring_tests::Suite;
 use offspring_tests::program::Entry;
 
-const SUITES: &[Suite] =
-    &[("kills", kills::CASES), ("limits", limits::CASES), ("storms", storms::CASES), ("crowds", crowds::CASES)];
+const SUITES: &[Suite] = &[
+    ("kills", kills::CASES),
+    ("limits", limits::CASES),
+    ("storms", storms::CASES),
+    ("crowds", crowds::CASES),
+    ("channels", channels::CASES),
+];
 
 /// What is killed from outside.
 const PROGRAMS: &[Entry] = &[("kills::starts_for_ever", kills::starts_for_ever)];
