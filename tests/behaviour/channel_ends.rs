@@ -27,6 +27,7 @@ cases! {
     here a_message_that_nobody_reads_holds_nothing;
     here what_a_pipe_has_taken_in_is_the_parents_alone;
     here used_in_a_child_and_passed_on;
+    here a_closure_uses_what_it_borrows;
 }
 
 #[child_task]
@@ -326,4 +327,15 @@ fn used_in_a_child_and_passed_on(method: StartMethod) {
     let mut received = all(&from);
     received.sort_unstable();
     assert_eq!(received, [0, 1, 2, 1000, 2000]);
+}
+
+/// Other than a task it has all that its parent has.
+fn a_closure_uses_what_it_borrows(_: StartMethod) {
+    let ((to, theirs), (answer, from)) = (channel::<u64>().unwrap(), channel().unwrap());
+    let child = offspring::fork(|| answer.send(theirs.recv().unwrap() + 1).unwrap()).unwrap();
+    to.send(6).unwrap();
+    assert_eq!(next(&from), 7);
+    value(child);
+    drop(answer);
+    is_over(&from);
 }
