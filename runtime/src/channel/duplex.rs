@@ -25,8 +25,8 @@ const INBOX_MAX: usize = 64 << 20;
 
 /// One end of a two-way pipe: sends `S`, receives `R`. Made by [`duplex`].
 ///
-/// For one process, or one thread of it, on each end: what several do on the same end is not told apart, so that one may
-/// receive the answer to the other's request. For that reason it cannot be cloned.
+/// For one process on each end: what several do on the same end is not told apart, so that one may receive the answer to the
+/// other's request. For that reason it cannot be cloned. Of the threads of a process one may send while another receives.
 ///
 /// Both ways hold as much as a [`channel`](crate::channel#capacity). An end that waits to send takes in what comes meanwhile (up
 /// to 64 MiB, for its own next [`recv`](Self::recv)), so that two ends that send at the same time do not wait for each other.
@@ -41,6 +41,17 @@ struct Inbox {
     messages: VecDeque<Raw>,
     bytes: usize,
     is_over: bool,
+    /// How many threads wait for the next message: it is theirs then, and not to be taken in.
+    waiting: usize,
+}
+
+/// A thread that waits for the next message.
+struct Wait<'a>(&'a Mutex<Inbox>);
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        sys::lock(self.0).waiting -= 1;
+    }
 }
 
 /// Makes a two-way pipe: what one end sends the other receives.
@@ -98,6 +109,11 @@ impl<S, R> Duplex<S, R> {
     /// Takes in what has come while this end waits for room; `false` if there is no room for it here either.
     fn take_in(&self, end: BorrowedFd<'_>) -> io::Result<bool> {
         let mut inbox = sys::lock(&self.inbox);
+        if inbox.waiting > 0 {
+            drop(inbox);
+            std::thread::yield_now();
+            return Ok(true);
+        }
         if inbox.bytes > INBOX_MAX {
             return Ok(false);
         }
@@ -197,8 +213,8 @@ impl<S, R: DeserializeOwned> Duplex<S, R> {
 
     fn recv_by(&self, deadline: Deadline, nothing: RecvErrorKind) -> Result<R, RecvError> {
         let received = match self.taken_in() {
-            Some(raw) => raw.and_then(Raw::open).map(Some),
-            None => self.end.fd().map_err(Unread::Os).and_then(|end| message::receive(end, deadline)),
+            Ok(raw) => raw.open().map(Some),
+            Err(_wait) => self.end.fd().map_err(Unread::Os).and_then(|end| message::receive(end, deadline)),
         };
         match received {
             Ok(Some(value)) => Ok(value),
@@ -207,11 +223,19 @@ impl<S, R: DeserializeOwned> Duplex<S, R> {
         }
     }
 
-    fn taken_in(&self) -> Option<Result<Raw, Unread>> {
+    /// What has been taken in; if nothing has, nothing will be until the wait is over.
+    fn taken_in(&self) -> Result<Raw, Wait<'_>> {
         let mut inbox = sys::lock(&self.inbox);
-        let raw = inbox.messages.pop_front()?;
-        inbox.bytes -= raw.len();
-        Some(Ok(raw))
+        match inbox.messages.pop_front() {
+            Some(raw) => {
+                inbox.bytes -= raw.len();
+                Ok(raw)
+            }
+            None => {
+                inbox.waiting += 1;
+                Err(Wait(&self.inbox))
+            }
+        }
     }
 }
 

@@ -12,11 +12,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::frame::{self, Body, HEADER, Opened, Outgoing};
-use super::payload::{CodecError, Encoder, decode_bytes};
+use super::payload::{CodecError, Encoder, Part, decode_bytes};
 use super::{INLINE_MAX, fds};
 use crate::sys::fd::{self, Descriptor};
+use crate::sys::mmap::Mapping;
 use crate::sys::poll::Deadline;
-use crate::sys::socket;
+use crate::sys::socket::{self, Received};
 
 /// The kind of a frame that is one message.
 const MESSAGE: u8 = 64;
@@ -78,27 +79,49 @@ fn unread(error: io::Error) -> Unread {
     }
 }
 
-/// A message that has been received and not decoded. A forked child lets go of its descriptors, as of its parent's other ends.
-#[derive(Debug, Default)]
-pub(crate) struct Raw {
-    datagram: Vec<u8>,
-    descriptors: Vec<Arc<Descriptor>>,
-    descriptors_lost: bool,
+/// A message that has been received and not decoded, or what is wrong with it.
+///
+/// A memory file is mapped and closed, so that any number of such messages takes no descriptor but those of their values. A
+/// forked child lets go of these, as of its parent's other ends.
+#[derive(Debug)]
+pub(crate) struct Raw(Result<(Content, Vec<Arc<Descriptor>>), Unread>);
+
+#[derive(Debug)]
+enum Content {
+    Heap(Vec<u8>),
+    Mapped(Mapping),
 }
 
 impl Raw {
     /// What it takes in memory, in bytes.
     pub(crate) fn len(&self) -> usize {
-        size_of::<Self>() + self.datagram.len()
+        let content = match &self.0 {
+            Ok((Content::Heap(bytes), _)) => bytes.len(),
+            Ok((Content::Mapped(mapping), _)) => mapping.len(),
+            Err(_) => 0,
+        };
+        size_of::<Self>() + content
     }
 
     pub(crate) fn open<T: DeserializeOwned>(self) -> Result<T, Unread> {
-        if self.descriptors_lost {
+        let (content, held) = self.0?;
+        let bytes: &[u8] = match &content {
+            Content::Heap(bytes) => bytes,
+            Content::Mapped(mapping) => mapping,
+        };
+        decode_bytes(bytes, fds::Incoming::new(held)).map_err(Unread::Codec)
+    }
+
+    fn taken(datagram: &[u8], received: Received) -> Result<(Content, Vec<Arc<Descriptor>>), Unread> {
+        if received.control_truncated {
             return Err(Unread::DescriptorsLost);
         }
-        let owned = |descriptor| Arc::try_unwrap(descriptor).ok().and_then(Descriptor::into_owned);
-        let descriptors: Option<Vec<OwnedFd>> = self.descriptors.into_iter().map(owned).collect();
-        open(&self.datagram, descriptors.ok_or_else(|| Unread::Os(io::ErrorKind::NotConnected.into()))?)
+        let (payload, held) = parts(datagram, received.descriptors)?;
+        let content = match payload {
+            Part::Bytes(bytes) => Content::Heap(bytes.to_vec()),
+            Part::File(file) => Content::Mapped(file.map().map_err(unread)?),
+        };
+        Ok((content, held.into_iter().map(fd::end).collect()))
     }
 }
 
@@ -109,29 +132,30 @@ impl Raw {
 pub(crate) fn receive_raw(end: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<Raw>> {
     let mut buffer = INCOMING.take();
     buffer.resize(HEADER + INLINE_MAX, 0);
-    let received = socket::receive_into(end, &mut buffer, deadline).map(|received| {
-        received.map(|received| Raw {
-            datagram: buffer[..received.length].to_vec(),
-            descriptors_lost: received.control_truncated,
-            descriptors: received.descriptors.into_iter().map(fd::end).collect(),
-        })
-    });
+    let raw = match socket::receive_into(end, &mut buffer, deadline) {
+        Ok(received) => Ok(received.map(|received| Raw(Raw::taken(&buffer[..received.length], received)))),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Some(Raw(Err(unread(error))))),
+        Err(error) => Err(error),
+    };
     INCOMING.set(buffer);
-    match received {
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(Some(Raw::default())),
-        other => other,
-    }
+    raw
 }
 
 /// Decodes a message.
 fn open<T: DeserializeOwned>(datagram: &[u8], descriptors: Vec<OwnedFd>) -> Result<T, Unread> {
+    let (payload, held) = parts(datagram, descriptors)?;
+    let bytes = payload.into_bytes().map_err(unread)?;
+    let held = held.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect();
+    decode_bytes(&bytes, fds::Incoming::new(held)).map_err(Unread::Codec)
+}
+
+/// The payload of a message, and the descriptors that its value holds.
+fn parts(datagram: &[u8], descriptors: Vec<OwnedFd>) -> Result<(Part<'_>, Vec<OwnedFd>), Unread> {
     let Opened { kind, payload, held, .. } = frame::open(datagram, descriptors).map_err(unread)?;
     if kind != MESSAGE {
         return Err(Unread::Codec(CodecError(format!("a frame of kind {kind} where a message was to come"))));
     }
-    let bytes = payload.into_bytes().map_err(unread)?;
-    let held = held.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect();
-    decode_bytes(&bytes, fds::Incoming::new(held)).map_err(Unread::Codec)
+    Ok((payload, held))
 }
 
 #[cfg(test)]
