@@ -27,6 +27,9 @@ use super::{check, retry};
 /// Most descriptors that the kernel lets one datagram carry (`SCM_MAX_FD`).
 pub(crate) const MAX_DESCRIPTORS: usize = 253;
 
+/// A descriptor of the sender, which nobody here asks for: whoever shares the socket can (`SO_PASSPIDFD`, Linux 6.5).
+const SCM_PIDFD: libc::c_int = 4;
+
 /// How long a sender waits before it tries again after `ETOOMANYREFS`, for which there is no event to wait for.
 const CROWDED_RETRY: Duration = Duration::from_millis(1);
 
@@ -298,6 +301,14 @@ unsafe fn read_control(header: &libc::cmsghdr, received: &mut Received) {
             let credentials = unsafe { data.cast::<libc::ucred>().read_unaligned() };
             let ids = (credentials.uid, credentials.gid);
             received.sender = u32::try_from(credentials.pid).ok().map(|pid| Sender { pid, ids });
+        }
+        (libc::SOL_SOCKET, SCM_PIDFD) => {
+            // SAFETY: the data is one descriptor, or the negative number of an error.
+            let raw = unsafe { data.cast::<RawFd>().read_unaligned() };
+            if raw >= 0 {
+                // SAFETY: it is new in this process and owned by nobody else.
+                drop(unsafe { OwnedFd::from_raw_fd(raw) });
+            }
         }
         _ => {}
     }
