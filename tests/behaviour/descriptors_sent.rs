@@ -32,6 +32,7 @@ cases! {
     here as_many_as_the_kernel_carries;
     here one_more_than_the_kernel_carries;
     alone a_receivers_limit_costs_one_message;
+    alone a_full_table_costs_a_big_message;
     alone a_senders_limit_gives_the_value_back;
     alone a_limit_at_the_start_says_so;
     alone a_soft_limit_at_the_start_does_not_matter;
@@ -300,6 +301,21 @@ fn a_receivers_limit_costs_one_message(method: StartMethod) {
     let lost = || Err("DescriptorsLost".to_owned());
     let received = value(start(method, receive_with_little_room::call(from)));
     assert_eq!(received, [Ok(1), lost(), Ok(0), Ok(1), lost(), Ok(1)]);
+}
+
+#[child_task]
+fn receive_without_room(from: Receiver<String>) -> Vec<Result<usize, String>> {
+    leave_room_for(0);
+    from.iter().map(|text| text.map(|text| text.len()).map_err(|error| format!("{:?}", error.kind()))).collect()
+}
+
+/// It travels in a memory file, whose descriptor the receiver has no room for.
+fn a_full_table_costs_a_big_message(method: StartMethod) {
+    let (to, from) = channel().unwrap();
+    [3, 200_000, 4].into_iter().for_each(|length| to.send("x".repeat(length)).unwrap());
+    drop(to);
+    let received = value(start(method, receive_without_room::call(from)));
+    assert_eq!(received, [Ok(3), Err("DescriptorsLost".to_owned()), Ok(4)]);
 }
 
 fn a_senders_limit_gives_the_value_back(method: StartMethod) {

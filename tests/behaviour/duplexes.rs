@@ -269,11 +269,11 @@ fn passed_on_with_unread_messages(method: StartMethod) {
     let (here, there) = duplex::<u32, u32>().unwrap();
     (0..10).for_each(|number| there.send(number).unwrap());
     while here.try_send(0).is_ok() {}
-    assert_eq!(unsent(here.send_timeout(1, Duration::from_millis(5))).0, SendErrorKind::TimedOut);
+    // Takes them in while it waits for room.
+    assert_eq!(unsent(here.send_timeout(1, Duration::from_millis(200))).0, SendErrorKind::TimedOut);
     let (to, _from) = channel().unwrap();
     let (kind, here) = unsent(to.send(here));
     assert_eq!(kind, SendErrorKind::Unencodable);
-    assert_eq!(here.recv().unwrap(), 0);
     let error = get_error(get_context(method).unwrap().start(count_received::call(here)));
     assert_eq!(error.kind(), ErrorKind::Encode);
     assert!(error.to_string().contains("has not read"), "{error}");

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use offspring::{Duplex, Fd, JoinErrorKind, Receiver, RecvErrorKind, Sender, StartMethod, channel, child_task, duplex};
-use offspring_tests::ends::{all, next, nothing};
+use offspring_tests::ends::{all, next, nothing, until_waits_in};
 use offspring_tests::random::Random;
-use offspring_tests::{cases, start, sys, value, wait};
+use offspring_tests::{cases, procs, start, sys, value, wait};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 cases! {
@@ -18,6 +19,7 @@ cases! {
     here garbage_on_a_two_way_pipe;
     here garbage_while_a_two_way_pipe_waits_for_room;
     here an_empty_datagram_is_not_the_end;
+    here a_socket_whose_settings_were_changed;
     here frames_by_hand;
     here frames_with_files_by_hand;
     here random_damage;
@@ -153,6 +155,36 @@ fn an_empty_datagram_is_not_the_end(method: StartMethod) {
         assert_eq!(received.collect::<Vec<_>>(), expected);
     }
     assert!(from.iter().next().is_none());
+}
+
+/// Makes a socket, which all share who have that end, return at once and tell of senders by descriptors.
+fn change_settings(socket: BorrowedFd<'_>) {
+    fcntl(socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+    sys::pass_pidfds(&socket);
+}
+
+#[child_task]
+fn change_settings_and_send(to: Sender<u32>, from: Receiver<u32>, changed: Sender<()>, count: u32) -> u32 {
+    change_settings(to.as_fd());
+    change_settings(from.as_fd());
+    drop(from);
+    changed.send(()).unwrap();
+    drop(changed);
+    // The parent waits for a message without a time limit.
+    until_waits_in(nix::unistd::getppid().as_raw() as u32, libc::SYS_poll);
+    (0..count).for_each(|number| to.send(number).unwrap());
+    count
+}
+
+fn a_socket_whose_settings_were_changed(method: StartMethod) {
+    let ((to, from), (changed, is_changed)) = (channel().unwrap(), channel().unwrap());
+    let child = start(method, change_settings_and_send::call(to, from.clone(), changed, 400));
+    next(&is_changed);
+    let before = procs::descriptors().len();
+    assert!((0..400).all(|number| from.recv().unwrap() == number));
+    assert_eq!(procs::descriptors().len(), before);
+    assert_eq!(nothing(from.recv()), RecvErrorKind::Disconnected);
+    assert_eq!(value(child), 400);
 }
 
 /// A frame as the library makes them, with any part of it made up.
