@@ -299,7 +299,7 @@ fn what_a_pipe_has_taken_in_is_the_parents_alone(method: StartMethod) {
         offspring_tests::wait::is_readable(std::os::fd::AsFd::as_fd(&here))
     });
     let mut sent = 0;
-    while here.send_timeout(vec![1; 1000], std::time::Duration::from_millis(1)).is_ok() {
+    while here.send_timeout(vec![1; 1000], std::time::Duration::from_millis(50)).is_ok() {
         sent += 1;
     }
     let bystander = hanging(method);

@@ -208,7 +208,7 @@ fn room_that_comes_late_is_used(method: StartMethod) {
     let child = start(method, take_when_told::call(from, 10, told, done));
     tell.send(()).unwrap();
     // Ten places become free while this waits, and no more.
-    to.send_timeout(text.clone(), Duration::from_millis(500)).unwrap();
+    to.send_timeout(text.clone(), Duration::from_millis(1500)).unwrap();
     next(&is_done);
     assert!(fill(&to, &text) >= 5, "{sent} were sent before");
     child.kill().unwrap();
