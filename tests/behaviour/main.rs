@@ -3,11 +3,17 @@
 //! A name such as `exit_codes_row_18` says which row of the table of CPython's behaviours the case is checked against.
 
 mod bootstrap;
+mod channel_ends;
+mod channel_futures;
+mod channels;
 mod contexts;
 mod descriptors;
+mod descriptors_sent;
+mod duplexes;
 mod endings;
 mod futures;
 mod handles;
+mod hostile;
 mod identity;
 mod image;
 mod lifelines;
@@ -23,6 +29,7 @@ mod statuses;
 mod stdio;
 mod tasks;
 mod threads;
+mod waits;
 
 use std::process::ExitCode;
 
@@ -52,6 +59,13 @@ const SUITES: &[Suite] = &[
     ("bootstrap", bootstrap::CASES),
     ("shm", shm::CASES),
     ("shm::hostile", shm::hostile::CASES),
+    ("channels", channels::CASES),
+    ("channel_ends", channel_ends::CASES),
+    ("channel_futures", channel_futures::CASES),
+    ("duplexes", duplexes::CASES),
+    ("waits", waits::CASES),
+    ("descriptors_sent", descriptors_sent::CASES),
+    ("hostile", hostile::CASES),
 ];
 
 /// What cases start and watch from outside.

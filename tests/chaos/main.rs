@@ -3,6 +3,7 @@
 //!
 //! Moments are random; each case prints its seed, and `OFFSPRING_TESTS_SEED` repeats it as far as processes can be repeated.
 
+mod channels;
 mod crowds;
 mod kills;
 mod limits;
@@ -21,6 +22,7 @@ const SUITES: &[Suite] = &[
     ("storms", storms::CASES),
     ("crowds", crowds::CASES),
     ("shm", shm::CASES),
+    ("channels", channels::CASES),
 ];
 
 /// What is killed from outside.

@@ -162,3 +162,10 @@ pub fn mapped_memory(pid: &str) -> Vec<u64> {
     let lines = text.lines().filter(|line| line.contains("/memfd:offspring"));
     lines.map(|line| line.split_whitespace().nth(4).and_then(|inode| inode.parse().ok()).expect("an inode")).collect()
 }
+
+/// Whether a process waits in a system call; where the kernel does not tell which, whether it waits at all.
+pub fn is_waiting_in(pid: u32, call: libc::c_long) -> bool {
+    let waits = stat(pid).is_some_and(|process| process.state == 'S');
+    let told = fs::read_to_string(format!("/proc/{pid}/syscall"));
+    waits && told.map_or(true, |text| text.split(' ').next() == Some(&*call.to_string()))
+}

@@ -279,6 +279,14 @@ pub fn socket_pair(kind: i32) -> (OwnedFd, OwnedFd) {
     ends.map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }).into()
 }
 
+/// Asks the kernel for a descriptor of each message's sender, where it can (Linux 6.5).
+pub fn pass_pidfds(socket: &impl AsRawFd) {
+    const SO_PASSPIDFD: i32 = 76;
+    let yes = 1_i32;
+    // SAFETY: the kernel reads one number.
+    unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PASSPIDFD, (&raw const yes).cast(), 4) };
+}
+
 /// Sends bytes on a socket.
 pub fn send(socket: &OwnedFd, bytes: &[u8]) {
     // SAFETY: the buffer has that length.

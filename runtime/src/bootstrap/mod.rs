@@ -26,6 +26,7 @@ pub(crate) use panic::message as panic_message;
 pub(crate) use spare::wait_for_order;
 
 use crate::error::{Error, ErrorKind, Panic, Refusal};
+use crate::sys::attributes::ManyFiles;
 use crate::sys::exec::LINK_NUMBER;
 use crate::sys::fd::{Descriptor, Ends};
 use crate::sys::fork::FreshCopy;
@@ -188,7 +189,11 @@ pub(crate) fn say_hello(link: &OwnedFd) {
 }
 
 /// Receives the first message of a link. (A spare waits for it as long as it takes, see `spare`.)
+///
+/// What it carries is the parent's to decide, and the limit that this process is to have comes with it: a forkserver may have
+/// been started under a lower one.
 pub(crate) fn first_message(link: &OwnedFd) -> Incoming {
+    let _meanwhile = ManyFiles::allow();
     let message = match frame::try_receive(link.as_fd()) {
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
             frame::receive(link.as_fd(), poll::deadline_in(ORDER_LIMIT))
@@ -199,6 +204,7 @@ pub(crate) fn first_message(link: &OwnedFd) -> Incoming {
         Ok(Some(frame)) => frame,
         // The parent is gone: nobody is there to be told.
         Ok(None) => sys::exit_now(FAILED),
+        Err(error) if sys::is_limit(&error) => refuse(link.as_fd(), Error::os("the child cannot receive its order", error)),
         Err(error) => fail(&format!("no order has come from the parent: {error}")),
     }
 }

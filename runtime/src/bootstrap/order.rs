@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::lineage::Lineage;
-use crate::sys::attributes::Limit;
+use crate::sys::attributes::{Limit, ManyFiles};
 use crate::sys::environ::Environment;
 use crate::sys::identity::Privileges;
 use crate::sys::signal::SignalSet;
@@ -94,6 +94,8 @@ pub(crate) struct Kit {
     pub(crate) directory: Option<OwnedFd>,
     /// Become 0, 1 and 2.
     pub(crate) streams: [Option<OwnedFd>; 3],
+    /// While the rest of the kit is put to use.
+    pub(crate) many_files: Option<ManyFiles>,
 }
 
 /// Which descriptors a frame carries: lifeline, directory, and the three streams.
@@ -134,6 +136,10 @@ impl Order {
         let mut descriptors = frame.descriptors.into_iter();
         let [lifeline, directory, input, output, error] =
             present.map(|present| if present { descriptors.next() } else { None });
-        Ok((order, Kit { lifeline, directory, streams: [input, output, error] }, frame.payload))
+        Ok((
+            order,
+            Kit { lifeline, directory, streams: [input, output, error], many_files: Some(ManyFiles::allow()) },
+            frame.payload,
+        ))
     }
 }

@@ -69,6 +69,26 @@ pub(crate) fn set_limit(resource: u32, limit: Limit) -> io::Result<()> {
     Ok(())
 }
 
+/// As many open files as the hard limit allows, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct ManyFiles(Option<Limit>);
+
+impl ManyFiles {
+    pub(crate) fn allow() -> Self {
+        let own = limit(resource::FILES).ok().filter(|limit| limit.soft < limit.hard);
+        Self(own.filter(|limit| set_limit(resource::FILES, Limit { soft: limit.hard, ..*limit }).is_ok()))
+    }
+}
+
+impl Drop for ManyFiles {
+    fn drop(&mut self) {
+        if let Some(own) = self.0 {
+            // It was this before.
+            let _ = set_limit(resource::FILES, own);
+        }
+    }
+}
+
 /// Every limit of this process, by number.
 pub(crate) fn limits() -> io::Result<Vec<(u32, Limit)>> {
     (0..resource::COUNT).map(|resource| Ok((resource, limit(resource)?))).collect()

@@ -2,7 +2,8 @@
 //!
 //! A datagram is whole or absent, whoever dies when. What the kernel does at the edges, and what is done about it here:
 //!
-//! - A datagram of length 0 reads like end of file: none is ever sent (the frames above have a header).
+//! - A datagram of length 0 reads like end of file: none is ever sent (the frames above have a header). Where others may
+//!   have sent one, [`receive_into`] asks whether it is the end.
 //! - A peer that exits with unread data gives `ECONNRESET` *before* what it had sent: [`receive`] reads on.
 //! - A full descriptor table drops a datagram's descriptors (`MSG_CTRUNC`) and loses them for ever: [`receive`] looks
 //!   first and gives up one descriptor that it keeps in reserve.
@@ -25,6 +26,9 @@ use super::{check, retry};
 
 /// Most descriptors that the kernel lets one datagram carry (`SCM_MAX_FD`).
 pub(crate) const MAX_DESCRIPTORS: usize = 253;
+
+/// A descriptor of the sender, which nobody here asks for: whoever shares the socket can (`SO_PASSPIDFD`, Linux 6.5).
+const SCM_PIDFD: libc::c_int = 4;
 
 /// How long a sender waits before it tries again after `ETOOMANYREFS`, for which there is no event to wait for.
 const CROWDED_RETRY: Duration = Duration::from_millis(1);
@@ -125,22 +129,25 @@ pub(crate) fn send(
             Err(nix::Error::EINTR) => {}
             Err(error @ (nix::Error::EAGAIN | nix::Error::ETOOMANYREFS)) => {
                 let deadline = *deadline.get_or_insert_with(|| patience.deadline());
-                if !may_try_again(error, fd, deadline)? {
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
+                wait_for_room(error, fd, deadline)?;
             }
             Err(error) => return Err(error.into()),
         }
     }
 }
 
-/// Waits until there may be room; `false` when the deadline has passed.
-fn may_try_again(error: nix::Error, fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<bool> {
+/// Waits until there may be room. The kernel tells of room when three quarters are free; with less, a last try at the deadline
+/// finds it.
+fn wait_for_room(error: nix::Error, fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<()> {
     if error == nix::Error::EAGAIN {
-        return poll::writable(fd, deadline);
+        poll::writable(fd, deadline)?;
+    } else {
+        poll::readable([], poll::deadline_in(CROWDED_RETRY))?;
     }
-    poll::readable([], poll::deadline_in(CROWDED_RETRY))?;
-    Ok(deadline.is_none_or(|deadline| Instant::now() < deadline))
+    Ok(())
 }
 
 /// Whether a datagram was refused because the socket's buffer could never hold it.
@@ -200,7 +207,7 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Option<Dat
 /// `deadline`; without one it is the kernel that waits, and that wakes one receiver for each datagram.
 ///
 /// # Errors
-/// `TimedOut`; `InvalidData` for a datagram that is longer than the buffer, which is then gone.
+/// `TimedOut`; `InvalidData` for a datagram that is longer than the buffer or empty, which is then gone.
 pub(crate) fn receive_into(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Deadline) -> io::Result<Option<Received>> {
     let flags = if deadline.is_some() { libc::MSG_DONTWAIT } else { 0 };
     let received = loop {
@@ -218,7 +225,21 @@ pub(crate) fn receive_into(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Dead
         let text = format!("a datagram of more than {} bytes", buffer.len());
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
-    Ok((received.length != 0).then_some(received))
+    if received.length > 0 {
+        return Ok(Some(received));
+    }
+    if is_at_end(fd)? { Ok(None) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "an empty datagram")) }
+}
+
+/// Whether nothing is left to be received and nobody could send more, where a length of 0 may have been an empty datagram.
+fn is_at_end(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    if !poll::is_ended(fd) {
+        return Ok(false);
+    }
+    let mut left: libc::c_int = 0;
+    // SAFETY: the kernel writes one number, how many bytes are in the queue.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &mut left) }.into())?;
+    Ok(left == 0)
 }
 
 struct Next {
@@ -322,6 +343,14 @@ unsafe fn read_control(header: &libc::cmsghdr, received: &mut Received) {
             let credentials = unsafe { data.cast::<libc::ucred>().read_unaligned() };
             let ids = (credentials.uid, credentials.gid);
             received.sender = u32::try_from(credentials.pid).ok().map(|pid| Sender { pid, ids });
+        }
+        (libc::SOL_SOCKET, SCM_PIDFD) => {
+            // SAFETY: the data is one descriptor, or the negative number of an error.
+            let raw = unsafe { data.cast::<RawFd>().read_unaligned() };
+            if raw >= 0 {
+                // SAFETY: it is new in this process and owned by nobody else.
+                drop(unsafe { OwnedFd::from_raw_fd(raw) });
+            }
         }
         _ => {}
     }
@@ -436,6 +465,22 @@ mod tests {
             send(sender.as_fd(), &message(b"x"), &[], Patience::Endless).unwrap_err().kind(),
             io::ErrorKind::BrokenPipe
         );
+    }
+
+    #[test]
+    fn an_empty_datagram_is_not_the_end() {
+        let (sender, receiver) = one_way().unwrap();
+        let mut buffer = [0; 10];
+        let mut length =
+            || receive_into(receiver.as_fd(), &mut buffer, None).map(|received| received.map(|it| it.length));
+        send(sender.as_fd(), &message(b""), &[], LONG).unwrap();
+        assert_eq!(length().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        send(sender.as_fd(), &message(b""), &[], LONG).unwrap();
+        send(sender.as_fd(), &message(b"more"), &[], LONG).unwrap();
+        drop(sender);
+        assert_eq!(length().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(length().unwrap(), Some(4));
+        assert_eq!(length().unwrap(), None);
     }
 
     #[test]
