@@ -19,6 +19,7 @@ mod privileges;
 mod servers;
 mod statuses;
 mod stdio;
+mod sync;
 mod tasks;
 mod threads;
 
@@ -47,6 +48,13 @@ const SUITES: &[Suite] = &[
     ("preloads", preloads::CASES),
     ("servers", servers::CASES),
     ("bootstrap", bootstrap::CASES),
+    ("mutexes", sync::mutexes::CASES),
+    ("rwlocks", sync::rwlocks::CASES),
+    ("conditions", sync::conditions::CASES),
+    ("semaphores", sync::semaphores::CASES),
+    ("barriers", sync::barriers::CASES),
+    ("signals", sync::signals::CASES),
+    ("sharing", sync::sharing::CASES),
 ];
 
 /// What cases start and watch from outside.
