@@ -7,7 +7,7 @@ use offspring::{StartMethod, child_task};
 use offspring_tests::program::say;
 use offspring_tests::{build, cases, failure, start, value, wait};
 
-use super::{SHORT, asleep, at_once};
+use super::{SHORT, at_once, blocked};
 use crate::tasks::begun;
 
 cases! {
@@ -54,7 +54,7 @@ fn wait_at(barrier: Barrier) -> String {
 fn broken_by_the(victim: usize, method: StartMethod) {
     at_once(|| {
         let barrier = Barrier::new(4).unwrap();
-        let mut waiters: Vec<_> = (0..3).map(|_| asleep(method, wait_at::call(barrier.clone()))).collect();
+        let mut waiters: Vec<_> = (0..3).map(|_| blocked(method, wait_at::call(barrier.clone()))).collect();
         assert_eq!(barrier.waiting(), 3);
         let victim = waiters.remove(victim);
         let killed = Instant::now();
@@ -80,7 +80,7 @@ fn the_first_waiter_killed_breaks_it_at_once_for_all(method: StartMethod) {
 
 fn a_limit_breaks_it_for_all_row_53(method: StartMethod) {
     let barrier = Barrier::new(3).unwrap();
-    let waiter = asleep(method, wait_at::call(barrier.clone()));
+    let waiter = blocked(method, wait_at::call(barrier.clone()));
     let begun = Instant::now();
     assert_eq!(barrier.wait_timeout(SHORT), Err(BarrierError::TimedOut));
     assert!(begun.elapsed() >= SHORT);
@@ -93,12 +93,12 @@ fn a_limit_breaks_it_for_all_row_53(method: StartMethod) {
 fn abort_and_reset_by_another_process_row_53(method: StartMethod) {
     let barrier = Barrier::new(3).unwrap();
     for end in [Barrier::abort, Barrier::reset] {
-        let waiters = [(); 2].map(|()| asleep(method, wait_at::call(barrier.clone())));
+        let waiters = [(); 2].map(|()| blocked(method, wait_at::call(barrier.clone())));
         end(&barrier);
         assert_eq!(waiters.map(value), ["broken", "broken"]);
         barrier.reset();
     }
-    let waiters = [(); 2].map(|()| asleep(method, wait_at::call(barrier.clone())));
+    let waiters = [(); 2].map(|()| blocked(method, wait_at::call(barrier.clone())));
     assert!(barrier.wait().unwrap().is_leader());
     assert_eq!(waiters.map(value), ["passed false", "passed false"], "it is as new");
 }
@@ -117,7 +117,7 @@ fn a_stopped_party_does_not_spoil_the_next_round(method: StartMethod) {
     stopped.signal(libc::SIGSTOP).unwrap();
     wait::until("it is stopped", || offspring_tests::procs::stat(stopped.pid()).is_some_and(|stat| stat.state == 'T'));
     assert!(barrier.wait_timeout(wait::LIMIT).unwrap().is_leader());
-    let other = asleep(method, wait_at::call(barrier.clone()));
+    let other = blocked(method, wait_at::call(barrier.clone()));
     assert!(barrier.wait_timeout(wait::LIMIT).unwrap().is_leader());
     assert_eq!(value(other), "passed false");
     stopped.signal(libc::SIGCONT).unwrap();

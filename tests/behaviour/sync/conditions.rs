@@ -7,7 +7,7 @@ use offspring::{StartMethod, child_task};
 use offspring_tests::program::say;
 use offspring_tests::{build, cases, failure, start, value, wait};
 
-use super::{SHORT, asleep, at_once};
+use super::{SHORT, at_once, blocked};
 use crate::tasks::{begun, forever};
 
 cases! {
@@ -87,7 +87,7 @@ fn set_under_lock(number: &Mutex<u64>, changed: &Condvar) -> Instant {
 fn a_notification_is_told_at_once(method: StartMethod) {
     at_once(|| {
         let (number, changed) = (Mutex::new(0).unwrap(), Condvar::new().unwrap());
-        let waiter = asleep(method, wait_for::call(number.clone(), changed.clone()));
+        let waiter = blocked(method, wait_for::call(number.clone(), changed.clone()));
         let notified = set_under_lock(&number, &changed);
         assert_eq!(value(waiter), Some(5));
         notified
@@ -97,8 +97,8 @@ fn a_notification_is_told_at_once(method: StartMethod) {
 fn a_killed_waiter_takes_no_notification_along(method: StartMethod) {
     at_once(|| {
         let (number, changed) = (Mutex::new(0).unwrap(), Condvar::new().unwrap());
-        let victims = [(); 2].map(|()| asleep(method, wait_for::call(number.clone(), changed.clone())));
-        let waiter = asleep(method, wait_for::call(number.clone(), changed.clone()));
+        let victims = [(); 2].map(|()| blocked(method, wait_for::call(number.clone(), changed.clone())));
+        let waiter = blocked(method, wait_for::call(number.clone(), changed.clone()));
         // Stopped, they cannot pass on what they are told, and are then killed.
         victims.iter().for_each(|victim| victim.signal(libc::SIGSTOP).unwrap());
         let notified = set_under_lock(&number, &changed);
@@ -120,7 +120,7 @@ fn hold(number: Mutex<u64>) {
 /// Nobody notifies them: they look again by themselves.
 fn a_holder_that_dies_is_told_to_those_who_wait(method: StartMethod) {
     let (number, changed) = (Mutex::new(0).unwrap(), Condvar::new().unwrap());
-    let waiter = asleep(method, wait_for::call(number.clone(), changed));
+    let waiter = blocked(method, wait_for::call(number.clone(), changed));
     let holder = begun(method, build(method, hold::call(number)));
     holder.kill().unwrap();
     assert_eq!(value(waiter), None);

@@ -18,7 +18,7 @@ const SHORT: Duration = Duration::from_millis(20);
 
 /// Starts a task that says `ready` and then waits for something, and comes back when it sleeps.
 #[track_caller]
-fn asleep<T>(method: StartMethod, call: offspring::Call<T>) -> Process<T> {
+fn blocked<T>(method: StartMethod, call: offspring::Call<T>) -> Process<T> {
     let mut child = run(method, build(method, call).stdout(Stdio::piped()));
     let mut stdout = child.take_stdout().expect("a piped stream");
     assert_eq!(wait::line(&mut stdout).as_deref(), Some("ready"));

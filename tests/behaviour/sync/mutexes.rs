@@ -8,7 +8,7 @@ use offspring::{StartMethod, child_task};
 use offspring_tests::program::say;
 use offspring_tests::{build, cases, failure, start, value, wait};
 
-use super::{SHORT, asleep, at_once};
+use super::{SHORT, at_once, blocked};
 use crate::tasks::{begun, forever};
 
 const NO_COPY: &str = "its children are no copies";
@@ -89,7 +89,7 @@ fn a_killed_holder_is_told_at_once_to_one_who_waits(method: StartMethod) {
     at_once(|| {
         let number = Mutex::new(1).unwrap();
         let holder = begun(method, build(method, hold::call(number.clone())));
-        let waiters = [(); 2].map(|()| asleep(method, wait_for::call(number.clone())));
+        let waiters = [(); 2].map(|()| blocked(method, wait_for::call(number.clone())));
         let killed = Instant::now();
         holder.kill().unwrap();
         assert_eq!(waiters.map(value), [(7, true); 2]);
@@ -101,7 +101,7 @@ fn a_killed_holder_is_told_at_once_to_one_who_waits(method: StartMethod) {
 fn a_killed_holder_is_told_to_one_who_waits_with_a_limit(method: StartMethod) {
     let number = Mutex::new(1).unwrap();
     let holder = begun(method, build(method, hold::call(number.clone())));
-    let waiter = asleep(method, wait_within::call(number));
+    let waiter = blocked(method, wait_within::call(number));
     holder.kill().unwrap();
     assert!(value(waiter));
     failure(holder);

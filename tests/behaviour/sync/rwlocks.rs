@@ -8,7 +8,7 @@ use offspring::{StartMethod, child_task};
 use offspring_tests::program::say;
 use offspring_tests::{build, cases, failure, start, value};
 
-use super::{SHORT, asleep, at_once};
+use super::{SHORT, at_once, blocked};
 use crate::tasks::{begun, forever};
 
 cases! {
@@ -100,7 +100,7 @@ fn a_killed_reader_lets_a_writer_in_at_once(method: StartMethod) {
     at_once(|| {
         let pair = RwLock::new([1; 2]).unwrap();
         let reader = begun(method, build(method, hold_to_read::call(pair.clone())));
-        let writer = asleep(method, wait_to_write::call(pair));
+        let writer = blocked(method, wait_to_write::call(pair));
         let killed = Instant::now();
         reader.kill().unwrap();
         assert!(!value(writer));
@@ -116,7 +116,7 @@ fn a_killed_writer_is_told_at_once_to_one_who_waits(method: StartMethod) {
         assert!(matches!(pair.try_read(), Err(TryLockError::WouldBlock)));
         assert!(matches!(pair.read_timeout(SHORT), Err(TryLockError::WouldBlock)));
         let (reader, other) =
-            (asleep(method, wait_to_read::call(pair.clone())), asleep(method, wait_to_write::call(pair)));
+            (blocked(method, wait_to_read::call(pair.clone())), blocked(method, wait_to_write::call(pair)));
         let killed = Instant::now();
         writer.kill().unwrap();
         assert_eq!((value(reader), value(other)), ((7, true), true));
@@ -128,7 +128,7 @@ fn a_killed_writer_is_told_at_once_to_one_who_waits(method: StartMethod) {
 fn a_writer_that_waits_and_is_killed_lets_readers_in(method: StartMethod) {
     let pair = RwLock::new([1; 2]).unwrap();
     let reader = pair.read().unwrap();
-    let writer = asleep(method, wait_to_write::call(pair.clone()));
+    let writer = blocked(method, wait_to_write::call(pair.clone()));
     assert!(matches!(pair.try_read(), Err(TryLockError::WouldBlock)), "a writer that waits keeps readers out");
     writer.kill().unwrap();
     failure(writer);

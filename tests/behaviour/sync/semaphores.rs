@@ -7,7 +7,7 @@ use offspring::{ErrorKind, StartMethod, child_task};
 use offspring_tests::program::say;
 use offspring_tests::{build, cases, failure, start, value, wait};
 
-use super::{SHORT, asleep, at_once};
+use super::{SHORT, at_once, blocked};
 use crate::tasks::{begun, forever};
 
 cases! {
@@ -91,7 +91,7 @@ fn a_kill_is_told_at_once_to_one_who_waits(method: StartMethod) {
     at_once(|| {
         let semaphore = Semaphore::new(2).unwrap();
         let holders = [(); 2].map(|()| begun(method, build(method, hold::call(semaphore.clone(), 1))));
-        let waiters = [(); 2].map(|()| asleep(method, wait_for::call(semaphore.clone())));
+        let waiters = [(); 2].map(|()| blocked(method, wait_for::call(semaphore.clone())));
         let killed = Instant::now();
         holders.iter().rev().for_each(|holder| holder.kill().unwrap());
         assert_eq!(waiters.map(value), [true; 2]);
@@ -105,7 +105,7 @@ fn a_release_is_told_at_once_to_one_who_waits(method: StartMethod) {
         let semaphore = Semaphore::new(2).unwrap();
         let _kept = semaphore.acquire();
         let given = semaphore.acquire();
-        let waiter = asleep(method, wait_for::call(semaphore.clone()));
+        let waiter = blocked(method, wait_for::call(semaphore.clone()));
         let released = Instant::now();
         drop(given);
         assert!(value(waiter));
@@ -116,8 +116,8 @@ fn a_release_is_told_at_once_to_one_who_waits(method: StartMethod) {
 fn a_killed_waiter_keeps_nobody(method: StartMethod) {
     let semaphore = Semaphore::new(1).unwrap();
     let permit = semaphore.acquire();
-    let first = asleep(method, wait_for::call(semaphore.clone()));
-    let second = asleep(method, wait_for::call(semaphore.clone()));
+    let first = blocked(method, wait_for::call(semaphore.clone()));
+    let second = blocked(method, wait_for::call(semaphore.clone()));
     first.kill().unwrap();
     failure(first);
     drop(permit);

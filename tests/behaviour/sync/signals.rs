@@ -7,7 +7,7 @@ use offspring::{JoinErrorKind, StartMethod, child_task};
 use offspring_tests::program::say;
 use offspring_tests::{build, cases, failure, start, value, wait};
 
-use super::{SHORT, asleep, at_once};
+use super::{SHORT, at_once, blocked};
 use crate::tasks::{begun, forever};
 
 cases! {
@@ -35,7 +35,7 @@ fn set(event: Event) {
 fn an_event_wakes_all_at_once_row_53(method: StartMethod) {
     at_once(|| {
         let event = Event::new().unwrap();
-        let waiters = [(); 3].map(|()| asleep(method, wait_for::call(event.clone())));
+        let waiters = [(); 3].map(|()| blocked(method, wait_for::call(event.clone())));
         let set = Instant::now();
         event.set();
         event.clear();
@@ -61,8 +61,8 @@ fn an_event_stays_until_it_is_cleared_row_53(method: StartMethod) {
 
 fn a_killed_waiter_or_setter_keeps_nobody(method: StartMethod) {
     let event = Event::new().unwrap();
-    let victim = asleep(method, wait_for::call(event.clone()));
-    let waiter = asleep(method, wait_for::call(event.clone()));
+    let victim = blocked(method, wait_for::call(event.clone()));
+    let waiter = blocked(method, wait_for::call(event.clone()));
     victim.kill().unwrap();
     failure(victim);
     let setter = begun(method, build(method, set::call(event.clone())));
@@ -121,7 +121,7 @@ fn a_killed_run_is_told_at_once_to_one_who_waits(method: StartMethod) {
         let once = Once::new().unwrap();
         let run = begun(method, build(method, never_finish::call(once.clone())));
         let (caller, waiter) =
-            (asleep(method, call::call(once.clone())), asleep(method, wait_for_completion::call(once.clone())));
+            (blocked(method, call::call(once.clone())), blocked(method, wait_for_completion::call(once.clone())));
         let killed = Instant::now();
         run.kill().unwrap();
         for told in [failure(caller), failure(waiter)] {
@@ -145,7 +145,7 @@ fn panic_in_it(once: Once) {
 
 fn a_panicking_run_poisons(method: StartMethod) {
     let once = Once::new().unwrap();
-    let waiter = asleep(method, wait_for_completion::call(once.clone()));
+    let waiter = blocked(method, wait_for_completion::call(once.clone()));
     failure(start(method, panic_in_it::call(once.clone())));
     failure(start(method, call::call(once.clone())));
     failure(waiter);
