@@ -99,12 +99,15 @@ fn a_killed_waiter_takes_no_notification_along(method: StartMethod) {
         let (number, changed) = (Mutex::new(0).unwrap(), Condvar::new().unwrap());
         let victims = [(); 2].map(|()| blocked(method, wait_for::call(number.clone(), changed.clone())));
         let waiter = blocked(method, wait_for::call(number.clone(), changed.clone()));
-        // Stopped, they cannot pass on what they are told, and are then killed.
-        victims.iter().for_each(|victim| victim.signal(libc::SIGSTOP).unwrap());
-        let notified = set_under_lock(&number, &changed);
+        // Those who are woken now wait for the lock, and die before they can act.
+        let mut guard = number.lock().unwrap();
+        *guard = 5;
+        changed.notify_one();
         victims.iter().for_each(|victim| victim.kill().unwrap());
-        assert_eq!(value(waiter), Some(5));
         victims.into_iter().for_each(|child| drop(failure(child)));
+        let notified = Instant::now();
+        drop(guard);
+        assert_eq!(value(waiter), Some(5));
         notified
     });
 }
