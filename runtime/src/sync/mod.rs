@@ -25,7 +25,7 @@
 //!
 //! | type | for | when a holder or a waiter dies |
 //! | --- | --- | --- |
-//! | [`Mutex`] | one at a time | the next one gets the data and the news at once: [`PoisonError`](std::sync::PoisonError) |
+//! | [`Mutex`] | one at a time | the next one gets the data and the news at once: [`PoisonError`] |
 //! | [`RwLock`] | many who read or one who writes | a writer poisons it; a reader leaves nothing behind |
 //! | [`Condvar`] | waiting for a state that a mutex guards | the others go on |
 //! | [`Semaphore`] | at most so many at a time | its permits come back at once |
