@@ -48,7 +48,7 @@ pub enum ErrorKind {
     Encode,
     /// The child could not decode the arguments.
     Decode,
-    /// A function marked `#[preload]` failed, panicked, left threads behind or tried to start a child; or a program reaches
+    /// A function marked `#[preload]` failed, panicked, left threads or a held lock behind or tried to start a child; or a program reaches
     /// its guard with several threads, so that it cannot be a forkserver.
     Preload,
     /// The forkserver could not be kept alive.
@@ -59,6 +59,8 @@ pub enum ErrorKind {
     LimitReached,
     /// The process that started the child is another one: a forked copy cannot wait for its parent's children.
     NotParent,
+    /// A number is more, or less, than what was asked for can have; the text says what it can.
+    InvalidInput,
     /// The operating system refused for another reason; see the source.
     Os,
 }

@@ -51,6 +51,10 @@
 //! - A child gets descriptors 0 to 2, its link and its lifeline, and nothing else (under `fork`: and what its parent has
 //!   opened itself).
 //!
+//! # Locks
+//!
+//! [`sync`] has std's locks for processes that share them, which survive whoever holds them.
+//!
 //! # Tests
 //!
 //! A test binary is started anew for a child as well. Binary crates with `#[process_main]` need nothing for it; a library and each file of `tests/` say
@@ -78,6 +82,7 @@ mod process;
 mod reactor;
 mod report;
 pub mod shm;
+pub mod sync;
 mod sys;
 mod task;
 mod wire;

@@ -27,6 +27,7 @@ mod shm;
 mod spares;
 mod statuses;
 mod stdio;
+mod sync;
 mod tasks;
 mod threads;
 mod waits;
@@ -66,6 +67,13 @@ const SUITES: &[Suite] = &[
     ("waits", waits::CASES),
     ("descriptors_sent", descriptors_sent::CASES),
     ("hostile", hostile::CASES),
+    ("mutexes", sync::mutexes::CASES),
+    ("rwlocks", sync::rwlocks::CASES),
+    ("conditions", sync::conditions::CASES),
+    ("semaphores", sync::semaphores::CASES),
+    ("barriers", sync::barriers::CASES),
+    ("signals", sync::signals::CASES),
+    ("sharing", sync::sharing::CASES),
 ];
 
 /// What cases start and watch from outside.

@@ -7,6 +7,7 @@ mod channels;
 mod crowds;
 mod kills;
 mod limits;
+mod locks;
 mod shm;
 mod storms;
 
@@ -23,6 +24,7 @@ const SUITES: &[Suite] = &[
     ("crowds", crowds::CASES),
     ("shm", shm::CASES),
     ("channels", channels::CASES),
+    ("locks", locks::CASES),
 ];
 
 /// What is killed from outside.

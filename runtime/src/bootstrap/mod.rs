@@ -204,7 +204,9 @@ pub(crate) fn first_message(link: &OwnedFd) -> Incoming {
         Ok(Some(frame)) => frame,
         // The parent is gone: nobody is there to be told.
         Ok(None) => sys::exit_now(FAILED),
-        Err(error) if sys::is_limit(&error) => refuse(link.as_fd(), Error::os("the child cannot receive its order", error)),
+        Err(error) if sys::is_limit(&error) => {
+            refuse(link.as_fd(), Error::os("the child cannot receive its order", error))
+        }
         Err(error) => fail(&format!("no order has come from the parent: {error}")),
     }
 }

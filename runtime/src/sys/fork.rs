@@ -218,6 +218,24 @@ impl RobustList {
     }
 }
 
+/// Whether this thread holds a robust lock: then the list of a clone of it would lead into the original's.
+///
+/// The first word of the list's head points to the first lock held, or to the head itself (get_robust_list(2)).
+#[cfg(target_env = "gnu")]
+pub(crate) fn holds_robust_lock() -> bool {
+    RobustList::get().is_ok_and(|list| {
+        let first = list.head.cast::<*mut libc::c_void>();
+        // SAFETY: the head is the C library's own, registered for this thread.
+        !first.is_null() && unsafe { *first } != list.head
+    })
+}
+
+/// There is nobody to ask, as there are no clones.
+#[cfg(not(target_env = "gnu"))]
+pub(crate) fn holds_robust_lock() -> bool {
+    false
+}
+
 /// musl keeps a lock where glibc keeps the thread's id: a raw clone there would hang its copy in the first
 /// `pthread_create`. Its own `clone` function would serve, on a stack of the copy's own, but has not been tried here.
 #[cfg(not(target_env = "gnu"))]

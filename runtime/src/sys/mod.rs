@@ -15,6 +15,7 @@ pub(crate) mod environ;
 pub(crate) mod exec;
 pub(crate) mod fd;
 pub(crate) mod fork;
+pub(crate) mod futex;
 pub(crate) mod identity;
 pub(crate) mod image;
 pub(crate) mod journal;
@@ -23,6 +24,8 @@ pub(crate) mod mmap;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
 pub(crate) mod present;
+pub(crate) mod robust;
+pub(crate) mod shared;
 pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod view;
@@ -72,6 +75,12 @@ pub(crate) fn parent_pid() -> u32 {
 pub(crate) fn has_main_thread_elsewhere() -> bool {
     // SAFETY: gettid has no preconditions.
     pid() != unsafe { libc::gettid() } as u32
+}
+
+/// Whether a thread of this process has this id (tgkill(2) with no signal).
+fn is_own_thread(tid: u32) -> bool {
+    // SAFETY: three numbers; signal 0 is none.
+    unsafe { libc::syscall(libc::SYS_tgkill, pid(), tid, 0) == 0 }
 }
 
 /// Whether the kernel runs this program with more privilege than its caller had (getauxval(3), `AT_SECURE`).

@@ -40,16 +40,17 @@ impl Status {
 
 /// Reads a file of `/proc` whose content is made when it is read: in one call, since its length is not known before.
 pub(crate) fn read_small(path: &str) -> io::Result<String> {
-    let mut content = vec![0; 8192];
+    const PAGE: usize = 4096;
+    let mut content = vec![0; 2 * PAGE];
     let mut length = 0;
     let mut file = File::open(path)?;
     while let read @ 1.. = file.read(&mut content[length..])? {
         length += read;
-        // What is left would have been read too, had there been more of it: files of lines come in pieces of almost a page.
-        if length < content.len() / 4 {
+        // The kernel gives a page at a time, less the line that does not fit: this little is the end.
+        if read < PAGE / 2 {
             break;
         }
-        content.resize(2 * length, 0);
+        content.resize(length + 2 * PAGE, 0);
     }
     content.truncate(length);
     Ok(String::from_utf8_lossy(&content).into_owned())

@@ -99,6 +99,11 @@ fn prepare() -> Result<Present, Error> {
     preload()?;
     silence()?;
     single_threaded("after its #[preload] functions; they must end before it can make children")?;
+    if fork::holds_robust_lock() {
+        let text =
+            "a #[preload] function has left a process-shared lock held, which no child could share; drop its guard";
+        return Err(Error::new(ErrorKind::Preload, text));
+    }
     let present = Status::read().and_then(|status| Present::read(&status));
     present.map_err(|error| Error::os("the forkserver cannot read what it is", error))
 }
