@@ -8,7 +8,6 @@
 //! cargo run --release --example wordcount -- [--top N] [--children N] [--start-method METHOD] PATH…
 //! ```
 
-use std::collections::HashMap;
 use std::error::Error;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -17,7 +16,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use offspring::{child_task, process_main};
-use offspring_examples::{Method, Unreadable, conclude, deal, files_below, processors};
+use offspring_examples::{
+    Counts, Method, Unreadable, conclude, deal, files_below, print_most_frequent, processors, words,
+};
 
 /// Counts the words in the files below PATH…, a batch of files per child.
 #[derive(Parser)]
@@ -35,18 +36,14 @@ struct Arguments {
     paths: Vec<PathBuf>,
 }
 
-type Counts = HashMap<String, u64>;
-
 /// Counts the words of a batch of files.
 #[child_task(report)]
 fn count_words(paths: Vec<OsString>) -> Result<Counts, Unreadable> {
     let mut counts = Counts::new();
     for path in paths {
         let bytes = std::fs::read(&path).map_err(Unreadable::at(path))?;
-        for word in String::from_utf8_lossy(&bytes).split(|c: char| !c.is_alphanumeric()) {
-            if !word.is_empty() {
-                *counts.entry(word.to_lowercase()).or_default() += 1;
-            }
+        for word in words(&String::from_utf8_lossy(&bytes)) {
+            *counts.entry(word).or_default() += 1;
         }
     }
     Ok(counts)
@@ -72,23 +69,14 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if parallel != serial {
         return Err("the children and the serial count do not agree".into());
     }
-    let (words, method) = (serial.values().sum::<u64>(), context.start_method());
+    let (sum, method) = (serial.values().sum::<u64>(), context.start_method());
     let mut err = io::stderr();
-    writeln!(err, "words: {words}, files: {count}, children: {number} ({method}); a serial count agrees")?;
-    print_most_frequent(serial, arguments.top)
+    writeln!(err, "words: {sum}, files: {count}, children: {number} ({method}); a serial count agrees")?;
+    Ok(print_most_frequent(serial, arguments.top)?)
 }
 
 fn add(total: &mut Counts, counts: Counts) {
     for (word, count) in counts {
         *total.entry(word).or_default() += count;
     }
-}
-
-fn print_most_frequent(counts: Counts, top: usize) -> Result<(), Box<dyn Error>> {
-    let mut words: Vec<(String, u64)> = counts.into_iter().collect();
-    words.sort_by(|(word, count), (other, others)| others.cmp(count).then_with(|| word.cmp(other)));
-    for (word, count) in words.into_iter().take(top) {
-        writeln!(io::stdout(), "{count:>8}  {word}")?;
-    }
-    Ok(())
 }

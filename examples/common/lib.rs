@@ -1,5 +1,6 @@
-//! What the examples share: the choice of a start method, the files of a tree, batches, and how a program ends.
+//! What the examples share: the choice of a start method, the files of a tree, batches, words, and how a program ends.
 
+use std::collections::HashMap;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fmt;
@@ -94,6 +95,27 @@ fn is_left_out(entry: &walkdir::DirEntry) -> bool {
 pub fn deal<T: Clone>(items: &[T], count: usize) -> Vec<Vec<T>> {
     let count = count.clamp(1, items.len().max(1));
     (0..count).map(|first| items.iter().skip(first).step_by(count).cloned().collect()).collect()
+}
+
+/// How often each word occurs.
+pub type Counts = HashMap<String, u64>;
+
+/// The words of a text: its runs of letters and digits, in lower case.
+pub fn words(text: &str) -> impl Iterator<Item = String> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
+}
+
+/// Prints the most frequent words to standard output, most frequent first, and by the alphabet among equals.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub fn print_most_frequent(counts: Counts, top: usize) -> io::Result<()> {
+    let mut words: Vec<(String, u64)> = counts.into_iter().collect();
+    words.sort_by(|(word, count), (other, others)| others.cmp(count).then_with(|| word.cmp(other)));
+    for (word, count) in words.into_iter().take(top) {
+        writeln!(io::stdout(), "{count:>8}  {word}")?;
+    }
+    Ok(())
 }
 
 /// How many processors this program may use.

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind};
+use crate::launch;
 use crate::lineage;
 use crate::platform::{Platform, StartMethod};
 use crate::process::{self, Process, ProcessBuilder};
@@ -61,6 +62,34 @@ impl Context {
     /// See [`ErrorKind`].
     pub fn start<T>(&self, call: Call<T>) -> Result<Process<T>, Error> {
         self.process(call).start()
+    }
+
+    /// Keeps this many *spares*: children that are made ahead and wait, so that a start by `forkserver` costs a message
+    /// and not a fork.
+    ///
+    /// The number is the process's, as its server is: it holds for every context, from the next start on, or from now on if
+    /// the server runs. The other start methods have no spares, and know nothing of the number.
+    ///
+    /// A process that never calls this has none, or one ahead: from the second start within a second on, there is a spare
+    /// that waits for the next, and that ends by itself if there is none for three seconds. `spares(0)` switches
+    /// that off.
+    ///
+    /// Each start that uses a spare asks for another one, and does not wait for it; a start that finds none has its child
+    /// made as usual. A spare is a copy of the server from when it was made, and takes over what this process is
+    /// at its start, like any child. What it costs while it waits: one process (`offspring-spare` in `ps`, which
+    /// counts for `RLIMIT_NPROC`), some 40 KiB of memory of its own, and three descriptors in this process. One that ends while it waits
+    /// sends `SIGCHLD` and stays a zombie until the next start, [`active_children`](crate::active_children) or the end of the program.
+    ///
+    /// # Example
+    /// ```
+    /// use offspring::{StartMethod, get_context};
+    ///
+    /// let context = get_context(StartMethod::ForkServer)?;
+    /// context.spares(4);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
+    pub fn spares(&self, count: usize) {
+        launch::forkserver::set_spares(count);
     }
 
     /// A builder for a child with options.

@@ -37,6 +37,11 @@
 //! 4. The [`Process`] handle waits for the child's end and takes what it has said. Whatever happens to the child (a panic, a signal, an exit, a timeout), the
 //!    handle gets a [`JoinError`] that says so.
 //!
+//! # Large data
+//!
+//! Arguments and results are encoded and copied. What is too large for that, or is to be written by several processes at
+//! once, goes into shared memory: [`Bytes`], [`SharedSlice`] and [`SharedArray`], in the module [`shm`].
+//!
 //! # What always holds
 //!
 //! - A child ends when the process that started it ends, however that happens, unless it was [detached](Process::detach).
@@ -45,6 +50,10 @@
 //! - A dead child, forkserver or parent is an error at once, never a hang.
 //! - A child gets descriptors 0 to 2, its link and its lifeline, and nothing else (under `fork`: and what its parent has
 //!   opened itself).
+//!
+//! # Locks
+//!
+//! [`sync`] has std's locks for processes that share them, which survive whoever holds them.
 //!
 //! # Tests
 //!
@@ -73,6 +82,7 @@ mod pool;
 mod process;
 mod reactor;
 mod report;
+pub mod shm;
 pub mod sync;
 mod sys;
 mod task;
@@ -101,6 +111,7 @@ pub use crate::pool::{
 };
 pub use crate::process::{Process, ProcessBuilder, Resource, Stdio};
 pub use crate::report::Report;
+pub use crate::shm::{Bytes, SharedArray, SharedSlice};
 pub use crate::task::{Call, Task};
 
 /// Lets the tests of this crate, or of this file of `tests/`, start children. Write it once, at the top level.

@@ -3,11 +3,17 @@
 //! A name such as `exit_codes_row_18` says which row of the table of CPython's behaviours the case is checked against.
 
 mod bootstrap;
+mod channel_ends;
+mod channel_futures;
+mod channels;
 mod contexts;
 mod descriptors;
+mod descriptors_sent;
+mod duplexes;
 mod endings;
 mod futures;
 mod handles;
+mod hostile;
 mod identity;
 mod image;
 mod lifelines;
@@ -17,10 +23,14 @@ mod preloads;
 mod present;
 mod privileges;
 mod servers;
+mod shm;
+mod spares;
 mod statuses;
 mod stdio;
+mod sync;
 mod tasks;
 mod threads;
+mod waits;
 
 use std::process::ExitCode;
 
@@ -46,7 +56,24 @@ const SUITES: &[Suite] = &[
     ("statuses", statuses::CASES),
     ("preloads", preloads::CASES),
     ("servers", servers::CASES),
+    ("spares", spares::CASES),
     ("bootstrap", bootstrap::CASES),
+    ("shm", shm::CASES),
+    ("shm::hostile", shm::hostile::CASES),
+    ("channels", channels::CASES),
+    ("channel_ends", channel_ends::CASES),
+    ("channel_futures", channel_futures::CASES),
+    ("duplexes", duplexes::CASES),
+    ("waits", waits::CASES),
+    ("descriptors_sent", descriptors_sent::CASES),
+    ("hostile", hostile::CASES),
+    ("mutexes", sync::mutexes::CASES),
+    ("rwlocks", sync::rwlocks::CASES),
+    ("conditions", sync::conditions::CASES),
+    ("semaphores", sync::semaphores::CASES),
+    ("barriers", sync::barriers::CASES),
+    ("signals", sync::signals::CASES),
+    ("sharing", sync::sharing::CASES),
 ];
 
 /// What cases start and watch from outside.
@@ -56,8 +83,10 @@ const PROGRAMS: &[Entry] = &[
     ("image::starts", image::starts),
     ("lifelines::parent", lifelines::parent),
     ("preloads::two_children", preloads::two_children),
+    ("spares::keeper", spares::keeper),
     ("stdio::prints", stdio::prints),
     ("contexts::reports", contexts::reports),
+    ("shm::shares_for_ever", shm::shares_for_ever),
 ];
 
 #[process_main]

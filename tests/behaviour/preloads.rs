@@ -1,7 +1,9 @@
 //! What the forkserver loads before it serves.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use offspring::sync::Mutex;
 use offspring::{ErrorKind, StartMethod, child_task, get_context, preload};
 use offspring_tests::{Program, cases, get_error, program, start, sys, value};
 
@@ -14,7 +16,9 @@ cases! {
     alone one_that_fails;
     alone one_that_panics;
     alone one_that_leaves_a_thread;
+    alone one_that_leaves_a_lock_held;
     alone one_that_exits;
+    alone a_lock_that_it_makes_is_one_for_all_children;
     alone mended_by_the_next_start;
 }
 
@@ -23,6 +27,12 @@ const VARIABLE: &str = "OFFSPRING_TESTS_PRELOAD";
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
 static LOADED_BY: AtomicU32 = AtomicU32::new(0);
+
+static LOCK: OnceLock<Mutex<u64>> = OnceLock::new();
+
+fn lock() -> Mutex<u64> {
+    Mutex::new(0).unwrap()
+}
 
 #[preload]
 fn load() -> Result<(), std::io::Error> {
@@ -39,6 +49,10 @@ fn load() -> Result<(), std::io::Error> {
             let thread = std::thread::Builder::new().name("left-behind".to_owned());
             thread.spawn(|| crate::tasks::forever())?;
         }
+        "share" => {
+            LOCK.get_or_init(lock);
+        }
+        "lock" => std::mem::forget(LOCK.get_or_init(lock).lock()),
         "exit" => std::process::exit(9),
         _ => {}
     }
@@ -109,6 +123,24 @@ fn one_that_panics(method: StartMethod) {
 
 fn one_that_leaves_a_thread(method: StartMethod) {
     refused(method, "thread", ErrorKind::Preload, &["left-behind"]);
+}
+
+fn one_that_leaves_a_lock_held(method: StartMethod) {
+    refused(method, "lock", ErrorKind::Preload, &["lock held", "drop its guard"]);
+}
+
+#[child_task]
+fn raise() -> u64 {
+    let mut number = LOCK.get_or_init(lock).lock().unwrap();
+    *number += 1;
+    *number
+}
+
+fn a_lock_that_it_makes_is_one_for_all_children(method: StartMethod) {
+    sys::set_variable(VARIABLE, "share");
+    let first = value(start(method, raise::call()));
+    let step = u64::from(method == StartMethod::ForkServer);
+    assert_eq!(value(start(method, raise::call())), first + step, "the others make each its own");
 }
 
 fn one_that_exits(method: StartMethod) {

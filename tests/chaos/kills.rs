@@ -18,6 +18,7 @@ cases! {
     alone a_child_after_its_result;
     alone an_idle_server.except(StartMethod::Spawn, NO_SERVER).except(StartMethod::Fork, NO_SERVER);
     alone a_server_at_any_moment.except(StartMethod::Spawn, NO_SERVER).except(StartMethod::Fork, NO_SERVER);
+    alone a_spare_at_any_moment.except(StartMethod::Spawn, NO_SERVER).except(StartMethod::Fork, NO_SERVER);
     alone the_parent_at_any_moment;
 }
 
@@ -168,10 +169,41 @@ fn a_server_at_any_moment(method: StartMethod) {
     assert!(done.len() > 40);
 }
 
+/// Also the one that has just become a child: then its start had told so before.
+fn a_spare_at_any_moment(method: StartMethod) {
+    let log = Log::new();
+    let mut random = Random::new();
+    let parent = std::process::id();
+    let context = get_context(method).unwrap();
+    context.spares(2);
+    let killer = sys::Assistant::new(|| {
+        random.pass_time(Duration::from_millis(3));
+        for spare in procs::spares_of(parent).into_iter().take(1) {
+            sys::kill(spare as i32, libc::SIGKILL);
+        }
+    });
+    let (mut done, mut killed) = (vec![], vec![]);
+    for number in 0..400 {
+        // That a spare is killed is never an error of a start.
+        let child = context.start(note::call(number, log.0.clone())).unwrap();
+        if value_or_killed(child, number) { &mut done } else { &mut killed }.push(number);
+    }
+    drop(killer);
+    let runs = log.runs();
+    assert!(done.iter().all(|number| runs.get(number) == Some(&1)), "a task has not run once: {runs:?}");
+    assert!(runs.values().all(|count| *count == 1), "a task has run twice: {runs:?}");
+    eprintln!("{} done, {} killed", done.len(), killed.len());
+    assert!(done.len() > 300);
+}
+
 /// Starts and joins children until it is killed.
 pub(crate) fn starts_for_ever(method: StartMethod, _: &[String]) {
     offspring_tests::program::say("ready");
     let mut alive = Vec::new();
+    // Beside the one that comes by habit.
+    if std::process::id().is_multiple_of(2) {
+        get_context(method).unwrap().spares(3);
+    }
     for n in 0.. {
         let child = start(method, hang::call());
         alive.push(child);

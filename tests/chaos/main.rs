@@ -3,9 +3,12 @@
 //!
 //! Moments are random; each case prints its seed, and `OFFSPRING_TESTS_SEED` repeats it as far as processes can be repeated.
 
+mod channels;
 mod crowds;
 mod kills;
 mod limits;
+mod locks;
+mod shm;
 mod storms;
 
 use std::process::ExitCode;
@@ -14,8 +17,15 @@ use offspring::process_main;
 use offspring_tests::Suite;
 use offspring_tests::program::Entry;
 
-const SUITES: &[Suite] =
-    &[("kills", kills::CASES), ("limits", limits::CASES), ("storms", storms::CASES), ("crowds", crowds::CASES)];
+const SUITES: &[Suite] = &[
+    ("kills", kills::CASES),
+    ("limits", limits::CASES),
+    ("storms", storms::CASES),
+    ("crowds", crowds::CASES),
+    ("shm", shm::CASES),
+    ("channels", channels::CASES),
+    ("locks", locks::CASES),
+];
 
 /// What is killed from outside.
 const PROGRAMS: &[Entry] = &[("kills::starts_for_ever", kills::starts_for_ever)];

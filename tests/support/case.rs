@@ -180,32 +180,65 @@ extern "C" fn hanging(_: i32) {
 /// What a case must not add to.
 #[derive(Debug)]
 struct Leftovers {
+    /// How many spares there were, each of which has some of the descriptors.
+    spares: usize,
     descriptors: BTreeMap<i32, String>,
     shared_memory: Vec<String>,
 }
 
 impl Leftovers {
     fn now() -> Self {
-        Self { descriptors: procs::descriptors(), shared_memory: procs::shared_memory() }
+        loop {
+            let spares = settled_spares();
+            let now = Self { spares, descriptors: procs::descriptors(), shared_memory: procs::shared_memory() };
+            // Or one has had enough of waiting in between.
+            if settled_spares() == spares {
+                return now;
+            }
+        }
     }
 
-    /// Sees to it that no child is left, and no more descriptors than before, but for `kept`.
+    /// Sees to it that no child is left, and no more descriptors than before, but for `kept` and those of spares.
     fn check(&self, kept: &BTreeMap<String, usize>) {
-        wait::until("every child but a forkserver has ended and was reaped", || {
+        wait::until("every child but a forkserver and its spares has ended and was reaped", || {
             let active = offspring::active_children();
             let mut children = procs::children_of(std::process::id()).into_iter();
-            active.is_empty() && children.all(|child| child.comm == "forkserver" && child.state != 'Z')
+            active.is_empty() && children.all(|child| is_helper(&child) && child.state != 'Z')
         });
         assert!(procs::servers_of(std::process::id()).len() <= 1, "more than one forkserver");
-        let (before, now) = (&self.descriptors, procs::descriptors());
+        let after = Self::now();
+        let (before, now) = (&self.descriptors, &after.descriptors);
         let allowed = procs::kinds(before);
-        for (kind, count) in procs::kinds(&now) {
-            let limit = allowed.get(&kind).unwrap_or(&0) + kept.get(&kind).unwrap_or(&0);
+        for (kind, count) in procs::kinds(now) {
+            let is_of_spares = matches!(&*kind, "socket" | "pipe" | "anon_inode:[pidfd]");
+            let (spares_before, spares) = if is_of_spares { (self.spares, after.spares) } else { (0, 0) };
+            let limit = allowed.get(&kind).unwrap_or(&0) + kept.get(&kind).unwrap_or(&0) + spares - spares_before;
             assert!(
                 count <= limit,
                 "{count} descriptors of {kind} are open, not {limit}: before {before:#?}, now {now:#?}"
             );
         }
-        assert_eq!(self.shared_memory, procs::shared_memory(), "left in /dev/shm");
+        assert_eq!(self.shared_memory, after.shared_memory, "left in /dev/shm");
     }
+}
+
+/// How many spares this process has, once each of them waits and is known, and the server has no other to make.
+fn settled_spares() -> usize {
+    let own = std::process::id();
+    let mut spares = 0;
+    wait::until("server and spares wait", || {
+        // This process hears of those that have come.
+        offspring::active_children();
+        let helpers: Vec<_> = procs::children_of(own).into_iter().filter(is_helper).collect();
+        spares = helpers.iter().filter(|child| child.comm == "offspring-spare").count();
+        // One that was made a moment ago still has its server's name.
+        helpers.len() <= spares + 1 && helpers.iter().all(|helper| matches!(helper.state, 'S' | 'T'))
+    });
+    offspring::active_children();
+    spares
+}
+
+/// A forkserver or a spare.
+fn is_helper(process: &procs::Stat) -> bool {
+    process.comm == "forkserver" || process.comm == "offspring-spare"
 }

@@ -13,6 +13,7 @@
 #![allow(clippy::missing_panics_doc, reason = "a helper of tests panics where the test has failed")]
 
 pub mod case;
+pub mod ends;
 pub mod procs;
 pub mod program;
 pub mod random;

@@ -50,8 +50,26 @@ pub fn children_of(parent: u32) -> Vec<Stat> {
 
 /// The forkservers that a process has running.
 pub fn servers_of(parent: u32) -> Vec<u32> {
-    let servers = children_of(parent).into_iter();
-    servers.filter(|child| child.comm == "forkserver" && child.state != 'Z').map(|child| child.pid).collect()
+    let mut servers = living(parent, "forkserver");
+    // A child that was made a moment ago still has its server's name.
+    for _ in 0..50 {
+        if servers.len() <= 1 {
+            break;
+        }
+        crate::wait::a_moment();
+        servers = living(parent, "forkserver");
+    }
+    servers
+}
+
+/// The spares that a process has waiting.
+pub fn spares_of(parent: u32) -> Vec<u32> {
+    living(parent, "offspring-spare")
+}
+
+fn living(parent: u32, name: &str) -> Vec<u32> {
+    let children = children_of(parent).into_iter();
+    children.filter(|child| child.comm == name && child.state != 'Z').map(|child| child.pid).collect()
 }
 
 /// The living processes of a process group.
@@ -134,4 +152,20 @@ pub fn shared_memory() -> Vec<String> {
         entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
     names.sort();
     names
+}
+
+/// The inodes of the memory files that a process has mapped, one for each mapping.
+pub fn mapped_memory(pid: &str) -> Vec<u64> {
+    let Ok(text) = fs::read_to_string(format!("/proc/{pid}/maps")) else {
+        return Vec::new();
+    };
+    let lines = text.lines().filter(|line| line.contains("/memfd:offspring"));
+    lines.map(|line| line.split_whitespace().nth(4).and_then(|inode| inode.parse().ok()).expect("an inode")).collect()
+}
+
+/// Whether a process waits in a system call; where the kernel does not tell which, whether it waits at all.
+pub fn is_waiting_in(pid: u32, call: libc::c_long) -> bool {
+    let waits = stat(pid).is_some_and(|process| process.state == 'S');
+    let told = fs::read_to_string(format!("/proc/{pid}/syscall"));
+    waits && told.map_or(true, |text| text.split(' ').next() == Some(&*call.to_string()))
 }

@@ -279,6 +279,14 @@ pub fn socket_pair(kind: i32) -> (OwnedFd, OwnedFd) {
     ends.map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }).into()
 }
 
+/// Asks the kernel for a descriptor of each message's sender, where it can (Linux 6.5).
+pub fn pass_pidfds(socket: &impl AsRawFd) {
+    const SO_PASSPIDFD: i32 = 76;
+    let yes = 1_i32;
+    // SAFETY: the kernel reads one number.
+    unsafe { libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, SO_PASSPIDFD, (&raw const yes).cast(), 4) };
+}
+
 /// Sends bytes on a socket.
 pub fn send(socket: &OwnedFd, bytes: &[u8]) {
     // SAFETY: the buffer has that length.
@@ -314,4 +322,37 @@ pub fn segfault() {
 pub fn set_variable(name: &str, value: &str) {
     // SAFETY: the callers have one thread.
     unsafe { std::env::set_var(name, value) };
+}
+
+/// Plain old data of an alignment that few places have.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[repr(C, align(256))]
+pub struct Wide(pub [u64; 32]);
+
+// SAFETY: zeroes are numbers.
+unsafe impl bytemuck::Zeroable for Wide {}
+// SAFETY: numbers without padding: 256 bytes, as the alignment asks for.
+unsafe impl bytemuck::Pod for Wide {}
+
+/// Writes a byte as if nobody had said that it may not be.
+pub fn overwrite(byte: &u8) {
+    // SAFETY: none; that is the point.
+    unsafe { std::ptr::from_ref(byte).cast_mut().write_volatile(1) };
+}
+
+/// What becomes of attempts to write the page at an address, to map its file for writing, and to change its length.
+pub fn attempts_to_change(page: *const u8, file: &impl AsRawFd) -> [std::io::Result<()>; 4] {
+    let (page, length, fd) = (page.cast_mut().cast::<libc::c_void>(), 4096, file.as_raw_fd());
+    let writable = libc::PROT_READ | libc::PROT_WRITE;
+    let done = |ok: bool| if ok { Ok(()) } else { Err(std::io::Error::last_os_error()) };
+    // SAFETY: what is tried is to fail; if it does not, the test does.
+    let protected = done(unsafe { libc::mprotect(page, length, writable) } == 0);
+    // SAFETY: as above.
+    let mapped = unsafe { libc::mmap(std::ptr::null_mut(), length, writable, libc::MAP_SHARED, fd, 0) };
+    let mapped = done(mapped != libc::MAP_FAILED);
+    // SAFETY: as above.
+    let shrunk = done(unsafe { libc::ftruncate(fd, 0) } == 0);
+    // SAFETY: as above.
+    let written = done(unsafe { libc::pwrite(fd, [1_u8].as_ptr().cast(), 1, 0) } == 1);
+    [protected, mapped, shrunk, written]
 }

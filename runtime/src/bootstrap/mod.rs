@@ -3,7 +3,8 @@
 //! ```text
 //! spawn         guard: inherited_link ─┐
 //! forkserver    clone ─────────────────┼▶ receive the order ─┐
-//! fork          fork, order in memory ─┴─────────────────────┴▶ run ─▶ prepare ─▶ task ─▶ last word ─▶ exit
+//!               clone, spare: wait ────┘                     │
+//! fork          fork, order in memory ───────────────────────┴▶ run ─▶ prepare ─▶ task ─▶ last word ─▶ exit
 //! ```
 //!
 //! `run` binds the child to its parent's life and makes it what the order says. From there on
@@ -13,16 +14,19 @@
 mod order;
 mod panic;
 mod settings;
+mod spare;
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub(crate) use order::{Kit, Order, Settings, StreamSetting, kind};
 pub(crate) use panic::{catch as catch_panic, message as panic_message};
+pub(crate) use spare::wait_for_order;
 
 use crate::error::{Error, ErrorKind, Panic, Refusal};
+use crate::sys::attributes::ManyFiles;
 use crate::sys::exec::LINK_NUMBER;
 use crate::sys::fd::{Descriptor, Ends};
 use crate::sys::fork::FreshCopy;
@@ -163,9 +167,9 @@ pub(crate) fn fail(text: &str) -> ! {
 }
 
 /// Ends a child that does not understand its order, and tells its parent, and whoever else may have sent that, why.
-fn refuse(link: &OwnedFd, error: Error) -> ! {
+fn refuse(link: BorrowedFd<'_>, error: Error) -> ! {
     let text = error.to_string();
-    let _ = frame::send_value(link.as_fd(), kind::REFUSED, &Refusal::from(error), &[]);
+    let _ = frame::send_value(link, kind::REFUSED, &Refusal::from(error), &[]);
     fail(&text)
 }
 
@@ -184,8 +188,12 @@ pub(crate) fn say_hello(link: &OwnedFd) {
     let _ = frame::send_value(link.as_fd(), kind::HELLO, &(), &[]);
 }
 
-/// Receives the first message of a link.
+/// Receives the first message of a link. (A spare waits for it as long as it takes, see `spare`.)
+///
+/// What it carries is the parent's to decide, and the limit that this process is to have comes with it: a forkserver may have
+/// been started under a lower one.
 pub(crate) fn first_message(link: &OwnedFd) -> Incoming {
+    let _meanwhile = ManyFiles::allow();
     let message = match frame::try_receive(link.as_fd()) {
         Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
             frame::receive(link.as_fd(), poll::deadline_in(ORDER_LIMIT))
@@ -196,28 +204,37 @@ pub(crate) fn first_message(link: &OwnedFd) -> Incoming {
         Ok(Some(frame)) => frame,
         // The parent is gone: nobody is there to be told.
         Ok(None) => sys::exit_now(FAILED),
+        Err(error) if sys::is_limit(&error) => {
+            refuse(link.as_fd(), Error::os("the child cannot receive its order", error))
+        }
         Err(error) => fail(&format!("no order has come from the parent: {error}")),
     }
 }
 
 /// Carries out the order in `frame`.
 pub(crate) fn obey(link: OwnedFd, frame: Incoming, birth: Birth) -> ! {
+    let (order, mut kit, arguments) = open(link.as_fd(), frame);
+    let voice = Voice::bound(link, kit.lifeline.take());
+    carry_out(order, kit, &voice, &birth, arguments)
+}
+
+/// Takes apart what should be an order.
+fn open(link: BorrowedFd<'_>, frame: Incoming) -> (Order, Kit, Payload) {
     if frame.kind != kind::ORDER {
         fail(&format!("a message of kind {} has come where an order was to come", frame.kind));
     }
-    match Order::open(frame) {
-        Ok((order, kit, mut arguments)) => {
-            let (name, fingerprint) = (order.task.clone(), order.fingerprint);
-            run(order, kit, link, birth, move || {
-                let descriptors = fds::Incoming::new(std::mem::take(&mut arguments.descriptors));
-                run_task(&name, fingerprint, &arguments, descriptors)
-            })
-        }
-        Err(error) => {
-            let text = format!("the child cannot understand its order: {error}");
-            refuse(&link, Error::new(ErrorKind::Decode, text))
-        }
-    }
+    Order::open(frame).unwrap_or_else(|error| {
+        let text = format!("the child cannot understand its order: {error}");
+        refuse(link, Error::new(ErrorKind::Decode, text))
+    })
+}
+
+fn carry_out(order: Order, kit: Kit, voice: &Voice, birth: &Birth, mut arguments: Payload) -> ! {
+    let (name, fingerprint) = (order.task.clone(), order.fingerprint);
+    settle_in_and_work(order, kit, voice, birth, move || {
+        let descriptors = fds::Incoming::new(std::mem::take(&mut arguments.descriptors));
+        run_task(&name, fingerprint, &arguments, descriptors)
+    })
 }
 
 /// Runs a task in a copy of the process that has its arguments in memory.
@@ -255,18 +272,20 @@ pub(crate) fn run(
     birth: Birth,
     work: impl FnOnce() -> Result<Output, Error>,
 ) -> ! {
+    let voice = Voice::bound(link, kit.lifeline.take());
+    settle_in_and_work(order, kit, &voice, &birth, work)
+}
+
+fn settle_in_and_work(
+    order: Order,
+    kit: Kit,
+    voice: &Voice,
+    birth: &Birth,
+    work: impl FnOnce() -> Result<Output, Error>,
+) -> ! {
     let _guard = NoWayBack;
-    let link = Arc::new(Descriptor::new(link));
-    if let Some(lifeline) = kit.lifeline.take() {
-        hold_on_to(&link, lifeline);
-    }
-    let voice = Voice(Arc::clone(&link));
-    let in_hook = Voice(link);
-    panic::watch(move |panic| {
-        in_hook.say_last(LastWord::Panicked(panic.clone()));
-    });
     let done = panic::catch(|| {
-        prepare(order, kit, &birth)?;
+        prepare(order, kit, birth)?;
         work()
     });
     let code = voice.say_last(match done {
@@ -345,6 +364,26 @@ enum LastWord {
 struct Voice(Arc<Descriptor>);
 
 impl Voice {
+    /// That of a child which from here on is tied to its parent's life, and whose panics are reported.
+    fn bound(link: OwnedFd, lifeline: Option<OwnedFd>) -> Self {
+        let guard = NoWayBack;
+        let link = Arc::new(Descriptor::new(link));
+        if let Some(lifeline) = lifeline {
+            hold_on_to(&link, lifeline);
+        }
+        let in_hook = Self(Arc::clone(&link));
+        panic::watch(move |panic| {
+            in_hook.say_last(LastWord::Panicked(panic.clone()));
+        });
+        // The caller has one of its own.
+        std::mem::forget(guard);
+        Self(link)
+    }
+
+    fn link(&self) -> Option<BorrowedFd<'_>> {
+        self.0.get()
+    }
+
     /// Says the last word; the exit code that goes with it.
     fn say_last(&self, word: LastWord) -> i32 {
         match word {
@@ -374,15 +413,15 @@ impl Voice {
 
     /// If nobody listens any more, there is nobody to tell.
     fn say(&self, kind: u8, value: &impl serde::Serialize) {
-        if let Some(link) = self.0.get() {
+        if let Some(link) = self.link() {
             let _ = frame::send_value(link, kind, value, &[]);
         }
     }
 
     fn say_result(&self, result: &Payload) -> std::io::Result<()> {
-        let Some(link) = self.0.get() else { return Ok(()) };
+        let Some(link) = self.link() else { return Ok(()) };
         let word = Outgoing { kind: kind::RETURNED, head: &[], body: Body::from(result), descriptors: &[] };
-        word.send(link, poll::deadline_in(frame::SEND_LIMIT))
+        word.send(link, frame::SEND_PATIENCE)
     }
 }
 

@@ -7,18 +7,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::lineage::Lineage;
-use crate::sys::attributes::Limit;
+use crate::sys::attributes::{Limit, ManyFiles};
 use crate::sys::environ::Environment;
 use crate::sys::identity::Privileges;
-use crate::sys::poll::Deadline;
 use crate::sys::signal::SignalSet;
 use crate::wire::fds;
-use crate::wire::frame::{Body, Incoming, Outgoing};
+use crate::wire::frame::{Body, Incoming, Outgoing, SEND_PATIENCE};
 use crate::wire::payload::{CodecError, Payload, decode_bytes};
 
 /// The kinds of frames on a link.
 pub(crate) mod kind {
     pub(crate) use crate::children::HELLO;
+    pub(crate) use crate::children::spares::{TAKEN, WAITING};
     /// Child to parent: the payload is the task's result.
     pub(crate) const RETURNED: u8 = 2;
     /// Child to parent: the head is a `Panic`.
@@ -33,6 +33,8 @@ pub(crate) mod kind {
     pub(crate) const SERVE: u8 = 17;
     /// Parent to forkserver: the descriptor is the link of a new child.
     pub(crate) const FORK: u8 = 18;
+    /// Parent to forkserver: the descriptor is the link of a new spare, the head how long it waits.
+    pub(crate) const SPARE: u8 = 19;
     /// Forkserver to parent: the preloads are done.
     pub(crate) const READY: u8 = 32;
     /// Forkserver to parent: the head is the child's pid, the descriptor its pidfd.
@@ -86,12 +88,14 @@ pub(crate) enum StreamSetting {
 /// The descriptors that a child gets with its order.
 #[derive(Debug, Default)]
 pub(crate) struct Kit {
-    /// To be armed by the child.
+    /// To be armed by the child, unless it has done so as a spare.
     pub(crate) lifeline: Option<OwnedFd>,
     /// To be entered.
     pub(crate) directory: Option<OwnedFd>,
     /// Become 0, 1 and 2.
     pub(crate) streams: [Option<OwnedFd>; 3],
+    /// While the rest of the kit is put to use.
+    pub(crate) many_files: Option<ManyFiles>,
 }
 
 /// Which descriptors a frame carries: lifeline, directory, and the three streams.
@@ -99,18 +103,18 @@ pub(crate) struct Kit {
 struct Manifest([bool; 5]);
 
 impl Order {
-    /// Sends it, with its descriptors and the task's arguments. The lifeline stays with the parent too, hence is apart.
+    /// Sends it, with its descriptors and the task's arguments. The lifeline stays with the parent too, hence is apart;
+    /// a spare has its own already.
     pub(crate) fn send(
         &self,
         link: BorrowedFd<'_>,
-        lifeline: BorrowedFd<'_>,
+        lifeline: Option<BorrowedFd<'_>>,
         kit: &Kit,
         arguments: &Payload,
-        deadline: Deadline,
     ) -> io::Result<()> {
         let [input, output, error] = &kit.streams;
         let others = [&kit.directory, input, output, error].map(|slot| slot.as_ref().map(AsFd::as_fd));
-        let slots: Vec<Option<BorrowedFd<'_>>> = std::iter::once(Some(lifeline)).chain(others).collect();
+        let slots: Vec<Option<BorrowedFd<'_>>> = std::iter::once(lifeline).chain(others).collect();
         let mut manifest = Manifest([false; 5]);
         for (present, slot) in manifest.0.iter_mut().zip(&slots) {
             *present = slot.is_some();
@@ -119,7 +123,7 @@ impl Order {
         let head = head.bytes()?;
         let descriptors: Vec<_> = slots.into_iter().flatten().collect();
         let body = Body::from(arguments);
-        Outgoing { kind: kind::ORDER, head: &head, body, descriptors: &descriptors }.send(link, deadline)
+        Outgoing { kind: kind::ORDER, head: &head, body, descriptors: &descriptors }.send(link, SEND_PATIENCE)
     }
 
     /// Takes one apart that has been received.
@@ -132,6 +136,10 @@ impl Order {
         let mut descriptors = frame.descriptors.into_iter();
         let [lifeline, directory, input, output, error] =
             present.map(|present| if present { descriptors.next() } else { None });
-        Ok((order, Kit { lifeline, directory, streams: [input, output, error] }, frame.payload))
+        Ok((
+            order,
+            Kit { lifeline, directory, streams: [input, output, error], many_files: Some(ManyFiles::allow()) },
+            frame.payload,
+        ))
     }
 }

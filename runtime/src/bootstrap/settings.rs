@@ -42,6 +42,7 @@ impl Settings {
         if let Some(nice) = self.nice {
             step("set the nice value", nice, attributes::set_nice(nice))?;
         }
+        drop(kit.many_files);
         for (number, limit) in &self.limits {
             let what = format_args!("{} to {} (soft) and {} (hard)", resource::name(*number), limit.soft, limit.hard);
             step("set", what, attributes::set_limit(*number, *limit))?;

@@ -24,8 +24,8 @@ const INBOX_MAX: usize = 64 << 20;
 
 /// One end of a two-way pipe: sends `S`, receives `R`. Made by [`duplex`].
 ///
-/// For one process, or one thread of it, on each end: what several do on the same end is not told apart, so that one may
-/// receive the answer to the other's request. For that reason it cannot be cloned.
+/// For one process on each end: what several do on the same end is not told apart, so that one may receive the answer to the
+/// other's request. For that reason it cannot be cloned. Of the threads of a process one may send while another receives.
 ///
 /// Both ways hold as much as a [`channel`](crate::channel#capacity). An end that waits to send takes in what comes meanwhile (up
 /// to 64 MiB, for its own next [`recv`](Self::recv)), so that two ends that send at the same time do not wait for each other.
@@ -87,6 +87,11 @@ impl<S, R> Duplex<S, R> {
 
     /// Takes in what has come while this end waits for room; `false` if there is no room for it here either.
     fn take_in(&self, end: BorrowedFd<'_>) -> bool {
+        if self.inbox.is_awaited() {
+            // Another thread's, which the kernel wakes.
+            std::thread::yield_now();
+            return true;
+        }
         if self.inbox.len() > INBOX_MAX {
             return false;
         }

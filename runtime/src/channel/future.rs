@@ -91,6 +91,12 @@ impl<T: DeserializeOwned> Future for Receiving<'_, T> {
             Err(error) if error.kind() == RecvErrorKind::Empty => {}
             done => return Poll::Ready(done),
         }
+        this.receiver.inbox().note(context.waker());
+        // What another has left in the inbox meanwhile.
+        if !this.receiver.inbox().is_empty() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         match this.place.wait(context.waker(), || this.receiver.end().readable()) {
             Ok(()) => Poll::Pending,
             Err(error) => Poll::Ready(Err(RecvError::new(Unread::Os(error), RecvErrorKind::Empty))),
@@ -138,6 +144,11 @@ impl<T: DeserializeOwned> futures_core::Stream for Values<T> {
         }
         let mut received = this.receiver.try_recv();
         if received.as_ref().is_err_and(|error| error.kind() == RecvErrorKind::Empty) {
+            this.receiver.inbox().note(context.waker());
+            if !this.receiver.inbox().is_empty() {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             match this.place.wait(context.waker(), || this.receiver.end().readable()) {
                 Ok(()) => return Poll::Pending,
                 Err(error) => received = Err(RecvError::new(Unread::Os(error), RecvErrorKind::Empty)),

@@ -50,7 +50,8 @@ use crate::sys::socket;
 ///
 /// # Capacity
 /// The queue is a socket's buffer: about 200 KiB (`net.core.wmem_default`), of which each message takes its encoded size and
-/// some 700 bytes. That is 278 small messages, or 3 of 64 KiB. A sender that finds it full waits. Values that are encoded in
+/// some 700 bytes. That is 278 small messages, or 3 of 64 KiB. A sender that finds it full waits until three quarters of it
+/// have been received: the kernel wakes senders then, and not for each place. Values that are encoded in
 /// more than 112 KiB travel in a memory file and take a small message's place. The largest message is 1 GiB.
 ///
 /// # Order and fairness

@@ -22,7 +22,6 @@ use crate::platform::StartMethod;
 use crate::sys::fork::SingleThreaded;
 use crate::sys::image::{self, Unusable};
 use crate::sys::lifeline::Lifeline;
-use crate::sys::poll;
 use crate::wire::frame;
 use crate::wire::payload::Payload;
 
@@ -40,15 +39,14 @@ pub(crate) struct Request<'a> {
 }
 
 impl Request<'_> {
-    /// Gives the order and the lifeline to a child that waits at the other end of the link.
+    /// Gives the order to a child that waits at the other end of the link, and its lifeline to one that has none yet.
     ///
-    /// A child that has died already is no error: its exit status will say how.
-    fn send(&self, link: impl AsFd, lifeline: &Lifeline) -> io::Result<()> {
-        let lifeline = lifeline.read_side.as_fd();
-        let deadline = poll::deadline_in(frame::SEND_LIMIT);
-        match self.order.send(link.as_fd(), lifeline, &self.kit, self.arguments, deadline) {
-            Err(error) if frame::is_gone(&error) => Ok(()),
-            other => other,
+    /// `false` if nobody is there any more.
+    fn send(&self, link: impl AsFd, lifeline: Option<&Lifeline>) -> io::Result<bool> {
+        let lifeline = lifeline.map(|lifeline| lifeline.read_side.as_fd());
+        match self.order.send(link.as_fd(), lifeline, &self.kit, self.arguments) {
+            Err(error) if frame::is_gone(&error) => Ok(false),
+            other => other.map(|()| true),
         }
     }
 }

@@ -38,7 +38,9 @@ impl Launcher for Spawn {
         let pid = execute(entrance, environment, theirs).map_err(failed)?;
         let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
         // The rest while the program starts.
-        let lifeline = Lifeline::new().and_then(|lifeline| request.send(&link, &lifeline).map(|()| lifeline));
+        let given = |lifeline| request.send(&link, Some(&lifeline)).map(|_| lifeline);
+        // A child that has died already is no error: its exit status will say how.
+        let lifeline = Lifeline::new().and_then(given);
         let lifeline = lifeline.map_err(|error| {
             pidfd::kill_and_reap(pidfd.as_fd());
             failed(error)

@@ -59,7 +59,7 @@ impl Condvar {
     /// The mutex is poisoned; the error has the guard.
     #[track_caller]
     pub fn wait<'a, T: Pod>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
-        self.sleep(guard, None).0
+        self.suspend(guard, None).0
     }
 
     /// Waits as long as `condition` holds.
@@ -89,7 +89,7 @@ impl Condvar {
         limit: Duration,
     ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
         let deadline = deadline_in(limit);
-        let (locked, is_notified) = self.sleep(guard, deadline);
+        let (locked, is_notified) = self.suspend(guard, deadline);
         let result = WaitTimeoutResult(!is_notified && is_over(deadline));
         both(locked, result)
     }
@@ -113,7 +113,7 @@ impl Condvar {
             if is_over(deadline) {
                 return Ok((guard, WaitTimeoutResult(true)));
             }
-            match self.sleep(guard, deadline).0 {
+            match self.suspend(guard, deadline).0 {
                 Ok(locked) => guard = locked,
                 poisoned => return both(poisoned, WaitTimeoutResult(is_over(deadline))),
             }
@@ -141,7 +141,11 @@ impl Condvar {
 
     /// Sleeps once; says whether there was a notification.
     #[track_caller]
-    fn sleep<'a, T: Pod>(&self, guard: MutexGuard<'a, T>, deadline: Deadline) -> (LockResult<MutexGuard<'a, T>>, bool) {
+    fn suspend<'a, T: Pod>(
+        &self,
+        guard: MutexGuard<'a, T>,
+        deadline: Deadline,
+    ) -> (LockResult<MutexGuard<'a, T>>, bool) {
         // Before the unlock: whoever changes the value after it notifies after this.
         let seen = self.sequence().load(Ordering::Acquire);
         let mutex = guard.unlock();

@@ -25,7 +25,7 @@
 //!
 //! | type | for | when a holder or a waiter dies |
 //! | --- | --- | --- |
-//! | [`Mutex`] | one at a time | the next one gets the data and the news at once: [`PoisonError`](std::sync::PoisonError) |
+//! | [`Mutex`] | one at a time | the next one gets the data and the news at once: [`PoisonError`] |
 //! | [`RwLock`] | many who read or one who writes | a writer poisons it; a reader leaves nothing behind |
 //! | [`Condvar`] | waiting for a state that a mutex guards | the others go on |
 //! | [`Semaphore`] | at most so many at a time | its permits come back at once |
@@ -100,12 +100,19 @@ enum Kind {
     Once,
 }
 
+impl Kind {
+    fn name(self) -> String {
+        let article = if matches!(self, Self::Event) { "an" } else { "a" };
+        format!("{article} `{self:?}`")
+    }
+}
+
 fn create<T: Pod, const SLOTS: usize, const WORDS: usize>(
     kind: Kind,
     value: T,
 ) -> Result<Arc<Shared<T, SLOTS, WORDS>>, Error> {
     let shared = Shared::create(kind as u32, value);
-    shared.map(Arc::new).map_err(|error| Error::os(format!("cannot make the memory of a {kind:?}"), error))
+    shared.map(Arc::new).map_err(|error| Error::os(format!("cannot make the shared memory of {}", kind.name()), error))
 }
 
 fn serialize<T, S: Serializer, const SLOTS: usize, const WORDS: usize>(
@@ -120,7 +127,7 @@ fn deserialize<'de, T: Pod, D: Deserializer<'de>, const SLOTS: usize, const WORD
     deserializer: D,
 ) -> Result<Arc<Shared<T, SLOTS, WORDS>>, D::Error> {
     let shared = Shared::accept(kind as u32, fds::share(deserializer)?);
-    let refused = |error| serde::de::Error::custom(fds::fail(format!("a {kind:?} cannot be taken over: {error}")));
+    let refused = |error| serde::de::Error::custom(fds::fail(format!("{} cannot be taken over: {error}", kind.name())));
     shared.map(Arc::new).map_err(refused)
 }
 

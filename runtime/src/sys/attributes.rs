@@ -69,6 +69,26 @@ pub(crate) fn set_limit(resource: u32, limit: Limit) -> io::Result<()> {
     Ok(())
 }
 
+/// As many open files as the hard limit allows, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct ManyFiles(Option<Limit>);
+
+impl ManyFiles {
+    pub(crate) fn allow() -> Self {
+        let own = limit(resource::FILES).ok().filter(|limit| limit.soft < limit.hard);
+        Self(own.filter(|limit| set_limit(resource::FILES, Limit { soft: limit.hard, ..*limit }).is_ok()))
+    }
+}
+
+impl Drop for ManyFiles {
+    fn drop(&mut self) {
+        if let Some(own) = self.0 {
+            // It was this before.
+            let _ = set_limit(resource::FILES, own);
+        }
+    }
+}
+
 /// Every limit of this process, by number.
 pub(crate) fn limits() -> io::Result<Vec<(u32, Limit)>> {
     (0..resource::COUNT).map(|resource| Ok((resource, limit(resource)?))).collect()
@@ -169,6 +189,15 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     super::fd::above_stdio(file.into())
 }
 
+/// Device and inode of the working directory, also where it may not be searched: an empty path is the directory itself (stat(2)).
+pub(crate) fn directory() -> Option<(u64, u64)> {
+    // SAFETY: all zeroes is a valid stat.
+    let mut stat: libc::stat64 = unsafe { std::mem::zeroed() };
+    // SAFETY: a terminated string, and the kernel writes one stat to the pointer.
+    let result = unsafe { libc::fstatat64(libc::AT_FDCWD, c"".as_ptr(), &mut stat, libc::AT_EMPTY_PATH) };
+    check(result.into()).ok().map(|_| (stat.st_dev, stat.st_ino))
+}
+
 /// Makes an open directory the working directory.
 pub(crate) fn enter_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: the descriptor is open.
@@ -193,6 +222,13 @@ mod tests {
         for (resource, limit) in limits().unwrap() {
             set_limit(resource, limit).unwrap();
         }
+    }
+
+    #[test]
+    fn the_working_directory_is_found_without_its_name() {
+        use std::os::unix::fs::MetadataExt;
+        let by_name = std::fs::metadata("/proc/self/cwd").unwrap();
+        assert_eq!(directory(), Some((by_name.dev(), by_name.ino())));
     }
 
     #[test]

@@ -183,7 +183,7 @@ unsafe fn raw_clone(flags: libc::c_int, pidfd: &mut libc::c_int, tid_address: *m
 ///
 /// The kernel tells only if built with `CONFIG_CHECKPOINT_RESTORE`.
 #[cfg(target_env = "gnu")]
-fn thread_id_address() -> Option<*mut libc::c_int> {
+pub(super) fn thread_id_address() -> Option<*mut libc::c_int> {
     let mut address: *mut libc::c_int = std::ptr::null_mut();
     // SAFETY: the kernel writes one pointer to the address given.
     let told = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &mut address) } == 0;

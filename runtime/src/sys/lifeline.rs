@@ -13,6 +13,7 @@
 //! - The owner set by `F_SETOWN` belongs to the open file description: children that shared one would leave all but
 //!   the last unprotected. Hence one opening for each child, by the parent, so that it needs no `/proc` in the child
 //!   and no matching ids. A pipe is 0600 of its maker, who may have changed its ids since: hence the change of mode.
+//! - A spare of the forkserver opens its own, through what the server has, and sends its parent a duplicate.
 //! - Arming late gets no signal for an end that is already there: hence the poll after it.
 //! - `PR_SET_PDEATHSIG` is not used: it fires when the starting *thread* ends, and nobody but the child can take it back,
 //!   which [`disarm`] has to.
@@ -84,6 +85,11 @@ pub(crate) fn arm(read_side: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(!super::poll::is_hung_up(read_side) || !is_async(read_side)?)
 }
 
+/// Opens the read side anew, for a copy of this process that has the same parent (through `/proc`).
+pub(crate) fn for_sibling(read_side: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    reopen(read_side.as_raw_fd())
+}
+
 /// Closes this process's copy of the write end; the next child gets a new pipe.
 pub(crate) fn forget(_copy: &super::fork::FreshCopy) {
     close_write_end();
@@ -133,9 +139,9 @@ extern "C" fn close_write_end() {
     }
 }
 
-/// The write end's number serves: opening it for reading through `/proc` opens the same pipe.
-fn reopen(write_end: RawFd) -> io::Result<OwnedFd> {
-    let path = format!("/proc/self/fd/{write_end}");
+/// The number of either end serves: opening it for reading through `/proc` opens the same pipe.
+fn reopen(end: RawFd) -> io::Result<OwnedFd> {
+    let path = format!("/proc/self/fd/{end}");
     // Non-blocking, since opening a FIFO may wait for its other end.
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     super::fd::above_stdio(file.into())

@@ -3,6 +3,7 @@
 //! - A [`SealedFile`] is written once and cannot change under its reader. A reader accepts one only with all four seals: a
 //!   writer that could still shrink it would end the reader with `SIGBUS`, one that could still write it would change
 //!   bytes between a check and their use.
+//! - [`Sealed`] is the content of such a file, together with the descriptor by which it is handed on.
 //! - A [`Region`] is written by every process that has it. It is sealed against any change of its length.
 //!
 //! Sources: memfd_create(2), fcntl(2) `F_ADD_SEALS`, mmap(2).
@@ -52,6 +53,19 @@ impl MemoryFile {
         Ok(())
     }
 
+    /// Lets `fill` write `length` bytes where they will stay. They begin as zeroes.
+    pub(crate) fn filled(length: usize, fill: impl FnOnce(&mut [u8])) -> io::Result<Self> {
+        check_length(length as u64)?;
+        let file = Self::new()?.file;
+        file.set_len(length as u64)?;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let memory = Mapping::new(file.as_fd(), length, protection, 0)?;
+        memory.keep_from_copies()?;
+        // SAFETY: `length` bytes are mapped for writing, and nobody else has the file: its descriptor is local.
+        fill(unsafe { std::slice::from_raw_parts_mut(memory.start.as_ptr(), length) });
+        Ok(Self { file, length: length as u64 })
+    }
+
     /// Makes the content final.
     pub(crate) fn seal(self) -> io::Result<SealedFile> {
         add_seals(self.file.as_fd(), SEALS)?;
@@ -80,6 +94,27 @@ fn seals(fd: BorrowedFd<'_>) -> libc::c_int {
     check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) }.into()).map_or(0, |seals| seals as libc::c_int)
 }
 
+fn check_sealed(fd: BorrowedFd<'_>) -> io::Result<()> {
+    if seals(fd) & SEALS == SEALS {
+        return Ok(());
+    }
+    let text = "a descriptor that should be a sealed memory file is not";
+    Err(io::Error::new(io::ErrorKind::InvalidData, text))
+}
+
+/// Refuses memory of huge pages: they can run out between mapping and use, which would end the user with `SIGBUS`.
+fn check_pages(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let kind = nix::sys::statfs::fstatfs(fd)?.filesystem_type();
+    if kind != nix::sys::statfs::HUGETLBFS_MAGIC {
+        return Ok(());
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidData, "shared memory of huge pages is not accepted"))
+}
+
+fn length(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    usize::try_from(nix::sys::stat::fstat(fd)?.st_size).map_err(io::Error::other)
+}
+
 /// A memory file that nobody can change any more.
 #[derive(Debug)]
 pub(crate) struct SealedFile {
@@ -94,9 +129,7 @@ impl SealedFile {
     /// `InvalidData` if it is no memory file, is not sealed, or has another length than `length`.
     pub(crate) fn accept(fd: OwnedFd, length: usize) -> io::Result<Self> {
         let refuse = |text: String| Err(io::Error::new(io::ErrorKind::InvalidData, text));
-        if seals(fd.as_fd()) & SEALS != SEALS {
-            return refuse("a descriptor that should be a sealed memory file is not".into());
-        }
+        check_sealed(fd.as_fd())?;
         let file = File::from(fd);
         let found = file.metadata()?.len();
         if found != length as u64 {
@@ -142,6 +175,15 @@ impl Mapping {
         let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { start, length })
     }
+
+    /// Leaves it out of copies that others make of this process: one that maps a file for writing keeps it from being sealed.
+    fn keep_from_copies(&self) -> io::Result<()> {
+        if self.length != 0 {
+            // SAFETY: the range is this mapping; its content stays as it is.
+            check(unsafe { libc::madvise(self.start.as_ptr().cast(), self.length, libc::MADV_DONTFORK) }.into())?;
+        }
+        Ok(())
+    }
 }
 
 // SAFETY: the memory belongs to no thread; what may be done with it is for `Deref` and for `Region` to say.
@@ -153,8 +195,8 @@ impl std::ops::Deref for Mapping {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: `length` bytes are mapped until the drop. Only `SealedFile::map` hands a mapping out, and the seals keep
-        // anybody from changing or shrinking such a file.
+        // SAFETY: `length` bytes are mapped until the drop. Only `SealedFile::map` and `Sealed` hand a mapping out, and the
+        // seals keep anybody from changing or shrinking such a file.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }
@@ -165,6 +207,41 @@ impl Drop for Mapping {
             // SAFETY: the mapping is ours and nobody borrows it any more.
             unsafe { libc::munmap(self.start.as_ptr().cast(), self.length) };
         }
+    }
+}
+
+/// What is in a sealed file, mapped for as long as anybody here reads it, and the descriptor by which others get it.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    descriptor: Arc<Descriptor>,
+    memory: Mapping,
+}
+
+impl Sealed {
+    /// Its pages are mapped when they are first read.
+    pub(crate) fn new(file: SealedFile) -> io::Result<Self> {
+        let memory = Mapping::new(file.as_fd(), file.length, libc::PROT_READ, 0)?;
+        Ok(Self { descriptor: Arc::new(Descriptor::new(file.fd)), memory })
+    }
+
+    /// Accepts a file from another process, which may be hostile.
+    ///
+    /// # Errors
+    /// `InvalidData` if it is no memory file or is not sealed; limits on memory.
+    pub(crate) fn accept(descriptor: Arc<Descriptor>) -> io::Result<Self> {
+        let fd = descriptor.fd()?;
+        check_sealed(fd)?;
+        check_pages(fd)?;
+        let memory = Mapping::new(fd, length(fd)?, libc::PROT_READ, 0)?;
+        Ok(Self { descriptor, memory })
+    }
+
+    pub(crate) fn descriptor(&self) -> &Arc<Descriptor> {
+        &self.descriptor
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.memory
     }
 }
 
@@ -200,8 +277,8 @@ impl Region {
             let text = "a descriptor that should be shared memory of a fixed length is not";
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
-        let length = usize::try_from(nix::sys::stat::fstat(fd)?.st_size).map_err(io::Error::other)?;
-        let memory = Self::map(fd, length)?;
+        check_pages(fd)?;
+        let memory = Self::map(fd, length(fd)?)?;
         Ok(Self { descriptor, memory })
     }
 

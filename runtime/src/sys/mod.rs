@@ -11,6 +11,7 @@
 
 pub(crate) mod attributes;
 pub(crate) mod bell;
+pub(crate) mod elements;
 pub(crate) mod environ;
 pub(crate) mod exec;
 pub(crate) mod fd;
@@ -18,6 +19,7 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod identity;
 pub(crate) mod image;
+pub(crate) mod journal;
 pub(crate) mod lifeline;
 pub(crate) mod mmap;
 pub(crate) mod pidfd;
@@ -27,6 +29,8 @@ pub(crate) mod robust;
 pub(crate) mod shared;
 pub(crate) mod signal;
 pub(crate) mod socket;
+pub(crate) mod view;
+pub(crate) mod word_lock;
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};

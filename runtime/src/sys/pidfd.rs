@@ -41,8 +41,8 @@ pub(crate) fn open_or_kill(pid: u32) -> io::Result<OwnedFd> {
     })
 }
 
-/// The ended but unreaped children of this process that have this name (proc_pid_stat(5), proc_tid_children(5)).
-pub(crate) fn zombies_called(name: &str) -> Vec<u32> {
+/// The ended but unreaped children of this process that have one of these names (proc_pid_stat(5), proc_tid_children(5)).
+pub(crate) fn zombies_called(names: &[&str]) -> Vec<u32> {
     let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
     let children = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
     let pids: Vec<u32> =
@@ -51,7 +51,7 @@ pub(crate) fn zombies_called(name: &str) -> Vec<u32> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.split_once('(')
             .and_then(|(_, rest)| rest.rsplit_once(") "))
-            .is_some_and(|(known, state)| known == name && state.starts_with('Z'))
+            .is_some_and(|(known, state)| names.contains(&known) && state.starts_with('Z'))
     };
     pids.into_iter().filter(is_meant).collect()
 }

@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,16 +40,17 @@ impl Status {
 
 /// Reads a file of `/proc` whose content is made when it is read: in one call, since its length is not known before.
 pub(crate) fn read_small(path: &str) -> io::Result<String> {
-    let mut content = vec![0; 8192];
+    const PAGE: usize = 4096;
+    let mut content = vec![0; 2 * PAGE];
     let mut length = 0;
     let mut file = File::open(path)?;
     while let read @ 1.. = file.read(&mut content[length..])? {
         length += read;
-        // What is left would have been read too, had there been more of it.
-        if length < content.len() / 2 {
+        // The kernel gives a page at a time, less the line that does not fit: this little is the end.
+        if read < PAGE / 2 {
             break;
         }
-        content.resize(2 * length, 0);
+        content.resize(length + 2 * PAGE, 0);
     }
     content.truncate(length);
     Ok(String::from_utf8_lossy(&content).into_owned())
@@ -75,8 +75,6 @@ pub(crate) struct Present {
 
 impl Present {
     pub(crate) fn read(status: &Status) -> io::Result<Self> {
-        // By this name it can be looked at without the right to search it.
-        let directory = std::fs::metadata("/proc/self/cwd").ok();
         Ok(Self {
             environment: Environment::present(),
             umask: status.number("Umask", 8)? as u32,
@@ -87,7 +85,7 @@ impl Present {
             oom_score: read_small("/proc/self/oom_score_adj")?,
             ignored_signals: SignalSet(status.number("SigIgn", 16)?).settable(),
             blocked_signals: SignalSet(status.number("SigBlk", 16)?).settable(),
-            directory: directory.map(|directory| (directory.dev(), directory.ino())),
+            directory: attributes::directory(),
         })
     }
 }

@@ -99,6 +99,7 @@ impl Lock {
     }
 
     /// Locks it.
+    #[inline]
     pub(crate) fn acquire(&self, patience: Patience) -> Result<Held<'_>, Failure> {
         let result = match patience {
             // SAFETY: the mutex is initialised and stays where it is, as it lies in a region that is borrowed.
@@ -107,8 +108,13 @@ impl Lock {
             Patience::Forever => unsafe { libc::pthread_mutex_lock(self.0.get()) },
             Patience::Until(deadline) => self.timed_lock(deadline),
         };
+        if result == 0 { Ok(self.held(false)) } else { self.not_simply(result) }
+    }
+
+    /// What a lock comes to that was not just free.
+    #[cold]
+    fn not_simply(&self, result: libc::c_int) -> Result<Held<'_>, Failure> {
         match result {
-            0 => Ok(self.held(false)),
             libc::EOWNERDEAD => self.recover(),
             libc::EBUSY | libc::ETIMEDOUT => Err(Failure::Busy),
             libc::EDEADLK => Err(Failure::Deadlock),
@@ -116,6 +122,7 @@ impl Lock {
         }
     }
 
+    #[inline(never)]
     fn timed_lock(&self, deadline: Instant) -> libc::c_int {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -145,11 +152,13 @@ impl Lock {
         Ok(self.held(true))
     }
 
+    #[inline]
     fn held(&self, after_death: bool) -> Held<'_> {
         Held { lock: self, after_death, copies: COPIES.load(Ordering::Relaxed), of_thread: PhantomData }
     }
 
     /// What the kernel reads and writes when the holder ends.
+    #[inline]
     fn word(&self) -> &AtomicU32 {
         let words = self.0.get().cast::<AtomicU32>();
         // SAFETY: the mutex is larger than that.
@@ -159,12 +168,14 @@ impl Lock {
     }
 
     /// The thread that holds it, if one does that lives.
+    #[inline]
     pub(super) fn holder(&self) -> Option<u32> {
         let tid = self.word().load(Ordering::Acquire) & libc::FUTEX_TID_MASK;
         (tid != 0).then_some(tid)
     }
 
     /// Whether nobody that lives holds it.
+    #[inline]
     pub(crate) fn is_free(&self) -> bool {
         self.holder().is_none()
     }
@@ -229,17 +240,20 @@ pub(crate) struct Held<'a> {
 
 impl Held<'_> {
     /// Whether the one who held it before has died.
+    #[inline]
     pub(crate) fn after_death(&self) -> bool {
         self.after_death
     }
 
     /// Whether this process is the one that has locked it, and no copy of that one.
+    #[inline]
     pub(crate) fn is_original(&self) -> bool {
         self.copies == COPIES.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Held<'_> {
+    #[inline]
     fn drop(&mut self) {
         // SAFETY: the mutex is initialised; for a thread that does not hold it, as in a copy, this is an error and no more.
         unsafe { libc::pthread_mutex_unlock(self.lock.0.get()) };

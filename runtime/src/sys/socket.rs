@@ -2,7 +2,8 @@
 //!
 //! A datagram is whole or absent, whoever dies when. What the kernel does at the edges, and what is done about it here:
 //!
-//! - A datagram of length 0 reads like end of file: none is ever sent (the frames above have a header).
+//! - A datagram of length 0 reads like end of file: none is ever sent (the frames above have a header). Where others may
+//!   have sent one, [`receive_into`] asks whether it is the end.
 //! - A peer that exits with unread data gives `ECONNRESET` *before* what it had sent: [`receive`] reads on.
 //! - A full descriptor table drops a datagram's descriptors (`MSG_CTRUNC`) and loses them for ever: [`receive`] looks
 //!   first and gives up one descriptor that it keeps in reserve.
@@ -25,6 +26,9 @@ use super::{check, retry};
 
 /// Most descriptors that the kernel lets one datagram carry (`SCM_MAX_FD`).
 pub(crate) const MAX_DESCRIPTORS: usize = 253;
+
+/// A descriptor of the sender, which nobody here asks for: whoever shares the socket can (`SO_PASSPIDFD`, Linux 6.5).
+const SCM_PIDFD: libc::c_int = 4;
 
 /// How long a sender waits before it tries again after `ETOOMANYREFS`, for which there is no event to wait for.
 const CROWDED_RETRY: Duration = Duration::from_millis(1);
@@ -61,6 +65,11 @@ pub(crate) fn end_sending(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Write)?)
 }
 
+/// Lets nothing more come to this end: from now on the other's sending fails. What has come already can be received.
+pub(crate) fn end_receiving(fd: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Read)?)
+}
+
 /// Ends the connection for every copy of both ends.
 pub(crate) fn shut_down(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Both)?)
@@ -71,7 +80,34 @@ pub(crate) fn identify_senders(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(setsockopt(&fd, sockopt::PassCred, &true)?)
 }
 
-/// Sends one datagram; waits while the queue is full, until `deadline`. Without one it is the kernel that waits.
+/// How long a send waits for room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// Without a limit: it is the kernel that waits.
+    Endless,
+    Until(Instant),
+    /// From the moment on that there is something to wait for. The clock is not asked before: a fresh copy of a process
+    /// pays for its code and data.
+    Limit(Duration),
+}
+
+impl Patience {
+    fn deadline(self) -> Deadline {
+        match self {
+            Self::Endless => None,
+            Self::Until(deadline) => Some(deadline),
+            Self::Limit(limit) => poll::deadline_in(limit),
+        }
+    }
+}
+
+impl From<Deadline> for Patience {
+    fn from(deadline: Deadline) -> Self {
+        deadline.map_or(Self::Endless, Self::Until)
+    }
+}
+
+/// Sends one datagram; waits while the queue is full, as long as `patience` says.
 ///
 /// # Errors
 /// `EPIPE` or `ECONNRESET` when the other end is gone, `EMSGSIZE` when it is too long for the socket's buffer, `TimedOut`.
@@ -79,25 +115,39 @@ pub(crate) fn send(
     fd: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
     descriptors: &[BorrowedFd<'_>],
-    deadline: Deadline,
+    patience: Patience,
 ) -> io::Result<()> {
+    let mut deadline = None;
     let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let control = if raw.is_empty() { &[] } else { &rights[..] };
-    let wait = if deadline.is_some() { MsgFlags::MSG_DONTWAIT } else { MsgFlags::empty() };
+    let wait = if let Patience::Endless = patience { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
     let flags = MsgFlags::MSG_NOSIGNAL | wait;
     loop {
         match sendmsg::<UnixAddr>(fd.as_raw_fd(), parts, control, flags, None) {
             Ok(_) => return Ok(()),
             Err(nix::Error::EINTR) => {}
-            Err(nix::Error::EAGAIN) if poll::writable(fd, deadline)? => {}
-            Err(nix::Error::ETOOMANYREFS) if deadline.is_none_or(|deadline| Instant::now() < deadline) => {
-                poll::readable([], poll::deadline_in(CROWDED_RETRY))?;
+            Err(error @ (nix::Error::EAGAIN | nix::Error::ETOOMANYREFS)) => {
+                let deadline = *deadline.get_or_insert_with(|| patience.deadline());
+                if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                    return Err(io::ErrorKind::TimedOut.into());
+                }
+                wait_for_room(error, fd, deadline)?;
             }
-            Err(nix::Error::EAGAIN | nix::Error::ETOOMANYREFS) => return Err(io::ErrorKind::TimedOut.into()),
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Waits until there may be room. The kernel tells of room when three quarters are free; with less, a last try at the deadline
+/// finds it.
+fn wait_for_room(error: nix::Error, fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<()> {
+    if error == nix::Error::EAGAIN {
+        poll::writable(fd, deadline)?;
+    } else {
+        poll::readable([], poll::deadline_in(CROWDED_RETRY))?;
+    }
+    Ok(())
 }
 
 /// Whether a datagram was refused because the socket's buffer could never hold it.
@@ -157,7 +207,7 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Option<Dat
 /// `deadline`; without one it is the kernel that waits, and that wakes one receiver for each datagram.
 ///
 /// # Errors
-/// `TimedOut`; `InvalidData` for a datagram that is longer than the buffer, which is then gone.
+/// `TimedOut`; `InvalidData` for a datagram that is longer than the buffer or empty, which is then gone.
 pub(crate) fn receive_into(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Deadline) -> io::Result<Option<Received>> {
     let flags = if deadline.is_some() { libc::MSG_DONTWAIT } else { 0 };
     let received = loop {
@@ -175,7 +225,21 @@ pub(crate) fn receive_into(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Dead
         let text = format!("a datagram of more than {} bytes", buffer.len());
         return Err(io::Error::new(io::ErrorKind::InvalidData, text));
     }
-    Ok((received.length != 0).then_some(received))
+    if received.length > 0 {
+        return Ok(Some(received));
+    }
+    if is_at_end(fd)? { Ok(None) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "an empty datagram")) }
+}
+
+/// Whether nothing is left to be received and nobody could send more, where a length of 0 may have been an empty datagram.
+fn is_at_end(fd: BorrowedFd<'_>) -> io::Result<bool> {
+    if !poll::is_ended(fd) {
+        return Ok(false);
+    }
+    let mut left: libc::c_int = 0;
+    // SAFETY: the kernel writes one number, how many bytes are in the queue.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &mut left) }.into())?;
+    Ok(left == 0)
 }
 
 struct Next {
@@ -280,6 +344,14 @@ unsafe fn read_control(header: &libc::cmsghdr, received: &mut Received) {
             let ids = (credentials.uid, credentials.gid);
             received.sender = u32::try_from(credentials.pid).ok().map(|pid| Sender { pid, ids });
         }
+        (libc::SOL_SOCKET, SCM_PIDFD) => {
+            // SAFETY: the data is one descriptor, or the negative number of an error.
+            let raw = unsafe { data.cast::<RawFd>().read_unaligned() };
+            if raw >= 0 {
+                // SAFETY: it is new in this process and owned by nobody else.
+                drop(unsafe { OwnedFd::from_raw_fd(raw) });
+            }
+        }
         _ => {}
     }
 }
@@ -316,6 +388,8 @@ mod tests {
 
     use super::*;
 
+    const LONG: Patience = Patience::Limit(Duration::from_secs(10));
+
     fn message(text: &[u8]) -> [IoSlice<'_>; 1] {
         [IoSlice::new(text)]
     }
@@ -323,8 +397,8 @@ mod tests {
     #[test]
     fn datagrams_keep_their_boundaries_and_end_of_file_comes_last() {
         let (ours, theirs) = pair().unwrap();
-        send(theirs.as_fd(), &message(b"one"), &[], None).unwrap();
-        send(theirs.as_fd(), &message(b"three"), &[], None).unwrap();
+        send(theirs.as_fd(), &message(b"one"), &[], LONG).unwrap();
+        send(theirs.as_fd(), &message(b"three"), &[], LONG).unwrap();
         drop(theirs);
         assert_eq!(receive(ours.as_fd(), 100).unwrap().unwrap().bytes, b"one");
         assert_eq!(receive(ours.as_fd(), 100).unwrap().unwrap().bytes, b"three");
@@ -334,8 +408,8 @@ mod tests {
     #[test]
     fn what_a_peer_sent_before_it_reset_the_connection_is_read() {
         let (ours, theirs) = pair().unwrap();
-        send(ours.as_fd(), &message(b"never read"), &[], None).unwrap();
-        send(theirs.as_fd(), &message(b"outcome"), &[], None).unwrap();
+        send(ours.as_fd(), &message(b"never read"), &[], LONG).unwrap();
+        send(theirs.as_fd(), &message(b"outcome"), &[], LONG).unwrap();
         drop(theirs);
         assert_eq!(receive(ours.as_fd(), 100).unwrap().unwrap().bytes, b"outcome");
         assert!(receive(ours.as_fd(), 100).unwrap().is_none());
@@ -346,7 +420,7 @@ mod tests {
         let (ours, theirs) = pair().unwrap();
         identify_senders(ours.as_fd()).unwrap();
         let null = crate::sys::fd::null().unwrap();
-        send(theirs.as_fd(), &message(b"x"), &[null.as_fd(), null.as_fd()], None).unwrap();
+        send(theirs.as_fd(), &message(b"x"), &[null.as_fd(), null.as_fd()], LONG).unwrap();
         let datagram = receive(ours.as_fd(), 100).unwrap().unwrap();
         assert_eq!(datagram.descriptors.len(), 2);
         assert_eq!(datagram.sender.map(|sender| sender.pid), Some(std::process::id()));
@@ -356,8 +430,8 @@ mod tests {
     #[test]
     fn a_datagram_over_the_limit_is_refused_and_the_next_one_read() {
         let (ours, theirs) = pair().unwrap();
-        send(theirs.as_fd(), &message(&[7; 200]), &[], None).unwrap();
-        send(theirs.as_fd(), &message(b"next"), &[], None).unwrap();
+        send(theirs.as_fd(), &message(&[7; 200]), &[], LONG).unwrap();
+        send(theirs.as_fd(), &message(b"next"), &[], LONG).unwrap();
         assert_eq!(receive(ours.as_fd(), 100).unwrap_err().kind(), io::ErrorKind::InvalidData);
         assert_eq!(receive(ours.as_fd(), 100).unwrap().unwrap().bytes, b"next");
     }
@@ -367,7 +441,7 @@ mod tests {
         let (ours, theirs) = pair().unwrap();
         assert_eq!(receive(ours.as_fd(), 100).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         let filled = loop {
-            if let Err(error) = send(theirs.as_fd(), &message(&[1; 1000]), &[], Some(Instant::now())) {
+            if let Err(error) = send(theirs.as_fd(), &message(&[1; 1000]), &[], Patience::Limit(Duration::ZERO)) {
                 break error;
             }
         };
@@ -378,8 +452,8 @@ mod tests {
     fn a_one_way_pair_sends_one_way_and_tells_both_ends() {
         let (sender, receiver) = one_way().unwrap();
         let mut buffer = [0; 10];
-        assert!(send(receiver.as_fd(), &message(b"back"), &[], None).is_err());
-        send(sender.as_fd(), &message(b"there"), &[], None).unwrap();
+        assert!(send(receiver.as_fd(), &message(b"back"), &[], Patience::Endless).is_err());
+        send(sender.as_fd(), &message(b"there"), &[], Patience::Endless).unwrap();
         drop(sender);
         assert_eq!(receive_into(receiver.as_fd(), &mut buffer, None).unwrap().unwrap().length, 5);
         assert!(receive_into(receiver.as_fd(), &mut buffer, None).unwrap().is_none());
@@ -387,7 +461,26 @@ mod tests {
         let soon = Some(Instant::now());
         assert_eq!(receive_into(receiver.as_fd(), &mut buffer, soon).unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(receiver);
-        assert_eq!(send(sender.as_fd(), &message(b"x"), &[], None).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(
+            send(sender.as_fd(), &message(b"x"), &[], Patience::Endless).unwrap_err().kind(),
+            io::ErrorKind::BrokenPipe
+        );
+    }
+
+    #[test]
+    fn an_empty_datagram_is_not_the_end() {
+        let (sender, receiver) = one_way().unwrap();
+        let mut buffer = [0; 10];
+        let mut length =
+            || receive_into(receiver.as_fd(), &mut buffer, None).map(|received| received.map(|it| it.length));
+        send(sender.as_fd(), &message(b""), &[], LONG).unwrap();
+        assert_eq!(length().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        send(sender.as_fd(), &message(b""), &[], LONG).unwrap();
+        send(sender.as_fd(), &message(b"more"), &[], LONG).unwrap();
+        drop(sender);
+        assert_eq!(length().unwrap_err().kind(), io::ErrorKind::InvalidData);
+        assert_eq!(length().unwrap(), Some(4));
+        assert_eq!(length().unwrap(), None);
     }
 
     #[test]

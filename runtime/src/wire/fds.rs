@@ -96,13 +96,28 @@ pub(crate) fn attach<S: Serializer>(descriptor: &Arc<Descriptor>, serializer: S)
     place(descriptor).map_err(S::Error::custom)?.serialize(serializer)
 }
 
+const NO_WINDOW: &str = "a descriptor (a channel's end, shared memory, an open file) can be serialised only in the \
+                         arguments or the result of a task, or in a message to another process";
+
+const NOTHING_SENT: &str = "a descriptor can be deserialised only from what another process has sent";
+
+/// Whether a value is being encoded for another process: what sometimes holds a descriptor is serialised only then, always.
+pub(crate) fn check_encoding<E: serde::ser::Error>() -> Result<(), E> {
+    let is_open = WINDOW.with(|window| matches!(*window.borrow(), Some(Window::Encoding(..))));
+    if is_open { Ok(()) } else { Err(E::custom(NO_WINDOW)) }
+}
+
+/// The same for decoding.
+pub(crate) fn check_decoding<E: serde::de::Error>() -> Result<(), E> {
+    let is_open = WINDOW.with(|window| matches!(*window.borrow(), Some(Window::Decoding(..))));
+    if is_open { Ok(()) } else { Err(E::custom(NOTHING_SENT)) }
+}
+
 fn place(descriptor: &Arc<Descriptor>) -> Result<u32, String> {
     WINDOW.with(|window| {
         let mut window = window.borrow_mut();
         let Some(Window::Encoding(collected, failure)) = window.as_mut() else {
-            return Err("a descriptor (a channel's end, shared memory, an open file) can be serialised only in the \
-                        arguments or the result of a task, or in a message to another process"
-                .to_owned());
+            return Err(NO_WINDOW.to_owned());
         };
         let known = collected.iter().position(|known| Arc::ptr_eq(known, descriptor));
         let found = match known {
@@ -151,7 +166,7 @@ fn with_slot(
     match taken {
         Some(Some(descriptor)) => Ok(descriptor),
         Some(None) => Err(fail(format!("a value refers to descriptor {place}, which did not come with it"))),
-        None => Err("a descriptor can be deserialised only from what another process has sent".to_owned()),
+        None => Err(NOTHING_SENT.to_owned()),
     }
 }
 

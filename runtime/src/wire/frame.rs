@@ -22,7 +22,7 @@ use super::{INLINE_MAX, MESSAGE_MAX};
 use crate::sys::fd::Descriptor;
 use crate::sys::mmap::{MemoryFile, SealedFile};
 use crate::sys::poll::{self, Deadline};
-use crate::sys::socket::{self, MAX_DESCRIPTORS, Sender};
+use crate::sys::socket::{self, Datagram, MAX_DESCRIPTORS, Patience, Sender};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"OFS1");
 pub(crate) const HEADER: usize = 24;
@@ -56,19 +56,20 @@ impl Body<'_> {
 }
 
 impl Outgoing<'_> {
-    /// Sends it; waits while the link is full, until `deadline`.
+    /// Sends it; waits while the link is full, as long as `patience` says.
     ///
     /// # Errors
     /// As [`socket::send`]; `FileTooLarge` if a memory file of this size is over the limit.
-    pub(crate) fn send(self, link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<()> {
-        match self.send_with(link, deadline, INLINE_MAX) {
+    pub(crate) fn send(self, link: BorrowedFd<'_>, patience: impl Into<Patience>) -> io::Result<()> {
+        let patience = patience.into();
+        match self.send_with(link, patience, INLINE_MAX) {
             // A socket with a smaller buffer than usual: nearly everything fits into memory files.
-            Err(error) if socket::is_too_long(&error) => self.send_with(link, deadline, 0),
+            Err(error) if socket::is_too_long(&error) => self.send_with(link, patience, 0),
             other => other,
         }
     }
 
-    fn send_with(&self, link: BorrowedFd<'_>, deadline: Deadline, inline_max: usize) -> io::Result<()> {
+    fn send_with(&self, link: BorrowedFd<'_>, patience: Patience, inline_max: usize) -> io::Result<()> {
         let (head, head_file) = place(Part::Bytes(self.head), inline_max)?;
         let (payload, payload_file) = place(self.body.part.clone(), inline_max.saturating_sub(head.len()))?;
         let held = self.body.held.iter().map(|descriptor| descriptor.fd());
@@ -92,7 +93,7 @@ impl Outgoing<'_> {
         };
         let header = header.encode();
         let parts = [IoSlice::new(&header), IoSlice::new(head), IoSlice::new(payload)];
-        socket::send(link, &parts, &descriptors, deadline)
+        socket::send(link, &parts, &descriptors, patience)
     }
 }
 
@@ -117,9 +118,9 @@ pub(crate) fn is_gone(error: &io::Error) -> bool {
 }
 
 /// How long a frame may wait to be sent. Links are nearly empty: it is only for the user's limit on descriptors under way.
-pub(crate) const SEND_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const SEND_PATIENCE: Patience = Patience::Limit(Duration::from_secs(10));
 
-/// Sends a frame whose head is one value; waits while the link is full, up to [`SEND_LIMIT`].
+/// Sends a frame whose head is one value; waits while the link is full, up to [`SEND_PATIENCE`].
 ///
 /// # Errors
 /// As [`Outgoing::send`].
@@ -131,7 +132,7 @@ pub(crate) fn send_value<T: Serialize>(
 ) -> io::Result<()> {
     let head = Payload::encode(value).map_err(io::Error::other)?;
     let head = head.bytes()?;
-    Outgoing { kind, head: &head, body: Body::EMPTY, descriptors }.send(link, poll::deadline_in(SEND_LIMIT))
+    Outgoing { kind, head: &head, body: Body::EMPTY, descriptors }.send(link, SEND_PATIENCE)
 }
 
 /// A frame as it was received.
@@ -178,21 +179,28 @@ pub(crate) fn receive(link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Op
 /// # Errors
 /// As [`receive`]; `WouldBlock` if there is none.
 pub(crate) fn try_receive(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> {
-    let Some(datagram) = socket::receive(link, HEADER + INLINE_MAX)? else {
-        return Ok(None);
-    };
-    if datagram.descriptors_lost {
-        let text = "a message has lost its descriptors, since this process may not open more (RLIMIT_NOFILE)";
-        return Err(io::Error::new(io::ErrorKind::QuotaExceeded, text));
+    match socket::receive(link, HEADER + INLINE_MAX)? {
+        Some(datagram) if datagram.descriptors_lost => {
+            let text = "a message has lost its descriptors, since this process may not open more (RLIMIT_NOFILE)";
+            Err(io::Error::new(io::ErrorKind::QuotaExceeded, text))
+        }
+        Some(datagram) => Header::decode(&datagram.bytes)?.open_datagram(datagram).map(Some),
+        None => Ok(None),
     }
-    let Opened { kind, head, payload, held, descriptors } = open(&datagram.bytes, datagram.descriptors)?;
-    Ok(Some(Incoming {
-        kind,
-        head: Payload::received(head, Vec::new()),
-        payload: Payload::received(payload, held),
-        descriptors,
-        sender: datagram.sender,
-    }))
+}
+
+/// The same, for a frame that is worth something without its descriptors too: if they are lost, it has none.
+///
+/// # Errors
+/// As [`try_receive`], but for the loss of descriptors.
+pub(crate) fn try_receive_at_least_head(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> {
+    let Some(mut datagram) = socket::receive(link, HEADER + INLINE_MAX)? else { return Ok(None) };
+    let mut header = Header::decode(&datagram.bytes)?;
+    if datagram.descriptors_lost {
+        datagram.descriptors.clear();
+        (header.descriptors, header.held) = (0, 0);
+    }
+    header.open_datagram(datagram).map(Some)
 }
 
 /// Takes a datagram apart.
@@ -261,6 +269,19 @@ impl Header {
         })
     }
 
+    /// Copies head and payload out of their datagram.
+    fn open_datagram(&self, datagram: Datagram) -> io::Result<Incoming> {
+        let Opened { kind, head, payload, held, descriptors } =
+            self.open(&datagram.bytes[HEADER..], datagram.descriptors)?;
+        Ok(Incoming {
+            kind,
+            head: Payload::received(head, Vec::new()),
+            payload: Payload::received(payload, held),
+            descriptors,
+            sender: datagram.sender,
+        })
+    }
+
     /// Finds head and payload where the header says that they are.
     fn open<'a>(&self, body: &'a [u8], descriptors: Vec<OwnedFd>) -> io::Result<Opened<'a>> {
         if usize::from(self.descriptors) != descriptors.len() {
@@ -304,7 +325,7 @@ mod tests {
         let null = crate::sys::fd::null().unwrap();
         let payload = Payload::encode(value).unwrap();
         let frame = Outgoing { kind: 3, head, body: Body::from(&payload), descriptors: &[null.as_fd()] };
-        frame.send(theirs.as_fd(), None).unwrap();
+        frame.send(theirs.as_fd(), SEND_PATIENCE).unwrap();
         receive(ours.as_fd(), None).unwrap().unwrap()
     }
 

@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 use super::frame::{self, Body, HEADER, Opened, Outgoing};
 use super::payload::{CodecError, Decoder, Encoder, Part, decode_bytes};
 use super::{INLINE_MAX, fds};
-use crate::sys::fd::Descriptor;
+use crate::sys::fd::{self, Descriptor};
+use crate::sys::mmap::Mapping;
 use crate::sys::poll::Deadline;
 use crate::sys::socket;
 
@@ -93,28 +94,48 @@ impl Batch {
 }
 
 /// What has been received and not decoded: the rest of a batch, or a message that was taken in while there was no use for it.
+///
+/// A memory file is mapped and closed, so that any number of such messages takes no descriptor but those of their values. A
+/// forked child lets go of these, as of its parent's other ends.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    bytes: Vec<u8>,
+    content: Content,
     at: usize,
     left: u32,
     descriptors: fds::Incoming,
 }
 
+#[derive(Debug)]
+enum Content {
+    Heap(Vec<u8>),
+    Mapped(Mapping),
+}
+
+impl std::ops::Deref for Content {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Heap(bytes) => bytes,
+            Self::Mapped(mapping) => mapping,
+        }
+    }
+}
+
 impl Pending {
     /// What it takes in memory, in bytes.
     pub(crate) fn len(&self) -> usize {
-        size_of::<Self>() + self.bytes.len()
+        size_of::<Self>() + self.content.len()
     }
 
     /// The next value; `None` when there is no more. What follows one that cannot be decoded cannot be found, and is given up.
     pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Option<Result<T, Unread>> {
         self.left = self.left.checked_sub(1)?;
-        let mut decoder = Decoder::new(&self.bytes[self.at..], std::mem::take(&mut self.descriptors));
+        let mut decoder = Decoder::new(&self.content[self.at..], std::mem::take(&mut self.descriptors));
         let value = decoder.pull();
         let rest;
         (rest, self.descriptors) = decoder.into_rest();
-        self.at = self.bytes.len() - rest;
+        self.at = self.content.len() - rest;
         if value.is_err() {
             self.left = 0;
         }
@@ -196,8 +217,12 @@ fn pending(frame: Opened<'_>) -> Result<Pending, Unread> {
         }
         (kind, _) => return Err(invalid(format!("a frame of kind {kind} where a message was to come"))),
     };
-    let bytes = frame.payload.into_bytes().map_err(unread)?.to_vec();
-    Ok(Pending { bytes, at: 0, left, descriptors: incoming(frame.held) })
+    let content = match frame.payload {
+        Part::Bytes(bytes) => Content::Heap(bytes.to_vec()),
+        Part::File(file) => Content::Mapped(file.map().map_err(unread)?),
+    };
+    let descriptors = fds::Incoming::new(frame.held.into_iter().map(fd::end).collect());
+    Ok(Pending { content, at: 0, left, descriptors })
 }
 
 #[cfg(test)]
@@ -236,7 +261,8 @@ mod tests {
 
     #[test]
     fn a_batch_that_ends_too_early_gives_what_it_has() {
-        let mut pending = Pending { bytes: vec![1, 2], at: 0, left: 3, descriptors: fds::Incoming::default() };
+        let content = Content::Heap(vec![1, 2]);
+        let mut pending = Pending { content, at: 0, left: 3, descriptors: fds::Incoming::default() };
         assert!(matches!(pending.next::<u8>(), Some(Ok(1))));
         assert!(matches!(pending.next::<u8>(), Some(Ok(2))));
         assert!(matches!(pending.next::<u8>(), Some(Err(_))));
@@ -255,7 +281,7 @@ mod tests {
     fn what_is_no_message_costs_itself_alone() {
         let (sender, receiver) = socket::one_way().unwrap();
         let forged = [io::IoSlice::new(b"something else")];
-        socket::send(sender.as_fd(), &forged, &[], None).unwrap();
+        socket::send(sender.as_fd(), &forged, &[], None.into()).unwrap();
         send(sender.as_fd(), &7, None).unwrap();
         assert!(matches!(receive::<i32>(receiver.as_fd(), None), Err(Unread::Codec(_))));
         assert_eq!(received::<i32>(&receiver), 7);

@@ -112,7 +112,8 @@ fn next(worker: &WorkerSide<Model>, memory: &Model, bytes: &mut Vec<u8>) -> u64 
 #[test]
 fn a_sleeping_worker_is_woken_by_each_job() {
     // Two jobs have too many orders to try all: those with up to three switches that a side did not ask for.
-    let model = loom::model::Builder { preemption_bound: Some(3), ..loom::model::Builder::new() };
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
     model.check(|| {
         let (mut parent, worker, memory) = sides();
         let theirs = memory.clone();

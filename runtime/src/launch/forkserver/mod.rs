@@ -18,19 +18,41 @@
 //! orders: those go to the child. This process reads what it is at the moment (which the child is to become) while the
 //! server clones; if it turns out that the server is stale, the child gets no order and is thrown away.
 //!
+//! A *spare* is such a child made ahead. How many there are to be is in `habit`; those that wait are in
+//! `children::spares`; what they do meanwhile, in `bootstrap::spare`. A start takes the oldest, and falls back to the
+//! way above where there is none:
+//!
+//! ```text
+//!   this process                             forkserver                          spare
+//!   ── SPARE: the spare's end of a link ───▶ clone ─────────────────────────────▶ arm a lifeline, hook panics
+//!   ◀─────────────────────────────────────────── WAITING: pid, pidfd, lifeline ───┤ wait
+//!   what is this process now?                                                     │
+//!   ── order ────────────────────────────────────────────────────────────────────▶│
+//!   ── SPARE: the next one ────────────────▶ …                                    │
+//!   ◀─────────────────────────────────────────────────────────────────── TAKEN ───┤
+//!                                                                                 ▼ task
+//! ```
+//!
+//! A spare that dies before it has said `TAKEN` has not begun its order: the start goes on with another child. One that
+//! has lost patience first closes its link to further orders, and then looks a last time whether one has come.
+//!
 //! | descriptor | made by | held by | end of file means |
 //! | --- | --- | --- | --- |
 //! | server link | this process | this process and the server | to the server: leave; to this process: the server is gone |
 //! | child link | this process, for each child | this process and the child; the server for a moment | to the child: nobody waits for it |
-//! | lifeline | this process | the server; each child has its own | – |
+//! | lifeline | this process; for itself, a spare | the server; each child has its own | – |
 //!
 //! **Invariant:** the server never has a second thread, so a clone never copies a held lock.
 //! **Invariant:** a child says hello (with its pid, which the kernel adds) before it begins its task. So when a server
 //! dies between clone and answer, either a hello tells the child's pid, or the end of the link tells that none has begun.
 
 mod client;
+mod difference;
+mod habit;
+mod live;
 mod server;
 
 pub(crate) use client::ForkServer;
+pub(crate) use habit::set_spares;
 pub(crate) use server::serve;
 pub use server::{Preload, PreloadOutput};

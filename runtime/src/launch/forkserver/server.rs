@@ -1,12 +1,15 @@
 //! The server: preloads once, then makes a child for each request, on one thread, until its link ends.
 
 use std::error::Error as StdError;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::bootstrap::{self, Birth, kind};
+use crate::children::SERVER_NAME;
 use crate::error::{Error, ErrorKind, Refusal};
 use crate::report::Report;
 use crate::sys::fd::{self, Stream};
@@ -53,9 +56,6 @@ impl<E: Into<Box<dyn StdError>>> PreloadOutput for Result<(), E> {
     }
 }
 
-/// What the server is called, and each child of it until it has its order.
-pub(super) const NAME: &str = "forkserver";
-
 /// A server's own descriptors, none of which its children keep.
 struct Server {
     link: OwnedFd,
@@ -77,7 +77,7 @@ pub(crate) fn serve(link: OwnedFd, frame: Incoming) -> ! {
     if let Err(error) = socket::identify_senders(server.link.as_fd()) {
         bootstrap::fail(&format!("the forkserver cannot tell who asks: {error}"));
     }
-    sys::set_name(NAME);
+    sys::set_name(SERVER_NAME);
     signal::block_terminal();
     let server = server.leave_test_harness();
     bootstrap::note_server();
@@ -186,33 +186,46 @@ impl Server {
     /// Obeys the user who started it, and nobody else: a parent that has given up its ids gets another server, and who
     /// has taken over such a parent nothing.
     fn run(self) -> ! {
+        let mut server = self;
         loop {
-            match frame::receive(self.link.as_fd(), None) {
-                Ok(Some(frame))
-                    if frame.kind == kind::FORK && frame.sender.map(|sender| sender.ids) == Some(own_ids()) =>
-                {
-                    if let Some(link) = frame.descriptors.into_iter().next()
-                        && let Some(copy) = self.make_child()
-                    {
-                        self.become_child(link, copy)
-                    }
-                }
-                // The parent is gone, or has no use for this server any more.
+            let request = frame::receive(server.link.as_fd(), None).ok().flatten();
+            let own_user = |frame: &Incoming| frame.sender.map(|sender| sender.ids) == Some(own_ids());
+            // Or the parent is gone, or has no use for this server any more.
+            let Some(frame) = request.filter(own_user) else { sys::exit_now(0) };
+            server = match frame.kind {
+                kind::FORK => server.make_child(frame),
+                kind::SPARE => server.make_spare(frame),
                 _ => sys::exit_now(0),
-            }
+            };
         }
     }
 
-    /// Makes a child and tells the parent; `Some` in the child.
-    fn make_child(&self) -> Option<FreshCopy> {
-        // A thread may have come since the last time, from a timer that a preload has set, say.
-        let Ok(threads) = SingleThreaded::check() else { bootstrap::fail("the forkserver has other threads by now") };
-        match fork::clone_sibling(&threads) {
-            Ok(Sibling::Copy(copy)) => return Some(copy),
+    /// Makes a child and tells the parent.
+    fn make_child(self, request: Incoming) -> Self {
+        let Some(link) = request.descriptors.into_iter().next() else { return self };
+        match self.clone_sibling() {
+            Ok(Sibling::Copy(copy)) => self.become_child(link, copy),
             Ok(Sibling::Original(pid, pidfd)) => self.say_forked(pid, &pidfd),
             Err(error) => self.say(kind::REFUSED, &error.raw_os_error().unwrap_or_default(), None),
         }
-        None
+        self
+    }
+
+    /// Makes a spare, which tells the parent itself; if there is none, the end of its link does.
+    fn make_spare(self, request: Incoming) -> Self {
+        let patience = request.head().unwrap_or_default();
+        if let Some(link) = request.descriptors.into_iter().next()
+            && let Ok(Sibling::Copy(copy)) = self.clone_sibling()
+        {
+            self.become_spare(link, patience, copy)
+        }
+        self
+    }
+
+    fn clone_sibling(&self) -> io::Result<Sibling> {
+        // A thread may have come since the last time, from a timer that a preload has set, say.
+        let Ok(threads) = SingleThreaded::check() else { bootstrap::fail("the forkserver has other threads by now") };
+        fork::clone_sibling(&threads)
     }
 
     fn become_child(self, link: OwnedFd, copy: FreshCopy) -> ! {
@@ -221,6 +234,16 @@ impl Server {
         bootstrap::say_hello(&link);
         let order = bootstrap::first_message(&link);
         bootstrap::obey(link, order, Birth::Copied(copy))
+    }
+
+    fn become_spare(self, link: OwnedFd, patience: Option<Duration>, copy: FreshCopy) -> ! {
+        let lifeline = lifeline::for_sibling(self.lifeline.as_fd());
+        drop(self);
+        bootstrap::forget(&copy);
+        match lifeline {
+            Ok(lifeline) => bootstrap::wait_for_order(link, lifeline, patience, copy),
+            Err(error) => bootstrap::fail(&format!("a spare cannot open its lifeline: {error}")),
+        }
     }
 
     fn say_forked(&self, pid: u32, pidfd: &OwnedFd) {

@@ -12,6 +12,10 @@
 //! | `streams` | this process's ends of piped standard streams | by the user, or with the last handle |
 //!
 //! A forked copy of this process closes all of them at once ([`forget`]): they are not its children.
+//!
+//! Children that are made ahead, before anybody has asked for them, are in [`spares`].
+
+pub(crate) mod spares;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -56,6 +60,21 @@ pub(crate) struct Description {
     pub(crate) deadline: Deadline,
     /// Before this moment the child's own timer, which begins with the task, cannot have ended it.
     pub(crate) overdue_from: Deadline,
+}
+
+impl Description {
+    /// That of a process which is the library's own: a server or a spare.
+    pub(crate) fn of_helper(name: &str, method: StartMethod) -> Self {
+        Self {
+            name: name.to_owned(),
+            task: name.to_owned(),
+            method,
+            daemon: true,
+            kill_on_drop: false,
+            deadline: None,
+            overdue_from: None,
+        }
+    }
 }
 
 /// A child of this process, running or ended.
@@ -150,6 +169,9 @@ impl From<Status> for ExitStatus {
         }
     }
 }
+
+/// What a forkserver is called, and each child of it until it has its order or waits for one as a spare.
+pub(crate) const SERVER_NAME: &str = "forkserver";
 
 /// The kind of the frame that a forkserver's child sends before anything else.
 pub(crate) const HELLO: u8 = 1;
@@ -377,13 +399,15 @@ fn snapshot() -> Vec<Arc<Child>> {
 
 /// The children that run at this moment, oldest first as far as pids tell; those that have ended are reaped.
 pub(crate) fn active() -> Vec<Arc<Child>> {
+    spares::sweep();
     let mut children = snapshot();
     children.retain(|child| matches!(child.try_status(), Ok(None)) && !child.keeper().is_of_server());
     children
 }
 
-/// Reaps the children that have ended and that no handle answers for. One system call as long as none has.
+/// Reaps the children and spares that have ended and that no handle answers for. A system call for each as long as none has.
 pub(crate) fn sweep() {
+    spares::sweep();
     let children: Vec<Arc<Child>> =
         snapshot().into_iter().filter(|child| !matches!(child.keeper(), Keeper::Handle | Keeper::Launcher)).collect();
     let pidfds: Vec<BorrowedFd<'_>> = children.iter().filter_map(|child| child.pidfd().ok()).collect();
@@ -407,8 +431,12 @@ const KILL_GRACE: Duration = Duration::from_millis(100);
 /// How long a daemon has to end after `SIGTERM`.
 const DAEMON_GRACE: Duration = Duration::from_secs(2);
 
-/// Ends this process's part in its children: daemons are terminated, the others joined, but for detached ones; servers leave last.
+/// Ends this process's part in its children: daemons are terminated, the others joined, but for detached ones; spares and servers leave last.
 pub(crate) fn finish() {
+    if lock(&CHILDREN).is_empty() && spares::count() == 0 {
+        // Most children have none of their own: they end without a look at all this code.
+        return;
+    }
     let children: Vec<Arc<Child>> = active().into_iter().filter(|child| child.keeper() != Keeper::Nobody).collect();
     let (daemons, others): (Vec<_>, Vec<_>) = children.into_iter().partition(|child| child.about.daemon);
     // One that cannot be signalled, being another user's by now, ends by its lifeline when this process does.
@@ -423,6 +451,7 @@ pub(crate) fn finish() {
     for child in &others {
         let _ = child.wait(None);
     }
+    spares::finish(DAEMON_GRACE);
     let servers = snapshot().into_iter().filter(|child| child.keeper().is_of_server());
     for server in servers {
         server.dismiss();
@@ -433,18 +462,19 @@ pub(crate) fn finish() {
 
 /// Reaps the children that a server has made and that have ended before anybody could learn of them.
 ///
-/// They are told from those of the user by their name, which a child keeps until it has its order.
-pub(crate) fn reap_unknown(server_name: &str) {
-    for pid in crate::sys::pidfd::zombies_called(server_name) {
-        if !lock(&CHILDREN).contains_key(&pid) {
-            crate::sys::pidfd::reap(pid);
-        }
-    }
+/// They are told from those of the user by their name, which a child keeps until it has its order. Whether there was one.
+pub(crate) fn reap_unknown() -> bool {
+    let mut zombies = pidfd::zombies_called(&[SERVER_NAME, spares::NAME]);
+    zombies.retain(|pid| !lock(&CHILDREN).contains_key(pid));
+    zombies.iter().for_each(|pid| pidfd::reap(*pid));
+    !zombies.is_empty()
 }
 
 /// In a copy of the process: lets go of what belongs to the original.
 pub(crate) fn forget(copy: &FreshCopy) {
-    for (_, child) in std::mem::take(&mut *lock(&CHILDREN)) {
-        child.abandon(copy);
-    }
+    spares::forget(copy);
+    let children = std::mem::take(&mut *lock(&CHILDREN));
+    children.values().for_each(|child| child.abandon(copy));
+    // Freeing them would write to pages that the copy shares with the original, which costs more than they are worth.
+    std::mem::forget(children);
 }

@@ -1,0 +1,224 @@
+//! The server that this process has running: started at first need and when it has died or grown stale.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::difference;
+use crate::bootstrap::{Settings, kind};
+use crate::children::{self, Child, Description, Launched, SERVER_NAME, spares};
+use crate::error::{Error, ErrorKind, Refusal};
+use crate::launch::{Entrance, Request, entrance, is_absent, spawn};
+use crate::platform::StartMethod;
+use crate::sys::environ::Environment;
+use crate::sys::identity::Identity;
+use crate::sys::lifeline::Lifeline;
+use crate::sys::present::{Present, Status};
+use crate::sys::{pidfd, poll, socket};
+use crate::wire::frame::{self, Incoming};
+
+/// A running server.
+pub(super) struct Server {
+    child: Arc<Child>,
+    /// Who this process was when it started the server.
+    identity: Identity,
+    /// What the server is, and a child of it would be unless its order says otherwise.
+    present: Present,
+}
+
+static SERVER: Mutex<Option<Server>> = Mutex::new(None);
+
+/// What the server says to a request.
+pub(super) enum Answer {
+    Forked { pid: u32, pidfd: OwnedFd },
+    Refused(io::Error),
+    Gone,
+}
+
+/// The lock on a server that was alive a moment ago: requests queue for it, as the server takes one at a time.
+pub(super) struct Live(MutexGuard<'static, Option<Server>>);
+
+impl Server {
+    /// Makes sure of a server that runs.
+    pub(super) fn lock_live() -> Result<Live, Error> {
+        if let Some(live) = Self::lock_if_live() {
+            return Ok(live);
+        }
+        let mut slot = crate::sys::lock(&SERVER);
+        // Another thread may have started one in between.
+        if slot.is_none() {
+            let entrance = entrance()?;
+            let status = Status::read().map_err(unreadable)?;
+            *slot = Some(Self::start(entrance, Identity::read(&status).map_err(unreadable)?)?);
+        }
+        Ok(Live(slot))
+    }
+
+    /// The server, if there is one. One that has died takes its spares along.
+    pub(super) fn lock_if_live() -> Option<Live> {
+        let mut slot = crate::sys::lock(&SERVER);
+        let server = slot.take()?;
+        if !matches!(server.child.try_status(), Ok(None)) {
+            spares::retire_beyond(0);
+            return None;
+        }
+        *slot = Some(server);
+        Some(Live(slot))
+    }
+
+    fn start(entrance: Entrance, identity: Identity) -> Result<Self, Error> {
+        let failed = |error| Error::os("cannot start the forkserver", error);
+        let lifeline = Lifeline::new().map_err(failed)?;
+        let (link, theirs) = socket::pair().map_err(failed)?;
+        let pid = spawn::execute(entrance, Environment::present(), theirs).map_err(failed)?;
+        let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
+        let descriptors = [lifeline.read_side.as_fd()];
+        // A server that has died already is found out by its answer, or rather by the lack of one.
+        let _ = frame::send_value(link.as_fd(), kind::SERVE, &identity.privileges, &descriptors);
+        let mut launched = Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], heard: None };
+        let present = wait_until_ready(&mut launched).inspect_err(|_| pidfd::kill_and_reap(launched.pidfd.as_fd()))?;
+        let about = Description::of_helper(SERVER_NAME, StartMethod::Spawn);
+        Ok(Self { child: children::register_server(launched, about), identity, present })
+    }
+}
+
+/// Waits for a new server's first word, however long its preloads take; its death is an answer too.
+fn wait_until_ready(server: &mut Launched) -> Result<Present, Error> {
+    let failed = |error| Error::os("cannot start the forkserver", error);
+    loop {
+        let Some(frame) = frame::receive(server.link.as_fd(), None).map_err(failed)? else { return Err(died(server)) };
+        match frame.kind {
+            kind::READY => return frame.head().map_err(failed),
+            // Under a test harness the server goes on in a copy of itself that has one thread (see `server`).
+            kind::FORKED => {
+                let (pid, pidfd) = forked(frame).map_err(failed)?;
+                pidfd::kill_and_reap(server.pidfd.as_fd());
+                (server.pid, server.pidfd) = (pid, pidfd);
+            }
+            _ => {
+                let refusal = frame.head::<Refusal>().map(Error::from);
+                return Err(refusal.unwrap_or_else(|error| {
+                    Error::with_source(ErrorKind::ForkServer, "the forkserver does not understand its orders", error)
+                }));
+            }
+        }
+    }
+}
+
+/// It said nothing: its exit status is all there is to tell.
+fn died(server: &Launched) -> Error {
+    let _ = poll::readable([server.pidfd.as_fd()], None);
+    let status = pidfd::try_reap(server.pidfd.as_fd()).ok().flatten().map(children::ExitStatus::from);
+    let how = status.unwrap_or(children::ExitStatus::Unknown);
+    Error::new(
+        ErrorKind::ForkServer,
+        format!("the forkserver (pid {}) has died before it could serve: {how}", server.pid),
+    )
+}
+
+fn forked(frame: Incoming) -> io::Result<(u32, OwnedFd)> {
+    let pid = frame.head()?;
+    let pidfd = frame.descriptors.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
+    Ok((pid, pidfd))
+}
+
+/// The forkserver needs `/proc` on each side.
+fn unreadable(error: io::Error) -> Error {
+    if !is_absent(&error) {
+        return Error::os("cannot read what this process is", error);
+    }
+    let text = "cannot read what this process is from /proc/thread-self, which a child of the forkserver is to become \
+                (is /proc mounted?); the start method `fork` works without it";
+    Error::with_source(ErrorKind::NoExecutable, text, error)
+}
+
+/// What became of an order.
+pub(super) enum Ordered {
+    /// It is on its way.
+    Given,
+    /// This process has changed so that the child is not to have it.
+    Stale,
+    /// Nobody is there to take it.
+    Gone,
+}
+
+impl Live {
+    fn server(&self) -> io::Result<&Server> {
+        self.0.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
+    }
+
+    fn link(&self) -> io::Result<BorrowedFd<'_>> {
+        self.server()?.child.link().map_err(|_| io::ErrorKind::NotConnected.into())
+    }
+
+    /// What this process is now; `None` if the server's children would be somebody else than its own.
+    fn compare(&self) -> Result<Option<Present>, Error> {
+        let status = Status::read().map_err(unreadable)?;
+        let identity = Identity::read(&status).map_err(unreadable)?;
+        let present = Present::read(&status).map_err(unreadable)?;
+        let server = self.0.as_ref();
+        let is_fresh = server.is_some_and(|server| server.identity == identity && !present.is_beyond(&server.present));
+        Ok(is_fresh.then_some(present))
+    }
+
+    /// Lets the server go, and its spares; they are reaped like children whose handles were dropped.
+    pub(super) fn replace(&mut self) {
+        spares::retire_beyond(0);
+        if let Some(server) = self.0.take() {
+            server.child.dismiss();
+        }
+    }
+
+    /// Gives a child its order, and its lifeline to one that has none.
+    pub(super) fn order(
+        &self,
+        wished: &Settings,
+        request: &mut Request<'_>,
+        link: &OwnedFd,
+        lifeline: Option<&Lifeline>,
+    ) -> Result<Ordered, Error> {
+        let Some(present) = self.compare()? else { return Ok(Ordered::Stale) };
+        request.order.settings = wished.clone();
+        let given = self
+            .server()
+            .and_then(|server| difference::take_over(present, &server.present, request))
+            .and_then(|()| request.send(link, lifeline));
+        match given {
+            Ok(true) => Ok(Ordered::Given),
+            Ok(false) => Ok(Ordered::Gone),
+            Err(error) => Err(super::client::failed(&request.order.task, error)),
+        }
+    }
+
+    /// Asks for a child at the other end of a link. A server that is gone is found out by its answer.
+    pub(super) fn request(&self, theirs: &OwnedFd) -> io::Result<()> {
+        unless_gone(frame::send_value(self.link()?, kind::FORK, &(), &[theirs.as_fd()])).map(drop)
+    }
+
+    pub(super) fn answer(&self) -> io::Result<Answer> {
+        let answer = unless_gone(frame::receive(self.link()?, None))?;
+        match answer.flatten() {
+            None => Ok(Answer::Gone),
+            Some(frame) if frame.kind == kind::FORKED => {
+                let (pid, pidfd) = forked(frame)?;
+                Ok(Answer::Forked { pid, pidfd })
+            }
+            Some(frame) => Ok(Answer::Refused(frame.head().map_or_else(|error| error, io::Error::from_raw_os_error))),
+        }
+    }
+
+    /// Asks for one more spare, which tells by itself that it is there. A server that is gone leaves its link to end.
+    pub(super) fn request_spare(&self, patience: Option<std::time::Duration>) -> io::Result<()> {
+        let (link, theirs) = socket::pair()?;
+        frame::send_value(self.link()?, kind::SPARE, &patience, &[theirs.as_fd()])?;
+        spares::enter_spare(link);
+        Ok(())
+    }
+}
+
+fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Err(error) if frame::is_gone(&error) => Ok(None),
+        other => other.map(Some),
+    }
+}

@@ -1,0 +1,253 @@
+//! A lock in shared memory that the kernel takes from a dead holder (a *robust futex*).
+//!
+//! The C library has robust mutexes too, but they chain what a thread holds by pointers that lie in the mutexes: whoever
+//! else can write that memory could make the holder write anywhere. This lock is one word. While a thread asks for one,
+//! or holds it, the word's address is the *pending operation* of the robust list that the thread has anyway: memory of its
+//! own, at which the kernel looks when the thread ends. There is room for one, so that [`hold`] runs no code but ours.
+//!
+//! ```text
+//!   0 ── free        id of a thread ── held        | WAITERS ── somebody sleeps
+//!   OWNER_DIED, no id ── the holder is gone: whoever comes next takes it over and sets right what it finds
+//! ```
+//!
+//! Sources: get_robust_list(2), futex(2), Documentation/locking/robust-futex-ABI.rst.
+
+use std::cell::Cell;
+use std::ffi::{c_int, c_long, c_void};
+use std::io;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
+
+use super::check;
+
+const WAITERS: u32 = 0x8000_0000;
+const ID: u32 = 0x3fff_ffff;
+
+const SPINS: u32 = 100;
+
+/// How long a sleeper trusts that it will be woken. A holder that dies between release and wake may wake nobody.
+static RECHECK: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+
+/// What the kernel reads of a thread that ends.
+#[repr(C)]
+struct RobustList {
+    first: *mut c_void,
+    offset: c_long,
+    pending: *mut c_void,
+}
+
+/// What a thread needs for a lock; the same as long as it lives, in a copy of its process too.
+#[derive(Clone, Copy)]
+struct Thread {
+    list: Option<NonNull<RobustList>>,
+    /// Where the C library keeps the thread's id, if known: it is another in a copy of the process.
+    id: Option<NonNull<c_int>>,
+}
+
+thread_local! {
+    static THREAD: Cell<Option<Thread>> = const { Cell::new(None) };
+}
+
+impl Thread {
+    fn current() -> Self {
+        THREAD.with(|known| {
+            known.get().unwrap_or_else(|| {
+                let thread = Self { list: robust_list().ok(), id: id_address() };
+                known.set(Some(thread));
+                thread
+            })
+        })
+    }
+
+    fn id(self) -> u32 {
+        match self.id {
+            // SAFETY: the address is this thread's own, in which the C library keeps its id.
+            Some(address) => unsafe { address.read_volatile() as u32 },
+            // SAFETY: gettid has no preconditions.
+            None => unsafe { libc::gettid() as u32 },
+        }
+    }
+}
+
+fn id_address() -> Option<NonNull<c_int>> {
+    #[cfg(target_env = "gnu")]
+    return super::fork::thread_id_address().and_then(NonNull::new);
+    #[cfg(not(target_env = "gnu"))]
+    return None;
+}
+
+/// The robust list that the C library has registered for this thread.
+fn robust_list() -> io::Result<NonNull<RobustList>> {
+    let (mut list, mut length) = (std::ptr::null_mut::<RobustList>(), 0_usize);
+    // SAFETY: the kernel writes a pointer and a length to the addresses given.
+    check(unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &mut list, &mut length) })?;
+    NonNull::new(list).ok_or_else(|| {
+        io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this thread has no robust list, which locks need; elements of up to 8 bytes need none",
+        )
+    })
+}
+
+/// Whether the kernel will release what this process's threads hold when they die.
+///
+/// # Errors
+/// A sandbox refuses the question, or the C library registers no list for its threads.
+pub(crate) fn check_support() -> io::Result<()> {
+    robust_list().map(drop)
+}
+
+/// The lock's word as the pending operation of this thread; what was pending before is put back.
+struct Pending {
+    list: Option<NonNull<RobustList>>,
+    before: *mut c_void,
+}
+
+impl Pending {
+    fn new(thread: Thread, word: &AtomicU32) -> Self {
+        let Some(list) = thread.list else {
+            return Self { list: None, before: std::ptr::null_mut() };
+        };
+        // SAFETY: the list is this thread's and lives as long as it.
+        let offset = unsafe { &raw const (*list.as_ptr()).offset };
+        // SAFETY: as above.
+        let offset = unsafe { offset.read_volatile() };
+        // The kernel adds the offset to find the word.
+        let entry = word.as_ptr().cast::<c_void>().wrapping_byte_offset(-(offset as isize));
+        let pending = Self { list: Some(list), before: Self::exchange(list, entry) };
+        compiler_fence(Ordering::SeqCst);
+        pending
+    }
+
+    fn exchange(list: NonNull<RobustList>, entry: *mut c_void) -> *mut c_void {
+        // SAFETY: as above.
+        let place = unsafe { &raw mut (*list.as_ptr()).pending };
+        // SAFETY: as above; the kernel reads it when the thread has ended, and others never.
+        let before = unsafe { place.read_volatile() };
+        // SAFETY: as above.
+        unsafe { place.write_volatile(entry) };
+        before
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        compiler_fence(Ordering::SeqCst);
+        if let Some(list) = self.list {
+            Self::exchange(list, self.before);
+        }
+    }
+}
+
+struct Held<'a>(&'a AtomicU32);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        if self.0.swap(0, Ordering::Release) & WAITERS != 0 {
+            wake_one(self.0);
+        }
+    }
+}
+
+/// Does `work` while no other thread of any process holds the lock. A dead holder's work may be half done.
+///
+/// The work must be short and must not take another lock of this kind.
+pub(crate) fn hold<T>(word: &AtomicU32, work: impl FnOnce() -> T) -> T {
+    let thread = Thread::current();
+    let _pending = Pending::new(thread, word);
+    let id = thread.id();
+    if word.compare_exchange(0, id, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        acquire_slowly(word, id);
+    }
+    let _held = Held(word);
+    work()
+}
+
+#[cold]
+fn acquire_slowly(word: &AtomicU32, id: u32) {
+    let mut waiters = 0;
+    // What is done under such a lock takes less time than going to sleep.
+    for _ in 0..SPINS {
+        if word.load(Ordering::Relaxed) & (ID | WAITERS) == 0 {
+            break;
+        }
+        std::hint::spin_loop();
+    }
+    loop {
+        let seen = word.load(Ordering::Relaxed);
+        if seen & ID == 0 {
+            let mine = id | waiters | seen & WAITERS;
+            if word.compare_exchange(seen, mine, Ordering::Acquire, Ordering::Relaxed).is_ok() {
+                return;
+            }
+            continue;
+        }
+        let marked = seen | WAITERS;
+        if seen == marked || word.compare_exchange(seen, marked, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            sleep_while(word, marked);
+            // Others may sleep as well: whoever has slept wakes the next one.
+            waiters = WAITERS;
+        }
+    }
+}
+
+/// Returns on a wake, a signal, another value, or after a while; the caller looks again.
+fn sleep_while(word: &AtomicU32, value: u32) {
+    // SAFETY: the word and the time outlive the call.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, &raw const RECHECK) };
+}
+
+fn wake_one(word: &AtomicU32) {
+    // SAFETY: the word outlives the call; that nobody sleeps any more is no error.
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_at_a_time() {
+        let (word, count) = (AtomicU32::new(0), AtomicU32::new(0));
+        let add = || hold(&word, || count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed));
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..20_000).for_each(|_| add()));
+            }
+        });
+        assert_eq!((count.into_inner(), word.into_inner()), (80_000, 0));
+    }
+
+    #[test]
+    fn what_was_pending_before_is_pending_again() {
+        check_support().unwrap();
+        let list = Thread::current().list.unwrap();
+        let pending = || {
+            let before = Pending::exchange(list, std::ptr::null_mut());
+            Pending::exchange(list, before)
+        };
+        let word = AtomicU32::new(0);
+        hold(&word, || assert_eq!(word.load(Ordering::Relaxed), Thread::current().id()));
+        assert!(pending().is_null());
+    }
+
+    #[test]
+    fn a_thread_that_ends_inside_leaves_the_lock_to_the_next_one() {
+        static WORD: AtomicU32 = AtomicU32::new(0);
+        // SAFETY: the thread ends by a bare system call and runs nothing any more; it owns nothing that others wait for.
+        let ends = || hold(&WORD, || unsafe { libc::syscall(libc::SYS_exit, 0) });
+        drop(std::thread::spawn(ends));
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        let left = || matches!(WORD.load(Ordering::Relaxed), word if word != 0 && word & ID == 0);
+        while !left() {
+            assert!(
+                std::time::Instant::now() < deadline,
+                "the kernel has not released {:#x}",
+                WORD.load(Ordering::Relaxed)
+            );
+            std::thread::yield_now();
+        }
+        assert_eq!(hold(&WORD, || 7), 7);
+        assert_eq!(WORD.load(Ordering::Relaxed), 0);
+    }
+}

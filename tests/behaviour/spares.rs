@@ -1,0 +1,313 @@
+//! Spares: children of the forkserver that wait for an order; for the other methods, that there are none.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
+
+use offspring::{Context, JoinErrorKind, StartMethod, active_children, child_task, get_context};
+use offspring_tests::{Program, cases, failure, procs, program, start, sys, value, wait};
+
+use crate::tasks::{double, forever, hanging, nothing, own_pid};
+
+const NO_SPARES: &str = "has no spares";
+
+cases! {
+    alone only_a_server_has_them;
+    alone one_ahead_by_habit.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone one_by_habit_ends_by_itself.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone one_that_was_asked_for_has_patience.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone switched_off_there_are_none.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone as_many_as_asked_for.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone they_are_nobody_until_they_have_an_order.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone they_see_the_present.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone they_hold_nothing_of_others.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone a_killed_one_is_replaced.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone a_killed_one_leaves_no_zombie.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone a_stopped_one_is_retired.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone they_go_with_their_server.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone stale_ones_are_replaced.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES).as_root();
+    alone panics_and_signals_are_those_of_a_child.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone a_copy_of_their_parent_has_none_of_them.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    here they_die_with_a_killed_parent.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    here they_end_with_the_program;
+}
+
+fn spares() -> Vec<u32> {
+    procs::spares_of(std::process::id())
+}
+
+/// Waits until there are this many, each of them waiting.
+#[track_caller]
+fn waiting(count: usize) -> Vec<u32> {
+    wait::until("the spares wait", || {
+        active_children();
+        let states = spares().into_iter().filter_map(procs::stat);
+        states.filter(|spare| spare.state == 'S').count() == count && spares().len() == count
+    });
+    // Now each of them has said who it is, and is heard.
+    active_children();
+    spares()
+}
+
+/// Waits until nothing is left of these.
+#[track_caller]
+fn reaped(spares: &[u32]) {
+    wait::until("the spares are reaped", || {
+        active_children();
+        spares.iter().all(|spare| procs::stat(*spare).is_none())
+    });
+}
+
+/// A context with spares that wait.
+#[track_caller]
+fn with_spares(method: StartMethod, count: usize) -> (Context, Vec<u32>) {
+    let context = get_context(method).unwrap();
+    context.spares(count);
+    value(start(method, nothing::call()));
+    let spares = waiting(count);
+    (context, spares)
+}
+
+/// Starts a child, which has to be one of these.
+#[track_caller]
+fn of<T>(spares: &[u32], method: StartMethod, call: offspring::Call<T>) -> offspring::Process<T> {
+    let child = start(method, call);
+    assert!(spares.contains(&child.pid()), "{} is none of {spares:?}", child.pid());
+    child
+}
+
+fn only_a_server_has_them(method: StartMethod) {
+    get_context(method).unwrap().spares(2);
+    value(start(method, nothing::call()));
+    if method == StartMethod::ForkServer {
+        waiting(2);
+    } else {
+        assert_eq!(procs::children_of(std::process::id()), []);
+    }
+}
+
+fn one_ahead_by_habit(method: StartMethod) {
+    for _ in 0..3 {
+        value(start(method, nothing::call()));
+    }
+    let spare = waiting(1);
+    assert_eq!(value(of(&spare, method, own_pid::call())), spare[0]);
+}
+
+fn one_by_habit_ends_by_itself(method: StartMethod) {
+    value(start(method, nothing::call()));
+    value(start(method, nothing::call()));
+    // It loses patience.
+    reaped(&waiting(1));
+    assert_eq!(value(start(method, double::call(4))), 8);
+}
+
+/// It outlives one that is there by habit of another process.
+fn one_that_was_asked_for_has_patience(method: StartMethod) {
+    let (_, spare) = with_spares(method, 1);
+    let mut other = Program::new("spares::keeper", method).args(["habit"]).start();
+    let of_other = other.numbers();
+    wait::until("the other's spare has ended", || !procs::is_alive(of_other[0]));
+    other.kill();
+    assert_eq!(spares(), spare);
+}
+
+fn switched_off_there_are_none(method: StartMethod) {
+    get_context(method).unwrap().spares(0);
+    for _ in 0..5 {
+        value(start(method, nothing::call()));
+    }
+    assert!(spares().is_empty());
+    assert_eq!(procs::children_of(std::process::id()).len(), 1, "the server");
+}
+
+fn as_many_as_asked_for(method: StartMethod) {
+    let (context, first) = with_spares(method, 3);
+    let used = [value(of(&first, method, own_pid::call())), value(of(&first, method, own_pid::call()))];
+    let second = waiting(3);
+    assert!(second.iter().all(|spare| !used.contains(spare)), "{used:?} {second:?}");
+    context.spares(1);
+    waiting(1);
+    context.spares(2);
+    waiting(2);
+    context.spares(0);
+    assert!(waiting(0).is_empty());
+}
+
+#[child_task]
+fn parent_and_name() -> (u32, String) {
+    (std::os::unix::process::parent_id(), procs::stat(std::process::id()).unwrap().comm)
+}
+
+fn they_are_nobody_until_they_have_an_order(method: StartMethod) {
+    let (_, spare) = with_spares(method, 1);
+    assert_eq!(active_children(), []);
+    assert_eq!(procs::stat(spare[0]).unwrap().parent, std::process::id());
+    let child = of(&spare, method, parent_and_name::call());
+    assert_eq!(child.name(), "ForkServerProcess-2");
+    assert_eq!(value(child), (std::process::id(), "parent_and_name".to_owned()));
+}
+
+#[child_task]
+fn surroundings() -> (u32, Option<String>, String, u32, (u64, u64), bool) {
+    let directory = std::env::current_dir().unwrap().display().to_string();
+    let blocked = procs::status("self", "SigBlk");
+    let limit = sys::limit(libc::RLIMIT_NOFILE);
+    (std::process::id(), std::env::var("PRESENT").ok(), directory, sys::umask(0), limit, blocked == "0000000000000000")
+}
+
+fn they_see_the_present(method: StartMethod) {
+    let (_, spare) = with_spares(method, 1);
+    sys::set_variable("PRESENT", "now");
+    std::env::set_current_dir("/usr").unwrap();
+    sys::umask(0o67);
+    assert!(sys::set_limit(libc::RLIMIT_NOFILE, 100, 200));
+    let seen = value(of(&spare, method, surroundings::call()));
+    assert_eq!(seen, (spare[0], Some("now".into()), "/usr".into(), 0o67, (100, 200), true));
+}
+
+/// The open descriptors of another process, but for its standard streams.
+fn kinds_of(pid: u32) -> BTreeMap<String, usize> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(Result::unwrap);
+    let numbered = entries.map(|entry| {
+        let number: i32 = entry.file_name().to_str().unwrap().parse().unwrap();
+        (number, std::fs::read_link(entry.path()).unwrap().display().to_string())
+    });
+    let (streams, others): (BTreeMap<_, _>, BTreeMap<_, _>) = numbered.partition(|(number, _)| *number <= 2);
+    assert!(streams.values().all(|target| target == "/dev/null"), "{streams:?}");
+    procs::kinds(&others)
+}
+
+fn they_hold_nothing_of_others(method: StartMethod) {
+    let child = hanging(method);
+    let (context, spares) = with_spares(method, 2);
+    let link_and_lifeline = BTreeMap::from([("pipe".to_owned(), 1), ("socket".to_owned(), 1)]);
+    for spare in &spares {
+        assert_eq!(kinds_of(*spare), link_and_lifeline);
+    }
+    let with_them = procs::descriptors().len();
+    context.spares(0);
+    reaped(&spares);
+    assert_eq!(with_them - procs::descriptors().len(), 3 * spares.len(), "three descriptors for each");
+    child.kill().unwrap();
+    failure(child);
+}
+
+/// Whether it is dead already, or about to die, when it is given the order, makes no difference.
+fn a_killed_one_is_replaced(method: StartMethod) {
+    let (_, _) = with_spares(method, 2);
+    for n in 0..50 {
+        let victims = spares();
+        for spare in &victims {
+            sys::kill(*spare as i32, libc::SIGKILL);
+        }
+        let child = start(method, double::call(n));
+        assert!(!victims.contains(&child.pid()));
+        assert_eq!(value(child), 2 * n);
+    }
+}
+
+fn a_killed_one_leaves_no_zombie(method: StartMethod) {
+    let (_, spare) = with_spares(method, 1);
+    sys::kill(spare[0] as i32, libc::SIGKILL);
+    reaped(&spare);
+}
+
+fn a_stopped_one_is_retired(method: StartMethod) {
+    let (context, spare) = with_spares(method, 1);
+    sys::kill(spare[0] as i32, libc::SIGSTOP);
+    wait::until("the spare is stopped", || procs::stat(spare[0]).unwrap().state == 'T');
+    context.spares(0);
+    reaped(&spare);
+}
+
+fn they_go_with_their_server(method: StartMethod) {
+    let (_, spares) = with_spares(method, 3);
+    sys::kill(procs::servers_of(std::process::id())[0] as i32, libc::SIGKILL);
+    wait::until("the server is dead", || procs::servers_of(std::process::id()).is_empty());
+    assert_eq!(value(start(method, double::call(2))), 4);
+    reaped(&spares);
+    waiting(3);
+}
+
+#[child_task]
+fn user() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
+fn stale_ones_are_replaced(method: StartMethod) {
+    let (_, spares) = with_spares(method, 2);
+    sys::become_user(65534);
+    let child = start(method, user::call());
+    assert!(!spares.contains(&child.pid()));
+    assert_eq!(value(child), 65534);
+    reaped(&spares);
+    waiting(2);
+}
+
+#[child_task]
+fn panics() {
+    panic!("in a spare")
+}
+
+fn panics_and_signals_are_those_of_a_child(method: StartMethod) {
+    let (_, spare) = with_spares(method, 1);
+    let error = failure(of(&spare, method, panics::call()));
+    let JoinErrorKind::Panicked(panic) = error.kind() else { panic!("{error:?}") };
+    assert_eq!(panic.message(), "in a spare");
+    let spare = waiting(1);
+    let child = of(&spare, method, crate::tasks::die::call(libc::SIGUSR1));
+    assert!(matches!(failure(child).kind(), JoinErrorKind::Signaled(libc::SIGUSR1)));
+}
+
+/// The copy starts a child of its own; the spares are still there for the original.
+fn a_copy_of_their_parent_has_none_of_them(method: StartMethod) {
+    let (_, spare) = with_spares(method, 1);
+    let copy = sys::foreign_fork(|| {
+        let child = start(method, own_pid::call());
+        assert!(!spare.contains(&child.pid()));
+        value(child);
+    });
+    assert_eq!(sys::reap(copy), 0);
+    assert_eq!(spares(), spare);
+    value(of(&spare, method, nothing::call()));
+}
+
+/// Has spares, prints their pids, and waits to be killed, or for the end of its main.
+pub(crate) fn keeper(method: StartMethod, arguments: &[String]) {
+    let context = get_context(method).unwrap();
+    let how = &*arguments[0];
+    let wanted = if how == "habit" { 1 } else { 3 };
+    if how != "habit" {
+        context.spares(wanted);
+    }
+    value(start(method, nothing::call()));
+    value(start(method, nothing::call()));
+    let there = if method == StartMethod::ForkServer { waiting(wanted) } else { Vec::new() };
+    let pids: Vec<String> = there.iter().map(u32::to_string).collect();
+    program::say(pids.join(" "));
+    if how != "return" {
+        forever()
+    }
+}
+
+fn they_die_with_a_killed_parent(method: StartMethod) {
+    let mut parent = Program::new("spares::keeper", method).args(["wait"]).start();
+    let pids = parent.numbers();
+    let pidfds: Vec<OwnedFd> = pids.iter().map(|pid| sys::open_pid(*pid).unwrap()).collect();
+    // A stopped one cannot see the end of its link.
+    sys::kill(pids[0] as i32, libc::SIGSTOP);
+    wait::until("the spare is stopped", || procs::stat(pids[0]).unwrap().state == 'T');
+    parent.kill();
+    let deadline = Instant::now() + wait::LIMIT;
+    for (pid, pidfd) in pids.iter().zip(&pidfds) {
+        assert!(wait::readable(pidfd.as_fd(), deadline), "a spare lives on:\n{}", procs::tree(*pid));
+    }
+}
+
+fn they_end_with_the_program(method: StartMethod) {
+    let program = Program::new("spares::keeper", method).args(["return"]).start();
+    let ended = program.finish();
+    assert_eq!(ended.stderr, "");
+    assert_eq!(ended.succeeded().split_whitespace().count(), if method == StartMethod::ForkServer { 3 } else { 0 });
+}

@@ -1,0 +1,35 @@
+//! Locks that processes share: each of them across processes, with limits, with holders and waiters that die.
+
+pub(crate) mod barriers;
+pub(crate) mod conditions;
+pub(crate) mod mutexes;
+pub(crate) mod rwlocks;
+pub(crate) mod semaphores;
+pub(crate) mod sharing;
+pub(crate) mod signals;
+
+use std::time::{Duration, Instant};
+
+use offspring::{Process, StartMethod, Stdio};
+use offspring_tests::{build, procs, run, wait};
+
+/// For waits that are to end by their limit.
+const SHORT: Duration = Duration::from_millis(20);
+
+/// Starts a task that says `ready` and then waits for something, and comes back when it sleeps.
+#[track_caller]
+fn blocked<T>(method: StartMethod, call: offspring::Call<T>) -> Process<T> {
+    let mut child = run(method, build(method, call).stdout(Stdio::piped()));
+    let mut stdout = child.take_stdout().expect("a piped stream");
+    assert_eq!(wait::line(&mut stdout).as_deref(), Some("ready"));
+    wait::until("the child sleeps", || procs::stat(child.pid()).is_some_and(|stat| stat.state == 'S'));
+    child
+}
+
+/// Repeats what takes so long, and sees to it that it happens by an event: those who would look again after a second take one each time.
+#[track_caller]
+fn at_once(mut news: impl FnMut() -> Instant) {
+    let delays: Vec<Duration> = (0..5).map(|_| news().elapsed()).collect();
+    let shortest = delays.iter().min().expect("delays");
+    assert!(*shortest < Duration::from_millis(500), "nobody was told: {delays:?}");
+}
