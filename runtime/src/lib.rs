@@ -37,6 +37,11 @@
 //! 4. The [`Process`] handle waits for the child's end and takes what it has said. Whatever happens to the child (a panic, a signal, an exit, a timeout), the
 //!    handle gets a [`JoinError`] that says so.
 //!
+//! # Children that talk
+//!
+//! [`channel`] carries values between any processes, [`duplex`] goes both ways, [`Fd`] passes open files, [`sync`] has locks that survive
+//! whoever holds them. Their ends and handles go wherever serde goes: into arguments, results and messages.
+//!
 //! # Large data
 //!
 //! Arguments and results are encoded and copied. What is too large for that, or is to be written by several processes at
@@ -48,8 +53,8 @@
 //! - No zombies, no leaked descriptors, no named kernel objects.
 //! - The `fork` method is refused in a process with several threads.
 //! - A dead child, forkserver or parent is an error at once, never a hang.
-//! - A child gets descriptors 0 to 2, its link and its lifeline, and nothing else (under `fork`: and what its parent has
-//!   opened itself).
+//! - A child gets descriptors 0 to 2, its link and its lifeline, what its arguments hold, and nothing else (under `fork`: and what
+//!   its parent has opened itself).
 //!
 //! # Locks
 //!

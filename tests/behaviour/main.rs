@@ -2,6 +2,7 @@
 //!
 //! A name such as `exit_codes_row_18` says which row of the table of CPython's behaviours the case is checked against.
 
+mod batches;
 mod bootstrap;
 mod channel_ends;
 mod channel_futures;
@@ -61,6 +62,7 @@ const SUITES: &[Suite] = &[
     ("shm", shm::CASES),
     ("shm::hostile", shm::hostile::CASES),
     ("channels", channels::CASES),
+    ("batches", batches::CASES),
     ("channel_ends", channel_ends::CASES),
     ("channel_futures", channel_futures::CASES),
     ("duplexes", duplexes::CASES),

@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::sys::poll::{self, Deadline};
 use crate::sys::socket;
 use crate::wire::fds;
-use crate::wire::message::{self, Unread, Unsent};
+use crate::wire::message::{self, Unsent};
 
 /// What an end receives while it waits to send, at most. Two ends that both send and never read would wait for each other.
 const INBOX_MAX: usize = 64 << 20;
@@ -84,25 +84,6 @@ impl<S, R> Duplex<S, R> {
     pub(super) fn inbox(&self) -> &Inbox {
         &self.inbox
     }
-
-    /// Takes in what has come while this end waits for room; `false` if there is no room for it here either.
-    fn take_in(&self, end: BorrowedFd<'_>) -> bool {
-        if self.inbox.is_awaited() {
-            // Another thread's, which the kernel wakes.
-            std::thread::yield_now();
-            return true;
-        }
-        if self.inbox.len() > INBOX_MAX {
-            return false;
-        }
-        match message::take_in(end) {
-            Ok(None) => {}
-            Ok(Some(pending)) => self.inbox.put(Ok(pending)),
-            Err(Unread::Os(_)) => {}
-            Err(unread) => self.inbox.put(Err(unread)),
-        }
-        true
-    }
 }
 
 impl<S: Serialize, R> Duplex<S, R> {
@@ -152,7 +133,8 @@ impl<S: Serialize, R> Duplex<S, R> {
                 return Err(Unsent::Os(io::ErrorKind::TimedOut.into()));
             }
             let [readable, _] = poll::either(end, deadline).map_err(Unsent::Os)?;
-            if readable && !self.take_in(end) {
+            // Two ends that send and do not read must not wait for each other.
+            if readable && !self.inbox.take_in(end, INBOX_MAX) {
                 return Ok(false);
             }
         }

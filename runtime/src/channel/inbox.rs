@@ -29,7 +29,7 @@ pub(super) struct Inbox {
 struct Contents {
     pending: VecDeque<Result<Pending, Unread>>,
     bytes: usize,
-    /// Whether a thread waits in the kernel: the next message is its, and not to be taken in.
+    /// Whether it is a thread's turn: the next message is its, and not to be taken in.
     is_awaited: bool,
     /// Threads that wait for that one.
     waiting: usize,
@@ -37,7 +37,7 @@ struct Contents {
     wakers: Vec<Waker>,
 }
 
-/// A thread's place in the kernel's queue, which the next one takes when it is given up.
+/// A thread's turn to receive, which the next one has when it is given up.
 struct Place<'a>(&'a Inbox);
 
 impl Drop for Place<'_> {
@@ -62,20 +62,34 @@ impl Inbox {
         self.lock().pending.is_empty()
     }
 
-    /// In bytes.
-    pub(super) fn len(&self) -> usize {
-        self.lock().bytes
-    }
-
-    /// Whether a thread waits for the next message.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.lock().is_awaited
-    }
-
-    pub(super) fn put(&self, received: Result<Pending, Unread>) {
+    /// Takes in what has come, if a thread is not waiting for it; `false` if there are more than `max` bytes here already.
+    pub(super) fn take_in(&self, end: BorrowedFd<'_>, max: usize) -> bool {
+        // Locked all the while, which is not long: a thread that began to wait meanwhile would get the message behind this one.
         let mut contents = self.lock();
+        if contents.is_awaited {
+            drop(contents);
+            std::thread::yield_now();
+            return true;
+        }
+        if contents.bytes > max {
+            return false;
+        }
+        let received = match message::take_in(end) {
+            Ok(None) | Err(Unread::Os(_)) => return true,
+            Ok(Some(pending)) => Ok(pending),
+            Err(unread) => Err(unread),
+        };
         contents.bytes += received.as_ref().map_or(0, Pending::len);
         contents.pending.push_back(received);
+        self.tell(contents);
+        true
+    }
+
+    /// Keeps the rest of a batch, before anything that has come after it.
+    fn keep(&self, rest: Pending) {
+        let mut contents = self.lock();
+        contents.bytes += rest.len();
+        contents.pending.push_front(Ok(rest));
         self.tell(contents);
     }
 
@@ -117,39 +131,32 @@ impl Inbox {
         end: io::Result<BorrowedFd<'_>>,
         deadline: Deadline,
     ) -> Result<Result<T, RecvError>, Unread> {
-        let place = match self.next_or_place(deadline) {
-            Ok(value) => return value.map(Ok),
-            Err(place) => place,
+        let (first, _place) = self.first_in_line(deadline)?;
+        let mut several = match first {
+            Some(first) => first?,
+            None => match message::receive(end.map_err(Unread::Os)?, deadline)? {
+                Received::Value(value) => return Ok(Ok(value)),
+                Received::Several(several) => several,
+                Received::End => return Ok(Err(RecvError::disconnected())),
+            },
         };
-        match message::receive(end.map_err(Unread::Os)?, deadline)? {
-            Received::Value(value) => Ok(Ok(value)),
-            Received::Several(mut several) => {
-                let first = several.next();
-                if !several.is_empty() {
-                    self.put(Ok(several));
-                }
-                drop(place);
-                first.unwrap_or(Err(Unread::Os(io::ErrorKind::InvalidData.into()))).map(Ok)
-            }
-            Received::End => Ok(Err(RecvError::disconnected())),
+        // Out of the inbox, and in this thread's turn: decoding runs code of the user's.
+        let value = several.next();
+        if !several.is_empty() {
+            self.keep(several);
         }
+        value.unwrap_or(Err(Unread::Os(io::ErrorKind::InvalidData.into()))).map(Ok)
     }
 
-    /// What is here; or if nothing is, the place of who waits for more. No place is needed to look at the socket without waiting.
-    fn next_or_place<T: DeserializeOwned>(&self, deadline: Deadline) -> Result<Result<T, Unread>, Option<Place<'_>>> {
+    /// Waits for this thread's turn; what is here by then.
+    ///
+    /// Whoever looks without waiting while another has the turn finds nothing: the next message is that one's.
+    fn first_in_line(&self, deadline: Deadline) -> Result<(Option<Result<Pending, Unread>>, Place<'_>), Unread> {
         let mut contents = self.lock();
-        loop {
-            if let Some(value) = self.take(&mut contents) {
-                drop(contents);
-                return Ok(value.and_then(|first| self.open(first)));
-            }
+        while contents.is_awaited {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
-                return Err(None);
-            }
-            if !contents.is_awaited {
-                contents.is_awaited = true;
-                return Err(Some(Place(self)));
+                return Err(Unread::Os(io::ErrorKind::TimedOut.into()));
             }
             contents.waiting += 1;
             contents = match left {
@@ -158,23 +165,9 @@ impl Inbox {
             };
             contents.waiting -= 1;
         }
-    }
-
-    fn take(&self, contents: &mut Contents) -> Option<Result<Pending, Unread>> {
-        let first = contents.pending.pop_front()?;
-        contents.bytes -= first.as_ref().map_or(0, Pending::len);
-        Some(first)
-    }
-
-    /// Decodes the first value, out of the inbox meanwhile: that runs code of the user's, which may receive too.
-    fn open<T: DeserializeOwned>(&self, mut first: Pending) -> Result<T, Unread> {
-        let value = first.next();
-        if !first.is_empty() {
-            let mut contents = self.lock();
-            contents.bytes += first.len();
-            contents.pending.push_front(Ok(first));
-            self.tell(contents);
-        }
-        value.unwrap_or(Err(Unread::Os(io::ErrorKind::InvalidData.into())))
+        contents.is_awaited = true;
+        let first = contents.pending.pop_front();
+        contents.bytes -= first.as_ref().map_or(0, |first| first.as_ref().map_or(0, Pending::len));
+        Ok((first, Place(self)))
     }
 }
