@@ -25,7 +25,7 @@ cases! {
 }
 
 /// Counts how often it was woken, and wakes a thread.
-struct Unpark(Thread, AtomicUsize);
+pub(crate) struct Unpark(Thread, AtomicUsize);
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
@@ -34,7 +34,7 @@ impl Wake for Unpark {
     }
 }
 
-fn block_on<F: Future>(future: F) -> F::Output {
+pub(crate) fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let unpark = Arc::new(Unpark(std::thread::current(), AtomicUsize::new(0)));
     let waker = Waker::from(Arc::clone(&unpark));

@@ -13,6 +13,7 @@ mod image;
 mod lifelines;
 mod options;
 mod outcomes;
+mod pool;
 mod preloads;
 mod present;
 mod privileges;
@@ -47,6 +48,14 @@ const SUITES: &[Suite] = &[
     ("preloads", preloads::CASES),
     ("servers", servers::CASES),
     ("bootstrap", bootstrap::CASES),
+    ("pool::results", pool::results::CASES),
+    ("pool::maps", pool::maps::CASES),
+    ("pool::jobs", pool::jobs::CASES),
+    ("pool::faults", pool::faults::CASES),
+    ("pool::workers", pool::workers::CASES),
+    ("pool::life", pool::life::CASES),
+    ("pool::futures", pool::futures::CASES),
+    ("pool::hostile", pool::hostile::CASES),
 ];
 
 /// What cases start and watch from outside.
@@ -58,6 +67,7 @@ const PROGRAMS: &[Entry] = &[
     ("preloads::two_children", preloads::two_children),
     ("stdio::prints", stdio::prints),
     ("contexts::reports", contexts::reports),
+    ("pool::life::has_a_pool", pool::life::has_a_pool),
 ];
 
 #[process_main]
