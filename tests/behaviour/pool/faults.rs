@@ -20,8 +20,8 @@ cases! {
     alone other_tasks_are_not;
     alone tries_come_to_an_end;
     alone a_stopped_worker_is_killed;
-    alone a_worker_that_ends_its_thread_only;
-    alone a_worker_whose_child_lives_on;
+    alone an_exit_by_another_thread;
+    alone a_worker_whose_children_live_on;
     alone statuses_that_somebody_else_takes;
     alone all_workers_at_once;
 }
@@ -270,46 +270,41 @@ fn a_stopped_worker_is_killed(method: StartMethod) {
     }
 }
 
-/// The C library's `_exit` of one thread, as far as a task can have it: the whole process goes.
 #[child_task]
 fn exit_elsewhere() {
     std::thread::spawn(|| std::process::exit(9)).join().unwrap();
 }
 
-fn a_worker_that_ends_its_thread_only(method: StartMethod) {
+fn an_exit_by_another_thread(method: StartMethod) {
     let pool = pool(method, 1);
     let error = failure(pool.submit(exit_elsewhere::call()));
     assert!(matches!(error.kind(), JoinErrorKind::Exited(9)), "{error:?}");
     assert_eq!(value(pool.submit(square::call(3))), 9);
 }
 
-/// A program that outlives the worker and has what it had open, as far as that is passed on.
+/// Leaves a program and a copy of itself behind, which have open what is passed on to them.
 #[child_task]
-fn leave_a_child_and_die() {
-    let mut child = std::process::Command::new("/bin/sleep").arg("600").spawn().unwrap();
-    let (_reader, writer) = std::io::pipe().unwrap();
-    sys::foreign_fork(|| {
-        let _ = &writer;
+fn leave_children_and_die(left: Counts) {
+    let child = std::process::Command::new("/bin/sleep").arg("600").spawn().unwrap();
+    let copy = sys::foreign_fork(|| {
         loop {
             std::thread::park();
         }
     });
-    let _ = child.try_wait();
+    left.lock().unwrap()[..2].copy_from_slice(&[child.id(), copy]);
     sys::die_by(libc::SIGKILL);
 }
 
-fn a_worker_whose_child_lives_on(method: StartMethod) {
+fn a_worker_whose_children_live_on(method: StartMethod) {
     let pool = pool(method, 1);
-    was_killed(&failure(pool.submit(leave_a_child_and_die::call())), libc::SIGKILL);
+    let left = counts();
+    was_killed(&failure(pool.submit(leave_children_and_die::call(left.clone()))), libc::SIGKILL);
     assert_eq!(value(pool.submit(square::call(3))), 9, "nobody waits for a descriptor to be closed");
     assert_eq!(pool.map((0..50).map(square::call)).filter(Result::is_ok).count(), 50);
-    drop(pool);
-    // Orphans of the test itself.
-    let group = procs::stat(std::process::id()).unwrap().group;
-    for orphan in procs::group(group).into_iter().filter(|one| one.pid != std::process::id()) {
-        if orphan.comm != "forkserver" {
-            sys::kill(orphan.pid as i32, libc::SIGKILL);
-        }
+    pool.join().unwrap();
+    for pid in &now(&left)[..2] {
+        assert!(procs::is_alive(*pid));
+        sys::kill(*pid as i32, libc::SIGKILL);
     }
 }
 

@@ -23,6 +23,7 @@ cases! {
     alone wakers_that_use_the_pool;
     alone a_pool_that_threads_share;
     alone jobs_that_other_threads_wait_for;
+    alone looks_from_outside_keep_nobody_waiting;
     alone a_short_wait_ends_although_another_thread_waits;
 }
 
@@ -95,7 +96,7 @@ fn a_backlog_is_moved_on_by_nobody_but_the_pool(method: StartMethod) {
     let before: Vec<_> = (0..20 * 32).map(|n| pool.submit(count::call(counts.clone(), n % 32))).collect();
     assert_eq!(block_on(pool.submit(square::call(5))).unwrap(), 25);
     wait::until("the others have run", || now(&counts) == [20; 32]);
-    before.into_iter().for_each(|job| drop(value(job)));
+    assert_eq!(before.into_iter().map(value).count(), 640);
 }
 
 struct Count(AtomicUsize);
@@ -228,10 +229,32 @@ fn jobs_that_other_threads_wait_for(method: StartMethod) {
                 .collect();
             all_there.wait();
             gate.set();
-            waiting.into_iter().for_each(|thread| drop(thread.join().unwrap().unwrap()));
+            assert!(waiting.into_iter().all(|thread| thread.join().unwrap().is_ok()));
         });
     }
     assert_eq!(pool.stats().done, 80);
+}
+
+/// A look takes results in; those who wait for them have to be told.
+fn looks_from_outside_keep_nobody_waiting(method: StartMethod) {
+    let pool = pool(method, 2);
+    let gate = event();
+    let long = pool.submit(wait_for::call(gate.clone()));
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| value(long));
+        for _ in 0..300 {
+            let (short, told) = running(&pool);
+            let waits = scope.spawn(|| value(short));
+            wait::a_moment();
+            told.set();
+            while !waits.is_finished() {
+                pool.stats();
+            }
+            waits.join().unwrap();
+        }
+        gate.set();
+        waits.join().unwrap();
+    });
 }
 
 /// One thread moves the pool for all; when it is done, another one has to.
