@@ -94,7 +94,12 @@ impl Shared {
     }
 
     fn lock(&self) -> MutexGuard<'_, Board> {
-        sys::lock(&self.state)
+        let mut board = sys::lock(&self.state);
+        if self.is_of_other_process() {
+            // The workers are somebody else's children, and their rings are shared: a copy must not even look into them.
+            board.state.disown();
+        }
+        board
     }
 
     /// Lets go of the lock, and then wakes the futures whose jobs are done: that runs code of executors.
@@ -139,10 +144,11 @@ impl Shared {
         }
     }
 
-    /// How many jobs may be under way before they queue up.
-    pub(super) fn room(&self) -> usize {
+    /// How many jobs more somebody may submit who has so many under way or done, before they queue up or pile up.
+    pub(super) fn room(&self, pending: usize) -> usize {
         let board = self.lock();
-        board.state.capacity().saturating_sub(board.state.unfinished())
+        let capacity = board.state.capacity();
+        capacity.saturating_sub(board.state.unfinished()).min((2 * capacity).saturating_sub(pending))
     }
 
     /// Waits for a job; takes its outcome.
@@ -206,10 +212,7 @@ impl Shared {
         // Also for those who do not wait: nobody else may have looked.
         self.collect(&mut board);
         while !is_so(&board.state) && !is_past(deadline) {
-            if self.is_of_other_process() {
-                // The workers are somebody else's children.
-                board.state.terminate();
-            } else if board.is_driven {
+            if board.is_driven {
                 board.waiting += 1;
                 board = self.sleep(board, deadline);
                 board.waiting -= 1;
@@ -305,17 +308,18 @@ impl Shared {
     }
 
     fn enter(&self, state: &mut State, hand: Hand) -> Result<(), Error> {
-        if state.phase == Phase::Terminated {
-            return Ok(());
-        }
         let worker = state.hands.insert(hand);
-        let (bell, pidfd) = watched(&state.hands[worker])?;
+        let hand = &mut state.hands[worker];
+        if state.phase == Phase::Terminated {
+            // Too late; it is buried like the others.
+            hand.kill(None);
+        }
         let number = worker as u64 * 2;
-        let added = self.poller.add_bell(bell, number).and_then(|()| self.poller.add(pidfd, number + 1));
-        added.map_err(|error| {
-            drop(state.hands.remove(worker));
-            Error::os("cannot wait for a worker", error)
-        })
+        let added = watched(hand).and_then(|(bell, pidfd)| {
+            let added = self.poller.add_bell(bell, number).and_then(|()| self.poller.add(pidfd, number + 1));
+            added.map_err(|error| Error::os("cannot wait for a worker", error))
+        });
+        added.inspect_err(|_| state.hands.remove(worker).kill(None))
     }
 
     pub(super) fn poll(&self, key: Key, waker: &Waker) -> Option<Outcome> {

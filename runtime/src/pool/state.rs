@@ -497,6 +497,12 @@ impl State {
         }
     }
 
+    /// In a forked copy of the process: forgets the workers, without a trace in what it shares with them.
+    pub(super) fn disown(&mut self) {
+        self.hands.clear();
+        self.terminate();
+    }
+
     pub(super) fn new_group(&mut self) -> usize {
         self.groups.insert(VecDeque::new())
     }

@@ -7,8 +7,8 @@ use offspring::{JoinErrorKind, Pool, StartMethod, child_task};
 use offspring_tests::{cases, procs, sys, wait};
 
 use super::{
-    Counts, add_one, begin_and_wait, build, builder, count, counts, event, failure, nobody_is_left, now, outcome, pid, pids,
-    pool, square, value,
+    Counts, add_one, all_serve, begin_and_wait, build, builder, count, counts, event, failure, nobody_is_left, now,
+    outcome, pid, pids, pool, square, value,
 };
 
 cases! {
@@ -134,6 +134,8 @@ fn idle_workers_are_replaced(method: StartMethod) {
         wait::until("the worker is replaced", || pids(&pool).len() == 2 && !pids(&pool).contains(&before[0]));
         assert!(pids(&pool).contains(&before[1]), "the other one stays");
         assert!(procs::stat(before[0]).is_none(), "it was reaped");
+        // Three that die before they serve are the end of the pool.
+        all_serve(&pool, 2);
         assert_eq!(pool.map((0..50).map(square::call)).filter(Result::is_ok).count(), 50);
     }
     assert_eq!(pool.stats().failed, 0, "nothing was lost");
@@ -187,7 +189,8 @@ fn idempotent_tasks_are_tried_again(method: StartMethod) {
     for (n, job) in jobs.into_iter().enumerate() {
         assert_eq!(value(job), 1 + n as u32 % 3);
     }
-    let results: Vec<u32> = pool.map((8..16).map(|n| harmless::call(counts.clone(), n, 2))).map(Result::unwrap).collect();
+    let results: Vec<u32> =
+        pool.map((8..16).map(|n| harmless::call(counts.clone(), n, 2))).map(Result::unwrap).collect();
     assert_eq!(results, [2; 8]);
     let stats = pool.stats();
     assert_eq!((stats.done, stats.failed), (16, 0), "{stats:?}");
@@ -321,8 +324,7 @@ fn statuses_that_somebody_else_takes(method: StartMethod) {
             !procs::is_alive(worker)
         });
         let error = failure(job);
-        let is_known =
-            matches!(error.kind(), JoinErrorKind::Signaled(libc::SIGKILL) | JoinErrorKind::Unknown);
+        let is_known = matches!(error.kind(), JoinErrorKind::Signaled(libc::SIGKILL) | JoinErrorKind::Unknown);
         assert!(is_known, "{error:?}");
         assert_eq!(value(pool.submit(square::call(3))), 9);
     }
@@ -346,6 +348,6 @@ fn all_workers_at_once(method: StartMethod) {
             }
         }
         assert!(lost <= 3, "{lost} jobs were lost with three workers");
-        wait::until("all are replaced", || pids(&pool).len() == 3);
+        all_serve(&pool, 3);
     }
 }

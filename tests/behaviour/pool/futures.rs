@@ -72,7 +72,8 @@ fn many_at_once(method: StartMethod) {
 fn the_first_of_two(method: StartMethod) {
     let pool = pool(method, 2);
     let (gate, other_gate) = (event(), event());
-    let (mut one, mut two) = (pool.submit(wait_for::call(gate.clone())), pool.submit(wait_for::call(other_gate.clone())));
+    let (mut one, mut two) =
+        (pool.submit(wait_for::call(gate.clone())), pool.submit(wait_for::call(other_gate.clone())));
     let mut opened = false;
     let first = block_on(std::future::poll_fn(|polling| {
         for (number, job) in [(1, &mut one), (2, &mut two)] {

@@ -8,7 +8,7 @@ use offspring::{Job, JoinErrorKind, Pool, StartMethod, child_task};
 use offspring_tests::random::Random;
 use offspring_tests::{cases, sys, wait};
 
-use super::{nobody_is_left, outcome, pid, pids, pool, running, square, value};
+use super::{all_serve, nobody_is_left, outcome, pid, pids, pool, running, square, value};
 
 cases! {
     alone counters_that_are_not_so;
@@ -90,7 +90,11 @@ fn spoilt(pool: &Pool, how: u8, seed: u64) {
     let kept = value(honest);
     assert!(before.contains(&kept), "the honest worker has done its job");
     // What was given to the liar may fail or be wrong; but it ends.
-    let wrong = behind.into_iter().map(ends).enumerate().filter(|(n, result)| !matches!(result, Ok(value) if *value == (n * n) as u64));
+    let wrong = behind
+        .into_iter()
+        .map(ends)
+        .enumerate()
+        .filter(|(n, result)| !matches!(result, Ok(value) if *value == (n * n) as u64));
     assert!(wrong.count() <= 2, "no more than its ring had");
     // A worker may still be one that has been spoilt, but has not been found out: its end is that of one job more.
     for _ in 0..3 {
@@ -101,6 +105,7 @@ fn spoilt(pool: &Pool, how: u8, seed: u64) {
         sys::kill(pid as i32, libc::SIGKILL);
         wait::until("it is replaced", || pids(pool).len() == 2 && !pids(pool).contains(&pid));
     }
+    all_serve(pool, 2);
     assert!(pool.map((0..50).map(square::call)).map(Result::unwrap).eq((0..50).map(|n| n * n)), "all is well");
     assert!(pids(pool).contains(&kept), "the honest worker is there still");
 }
@@ -141,6 +146,7 @@ fn a_word_at_random(method: StartMethod) {
                 sys::kill(pid as i32, libc::SIGKILL);
                 wait::until("it is replaced", || pids(&pool).len() == 2 && !pids(&pool).contains(&pid));
             }
+            all_serve(&pool, 2);
             assert!(pids(&pool).contains(&kept), "{place} {word}: the honest worker is there still");
             assert_eq!(value(pool.submit(square::call(9))), 81, "{place} {word}");
         }

@@ -7,8 +7,8 @@ use offspring::{JoinErrorKind, StartMethod, child_task, is_cancelled};
 use offspring_tests::{cases, procs, wait};
 
 use super::{
-    add_one, begin_and_wait, build, builder, count, counts, event, failure, now, outcome, pid, pids, pool, running, square,
-    value, wait_for,
+    add_one, begin_and_wait, build, builder, count, counts, event, failure, now, outcome, pid, pids, pool, running,
+    square, value, wait_for,
 };
 
 cases! {

@@ -8,7 +8,8 @@ use offspring::{JoinErrorKind, Pool, StartMethod, child_task};
 use offspring_tests::{Program, cases, procs, program, sys, wait};
 
 use super::{
-    Counts, count, counts, event, failure, nobody_is_left, now, outcome, pid, pids, pool, running, square, value, wait_for,
+    Counts, count, counts, event, failure, nobody_is_left, now, outcome, pid, pids, pool, running, square, value,
+    wait_for,
 };
 
 cases! {
@@ -169,7 +170,7 @@ fn several_at_once(method: StartMethod) {
 fn nothing_is_left_open(method: StartMethod) {
     let round = || {
         let pool = pool(method, 2);
-        drop(pool.map((0..300).map(|n| super::reversed::call(vec![1; n * 1000]))).map(Result::unwrap).last());
+        drop(pool.map((0..300).map(|n| super::reversed::call(vec![1; n * 300]))).map(Result::unwrap).last());
         sys::kill(pids(&pool)[0] as i32, libc::SIGKILL);
         wait::until("it is replaced", || pool.stats().replaced == 1 && pids(&pool).len() == 2);
         drop(running(&pool));
@@ -212,11 +213,14 @@ pub(crate) fn has_a_pool(method: StartMethod, arguments: &[String]) {
             let mut input = String::new();
             // Interrupted again and again.
             while std::io::stdin().read_line(&mut input).is_err() {}
-            for round in 0..30 {
+            for round in 0..10 {
                 let sum: u64 = pool.map((0..2000).map(square::call)).map(Result::unwrap).sum();
                 assert_eq!(sum, 2_664_667_000, "round {round}");
-                let calls = (0..20).map(|n| super::reversed::call(vec![n; 200 << 10]));
-                assert_eq!(pool.map(calls).filter(|bytes| bytes.as_ref().is_ok_and(|bytes| bytes.len() == 200 << 10)).count(), 20);
+                let calls = (0..2).map(|n| super::reversed::call(vec![n; 200 << 10]));
+                assert_eq!(
+                    pool.map(calls).filter(|bytes| bytes.as_ref().is_ok_and(|bytes| bytes.len() == 200 << 10)).count(),
+                    2
+                );
             }
             assert_eq!(pool.stats().replaced, 0);
             program::say("done");
@@ -273,8 +277,10 @@ fn an_interrupt_ends_the_program_once(method: StartMethod) {
 
 fn an_interrupt_that_the_program_survives(method: StartMethod) {
     let (input, told) = std::io::pipe().unwrap();
-    let mut program =
-        Program::new("pool::life::has_a_pool", method).args(["survive"]).stdin(std::os::fd::OwnedFd::from(input)).start();
+    let mut program = Program::new("pool::life::has_a_pool", method)
+        .args(["survive"])
+        .stdin(std::os::fd::OwnedFd::from(input))
+        .start();
     let workers = program.numbers();
     let group = -(program.pid() as i32);
     let stop = std::sync::atomic::AtomicBool::new(false);
@@ -310,8 +316,7 @@ fn a_kill_ends_all(method: StartMethod) {
         let workers = program.numbers();
         program.kill();
         are_gone(&workers);
-        let ended = program.finish();
-        assert_eq!(ended.stderr, "", "{ended:?}");
+        assert_eq!(program.errors(), "");
     }
 }
 
@@ -327,10 +332,7 @@ fn a_copy_of_the_process_cannot_spoil_it(method: StartMethod) {
             let (pool, (job, queued)) = (pool.take().unwrap(), jobs.take().unwrap());
             match what {
                 0 => drop((job, queued)),
-                1 => {
-                    assert!(outcome(job).is_err());
-                    job_is_refused(queued);
-                }
+                1 => assert!(outcome(job).is_err() && outcome(queued).is_err()),
                 2 => drop(pool.stats()),
                 3 => {
                     assert!(outcome(pool.submit(square::call(1))).is_err());
@@ -367,11 +369,6 @@ fn a_copy_of_the_process_cannot_spoil_it(method: StartMethod) {
     assert_eq!(pids, workers, "with the same workers");
     assert_eq!(pool.map((0..300).map(square::call)).filter(Result::is_ok).count(), 300);
     pool.join().unwrap();
-}
-
-#[track_caller]
-fn job_is_refused<T: std::fmt::Debug>(job: offspring::Job<T>) {
-    failure(job);
 }
 
 fn a_pool_outlives_the_thread_that_made_it(method: StartMethod) {

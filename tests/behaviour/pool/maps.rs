@@ -61,7 +61,8 @@ fn unordered_results_come_as_they_are_done(method: StartMethod) {
     assert!(places.into_iter().eq(0..2000), "each once");
     // The first cannot end before all others have come.
     let gate = event();
-    let calls = std::iter::once(wait_then::call(gate.clone(), 0)).chain((1..100).map(|n| spin::call(n, Duration::ZERO)));
+    let calls =
+        std::iter::once(wait_then::call(gate.clone(), 0)).chain((1..100).map(|n| spin::call(n, Duration::ZERO)));
     let mut seen = Vec::new();
     for (place, value) in pool.map_unordered(calls) {
         assert_eq!(place as u64, value.unwrap());
@@ -79,8 +80,8 @@ fn wait_then(gate: Event, n: u64) -> u64 {
     n
 }
 
-/// Most calls that may be taken ahead of the results: what fits into the rings of two workers, and one batch.
-const AHEAD: u64 = 2 * 128 + 64;
+/// Most calls that may be taken ahead of the results: twice what fits into the rings of two workers.
+const AHEAD: u64 = 2 * 2 * 128;
 
 fn an_endless_input_is_taken_as_results_leave(method: StartMethod) {
     let pool = pool(method, 2);
@@ -98,16 +99,14 @@ fn an_endless_input_is_taken_as_results_leave(method: StartMethod) {
         assert_eq!(value.unwrap(), (place * place) as u64);
         assert!(taken.get() <= n as u64 + 1 + AHEAD, "{} taken for {n} results", taken.get());
     }
-    // Long jobs are not taken by the hundred.
-    let (first, gate) = running(&pool);
-    let (second, other_gate) = running(&pool);
+    // Long ones at the front keep results waiting; also those are not to pile up.
     taken.set(0);
-    let mut results = pool.map(input());
-    gate.set();
-    other_gate.set();
-    results.next().unwrap().unwrap();
-    assert!(taken.get() <= AHEAD);
-    drop((first, second));
+    let slow = |n: u64| spin::call(n, Duration::from_micros(if n < 60 { 2000 } else { 0 }));
+    let input = || (0_u64..).inspect(|_| taken.set(taken.get() + 1)).map(slow);
+    for (n, result) in pool.map(input()).take(2000).enumerate() {
+        assert_eq!(result.unwrap(), n as u64);
+        assert!(taken.get() <= n as u64 + 1 + AHEAD, "{} taken for {n} results", taken.get());
+    }
 }
 
 fn resident_bytes() -> u64 {

@@ -73,6 +73,15 @@ fn pids(pool: &Pool) -> Vec<u32> {
     pool.stats().workers.iter().map(|worker| worker.pid).collect()
 }
 
+/// Waits until so many workers serve: all are there, and each runs a job at the same time as the others.
+#[track_caller]
+fn all_serve(pool: &Pool, workers: usize) {
+    let jobs: Vec<_> = (0..workers).map(|_| running(pool)).collect();
+    jobs.iter().for_each(|(_, gate)| gate.set());
+    let served: std::collections::BTreeSet<u32> = jobs.into_iter().map(|(job, _)| value(job)).collect();
+    assert_eq!(served.len(), workers);
+}
+
 /// Waits until nobody is left of a pool that was, and nothing runs in this process but its own thread.
 #[track_caller]
 fn nobody_is_left() {

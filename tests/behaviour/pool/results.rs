@@ -208,7 +208,8 @@ fn add(total: Mutex<u64>, n: u64) -> Mutex<u64> {
 fn locks_by_the_hundred(method: StartMethod) {
     let pool = pool(method, 2);
     let total = Mutex::new(0_u64).unwrap();
-    let returned: Vec<Mutex<u64>> = pool.map((0..300).map(|n| add::call(total.clone(), n))).map(Result::unwrap).collect();
+    let returned: Vec<Mutex<u64>> =
+        pool.map((0..300).map(|n| add::call(total.clone(), n))).map(Result::unwrap).collect();
     assert!(returned.iter().all(|same| *same.lock().unwrap() == 44_850));
 }
 
@@ -226,7 +227,9 @@ fn of_tasks_that_fail(method: StartMethod) {
     let pool = pool(method, 2);
     assert_eq!(value(pool.submit(checked::call(2))), Ok(2));
     assert_eq!(value(pool.submit(checked::call(3))), Err("3 is odd".to_owned()));
-    let joined = |text: &str| -> Result<u8, offspring::JoinError> { Ok(super::outcome(pool.submit(number::call(text.into())))??) };
+    let joined = |text: &str| -> Result<u8, offspring::JoinError> {
+        Ok(super::outcome(pool.submit(number::call(text.into())))??)
+    };
     assert_eq!(joined("7").unwrap(), 7);
     let error = joined("x").unwrap_err();
     let JoinErrorKind::Failed(report) = error.kind() else { panic!("{error:?}") };
@@ -250,7 +253,8 @@ fn panics_keep_the_worker_row_60(method: StartMethod) {
         assert!(panic.location().unwrap().contains("pool/results.rs:"), "{panic:?}");
         assert_eq!(error.pid(), Some(worker));
     }
-    let results: Vec<_> = pool.map((0..10).map(|n| if n % 2 == 0 { pid::call() } else { panic::call("x".into()) })).collect();
+    let results: Vec<_> =
+        pool.map((0..10).map(|n| if n % 2 == 0 { pid::call() } else { panic::call("x".into()) })).collect();
     for (n, result) in results.into_iter().enumerate() {
         match result {
             Ok(pid) => assert!(n % 2 == 0 && pid == worker),

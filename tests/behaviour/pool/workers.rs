@@ -9,8 +9,8 @@ use offspring::{ErrorKind, JoinErrorKind, PoolBuilder, StartMethod, child_task, 
 use offspring_tests::{cases, procs, sys, wait};
 
 use super::{
-    Counts, add_one, begin_and_wait, build, builder, counts, event, failure, nobody_is_left, now, outcome, pid, pids, pool,
-    running, square, value,
+    Counts, add_one, begin_and_wait, build, builder, counts, event, failure, nobody_is_left, now, outcome, pid, pids,
+    pool, running, square, value,
 };
 
 cases! {
@@ -200,7 +200,8 @@ fn an_initializer_runs_once_in_each_row_70(method: StartMethod) {
         assert_eq!(result.unwrap().0.as_deref(), Some("ready"));
     }
     assert_eq!(now(&counts)[0], 2);
-    let runs: BTreeSet<_> = pool.map((0..50).map(|_| state::call())).map(|state| state.unwrap()).map(|(_, run, pid)| (run, pid)).collect();
+    let runs: BTreeSet<_> =
+        pool.map((0..50).map(|_| state::call())).map(|state| state.unwrap()).map(|(_, run, pid)| (run, pid)).collect();
     assert_eq!(runs.len(), 50, "what a task leaves in its worker is there for the next one");
     let worker = pids(&pool)[0];
     sys::kill(worker as i32, libc::SIGKILL);
@@ -255,7 +256,8 @@ fn initializers_that_fail(method: StartMethod) {
     assert_eq!(error.kind(), ErrorKind::Setting, "{error:?}");
     assert!(error.to_string().contains("set_up_from") && error.to_string().contains("No such file"), "{error}");
     nobody_is_left();
-    for error in [refused(two().initializer(exiting::call(4))), refused(two().initializer(dying::call(libc::SIGKILL)))] {
+    for error in [refused(two().initializer(exiting::call(4))), refused(two().initializer(dying::call(libc::SIGKILL)))]
+    {
         assert!(matches!(error.kind(), ErrorKind::LimitReached | ErrorKind::Setting), "{error:?}");
         nobody_is_left();
     }
