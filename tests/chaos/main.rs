@@ -6,6 +6,7 @@
 mod crowds;
 mod kills;
 mod limits;
+mod pool;
 mod storms;
 
 use std::process::ExitCode;
@@ -14,11 +15,17 @@ use offspring::process_main;
 use offspring_tests::Suite;
 use offspring_tests::program::Entry;
 
-const SUITES: &[Suite] =
-    &[("kills", kills::CASES), ("limits", limits::CASES), ("storms", storms::CASES), ("crowds", crowds::CASES)];
+const SUITES: &[Suite] = &[
+    ("kills", kills::CASES),
+    ("limits", limits::CASES),
+    ("storms", storms::CASES),
+    ("crowds", crowds::CASES),
+    ("pool", pool::CASES),
+];
 
 /// What is killed from outside.
-const PROGRAMS: &[Entry] = &[("kills::starts_for_ever", kills::starts_for_ever)];
+const PROGRAMS: &[Entry] =
+    &[("kills::starts_for_ever", kills::starts_for_ever), ("pool::works_for_ever", pool::works_for_ever)];
 
 #[process_main]
 fn main() -> ExitCode {

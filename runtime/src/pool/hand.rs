@@ -223,11 +223,11 @@ impl Hand {
             return Ok(Some(Event::Ready(outcome)));
         }
         // A worker does one job after the other: whatever else it says, it is about the oldest.
-        let (number, key) = self.given.pop_front().ok_or(Unusable)?;
+        let (number, key) = self.given.front().copied().ok_or(Unusable)?;
         if number != head.about || self.side.look_taken()? <= number {
-            self.given.push_front((number, key));
             return Err(Unusable);
         }
+        self.given.pop_front();
         self.served = self.served.saturating_add(1);
         self.running = None;
         Ok(Some(Event::Done(key, outcome, Duration::from_nanos(head.spent))))

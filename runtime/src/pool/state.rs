@@ -419,7 +419,11 @@ impl State {
         while wanted.is_none() || taken.last().copied() != wanted {
             match self.hands[worker].take_back() {
                 Ok(Some(key)) => taken.push(key),
-                _ => break,
+                Ok(None) => break,
+                Err(_) => {
+                    self.hands[worker].kill(None);
+                    break;
+                }
             }
         }
         let found = wanted.is_some() && taken.pop_if(|last| Some(*last) == wanted).is_some();
@@ -443,8 +447,12 @@ impl State {
         // The worker must not go over to its next job before the signal reaches it.
         self.take_from(worker, None);
         self.collect_from(worker);
-        if self.hands[worker].given.front().is_some_and(|(_, running)| *running == key) {
-            self.hands[worker].kill(Some(reason));
+        let hand = &mut self.hands[worker];
+        match hand.given.front() {
+            Some((_, running)) if *running == key => hand.kill(Some(reason)),
+            // It says that it runs two at once.
+            Some(_) if hand.given.iter().any(|(_, given)| *given == key) => hand.kill(None),
+            _ => {}
         }
     }
 
