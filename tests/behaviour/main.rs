@@ -20,6 +20,7 @@ mod image;
 mod lifelines;
 mod options;
 mod outcomes;
+mod pool;
 mod preloads;
 mod present;
 mod privileges;
@@ -76,6 +77,14 @@ const SUITES: &[Suite] = &[
     ("barriers", sync::barriers::CASES),
     ("signals", sync::signals::CASES),
     ("sharing", sync::sharing::CASES),
+    ("pool::results", pool::results::CASES),
+    ("pool::maps", pool::maps::CASES),
+    ("pool::jobs", pool::jobs::CASES),
+    ("pool::faults", pool::faults::CASES),
+    ("pool::workers", pool::workers::CASES),
+    ("pool::life", pool::life::CASES),
+    ("pool::futures", pool::futures::CASES),
+    ("pool::hostile", pool::hostile::CASES),
 ];
 
 /// What cases start and watch from outside.
@@ -89,6 +98,7 @@ const PROGRAMS: &[Entry] = &[
     ("stdio::prints", stdio::prints),
     ("contexts::reports", contexts::reports),
     ("shm::shares_for_ever", shm::shares_for_ever),
+    ("pool::life::has_a_pool", pool::life::has_a_pool),
 ];
 
 #[process_main]

@@ -8,6 +8,7 @@ mod crowds;
 mod kills;
 mod limits;
 mod locks;
+mod pool;
 mod shm;
 mod storms;
 
@@ -25,10 +26,12 @@ const SUITES: &[Suite] = &[
     ("shm", shm::CASES),
     ("channels", channels::CASES),
     ("locks", locks::CASES),
+    ("pool", pool::CASES),
 ];
 
 /// What is killed from outside.
-const PROGRAMS: &[Entry] = &[("kills::starts_for_ever", kills::starts_for_ever)];
+const PROGRAMS: &[Entry] =
+    &[("kills::starts_for_ever", kills::starts_for_ever), ("pool::works_for_ever", pool::works_for_ever)];
 
 #[process_main]
 fn main() -> ExitCode {

@@ -18,6 +18,11 @@ impl Random {
         Self(seed)
     }
 
+    /// Seeded by a number.
+    pub fn seeded(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
     /// A number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;

@@ -356,3 +356,18 @@ pub fn attempts_to_change(page: *const u8, file: &impl AsRawFd) -> [std::io::Res
     let written = done(unsafe { libc::pwrite(fd, [1_u8].as_ptr().cast(), 1, 0) } == 1);
     [protected, mapped, shrunk, written]
 }
+
+/// The shared memory of a worker's rings, as far as this process has it mapped.
+pub fn rings() -> Vec<&'static [std::sync::atomic::AtomicU64]> {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("the maps of this process");
+    let found = maps.lines().filter(|line| line.contains("memfd:offspring") && line.contains(" rw-s "));
+    let regions = found.filter_map(|line| {
+        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+        let [start, end] = [start, end].map(|text| usize::from_str_radix(text, 16));
+        Some((start.ok()?, end.ok()?))
+    });
+    // Locks and the like have a page or two.
+    let rings = regions.filter(|(start, end)| end - start > 1 << 16);
+    // SAFETY: mapped for reading and writing as long as the process is a worker; all access is atomic.
+    rings.map(|(start, end)| unsafe { std::slice::from_raw_parts(start as *const _, (end - start) / 8) }).collect()
+}

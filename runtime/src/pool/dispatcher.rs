@@ -18,7 +18,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::hand::{Hand, watched};
 use super::job::{Outcome, Record};
@@ -49,11 +49,28 @@ struct Board {
     is_driven: bool,
     /// Threads that sleep until something has changed.
     waiting: usize,
-    /// Whether the pool's own thread sleeps.
-    is_idle: bool,
+    own_thread: OwnThread,
+    /// How often somebody has begun to drive.
+    drives: u64,
     /// How often the driver looks before it sleeps; grows while looking pays.
     patience: u32,
 }
+
+/// What the pool's own thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum OwnThread {
+    Awake,
+    /// It sleeps until a worker dies or the alarm rings.
+    Asleep,
+    /// The same, and looks after [`TICK`] whether jobs wait in line while nobody drives.
+    Dozing,
+    /// It waits for the driver to leave its place.
+    Waiting,
+}
+
+/// After so long without a driver, jobs that wait behind others are shared out by the pool's own thread. It is not woken for that each time that
+/// somebody submits two jobs and then waits for one, as that would cost more than it brings.
+const TICK: Duration = Duration::from_millis(5);
 
 /// Looks at all rings, some tens of nanoseconds each.
 const PATIENCE: std::ops::RangeInclusive<u32> = 8..=512;
@@ -69,14 +86,20 @@ impl Shared {
             state: State::new(plan),
             is_driven: false,
             waiting: 0,
-            is_idle: false,
+            own_thread: OwnThread::Awake,
+            drives: 0,
             patience: *PATIENCE.start(),
         };
         Ok(Self { state: Mutex::new(board), changed: Condvar::new(), poller, kick, alarm, process: sys::pid() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Board> {
-        sys::lock(&self.state)
+        let mut board = sys::lock(&self.state);
+        if self.is_of_other_process() {
+            // The workers are somebody else's children, and their rings are shared: a copy must not even look into them.
+            board.state.disown();
+        }
+        board
     }
 
     /// Lets go of the lock, and then wakes the futures whose jobs are done: that runs code of executors.
@@ -99,16 +122,33 @@ impl Shared {
 
     /// Wakes the pool's own thread if there is something for it to do.
     fn rouse(&self, board: &mut Board) {
-        if board.is_idle && !board.is_driven && needs_driver(&board.state) {
-            board.is_idle = false;
-            bell::ring(self.alarm.as_fd());
+        let is_needed = match board.own_thread {
+            OwnThread::Awake => false,
+            _ if board.is_driven => false,
+            OwnThread::Waiting => true,
+            OwnThread::Asleep => needs_driver(&board.state) || board.state.has_jobs_in_line(),
+            OwnThread::Dozing => needs_driver(&board.state),
+        };
+        match board.own_thread {
+            _ if !is_needed => return,
+            OwnThread::Waiting => self.changed.notify_all(),
+            _ => bell::ring(self.alarm.as_fd()),
+        }
+        board.own_thread = OwnThread::Awake;
+    }
+
+    /// Takes in what has come. The driver would not see that something has, and tell those who wait.
+    fn collect(&self, board: &mut Board) {
+        if board.state.collect() && board.waiting > 0 {
+            self.changed.notify_all();
         }
     }
 
-    /// How many jobs may be under way before they queue up.
-    pub(super) fn room(&self) -> usize {
+    /// How many jobs more somebody may submit who has so many under way or done, before they queue up or pile up.
+    pub(super) fn room(&self, pending: usize) -> usize {
         let board = self.lock();
-        board.state.capacity().saturating_sub(board.state.unfinished())
+        let capacity = board.state.capacity();
+        capacity.saturating_sub(board.state.unfinished()).min((2 * capacity).saturating_sub(pending))
     }
 
     /// Waits for a job; takes its outcome.
@@ -156,19 +196,23 @@ impl Shared {
     }
 
     /// Waits until every worker has left.
-    pub(super) fn wait_until_gone(&self) {
+    ///
+    /// # Errors
+    /// If there were jobs that no worker could be had for.
+    pub(super) fn wait_until_gone(&self) -> Result<(), Error> {
         let board = self.until(None, |state| state.hands.is_empty() && state.hiring == 0);
+        let broken = board.state.broken.clone().filter(|_| board.state.has_abandoned);
         self.release(board);
+        broken.map_or(Ok(()), |(kind, text)| Err(Error::new(kind, text)))
     }
 
     /// Waits until something is so, or the deadline has passed: drives, or sleeps while another thread drives.
     fn until(&self, deadline: Deadline, is_so: impl Fn(&State) -> bool) -> MutexGuard<'_, Board> {
         let mut board = self.lock();
+        // Also for those who do not wait: nobody else may have looked.
+        self.collect(&mut board);
         while !is_so(&board.state) && !is_past(deadline) {
-            if self.is_of_other_process() {
-                // The workers are somebody else's children.
-                board.state.terminate();
-            } else if board.is_driven {
+            if board.is_driven {
                 board.waiting += 1;
                 board = self.sleep(board, deadline);
                 board.waiting -= 1;
@@ -179,7 +223,7 @@ impl Shared {
         board
     }
 
-    fn is_of_other_process(&self) -> bool {
+    pub(super) fn is_of_other_process(&self) -> bool {
         self.process != sys::pid()
     }
 
@@ -201,7 +245,8 @@ impl Shared {
         is_so: impl Fn(&State) -> bool,
     ) -> MutexGuard<'a, Board> {
         board.is_driven = true;
-        let mut place = Place { shared: self };
+        board.drives += 1;
+        let place = Place { shared: self };
         loop {
             let progress = board.state.collect() | board.state.dispatch();
             if progress && board.waiting > 0 {
@@ -263,22 +308,23 @@ impl Shared {
     }
 
     fn enter(&self, state: &mut State, hand: Hand) -> Result<(), Error> {
-        if state.phase == Phase::Terminated {
-            return Ok(());
-        }
         let worker = state.hands.insert(hand);
-        let (bell, pidfd) = watched(&state.hands[worker])?;
+        let hand = &mut state.hands[worker];
+        if state.phase == Phase::Terminated {
+            // Too late; it is buried like the others.
+            hand.kill(None);
+        }
         let number = worker as u64 * 2;
-        let added = self.poller.add_bell(bell, number).and_then(|()| self.poller.add(pidfd, number + 1));
-        added.map_err(|error| {
-            drop(state.hands.remove(worker));
-            Error::os("cannot wait for a worker", error)
-        })
+        let added = watched(hand).and_then(|(bell, pidfd)| {
+            let added = self.poller.add_bell(bell, number).and_then(|()| self.poller.add(pidfd, number + 1));
+            added.map_err(|error| Error::os("cannot wait for a worker", error))
+        });
+        added.inspect_err(|_| state.hands.remove(worker).kill(None))
     }
 
     pub(super) fn poll(&self, key: Key, waker: &Waker) -> Option<Outcome> {
         let mut board = self.lock();
-        board.state.collect();
+        self.collect(&mut board);
         let taken = board.state.take(key).map(|(_, outcome)| outcome);
         let replaced = if taken.is_none() { board.state.set_waker(key, waker.clone()) } else { None };
         self.rouse(&mut board);
@@ -321,6 +367,7 @@ impl Shared {
             })
             .collect();
         board.state.dispatch();
+        self.tell(&board);
         self.release(board);
         drop(dropped);
     }
@@ -351,11 +398,12 @@ impl Shared {
 
     /// Throws everything away.
     pub(super) fn terminate(&self) {
-        let mut board = self.lock();
-        if !self.is_of_other_process() {
-            board.state.terminate();
-            self.tell(&board);
+        if self.is_of_other_process() {
+            return;
         }
+        let mut board = self.lock();
+        board.state.terminate();
+        self.tell(&board);
         self.release(board);
     }
 
@@ -378,7 +426,7 @@ impl Shared {
 
     pub(super) fn stats(&self) -> PoolStats {
         let mut board = self.lock();
-        board.state.collect();
+        self.collect(&mut board);
         let stats = board.state.stats();
         self.release(board);
         stats
@@ -392,7 +440,10 @@ impl Shared {
                 break;
             }
             board = if board.is_driven {
-                self.sleep(board, None)
+                board.own_thread = OwnThread::Waiting;
+                board = self.sleep(board, None);
+                board.own_thread = OwnThread::Awake;
+                board
             } else if needs_driver(&board.state) {
                 self.drive(board, None, |state| !needs_driver(state))
             } else {
@@ -405,19 +456,25 @@ impl Shared {
         }
     }
 
-    /// Sleeps until a worker dies or the alarm rings.
+    /// Sleeps until a worker dies or the alarm rings, or jobs wait in line and nobody moves them.
     fn watch_for_deaths<'a>(&'a self, mut board: MutexGuard<'a, Board>) -> MutexGuard<'a, Board> {
-        board.is_idle = true;
+        let is_dozing = board.state.has_jobs_in_line();
+        board.own_thread = if is_dozing { OwnThread::Dozing } else { OwnThread::Asleep };
+        let drives = board.drives;
         let pidfds: Vec<OwnedFd> = board.state.hands.iter().filter_map(|(_, hand)| hand.sentinel().ok()).collect();
         drop(board);
         let watched: Vec<_> = std::iter::once(self.alarm.as_fd()).chain(pidfds.iter().map(AsFd::as_fd)).collect();
-        let ready = poll::readable_many(&watched, None).unwrap_or_default();
+        let limit = is_dozing.then(|| Instant::now() + TICK);
+        let ready = poll::readable_many(&watched, limit).unwrap_or_default();
         let mut board = self.lock();
-        board.is_idle = false;
+        board.own_thread = OwnThread::Awake;
         bell::answer(self.alarm.as_fd());
         if ready.iter().skip(1).any(|ended| *ended) && !board.is_driven {
             board.state.bury();
             self.changed.notify_all();
+        }
+        if is_dozing && !board.is_driven && board.drives == drives {
+            board = self.drive(board, None, |state| !state.has_jobs_in_line() && !needs_driver(state));
         }
         board
     }
@@ -434,18 +491,29 @@ fn is_past(deadline: Deadline) -> bool {
     deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
-/// The driver's place, which is free again also after a panic.
+/// The driver's place, which is free again also after a panic: of a future's waker, which is code of the user's.
 struct Place<'a> {
     shared: &'a Shared,
 }
 
 impl Place<'_> {
-    fn leave(&mut self, board: &mut Board) {
+    fn leave(self, board: &mut Board) {
+        self.vacate(board);
+        std::mem::forget(self);
+    }
+
+    fn vacate(&self, board: &mut Board) {
         board.is_driven = false;
         if board.waiting > 0 {
             self.shared.changed.notify_all();
         }
         self.shared.rouse(board);
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.vacate(&mut self.shared.lock());
     }
 }
 

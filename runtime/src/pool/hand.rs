@@ -34,8 +34,11 @@ pub(super) struct Hand {
     pub(super) served: u32,
     /// The job that was seen to run, and since when.
     running: Option<(u64, Instant)>,
-    /// Why this process has killed it.
-    pub(super) doom: Option<JoinErrorKind>,
+    pub(super) standing: Standing,
+    /// Why this process has killed it, if it was for its job.
+    doom: Option<JoinErrorKind>,
+    /// Where in its ring it is told to leave.
+    farewell: Option<u64>,
     /// A result is being put together here.
     bytes: Vec<u8>,
 }
@@ -48,6 +51,16 @@ pub(super) enum Stage {
     Serving,
     /// It gets no more jobs, and leaves after those that it has.
     Leaving,
+}
+
+/// What a worker is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Good,
+    /// This process has killed it. What it has done counts.
+    Doomed,
+    /// It has written what no worker writes, and was killed for it. Nothing that it says is heard any more.
+    Liar,
 }
 
 /// A result that a worker has sent.
@@ -97,7 +110,9 @@ impl Hand {
             stage: Stage::Starting,
             served: 0,
             running: None,
+            standing: Standing::Good,
             doom: None,
+            farewell: None,
             bytes: Vec::new(),
         })
     }
@@ -157,12 +172,19 @@ impl Hand {
 
     /// Tells it to leave when it has done what it has.
     pub(super) fn dismiss(&mut self) {
-        if self.stage != Stage::Leaving
-            && self.side.push(Head { about: 0, kind: kind::LEAVE, spent: 0 }, &[]).is_ok_and(|is_in| is_in)
-        {
+        if self.stage != Stage::Leaving && self.say_farewell() {
             self.stage = Stage::Leaving;
+        }
+    }
+
+    fn say_farewell(&mut self) -> bool {
+        let number = self.side.next_number();
+        let is_said = self.side.push(Head { about: 0, kind: kind::LEAVE, spent: 0 }, &[]).is_ok_and(|is_in| is_in);
+        if is_said {
+            self.farewell = Some(number);
             self.wake();
         }
+        is_said
     }
 
     /// Wakes it if it sleeps.
@@ -173,7 +195,7 @@ impl Hand {
     }
 
     pub(super) fn has_result(&self) -> bool {
-        self.side.has_result()
+        self.standing != Standing::Liar && self.side.has_result()
     }
 
     pub(super) fn listen(&self) {
@@ -186,6 +208,9 @@ impl Hand {
 
     /// Takes its oldest result.
     pub(super) fn next_event(&mut self) -> Result<Option<Event>, Unusable> {
+        if self.standing == Standing::Liar {
+            return Ok(None);
+        }
         let Some(head) = self.side.pop(&mut self.bytes)? else { return Ok(None) };
         let payload = if head.kind & kind::ON_LINK == 0 {
             Payload::local(&self.bytes)
@@ -198,11 +223,11 @@ impl Hand {
             return Ok(Some(Event::Ready(outcome)));
         }
         // A worker does one job after the other: whatever else it says, it is about the oldest.
-        let (number, key) = self.given.pop_front().ok_or(Unusable)?;
+        let (number, key) = self.given.front().copied().ok_or(Unusable)?;
         if number != head.about || self.side.look_taken()? <= number {
-            self.given.push_front((number, key));
             return Err(Unusable);
         }
+        self.given.pop_front();
         self.served = self.served.saturating_add(1);
         self.running = None;
         Ok(Some(Event::Done(key, outcome, Duration::from_nanos(head.spent))))
@@ -240,6 +265,10 @@ impl Hand {
     pub(super) fn take_back(&mut self) -> Result<Option<Key>, Unusable> {
         // Its parcel, if it has one, stays on the link, where the worker passes over it.
         let Some(number) = self.side.take_back()? else { return Ok(None) };
+        if self.farewell == Some(number) {
+            // There is no job left before it, and it has to be told.
+            return if self.say_farewell() { Ok(None) } else { Err(Unusable) };
+        }
         let place = self.given.iter().position(|(given, _)| *given == number).ok_or(Unusable)?;
         Ok(self.given.remove(place).map(|(_, key)| key))
     }
@@ -260,17 +289,26 @@ impl Hand {
         Ok(Some((key, since)))
     }
 
-    /// Lets the task that it runs see that it is to end.
-    pub(super) fn cancel_running(&self) {
-        if let Some((number, _)) = self.given.front() {
+    /// Lets the task of a job that it runs see that it is to end.
+    pub(super) fn tell_to_end(&self, job: Key) {
+        if let Some((number, _)) = self.given.iter().find(|(_, key)| *key == job) {
             self.side.cancel(*number);
         }
     }
 
-    /// Kills it; what it was running ends for this reason.
+    /// Kills it; what it was running ends for this reason. It gets no more jobs.
     pub(super) fn kill(&mut self, reason: Option<JoinErrorKind>) {
         self.doom = self.doom.take().or(reason);
+        if self.standing == Standing::Good {
+            self.standing = Standing::Doomed;
+        }
         let _ = self.process.kill();
+    }
+
+    /// Kills it, since what it says cannot be.
+    pub(super) fn distrust(&mut self) {
+        self.kill(None);
+        self.standing = Standing::Liar;
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -298,7 +336,11 @@ impl Hand {
                 (None, Err(error)) => JoinErrorKind::NotWaited(error),
             },
         };
-        Failure::new(kind, Some(self.pid()))
+        let detail = match self.standing {
+            Standing::Liar => "its worker had spoilt the memory that it shares with the pool".to_owned(),
+            _ => String::new(),
+        };
+        Failure { detail, ..Failure::new(kind, Some(self.pid())) }
     }
 
     /// What a worker of a program that aborts at a panic says on its link.

@@ -32,7 +32,7 @@ impl<'p, T, I: Iterator<Item = Call<T>>> Map<'p, T, I> {
 
     /// Lets workers have as much of the input as they have room for; at least one call if none is under way.
     fn refill(&mut self) {
-        let mut room = self.pool.shared.room().max(usize::from(self.keys.is_empty()));
+        let mut room = self.pool.shared.room(self.keys.len()).max(usize::from(self.keys.is_empty()));
         while room > 0 {
             // Without the pool's lock: the input is code of the user's.
             let calls: Vec<Call<T>> = self.calls.by_ref().take(room.min(BATCH)).collect();
@@ -95,7 +95,7 @@ impl<'p, T, I: Iterator<Item = Call<T>>> MapUnordered<'p, T, I> {
     }
 
     fn refill(&mut self) {
-        let mut room = self.pool.shared.room().max(usize::from(self.under_way.is_empty()));
+        let mut room = self.pool.shared.room(self.under_way.len()).max(usize::from(self.under_way.is_empty()));
         while room > 0 {
             let calls: Vec<(usize, Call<T>)> = self.calls.by_ref().take(room.min(BATCH)).collect();
             if calls.is_empty() {

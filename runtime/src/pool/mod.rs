@@ -114,9 +114,9 @@ impl Pool {
         self.shared.close();
         self.shared.wait_until_done();
         self.shared.dismiss();
-        self.shared.wait_until_gone();
+        let gone = self.shared.wait_until_gone();
         self.end();
-        Ok(())
+        gone
     }
 
     /// Kills all workers; every job that is not done is [`PoolClosed`](JoinErrorKind::PoolClosed).
@@ -143,8 +143,11 @@ impl Pool {
 
     fn end(&mut self) {
         self.shared.terminate();
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+        match self.thread.take() {
+            // A forked copy of the process has no such thread, and would wait for it for ever.
+            Some(thread) if self.shared.is_of_other_process() => std::mem::forget(thread),
+            Some(thread) => drop(thread.join()),
+            None => {}
         }
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::hand::{Event, Given, Hand, Initializer, Stage};
+use super::hand::{Event, Given, Hand, Initializer, Stage, Standing};
 use super::job::{Failure, Holder, Outcome, Progress, Record};
 use super::ring::SLOTS;
 use super::stats::{PoolStats, WorkerStats};
@@ -54,6 +54,8 @@ pub(super) struct State {
     stillborn: u32,
     /// Why there will be no more workers.
     pub(super) broken: Option<(ErrorKind, String)>,
+    /// Whether there were jobs for which no worker could be had.
+    pub(super) has_abandoned: bool,
     /// How long a job takes, in nanoseconds: a mean that forgets.
     mean: f64,
     /// Futures to be woken when the lock is let go of.
@@ -85,6 +87,7 @@ impl State {
             named: 0,
             stillborn: 0,
             broken: None,
+            has_abandoned: false,
             mean: AHEAD,
             woken: Vec::new(),
             futures: 0,
@@ -101,6 +104,7 @@ impl State {
             (Progress::Done(refused), ..) => Some(refused),
             (_, Phase::Open, None) => None,
             (_, Phase::Open, Some((kind, text))) => {
+                self.has_abandoned = true;
                 Some(Err(Failure::new(JoinErrorKind::NotStarted(Error::new(*kind, text.clone())), None)))
             }
             _ => Some(Err(Failure::new(JoinErrorKind::PoolClosed, None))),
@@ -132,6 +136,11 @@ impl State {
     /// Whether jobs wait that no worker has.
     pub(super) fn has_backlog(&self) -> bool {
         !self.queue.is_empty()
+    }
+
+    /// Whether a worker has a job behind another, which may have to be taken back from it.
+    pub(super) fn has_jobs_in_line(&self) -> bool {
+        self.hands.iter().any(|(_, hand)| hand.given.len() > 1)
     }
 
     /// Whether somebody awaits a job as a future.
@@ -204,7 +213,7 @@ impl State {
                 }
                 Ok(Some(Event::Ready(outcome))) => self.welcome(worker, outcome),
                 Ok(None) => break,
-                Err(_) => return hand.kill(None),
+                Err(_) => return hand.distrust(),
             }
         }
         let hand = &mut self.hands[worker];
@@ -237,6 +246,7 @@ impl State {
 
     /// There will be no more workers, and nothing that waits for one will run.
     pub(super) fn fail(&mut self, kind: ErrorKind, text: String) {
+        self.has_abandoned |= !self.queue.is_empty();
         for key in mem::take(&mut self.queue) {
             let failure = Failure::new(JoinErrorKind::NotStarted(Error::new(kind, text.clone())), None);
             self.finish(key, Err(failure));
@@ -262,6 +272,10 @@ impl State {
             }
             self.replaced += 1;
             self.note_stillborn(was_stillborn, hand.pid());
+        }
+        if let Some((kind, text)) = self.broken.clone().filter(|_| self.hands.is_empty()) {
+            // What the last ones have left behind.
+            self.fail(kind, text);
         }
         !ended.is_empty()
     }
@@ -383,12 +397,14 @@ impl State {
 
     /// Takes a job away from where it waits; whether it did.
     pub(super) fn cancel(&mut self, key: Key) -> bool {
+        // It may be done already, and its worker busy with another one.
+        self.collect();
         match self.jobs[key].progress {
             Progress::Done(_) => return false,
             Progress::Queued => self.queue.retain(|known| *known != key),
             Progress::With(worker) => {
-                if !self.take_from(worker, key) {
-                    self.hands[worker].cancel_running();
+                if !self.take_from(worker, Some(key)) {
+                    self.hands[worker].tell_to_end(key);
                     return false;
                 }
             }
@@ -397,16 +413,20 @@ impl State {
         true
     }
 
-    /// Takes a job back from its worker, if it has not begun; the ones before it have to come along, and go elsewhere.
-    fn take_from(&mut self, worker: usize, wanted: Key) -> bool {
+    /// Takes a job back from its worker, if it has not begun, or all such; others that come along go elsewhere.
+    fn take_from(&mut self, worker: usize, wanted: Option<Key>) -> bool {
         let mut taken = Vec::new();
-        while taken.last() != Some(&wanted) {
+        while wanted.is_none() || taken.last().copied() != wanted {
             match self.hands[worker].take_back() {
                 Ok(Some(key)) => taken.push(key),
-                _ => break,
+                Ok(None) => break,
+                Err(_) => {
+                    self.hands[worker].kill(None);
+                    break;
+                }
             }
         }
-        let found = taken.pop_if(|last| *last == wanted).is_some();
+        let found = wanted.is_some() && taken.pop_if(|last| Some(*last) == wanted).is_some();
         for key in taken.into_iter().rev() {
             self.jobs[key].progress = Progress::Queued;
             self.queue.push_front(key);
@@ -416,10 +436,23 @@ impl State {
 
     /// Ends a job wherever it is.
     pub(super) fn kill(&mut self, key: Key) {
-        if !self.cancel(key)
-            && let Progress::With(worker) = self.jobs[key].progress
-        {
-            self.hands[worker].kill(Some(JoinErrorKind::Cancelled));
+        if !self.cancel(key) {
+            self.kill_running(key, JoinErrorKind::Cancelled);
+        }
+    }
+
+    /// Kills the worker of a job that runs, unless that is done by now.
+    fn kill_running(&mut self, key: Key, reason: JoinErrorKind) {
+        let Progress::With(worker) = self.jobs[key].progress else { return };
+        // The worker must not go over to its next job before the signal reaches it.
+        self.take_from(worker, None);
+        self.collect_from(worker);
+        let hand = &mut self.hands[worker];
+        match hand.given.front() {
+            Some((_, running)) if *running == key => hand.kill(Some(reason)),
+            // It says that it runs two at once.
+            Some(_) if hand.given.iter().any(|(_, given)| *given == key) => hand.kill(None),
+            _ => {}
         }
     }
 
@@ -427,11 +460,12 @@ impl State {
     pub(super) fn enforce_limits(&mut self, now: Instant) -> Option<Instant> {
         let limit = self.plan.limit?;
         let mut next = None::<Instant>;
-        for (_, hand) in &mut self.hands {
-            let due = match hand.running(now) {
-                Ok(Some((_, since))) => since + limit,
+        let mut late = Vec::new();
+        for (_, hand) in self.hands.iter_mut().filter(|(_, hand)| hand.standing == Standing::Good) {
+            let (running, due) = match hand.running(now) {
+                Ok(Some((key, since))) => (Some(key), since + limit),
                 // It may begin at any moment.
-                Ok(None) if !hand.given.is_empty() => now + limit,
+                Ok(None) if !hand.given.is_empty() => (None, now + limit),
                 Ok(None) => continue,
                 Err(_) => {
                     hand.kill(None);
@@ -439,15 +473,15 @@ impl State {
                 }
             };
             let end = due + self.plan.grace;
-            if now >= end {
-                hand.kill(Some(JoinErrorKind::TimedOut));
-                continue;
-            }
-            if now >= due {
-                hand.cancel_running();
+            if let Some(key) = running.filter(|_| now >= due) {
+                hand.tell_to_end(key);
+                late.extend((now >= end).then_some(key));
             }
             let look = if now >= due { end } else { due };
             next = Some(next.map_or(look, |next| next.min(look)));
+        }
+        for key in late {
+            self.kill_running(key, JoinErrorKind::TimedOut);
         }
         next
     }
@@ -469,6 +503,12 @@ impl State {
         for key in unfinished {
             self.finish(key, Err(Failure::new(JoinErrorKind::PoolClosed, None)));
         }
+    }
+
+    /// In a forked copy of the process: forgets the workers, without a trace in what it shares with them.
+    pub(super) fn disown(&mut self) {
+        self.hands.clear();
+        self.terminate();
     }
 
     pub(super) fn new_group(&mut self) -> usize {
@@ -510,5 +550,5 @@ impl State {
 /// Whether a worker may have one more job.
 fn is_free(hand: &Hand, plan: &Plan, depth: usize) -> bool {
     let left = plan.max_tasks.map_or(usize::MAX, |max| max.saturating_sub(hand.served) as usize);
-    hand.stage == Stage::Serving && hand.doom.is_none() && hand.given.len() < depth.min(left)
+    hand.stage == Stage::Serving && hand.standing == Standing::Good && hand.given.len() < depth.min(left)
 }

@@ -1,0 +1,321 @@
+//! One job as its user holds it: waited for, dropped, cancelled, killed.
+
+use std::time::Duration;
+
+use offspring::sync::Event;
+use offspring::{JoinErrorKind, StartMethod, child_task, is_cancelled};
+use offspring_tests::{cases, procs, wait};
+
+use super::{
+    add_one, begin_and_wait, build, builder, count, counts, event, failure, now, outcome, pid, pids, pool, running,
+    square, value, wait_for,
+};
+
+cases! {
+    alone a_wait_that_is_bounded;
+    alone a_look_without_a_wait;
+    alone a_dropped_job_runs_all_the_same;
+    alone a_dropped_backlog_runs_all_the_same;
+    alone a_job_outlives_its_pool;
+    alone queued_ones_can_be_cancelled;
+    alone one_that_runs_is_told_that_it_is_cancelled;
+    alone one_that_runs_behind_a_result_is_told;
+    alone one_that_is_done_cannot_be_cancelled;
+    alone killed_wherever_it_is;
+    alone a_kill_hits_nobody_else;
+    alone a_kill_at_any_moment_hits_nobody_else;
+    alone time_runs_out;
+    alone time_runs_out_for_one_alone;
+    alone some_grace;
+    alone nobody_waits_and_time_runs_out;
+    alone cancelled_beside_a_worker_that_leaves;
+}
+
+fn a_wait_that_is_bounded(method: StartMethod) {
+    let pool = pool(method, 1);
+    let (mut job, gate) = running(&pool);
+    assert!(job.wait_timeout(Duration::from_millis(5)).unwrap().is_none());
+    gate.set();
+    assert!(job.wait_timeout(wait::LIMIT).unwrap().is_some());
+    let error = job.wait_timeout(Duration::ZERO).unwrap_err();
+    assert!(matches!(error.kind(), JoinErrorKind::AlreadyTaken), "{error:?}");
+    assert!(error.to_string().contains("begin_and_wait"), "{error}");
+    assert!(!job.cancel());
+    job.kill();
+    let error = job.wait().unwrap_err();
+    assert!(matches!(error.kind(), JoinErrorKind::AlreadyTaken), "{error:?}");
+    assert_eq!(pool.stats().replaced, 0);
+}
+
+fn a_look_without_a_wait(method: StartMethod) {
+    let pool = pool(method, 2);
+    let mut jobs: Vec<_> = (0..100).map(|n| Some(pool.submit(square::call(n)))).collect();
+    let mut sum = 0;
+    wait::until("all jobs are seen to be done", || {
+        for slot in &mut jobs {
+            if let Some(job) = slot
+                && let Some(value) = job.wait_timeout(Duration::ZERO).unwrap()
+            {
+                sum += value;
+                *slot = None;
+            }
+        }
+        jobs.iter().all(Option::is_none)
+    });
+    assert_eq!(sum, 328_350);
+}
+
+fn a_dropped_job_runs_all_the_same(method: StartMethod) {
+    let pool = pool(method, 1);
+    let (first, gate) = running(&pool);
+    let counts = counts();
+    (0..32).for_each(|n| drop(pool.submit(count::call(counts.clone(), n))));
+    drop(first);
+    assert_eq!(now(&counts), [0; 32]);
+    gate.set();
+    wait::until("all have run", || now(&counts) == [1; 32]);
+    pool.join().unwrap();
+    assert_eq!(now(&counts), [1; 32]);
+}
+
+/// Who waits for one job moves the pool on; when it has what it wants, the rest still has to go on.
+fn a_dropped_backlog_runs_all_the_same(method: StartMethod) {
+    let pool = pool(method, 2);
+    for round in 0..200 {
+        let counts = counts();
+        let first = pool.submit(square::call(round));
+        (0..32 * 16).for_each(|n| drop(pool.submit(count::call(counts.clone(), n % 32))));
+        assert_eq!(value(first), round * round);
+        wait::until("all have run", || now(&counts) == [16; 32]);
+    }
+}
+
+fn a_job_outlives_its_pool(method: StartMethod) {
+    let pool = pool(method, 1);
+    let done = pool.submit(square::call(3));
+    value(pool.submit(square::call(4)));
+    let (runs, _gate) = running(&pool);
+    let queued = pool.submit(square::call(5));
+    drop(pool);
+    assert!(!queued.cancel());
+    queued.kill();
+    assert_eq!(value(done), 9, "it was done before");
+    for error in [failure(runs), failure(queued)] {
+        assert!(matches!(error.kind(), JoinErrorKind::PoolClosed), "{error:?}");
+    }
+}
+
+fn queued_ones_can_be_cancelled(method: StartMethod) {
+    let pool = pool(method, 1);
+    let (first, gate) = running(&pool);
+    let counts = counts();
+    let jobs: Vec<_> = (0..32).map(|n| pool.submit(count::call(counts.clone(), n))).collect();
+    // From the middle, from the end, the next one; also of those that are in the ring already.
+    let unwanted = [16, 31, 0, 1, 17];
+    for n in unwanted {
+        assert!(jobs[n].cancel(), "job {n}");
+        assert!(!jobs[n].cancel(), "job {n}: it is done now");
+    }
+    gate.set();
+    value(first);
+    for (n, job) in jobs.into_iter().enumerate() {
+        match (unwanted.contains(&n), outcome(job)) {
+            (true, Err(error)) => assert!(matches!(error.kind(), JoinErrorKind::Cancelled), "{error:?}"),
+            (false, Ok(number)) => assert_eq!(number as usize, n),
+            (_, result) => panic!("job {n}: {result:?}"),
+        }
+    }
+    let wanted: Vec<u32> = (0..32).map(|n| u32::from(!unwanted.contains(&n))).collect();
+    assert_eq!(now(&counts)[..], wanted);
+}
+
+/// Runs until it is told to end; whether it was.
+#[child_task]
+fn until_cancelled(begun: Event) -> bool {
+    assert!(!is_cancelled(), "it has just begun");
+    begun.set();
+    let deadline = std::time::Instant::now() + wait::LIMIT;
+    while !is_cancelled() && std::time::Instant::now() < deadline {
+        wait::a_moment();
+    }
+    is_cancelled()
+}
+
+#[child_task]
+fn is_told() -> bool {
+    is_cancelled()
+}
+
+fn one_that_runs_is_told_that_it_is_cancelled(method: StartMethod) {
+    assert!(!is_cancelled(), "this is no worker");
+    let pool = pool(method, 1);
+    for _ in 0..3 {
+        let begun = event();
+        let job = pool.submit(until_cancelled::call(begun.clone()));
+        let next = pool.submit(is_told::call());
+        assert!(begun.wait_timeout(wait::LIMIT));
+        assert!(!job.cancel(), "it has begun");
+        assert!(value(job), "it has a value, as it was not killed");
+        assert!(!value(next), "and the next one has nothing to do with it");
+    }
+}
+
+/// The result before it has come, but nobody has looked.
+fn one_that_runs_behind_a_result_is_told(method: StartMethod) {
+    let pool = pool(method, 1);
+    for _ in 0..3 {
+        let begun = event();
+        let before = pool.submit(square::call(6));
+        let job = pool.submit(until_cancelled::call(begun.clone()));
+        assert!(begun.wait_timeout(wait::LIMIT));
+        assert!(!before.cancel(), "it is done");
+        assert!(!job.cancel(), "it has begun");
+        assert!(value(job));
+        assert_eq!(value(before), 36);
+    }
+}
+
+fn one_that_is_done_cannot_be_cancelled(method: StartMethod) {
+    let pool = pool(method, 1);
+    let job = pool.submit(square::call(7));
+    value(pool.submit(square::call(1)));
+    assert!(!job.cancel());
+    job.kill();
+    assert_eq!(value(job), 49);
+    assert_eq!(pool.stats().replaced, 0);
+}
+
+fn killed_wherever_it_is(method: StartMethod) {
+    let pool = pool(method, 1);
+    let worker = pids(&pool)[0];
+    let (job, _gate) = running(&pool);
+    let (next, last) = (pool.submit(square::call(2)), pool.submit(pid::call()));
+    next.kill();
+    assert!(matches!(failure(next).kind(), JoinErrorKind::Cancelled));
+    assert!(procs::is_alive(worker), "the one in the queue was just taken away");
+    job.kill();
+    job.kill();
+    let error = failure(job);
+    assert!(matches!(error.kind(), JoinErrorKind::Cancelled), "{error:?}");
+    assert_eq!(error.pid(), Some(worker));
+    assert_ne!(value(last), worker, "another worker has its place");
+    assert_eq!(pool.stats().replaced, 1);
+}
+
+/// Its own result has come, but nobody has looked; it is the next one that runs.
+fn a_kill_hits_nobody_else(method: StartMethod) {
+    let pool = pool(method, 1);
+    let worker = pids(&pool)[0];
+    for _ in 0..3 {
+        let (begun, gate) = (event(), event());
+        let done = pool.submit(square::call(6));
+        let runs = pool.submit(begin_and_wait::call(begun.clone(), gate.clone()));
+        assert!(begun.wait_timeout(wait::LIMIT));
+        done.kill();
+        gate.set();
+        assert_eq!(value(runs), worker);
+        assert_eq!(value(done), 36);
+    }
+}
+
+fn a_kill_at_any_moment_hits_nobody_else(method: StartMethod) {
+    let pool = pool(method, 2);
+    let mut random = offspring_tests::random::Random::new();
+    let mut killed = 0;
+    for round in 0..60 {
+        let jobs: Vec<_> = (0..100).map(|n| pool.submit(square::call(n))).collect();
+        random.pass_time(Duration::from_micros(300));
+        let victim = random.below(100) as usize;
+        jobs[victim].kill();
+        for (n, job) in jobs.into_iter().enumerate() {
+            match outcome(job) {
+                Ok(value) => assert_eq!(value, (n * n) as u64),
+                Err(error) => {
+                    assert_eq!(n, victim, "round {round}: {error:?}");
+                    assert!(matches!(error.kind(), JoinErrorKind::Cancelled), "{error:?}");
+                    killed += 1;
+                }
+            }
+        }
+    }
+    assert!(killed > 0, "nothing was killed");
+}
+
+fn time_runs_out(method: StartMethod) {
+    let pool = build(builder(method).workers(1).task_timeout(Duration::from_millis(50)));
+    let worker = pids(&pool)[0];
+    let late = pool.submit(wait_for::call(event()));
+    let next = pool.submit(pid::call());
+    let error = failure(late);
+    assert!(matches!(error.kind(), JoinErrorKind::TimedOut), "{error:?}");
+    assert_eq!(error.pid(), Some(worker));
+    assert_ne!(value(next), worker);
+    assert_eq!(pool.stats().replaced, 1);
+}
+
+/// Its clock starts when it begins, not when it is queued, and those around it do not pay for it.
+fn time_runs_out_for_one_alone(method: StartMethod) {
+    let pool = build(builder(method).workers(2).task_timeout(Duration::from_secs(1)));
+    let (counts, gate) = (counts(), event());
+    let mut jobs = Vec::new();
+    for n in 0..32 {
+        if n % 16 == 5 {
+            drop(pool.submit(wait_for::call(gate.clone())));
+        }
+        jobs.push(pool.submit(count::call(counts.clone(), n)));
+    }
+    for (n, job) in jobs.into_iter().enumerate() {
+        assert_eq!(value(job) as usize, n);
+    }
+    wait::until("two have been killed", || pool.stats().failed == 2);
+    pool.join().unwrap();
+    assert_eq!(now(&counts), [1; 32]);
+}
+
+fn some_grace(method: StartMethod) {
+    let limits = builder(method).workers(1).task_timeout(Duration::from_millis(20)).grace(2 * wait::LIMIT);
+    let pool = build(limits);
+    let worker = pids(&pool)[0];
+    assert!(value(pool.submit(until_cancelled::call(event()))), "it was told when its time was over");
+    assert_eq!(value(pool.submit(pid::call())), worker, "it has ended in order");
+    drop(pool);
+    let limits = builder(method).workers(1).task_timeout(Duration::from_millis(20)).grace(Duration::from_millis(20));
+    let pool = build(limits);
+    let error = failure(pool.submit(wait_for::call(event())));
+    assert!(matches!(error.kind(), JoinErrorKind::TimedOut), "{error:?}");
+}
+
+fn nobody_waits_and_time_runs_out(method: StartMethod) {
+    let pool = build(builder(method).workers(2).task_timeout(Duration::from_millis(30)));
+    let counts = counts();
+    for _ in 0..3 {
+        drop(pool.submit(add_one_and_hang::call(counts.clone())));
+    }
+    wait::until("all have had their time", || now(&counts)[0] == 3);
+    wait::until("and were killed", || pool.stats().failed == 3);
+    value(pool.submit(pid::call()));
+}
+
+#[child_task]
+fn add_one_and_hang(counts: super::Counts) {
+    add_one(&counts, 0);
+    loop {
+        std::thread::park();
+    }
+}
+
+/// What a worker was told about leaving is not lost when jobs are taken back from it.
+fn cancelled_beside_a_worker_that_leaves(method: StartMethod) {
+    let pool = pool(method, 2);
+    let ((one, gate), (two, other_gate)) = (running(&pool), running(&pool));
+    pool.resize(1).unwrap();
+    assert!(!one.cancel() && !two.cancel(), "both run");
+    let idle = pool.submit(square::call(3));
+    gate.set();
+    other_gate.set();
+    assert!(value(one) != value(two));
+    assert_eq!(value(idle), 9);
+    wait::until("one worker has left", || pool.stats().workers.len() == 1);
+    assert_eq!(pool.stats().failed, 0);
+    pool.join().unwrap();
+}
