@@ -409,5 +409,5 @@ fn memory_of_a_hundred_thousand_queued_jobs(method: StartMethod) {
         value(job);
     }
     let sum: u64 = jobs.into_iter().map(value).sum();
-    assert_eq!(sum, (0..JOBS).map(|n| n * n).sum());
+    assert_eq!(sum, (0..JOBS).map(|n| n * n).sum::<u64>());
 }
