@@ -349,7 +349,7 @@ fn senders_and_receivers_of_descriptors(method: StartMethod) {
     let (to, from) = channel().unwrap();
     drop(to);
     value(start(method, receive_descriptors::call(from)));
-    let before = procs::kinds(&procs::descriptors());
+    let before = procs::lasting_kinds();
     for _ in 0..30 {
         let ((to, from), (answer, answers)) = (channel().unwrap(), channel().unwrap());
         to.send((0, File::open("/dev/null").unwrap().into(), answer)).unwrap();
@@ -364,5 +364,5 @@ fn senders_and_receivers_of_descriptors(method: StartMethod) {
         assert!(answered.iter().all(|number| *number == 0) && answered.len() <= 1, "{answered:?}");
         is_over(&answers);
     }
-    assert_eq!(procs::kinds(&procs::descriptors()), before);
+    assert_eq!(procs::lasting_kinds(), before);
 }

@@ -122,7 +122,7 @@ fn make_and_pass_on(bytes: Bytes, round: u64) -> Vec<Bytes> {
 /// Those who make slices, and hand on what they have got, die at any moment.
 fn makers_and_receivers(method: StartMethod) {
     let mut random = Random::new();
-    let before = (procs::mapped_memory("self"), procs::kinds(&procs::descriptors()));
+    let before = (procs::mapped_memory("self"), procs::lasting_kinds());
     let bytes = Bytes::new(&[3; 100_000]).unwrap();
     let longest = if method == StartMethod::Spawn { 5000 } else { 1500 };
     let mut values = 0;
@@ -141,5 +141,5 @@ fn makers_and_receivers(method: StartMethod) {
     }
     eprintln!("{values} of 120 came to their end");
     drop(bytes);
-    assert_eq!((procs::mapped_memory("self"), procs::kinds(&procs::descriptors())), before);
+    assert_eq!((procs::mapped_memory("self"), procs::lasting_kinds()), before);
 }

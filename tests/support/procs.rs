@@ -143,6 +143,14 @@ pub fn kinds(descriptors: &BTreeMap<i32, String>) -> BTreeMap<String, usize> {
     kinds
 }
 
+/// The descriptors of this process by kind, but for those that spares have too, which come and go; the end of each case
+/// counts those.
+pub fn lasting_kinds() -> BTreeMap<String, usize> {
+    let mut kinds = kinds(&descriptors());
+    kinds.retain(|kind, _| !matches!(&**kind, "socket" | "pipe" | "anon_inode:[pidfd]"));
+    kinds
+}
+
 /// The names in `/dev/shm`, where named shared memory would be.
 pub fn shared_memory() -> Vec<String> {
     let Ok(entries) = fs::read_dir("/dev/shm") else {
