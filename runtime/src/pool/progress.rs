@@ -6,7 +6,7 @@
 use std::fmt;
 use std::io::{IsTerminal, stderr};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use super::map::{Map, MapUnordered};
 use crate::error::JoinError;
@@ -48,36 +48,23 @@ impl<T, I: Iterator<Item = Call<T>>> MapUnordered<'_, T, I> {
 #[must_use = "a map does nothing until its results are taken"]
 pub struct MapProgress<M: Iterator, T> {
     results: M,
-    bar: ProgressBar,
+    length: Option<u64>,
+    /// Made when the first result is asked for.
+    bar: Option<ProgressBar>,
     failed: u64,
     result: fn(&M::Item) -> &Result<T, JoinError>,
     is_failure: fn(&T) -> bool,
 }
 
-/// With a known length and without one. Wide enough for the eye, narrow enough for a terminal of 80 columns.
-const BAR: &str = "{bar:28} {human_pos}/{human_len}{msg}, {per_sec}, {eta} left";
-const COUNT: &str = "{spinner} {human_pos} done{msg}, {per_sec}";
-
 impl<M: Iterator, T> MapProgress<M, T> {
     fn new(results: M, result: fn(&M::Item) -> &Result<T, JoinError>) -> Self {
-        let bar = if stderr().is_terminal() {
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())
-        } else {
-            ProgressBar::hidden()
-        };
-        bar.set_style(style(COUNT));
-        let length = results.size_hint().1;
-        let progress = Self { results, bar, failed: 0, result, is_failure: |_| false };
-        match length {
-            Some(length) => progress.expecting(length as u64),
-            None => progress,
-        }
+        let length = results.size_hint().1.map(|length| length as u64);
+        Self { results, length, bar: None, failed: 0, result, is_failure: |_| false }
     }
 
     /// How many results there will be, where the input cannot say so itself.
-    pub fn expecting(self, results: u64) -> Self {
-        self.bar.set_length(results);
-        self.bar.set_style(style(BAR));
+    pub fn expecting(mut self, results: u64) -> Self {
+        self.length = Some(results);
         self
     }
 
@@ -86,35 +73,24 @@ impl<M: Iterator, T> MapProgress<M, T> {
         self.is_failure = is_failure;
         self
     }
-
-    fn tell(&mut self, item: &M::Item) {
-        if (self.result)(item).as_ref().map_or(true, self.is_failure) {
-            self.failed += 1;
-            self.bar.set_message(format!(", {} failed", self.failed));
-        }
-        self.bar.inc(1);
-    }
-}
-
-/// The templates are constants, and a test reads them both.
-fn style(template: &str) -> ProgressStyle {
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-    style.progress_chars("━╸─")
 }
 
 impl<M: Iterator, T> Iterator for MapProgress<M, T> {
     type Item = M::Item;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.bar.position() == 0 {
-            self.bar.tick(); // the first result may be long in coming
-        }
+        let bar = self.bar.get_or_insert_with(|| bar(self.length));
         let item = self.results.next();
-        match &item {
-            Some(item) => self.tell(item),
-            None => self.bar.finish_and_clear(),
+        let Some(item) = item else {
+            bar.finish_and_clear();
+            return None;
+        };
+        bar.inc(1);
+        if (self.result)(&item).as_ref().map_or(true, self.is_failure) {
+            self.failed += 1;
+            bar.set_message(format!(", {} failed", self.failed));
         }
-        item
+        Some(item)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -126,13 +102,44 @@ impl<M: ExactSizeIterator, T> ExactSizeIterator for MapProgress<M, T> {}
 
 impl<M: Iterator, T> Drop for MapProgress<M, T> {
     fn drop(&mut self) {
-        self.bar.finish_and_clear();
+        self.bar.iter().for_each(ProgressBar::finish_and_clear);
     }
 }
 
 impl<M: Iterator + fmt::Debug, T> fmt::Debug for MapProgress<M, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}, {} done, {} failed", self.results, self.bar.position(), self.failed)
+        let done = self.bar.as_ref().map_or(0, ProgressBar::position);
+        write!(f, "{:?}, {done} done, {} failed", self.results, self.failed)
+    }
+}
+
+/// With a known length and without one: wide enough for the eye, narrow enough for a terminal of 80 columns.
+const BAR: &str = "{bar:28} {human_pos}/{human_len}{msg}{rate}{left}";
+const COUNT: &str = "{human_pos} done{msg}{rate}";
+
+fn bar(length: Option<u64>) -> ProgressBar {
+    let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(length, target);
+    // The templates are constants, and a test reads them both.
+    if let Ok(style) = ProgressStyle::with_template(length.map_or(COUNT, |_| BAR)) {
+        bar.set_style(style.progress_chars("━╸─").with_key("rate", rate).with_key("left", left));
+    }
+    bar.tick(); // the first result may be long in coming
+    bar
+}
+
+fn rate(state: &ProgressState, text: &mut dyn fmt::Write) {
+    let rate = state.per_sec();
+    let _ = match rate {
+        ..0.01 => Ok(()), // nothing is known yet
+        ..10.0 => write!(text, ", {rate:.1}/s"),
+        _ => write!(text, ", {}/s", HumanCount(rate as u64)),
+    };
+}
+
+fn left(state: &ProgressState, text: &mut dyn fmt::Write) {
+    if state.pos() > 0 {
+        let _ = write!(text, ", {:#} left", HumanDuration(state.eta()));
     }
 }
 
@@ -152,17 +159,17 @@ mod tests {
         let results: [Result<Result<u8, ()>, JoinError>; 3] =
             [Ok(Ok(1)), Ok(Err(())), Err(JoinError::new(JoinErrorKind::TimedOut, "slow", None))];
         let mut progress = MapProgress::new(results.into_iter(), |result| result).failing(Result::is_err);
-        assert_eq!(progress.len(), 3);
-        assert_eq!(progress.bar.length(), Some(3));
+        assert_eq!((progress.len(), progress.length), (3, Some(3)));
         assert_eq!(progress.by_ref().count(), 3);
-        assert_eq!((progress.bar.position(), progress.failed), (3, 2));
+        let done = progress.bar.as_ref().map(ProgressBar::position);
+        assert_eq!((done, progress.failed), (Some(3), 2));
     }
 
     #[test]
     fn an_input_without_a_length_may_be_given_one() {
         let endless = std::iter::repeat_with(|| Ok::<u8, JoinError>(1));
         let progress = MapProgress::new(endless, |result| result);
-        assert_eq!(progress.bar.length(), None);
-        assert_eq!(progress.expecting(7).bar.length(), Some(7));
+        assert_eq!(progress.length, None);
+        assert_eq!(progress.expecting(7).length, Some(7));
     }
 }
