@@ -31,7 +31,7 @@ const SOUND: [(&str, Draw); 6] = [
         let light = ((x * 8.0) as u32 + (y * 6.0) as u32) % 2;
         if light == 1 { [0.95, 0.9, 0.8] } else { [0.2 + 0.5 * x, 0.3, 0.2 + 0.5 * y] }
     }),
-    ("stripes", |x, y| if ((x + y) * 12.0) as u32 % 2 == 0 { [0.1, 0.45, 0.4] } else { [0.95, 0.75, 0.2] }),
+    ("stripes", |x, y| if (((x + y) * 12.0) as u32).is_multiple_of(2) { [0.1, 0.45, 0.4] } else { [0.95, 0.75, 0.2] }),
     ("waves", |x, y| {
         let height = (x * 9.0).sin() + (y * 7.0 + x * 5.0).cos() + (x * y * 30.0).sin();
         [0.5 + height / 8.0, 0.5 + height / 6.0, 0.9]
