@@ -176,6 +176,12 @@ pub(crate) fn enter_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
+/// How many processors this process may use: its affinity, and the quota of its cgroup.
+pub(crate) fn usable_processors() -> usize {
+    // std knows both (sched_getaffinity(2), cpu.max of cgroup v2, cpu.cfs_quota_us of v1).
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,10 +200,4 @@ mod tests {
         assert!(open_directory(Path::new("/dev/null")).is_err());
         assert!(open_directory(Path::new("/")).is_ok());
     }
-}
-
-/// How many processors this process may use: its affinity, and the quota of its cgroup.
-pub(crate) fn usable_processors() -> usize {
-    // std knows both (sched_getaffinity(2), cpu.max of cgroup v2, cpu.cfs_quota_us of v1).
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

@@ -239,8 +239,10 @@ impl Region {
             "half a word at {offset} of {} bytes",
             self.len()
         );
-        // SAFETY: as for `words`; the offset is inside and aligned.
-        unsafe { &*self.start().as_ptr().add(offset).cast() }
+        // SAFETY: the offset is inside of the region.
+        let half = unsafe { self.start().add(offset) }.cast::<AtomicU32>();
+        // SAFETY: as for `words`; the offset is aligned.
+        unsafe { half.as_ref() }
     }
 
     /// Its first byte; aligned to a page, and valid as long as the region lives.

@@ -3,7 +3,8 @@
 mod layout;
 mod parent;
 mod sleeper;
-
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod worker;
 
 pub(super) use layout::{Head, INLINE_BYTES, Memory, SLOTS, WORDS};

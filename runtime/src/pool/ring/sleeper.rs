@@ -1,6 +1,6 @@
 //! Going to sleep and being woken, without a lost wake-up: see "Sleeping" in `README.md`.
 
-use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 
 use super::layout::{AtomicU64, fence};
 
@@ -19,5 +19,5 @@ pub(super) fn withdraw(flag: &AtomicU64) {
 /// Whether the other side is to be woken, after something was stored that it may be waiting for. It is told once.
 pub(super) fn is_asleep(flag: &AtomicU64) -> bool {
     fence(SeqCst);
-    flag.load(Relaxed) != 0 && flag.swap(0, SeqCst) != 0
+    flag.load(Relaxed) != 0 && flag.compare_exchange(1, 0, AcqRel, Relaxed).is_ok()
 }

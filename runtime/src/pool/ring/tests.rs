@@ -1,0 +1,108 @@
+//! One side after the other; both at once are explored by the models in `tests/models`.
+
+use std::sync::Arc;
+
+use super::layout::{AtomicU32, AtomicU64};
+use super::*;
+
+#[derive(Clone)]
+struct Plain(Arc<(Vec<AtomicU64>, AtomicU32)>);
+
+impl Memory for Plain {
+    fn words(&self) -> &[AtomicU64] {
+        &self.0.0
+    }
+
+    fn sleep_word(&self) -> &AtomicU32 {
+        &self.0.1
+    }
+}
+
+fn memory() -> Plain {
+    Plain(Arc::new(((0..WORDS).map(|_| AtomicU64::new(0)).collect(), AtomicU32::new(0))))
+}
+
+fn head(about: u64) -> Head {
+    Head { about, kind: 1, spent: about * 3 }
+}
+
+#[test]
+fn bytes_of_every_length_go_through_both_rings() {
+    let memory = memory();
+    let (mut parent, mut worker) = (ParentSide::new(memory.clone()), WorkerSide::new(memory));
+    let mut bytes = Vec::new();
+    for length in 0..=INLINE_BYTES {
+        let text: Vec<u8> = (0..length).map(|index| index as u8).collect();
+        assert_eq!(parent.push(head(7), &text), Ok(true));
+        assert_eq!(worker.take(&mut bytes), Some((length as u64, head(7))));
+        assert_eq!(bytes, text);
+        let _ = worker.push(head(8), &text);
+        assert_eq!(parent.pop(&mut bytes), Ok(Some(head(8))));
+        assert_eq!(bytes, text);
+    }
+}
+
+#[test]
+fn a_full_ring_takes_no_more_until_a_job_is_out() {
+    let memory = memory();
+    let (mut parent, worker) = (ParentSide::new(memory.clone()), WorkerSide::new(memory));
+    for about in 0..SLOTS {
+        assert_eq!(parent.push(head(about), &[]), Ok(true));
+    }
+    assert_eq!(parent.push(head(SLOTS), &[]), Ok(false));
+    assert_eq!(parent.take_back(), Ok(Some(0)));
+    assert_eq!(parent.push(head(SLOTS), &[]), Ok(true));
+    assert_eq!(worker.take(&mut Vec::new()).map(|(number, head)| (number, head.about)), Some((1, 1)));
+}
+
+#[test]
+fn counters_that_do_not_fit_are_the_workers_end() {
+    let lies: [fn(&Plain); 4] = [
+        // More taken than were put in.
+        |memory| {
+            memory.words().iter().skip(8).take(1).for_each(|taken| taken.store(9, std::sync::atomic::Ordering::SeqCst))
+        },
+        // More results than there are slots.
+        |memory| {
+            memory
+                .words()
+                .iter()
+                .skip(16)
+                .take(1)
+                .for_each(|tail| tail.store(SLOTS + 1, std::sync::atomic::Ordering::SeqCst))
+        },
+        // Results that were never written, from behind.
+        |memory| {
+            memory
+                .words()
+                .iter()
+                .skip(16)
+                .take(1)
+                .for_each(|tail| tail.store(u64::MAX, std::sync::atomic::Ordering::SeqCst))
+        },
+        // A slot that is longer than a slot.
+        |memory| memory.words().iter().for_each(|word| word.store(1, std::sync::atomic::Ordering::SeqCst)),
+    ];
+    for (index, lie) in lies.into_iter().enumerate() {
+        let memory = memory();
+        let mut parent = ParentSide::new(memory.clone());
+        parent.push(head(1), &[]).unwrap();
+        lie(&memory);
+        let seen = [parent.look_taken().is_err(), parent.pop(&mut Vec::new()).is_err(), parent.take_back().is_err()];
+        assert!(seen.contains(&true) || index == 3, "lie {index} was believed: {seen:?}");
+    }
+}
+
+#[test]
+fn only_a_sleeper_is_woken_and_only_once() {
+    let memory = memory();
+    let (mut parent, mut worker) = (ParentSide::new(memory.clone()), WorkerSide::new(memory));
+    parent.push(head(1), &[]).unwrap();
+    assert!(!parent.is_worker_asleep());
+    worker.sleep_unless(|_| true, |_, _| panic!("there was a job"));
+    worker.take(&mut Vec::new()).unwrap();
+    worker.sleep_unless(WorkerSide::has_job, |_, _| assert!(parent.is_worker_asleep() && !parent.is_worker_asleep()));
+    parent.listen();
+    assert!(worker.push(head(1), &[]));
+    assert!(!worker.push(head(2), &[]));
+}
