@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use offspring::{Call, Context, JoinError, JoinErrorKind, Resource, Stdio, child_task, process_main};
-use offspring_examples::{Method, conclude};
+use offspring_examples::{Method, conclude, duration};
 
 /// Runs tasks that crash, that want too much memory and that hang, and goes on.
 #[derive(Parser)]
@@ -119,14 +119,4 @@ fn show<T: std::fmt::Debug>(
         writeln!(out, "{:<19} its last words: {line}", "")?;
     }
     if is_expected(kind) { Ok(()) } else { Err(format!("the child that was to {intent} ended otherwise").into()) }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let number = number.parse().map_err(|_| "a number and `ms` or `s`, such as `500ms`".to_owned())?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        _ => Err(format!("{unit:?} is no unit of time here; there are `ms` and `s`")),
-    }
 }

@@ -1,4 +1,4 @@
-//! Counts the words in the files of directory trees, a batch of files per child, and checks that against a serial count.
+//! Counts the words in the files of directory trees by a pool of children, and checks that against a serial count.
 //!
 //! Prints the most frequent words to standard output, most frequent first. How many words, files and children there were
 //! goes to standard error, so that the output is the same under every start method. Ends with exit code 1 if the children
@@ -20,7 +20,7 @@ use offspring_examples::{
     Counts, Method, Unreadable, conclude, deal, files_below, print_most_frequent, processors, words,
 };
 
-/// Counts the words in the files below PATH…, a batch of files per child.
+/// Counts the words in the files below PATH… by a pool of children.
 #[derive(Parser)]
 struct Arguments {
     #[command(flatten)]
@@ -28,13 +28,15 @@ struct Arguments {
     /// How many of the most frequent words to print
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
-    /// How many children to start [default: one per processor]
+    /// How many children the pool has [default: one per processor]
     #[arg(long, value_name = "N")]
     children: Option<usize>,
     /// Files, and directories, whose `target` and `.git` are left out
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
 }
+
+const BATCHES_PER_CHILD: usize = 8;
 
 /// Counts the words of a batch of files.
 #[child_task(report)]
@@ -57,15 +59,18 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let context = arguments.method.context()?;
     let files = files_below(&arguments.paths)?;
-    let batches = deal(&files, arguments.children.unwrap_or_else(processors));
-    let started = batches.into_iter().map(|batch| context.start(count_words::call(batch)));
-    let children = started.collect::<Result<Vec<_>, _>>()?;
-    let (count, number) = (files.len(), children.len());
+    let number = arguments.children.unwrap_or_else(processors).clamp(1, files.len());
+    let pool = context.pool().workers(number).build()?;
+    // Some for each child, so that no one waits long for another whose files are larger.
+    let batches = deal(&files, BATCHES_PER_CHILD * number);
+    let jobs: Vec<_> = batches.into_iter().map(|batch| pool.submit(count_words::call(batch))).collect();
+    let count = files.len();
     let serial = count_words(files)?; // while the children are at work
     let mut parallel = Counts::new();
-    for child in children {
-        add(&mut parallel, child.join()??);
+    for job in jobs {
+        add(&mut parallel, job.wait()??);
     }
+    pool.join()?;
     if parallel != serial {
         return Err("the children and the serial count do not agree".into());
     }

@@ -7,9 +7,12 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
-use offspring::{Context, StartMethod};
+use offspring::{Context, PoolBuilder, StartMethod};
 use walkdir::WalkDir;
+
+pub mod quoted;
 
 /// The argument that every example takes.
 #[derive(Debug, clap::Args)]
@@ -26,6 +29,30 @@ impl Method {
     /// This platform does not have the start method.
     pub fn context(&self) -> Result<Context, offspring::Error> {
         self.start_method.map_or_else(|| Ok(Context::default()), offspring::get_context)
+    }
+}
+
+/// The arguments that an example with a pool takes.
+#[derive(Debug, clap::Args)]
+pub struct Workers {
+    #[command(flatten)]
+    method: Method,
+    /// How many workers the pool has [default: one per processor]
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
+}
+
+impl Workers {
+    /// The pool that was asked for, to be built.
+    ///
+    /// # Errors
+    /// This platform does not have the start method.
+    pub fn pool(&self) -> Result<PoolBuilder, offspring::Error> {
+        let pool = self.method.context()?.pool();
+        Ok(match self.workers {
+            Some(workers) => pool.workers(workers),
+            None => pool,
+        })
     }
 }
 
@@ -116,6 +143,20 @@ pub fn print_most_frequent(counts: Counts, top: usize) -> io::Result<()> {
         writeln!(io::stdout(), "{count:>8}  {word}")?;
     }
     Ok(())
+}
+
+/// Reads the value of an argument: `500ms`, `2s`.
+///
+/// # Errors
+/// A number or a unit is missing.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number = number.parse().map_err(|_| "a number and `ms` or `s`, such as `500ms`".to_owned())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        _ => Err(format!("{unit:?} is no unit of time here; there are `ms` and `s`")),
+    }
 }
 
 /// How many processors this program may use.

@@ -80,6 +80,16 @@ impl Error {
         Self(Box::new(ErrorInner { kind, text: text.into(), source: Some(source) }))
     }
 
+    /// The same once more, for another who has to hear of it.
+    pub(crate) fn again(&self) -> Self {
+        let copy = |source: &io::Error| match source.raw_os_error() {
+            Some(number) => io::Error::from_raw_os_error(number),
+            None => io::Error::new(source.kind(), source.to_string()),
+        };
+        let source = self.0.source.as_ref().map(copy);
+        Self(Box::new(ErrorInner { kind: self.0.kind, text: self.0.text.clone(), source }))
+    }
+
     /// What kind of thing could not be done.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -348,6 +358,14 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::LimitReached);
         assert_eq!(error.to_string(), "cannot do it");
         assert_eq!(error.source().unwrap().to_string(), io::Error::from_raw_os_error(24).to_string());
+    }
+
+    #[test]
+    fn an_error_can_be_told_twice() {
+        let error = Error::os("cannot do it", io::Error::from_raw_os_error(24));
+        assert_eq!(format!("{:?}", error.again()), format!("{error:?}"));
+        let error = Error::os("cannot do it", io::Error::other("for a reason of its own"));
+        assert_eq!(format!("{:?}", error.again()), format!("{error:?}"));
     }
 
     #[test]

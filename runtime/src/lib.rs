@@ -111,6 +111,9 @@ pub use crate::error::{Error, ErrorKind, JoinError, JoinErrorKind, Panic};
 pub use crate::fd::Fd;
 pub use crate::lineage::{ParentProcess, ProcessInfo, active_children, current_process, parent_process};
 pub use crate::platform::{Platform, StartMethod};
+#[cfg(feature = "progress")]
+#[cfg_attr(docsrs, doc(cfg(feature = "progress")))]
+pub use crate::pool::MapProgress;
 pub use crate::pool::{
     InitializerOutput, Job, Map, MapUnordered, Pool, PoolBuilder, PoolStats, WorkerStats, is_cancelled,
 };

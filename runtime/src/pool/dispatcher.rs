@@ -190,9 +190,9 @@ impl Shared {
     /// Waits until all workers serve, or the pool is broken.
     pub(super) fn wait_until_ready(&self) -> Result<(), Error> {
         let board = self.until(None, |state| state.broken.is_some() || state.are_all_serving());
-        let broken = board.state.broken.clone();
+        let broken = board.state.broken.as_ref().map(Error::again);
         self.release(board);
-        broken.map_or(Ok(()), |(kind, text)| Err(Error::new(kind, text)))
+        broken.map_or(Ok(()), Err)
     }
 
     /// Waits until every worker has left.
@@ -201,9 +201,9 @@ impl Shared {
     /// If there were jobs that no worker could be had for.
     pub(super) fn wait_until_gone(&self) -> Result<(), Error> {
         let board = self.until(None, |state| state.hands.is_empty() && state.hiring == 0);
-        let broken = board.state.broken.clone().filter(|_| board.state.has_abandoned);
+        let broken = board.state.broken.as_ref().filter(|_| board.state.has_abandoned).map(Error::again);
         self.release(board);
-        broken.map_or(Ok(()), |(kind, text)| Err(Error::new(kind, text)))
+        broken.map_or(Ok(()), Err)
     }
 
     /// Waits until something is so, or the deadline has passed: drives, or sleeps while another thread drives.
@@ -301,7 +301,7 @@ impl Shared {
         match hired.and_then(|hand| self.enter(&mut board.state, hand)) {
             Ok(()) => {}
             // Those that there are go on; if there are none, nobody will.
-            Err(error) if board.state.hands.is_empty() => board.state.fail(error.kind(), error.to_string()),
+            Err(error) if board.state.hands.is_empty() => board.state.fail(error),
             Err(_) => board.state.shrink(),
         }
         board

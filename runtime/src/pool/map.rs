@@ -61,7 +61,14 @@ impl<T, I: Iterator<Item = Call<T>>> Iterator for Map<'_, T, I> {
         let (task, decode) = self.decoders.pop_front()?;
         Some(value(outcome, task, decode))
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        with_more(self.calls.size_hint(), self.decoders.len())
+    }
 }
+
+/// Every call has one result, whatever becomes of it.
+impl<T, I: ExactSizeIterator<Item = Call<T>>> ExactSizeIterator for Map<'_, T, I> {}
 
 impl<T, I> Drop for Map<'_, T, I> {
     fn drop(&mut self) {
@@ -128,7 +135,14 @@ impl<T, I: Iterator<Item = Call<T>>> Iterator for MapUnordered<'_, T, I> {
         let (place, task, decode) = self.under_way.remove(&key)?;
         Some((place, value(outcome, task, decode)))
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        with_more(self.calls.size_hint(), self.under_way.len())
+    }
 }
+
+/// Every call has one result, whatever becomes of it.
+impl<T, I: ExactSizeIterator<Item = Call<T>>> ExactSizeIterator for MapUnordered<'_, T, I> {}
 
 impl<T, I> Drop for MapUnordered<'_, T, I> {
     fn drop(&mut self) {
@@ -143,4 +157,9 @@ impl<T, I> fmt::Debug for MapUnordered<'_, T, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "MapUnordered with {} calls under way", self.under_way.len())
     }
+}
+
+/// What is left to come of an input, and the results of calls that were taken from it.
+fn with_more((least, most): (usize, Option<usize>), under_way: usize) -> (usize, Option<usize>) {
+    (least.saturating_add(under_way), most.and_then(|most| most.checked_add(under_way)))
 }

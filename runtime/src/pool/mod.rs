@@ -8,13 +8,15 @@
 //!
 //! `state` knows who has what and decides; `hand` is one worker as the pool sees it, `worker` the same as it sees itself;
 //! `ring` carries jobs and results between the two; `dispatcher` moves it all on, by the thread that waits for a result or
-//! by the pool's own. `job`, `map` and `builder` are what users hold.
+//! by the pool's own. `job`, `map` and `builder` are what users hold, `progress` draws a bar for them.
 
 mod builder;
 mod dispatcher;
 mod hand;
 mod job;
 mod map;
+#[cfg(feature = "progress")]
+mod progress;
 mod protocol;
 mod ring;
 mod state;
@@ -28,6 +30,8 @@ use std::thread::JoinHandle;
 pub use builder::{InitializerOutput, PoolBuilder};
 pub use job::Job;
 pub use map::{Map, MapUnordered};
+#[cfg(feature = "progress")]
+pub use progress::MapProgress;
 pub use stats::{PoolStats, WorkerStats};
 pub use worker::is_cancelled;
 

@@ -53,7 +53,7 @@ pub(super) struct State {
     /// How often a worker has ended before it served, one after the other.
     stillborn: u32,
     /// Why there will be no more workers.
-    pub(super) broken: Option<(ErrorKind, String)>,
+    pub(super) broken: Option<Error>,
     /// Whether there were jobs for which no worker could be had.
     pub(super) has_abandoned: bool,
     /// How long a job takes, in nanoseconds: a mean that forgets.
@@ -103,9 +103,9 @@ impl State {
         let refused = match (mem::replace(&mut record.progress, Progress::Queued), self.phase, &self.broken) {
             (Progress::Done(refused), ..) => Some(refused),
             (_, Phase::Open, None) => None,
-            (_, Phase::Open, Some((kind, text))) => {
+            (_, Phase::Open, Some(error)) => {
                 self.has_abandoned = true;
-                Some(Err(Failure::new(JoinErrorKind::NotStarted(Error::new(*kind, text.clone())), None)))
+                Some(Err(Failure::new(JoinErrorKind::NotStarted(error.again()), None)))
             }
             _ => Some(Err(Failure::new(JoinErrorKind::PoolClosed, None))),
         };
@@ -239,19 +239,19 @@ impl State {
             Ok(()) => self.stillborn = 0,
             Err(text) => {
                 self.hands[worker].kill(None);
-                self.fail(ErrorKind::Setting, format!("the initializer `{task}` of a pool's worker failed: {text}"));
+                let text = format!("the initializer `{task}` of a pool's worker failed: {text}");
+                self.fail(Error::new(ErrorKind::Setting, text));
             }
         }
     }
 
     /// There will be no more workers, and nothing that waits for one will run.
-    pub(super) fn fail(&mut self, kind: ErrorKind, text: String) {
+    pub(super) fn fail(&mut self, error: Error) {
         self.has_abandoned |= !self.queue.is_empty();
         for key in mem::take(&mut self.queue) {
-            let failure = Failure::new(JoinErrorKind::NotStarted(Error::new(kind, text.clone())), None);
-            self.finish(key, Err(failure));
+            self.finish(key, Err(Failure::new(JoinErrorKind::NotStarted(error.again()), None)));
         }
-        self.broken.get_or_insert((kind, text));
+        self.broken.get_or_insert(error);
     }
 
     /// Buries the workers that have ended: what each was running has failed, and what it had not begun runs elsewhere.
@@ -273,9 +273,9 @@ impl State {
             self.replaced += 1;
             self.note_stillborn(was_stillborn, hand.pid());
         }
-        if let Some((kind, text)) = self.broken.clone().filter(|_| self.hands.is_empty()) {
+        if let Some(error) = self.broken.as_ref().filter(|_| self.hands.is_empty()).map(Error::again) {
             // What the last ones have left behind.
-            self.fail(kind, text);
+            self.fail(error);
         }
         !ended.is_empty()
     }
@@ -287,7 +287,7 @@ impl State {
                 "{} workers in a row have ended before they could serve, the last one with pid {pid}",
                 self.stillborn
             );
-            self.fail(ErrorKind::LimitReached, text);
+            self.fail(Error::new(ErrorKind::LimitReached, text));
         }
     }
 

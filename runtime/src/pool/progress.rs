@@ -1,0 +1,175 @@
+//! A progress bar for a map: done, failed, rate and the time that is left, on standard error.
+//!
+//! Drawn as results are taken, by the thread that takes them: no thread is started for it, and a bar that nobody moves does
+//! not move. At most twenty times a second, so that many small results cost a clock reading each and no more.
+
+use std::fmt;
+use std::io::{IsTerminal, stderr};
+
+use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+
+use super::map::{Map, MapUnordered};
+use crate::error::JoinError;
+use crate::task::Call;
+
+impl<T, I: Iterator<Item = Call<T>>> Map<'_, T, I> {
+    /// The same results, with a progress bar on standard error while they are taken; see [`MapProgress`].
+    ///
+    /// # Example
+    /// ```
+    /// # use offspring::{Context, child_task};
+    /// # #[child_task]
+    /// # fn square(n: u64) -> u64 { n * n }
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let pool = Context::default().pool().workers(2).build()?;
+    /// let sum = pool.map((0..100).map(square::call)).progress().sum::<Result<u64, _>>()?;
+    /// # assert_eq!(sum, 328_350);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn progress(self) -> MapProgress<Self, T> {
+        MapProgress::new(self, |result| result)
+    }
+}
+
+impl<T, I: Iterator<Item = Call<T>>> MapUnordered<'_, T, I> {
+    /// The same results, with a progress bar on standard error while they are taken; see [`MapProgress`].
+    pub fn progress(self) -> MapProgress<Self, T> {
+        MapProgress::new(self, |(_, result)| result)
+    }
+}
+
+/// A map with a progress bar on standard error, made by [`Map::progress`] and [`MapUnordered::progress`].
+///
+/// Shows how many calls are done and how many of these have failed, their rate, and how long the rest will take if the
+/// input says how much it is (by its `size_hint`, or [`expecting`](Self::expecting)). Gone when the map is; what is to stay on the
+/// screen, the program writes itself. Draws nothing if standard error is not a terminal.
+#[must_use = "a map does nothing until its results are taken"]
+pub struct MapProgress<M: Iterator, T> {
+    results: M,
+    length: Option<u64>,
+    /// Made when the first result is asked for.
+    bar: Option<ProgressBar>,
+    failed: u64,
+    result: fn(&M::Item) -> &Result<T, JoinError>,
+    is_failure: fn(&T) -> bool,
+}
+
+impl<M: Iterator, T> MapProgress<M, T> {
+    fn new(results: M, result: fn(&M::Item) -> &Result<T, JoinError>) -> Self {
+        let length = results.size_hint().1.map(|length| length as u64);
+        Self { results, length, bar: None, failed: 0, result, is_failure: |_| false }
+    }
+
+    /// How many results there will be, where the input cannot say so itself.
+    pub fn expecting(mut self, results: u64) -> Self {
+        self.length = Some(results);
+        self
+    }
+
+    /// Which values count as failures too: `Result::is_err` for a task that returns its own errors.
+    pub fn failing(mut self, is_failure: fn(&T) -> bool) -> Self {
+        self.is_failure = is_failure;
+        self
+    }
+}
+
+impl<M: Iterator, T> Iterator for MapProgress<M, T> {
+    type Item = M::Item;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let bar = self.bar.get_or_insert_with(|| bar(self.length));
+        let item = self.results.next();
+        let Some(item) = item else {
+            bar.finish_and_clear();
+            return None;
+        };
+        bar.inc(1);
+        if (self.result)(&item).as_ref().map_or(true, self.is_failure) {
+            self.failed += 1;
+            bar.set_message(format!(", {} failed", self.failed));
+        }
+        Some(item)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.results.size_hint()
+    }
+}
+
+impl<M: ExactSizeIterator, T> ExactSizeIterator for MapProgress<M, T> {}
+
+impl<M: Iterator, T> Drop for MapProgress<M, T> {
+    fn drop(&mut self) {
+        self.bar.iter().for_each(ProgressBar::finish_and_clear);
+    }
+}
+
+impl<M: Iterator + fmt::Debug, T> fmt::Debug for MapProgress<M, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let done = self.bar.as_ref().map_or(0, ProgressBar::position);
+        write!(f, "{:?}, {done} done, {} failed", self.results, self.failed)
+    }
+}
+
+/// With a known length and without one: wide enough for the eye, narrow enough for a terminal of 80 columns.
+const BAR: &str = "{bar:28} {human_pos}/{human_len}{msg}{rate}{left}";
+const COUNT: &str = "{human_pos} done{msg}{rate}";
+
+fn bar(length: Option<u64>) -> ProgressBar {
+    let target = if stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(length, target);
+    // The templates are constants, and a test reads them both.
+    if let Ok(style) = ProgressStyle::with_template(length.map_or(COUNT, |_| BAR)) {
+        bar.set_style(style.progress_chars("━╸─").with_key("rate", rate).with_key("left", left));
+    }
+    bar.tick(); // the first result may be long in coming
+    bar
+}
+
+fn rate(state: &ProgressState, text: &mut dyn fmt::Write) {
+    let rate = state.per_sec();
+    let _ = match rate {
+        ..0.01 => Ok(()), // nothing is known yet
+        ..10.0 => write!(text, ", {rate:.1}/s"),
+        _ => write!(text, ", {}/s", HumanCount(rate as u64)),
+    };
+}
+
+fn left(state: &ProgressState, text: &mut dyn fmt::Write) {
+    if state.pos() > 0 {
+        let _ = write!(text, ", {:#} left", HumanDuration(state.eta()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::JoinErrorKind;
+
+    #[test]
+    fn the_templates_can_be_read() {
+        assert!(ProgressStyle::with_template(BAR).is_ok());
+        assert!(ProgressStyle::with_template(COUNT).is_ok());
+    }
+
+    #[test]
+    fn failures_of_both_families_are_counted() {
+        let results: [Result<Result<u8, ()>, JoinError>; 3] =
+            [Ok(Ok(1)), Ok(Err(())), Err(JoinError::new(JoinErrorKind::TimedOut, "slow", None))];
+        let mut progress = MapProgress::new(results.into_iter(), |result| result).failing(Result::is_err);
+        assert_eq!((progress.len(), progress.length), (3, Some(3)));
+        assert_eq!(progress.by_ref().count(), 3);
+        let done = progress.bar.as_ref().map(ProgressBar::position);
+        assert_eq!((done, progress.failed), (Some(3), 2));
+    }
+
+    #[test]
+    fn an_input_without_a_length_may_be_given_one() {
+        let endless = std::iter::repeat_with(|| Ok::<u8, JoinError>(1));
+        let progress = MapProgress::new(endless, |result| result);
+        assert_eq!(progress.length, None);
+        assert_eq!(progress.expecting(7).length, Some(7));
+    }
+}
