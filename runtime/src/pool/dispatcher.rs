@@ -247,11 +247,15 @@ impl Shared {
         board.is_driven = true;
         board.drives += 1;
         let place = Place { shared: self };
+        let mut seen = board.state.events();
         loop {
             let progress = board.state.collect() | board.state.dispatch();
-            if progress && board.waiting > 0 {
+            // Not only by these two: a burial, a time limit and a failed start bring jobs to their end as well.
+            let now = board.state.events();
+            if now != seen && board.waiting > 0 {
                 self.changed.notify_all();
             }
+            seen = now;
             if is_so(&board.state) || is_past(deadline) {
                 break;
             }

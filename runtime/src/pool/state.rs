@@ -133,6 +133,11 @@ impl State {
         self.unfinished
     }
 
+    /// How much has happened that somebody may wait for: jobs that are over, workers that have come or gone.
+    pub(super) fn events(&self) -> (u64, u64, usize) {
+        (self.done + self.failed, self.replaced, self.hands.len() + self.hiring)
+    }
+
     /// Whether jobs wait that no worker has.
     pub(super) fn has_backlog(&self) -> bool {
         !self.queue.is_empty()
