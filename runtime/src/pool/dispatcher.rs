@@ -314,8 +314,13 @@ impl Shared {
     fn enter(&self, state: &mut State, hand: Hand) -> Result<(), Error> {
         let worker = state.hands.insert(hand);
         let hand = &mut state.hands[worker];
-        if state.phase == Phase::Terminated {
-            // Too late; it is buried like the others.
+        let is_too_late = match state.phase {
+            Phase::Open => false,
+            Phase::Closed => state.unfinished == 0,
+            Phase::Terminated => true,
+        };
+        if is_too_late {
+            // The others have been told to leave already; it is buried like them.
             hand.kill(None);
         }
         let number = worker as u64 * 2;

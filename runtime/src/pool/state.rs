@@ -62,7 +62,7 @@ pub(super) struct State {
     pub(super) woken: Vec<Waker>,
     /// Jobs whose futures have been polled.
     futures: usize,
-    unfinished: usize,
+    pub(super) unfinished: usize,
     done: u64,
     failed: u64,
     replaced: u64,
