@@ -247,11 +247,15 @@ impl Shared {
         board.is_driven = true;
         board.drives += 1;
         let place = Place { shared: self };
+        let mut seen = board.state.events();
         loop {
             let progress = board.state.collect() | board.state.dispatch();
-            if progress && board.waiting > 0 {
+            // Not only by these two: a burial, a time limit and a failed start bring jobs to their end as well.
+            let now = board.state.events();
+            if now != seen && board.waiting > 0 {
                 self.changed.notify_all();
             }
+            seen = now;
             if is_so(&board.state) || is_past(deadline) {
                 break;
             }
@@ -310,8 +314,13 @@ impl Shared {
     fn enter(&self, state: &mut State, hand: Hand) -> Result<(), Error> {
         let worker = state.hands.insert(hand);
         let hand = &mut state.hands[worker];
-        if state.phase == Phase::Terminated {
-            // Too late; it is buried like the others.
+        let is_too_late = match state.phase {
+            Phase::Open => false,
+            Phase::Closed => state.unfinished == 0,
+            Phase::Terminated => true,
+        };
+        if is_too_late {
+            // The others have been told to leave already; it is buried like them.
             hand.kill(None);
         }
         let number = worker as u64 * 2;

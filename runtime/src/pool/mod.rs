@@ -150,6 +150,8 @@ impl Pool {
         match self.thread.take() {
             // A forked copy of the process has no such thread, and would wait for it for ever.
             Some(thread) if self.shared.is_of_other_process() => std::mem::forget(thread),
+            // A waker that it has woken held the pool; it ends when it has returned from here.
+            Some(thread) if thread.thread().id() == std::thread::current().id() => {}
             Some(thread) => drop(thread.join()),
             None => {}
         }

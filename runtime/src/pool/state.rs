@@ -62,7 +62,7 @@ pub(super) struct State {
     pub(super) woken: Vec<Waker>,
     /// Jobs whose futures have been polled.
     futures: usize,
-    unfinished: usize,
+    pub(super) unfinished: usize,
     done: u64,
     failed: u64,
     replaced: u64,
@@ -131,6 +131,11 @@ impl State {
 
     pub(super) fn unfinished(&self) -> usize {
         self.unfinished
+    }
+
+    /// How much has happened that somebody may wait for: jobs that are over, workers that have come or gone.
+    pub(super) fn events(&self) -> (u64, u64, usize) {
+        (self.done + self.failed, self.replaced, self.hands.len() + self.hiring)
     }
 
     /// Whether jobs wait that no worker has.

@@ -287,6 +287,7 @@ fn an_exit_by_another_thread(method: StartMethod) {
 
 /// Leaves a program and a copy of itself behind, which have open what is passed on to them.
 #[child_task]
+#[expect(clippy::zombie_processes, reason = "it is to outlive this worker")]
 fn leave_children_and_die(left: Counts) {
     let child = std::process::Command::new("/bin/sleep").arg("600").spawn().unwrap();
     let copy = sys::foreign_fork(|| {

@@ -218,12 +218,21 @@ fn a_kill_hits_nobody_else(method: StartMethod) {
     }
 }
 
+#[child_task]
+fn take_a_moment(n: u64) -> u64 {
+    let end = std::time::Instant::now() + Duration::from_micros(50);
+    while std::time::Instant::now() < end {
+        std::hint::spin_loop();
+    }
+    n * n
+}
+
 fn a_kill_at_any_moment_hits_nobody_else(method: StartMethod) {
     let pool = pool(method, 2);
     let mut random = offspring_tests::random::Random::new();
     let mut killed = 0;
     for round in 0..60 {
-        let jobs: Vec<_> = (0..100).map(|n| pool.submit(square::call(n))).collect();
+        let jobs: Vec<_> = (0..100).map(|n| pool.submit(take_a_moment::call(n))).collect();
         random.pass_time(Duration::from_micros(300));
         let victim = random.below(100) as usize;
         jobs[victim].kill();

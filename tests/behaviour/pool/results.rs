@@ -215,7 +215,7 @@ fn locks_by_the_hundred(method: StartMethod) {
 
 #[child_task]
 fn checked(n: u64) -> Result<u64, String> {
-    if n % 2 == 0 { Ok(n) } else { Err(format!("{n} is odd")) }
+    if n.is_multiple_of(2) { Ok(n) } else { Err(format!("{n} is odd")) }
 }
 
 #[child_task(report)]
