@@ -174,6 +174,9 @@ pub enum JoinErrorKind {
     NotWaited(Error),
     /// The child sent bytes that are not the task's value.
     Undecodable,
+    /// The task returned a value that holds descriptors, or is so large that it travels in a memory file, and this process may not
+    /// open more (`RLIMIT_NOFILE`): it is lost.
+    DescriptorsLost,
     /// The task returned a value that could not be encoded.
     Unencodable,
     /// The task returned an error that its caller handed on with `?`.
@@ -251,6 +254,7 @@ impl fmt::Display for JoinErrorKind {
             Self::NotStarted(error) => write!(f, "did not start: {error}"),
             Self::NotWaited(error) => write!(f, "cannot be waited for: {error}"),
             Self::Undecodable => f.write_str("sent bytes that are not its value"),
+            Self::DescriptorsLost => f.write_str("returned a value whose descriptors this process may not open"),
             Self::Unencodable => f.write_str("returned a value that cannot be encoded"),
             Self::Failed(report) => report.fmt(f),
             Self::AlreadyTaken => f.write_str("has given its value away already"),

@@ -214,7 +214,7 @@ impl Shared {
         while !is_so(&board.state) && !is_past(deadline) {
             if board.is_driven {
                 board.waiting += 1;
-                board = self.sleep(board, deadline);
+                board = self.await_change(board, deadline);
                 board.waiting -= 1;
             } else {
                 board = self.drive(board, deadline, &is_so);
@@ -227,7 +227,7 @@ impl Shared {
         self.process != sys::pid()
     }
 
-    fn sleep<'a>(&'a self, board: MutexGuard<'a, Board>, deadline: Deadline) -> MutexGuard<'a, Board> {
+    fn await_change<'a>(&'a self, board: MutexGuard<'a, Board>, deadline: Deadline) -> MutexGuard<'a, Board> {
         match deadline {
             None => self.changed.wait(board).unwrap_or_else(PoisonError::into_inner),
             Some(deadline) => {
@@ -450,7 +450,7 @@ impl Shared {
             }
             board = if board.is_driven {
                 board.own_thread = OwnThread::Waiting;
-                board = self.sleep(board, None);
+                board = self.await_change(board, None);
                 board.own_thread = OwnThread::Awake;
                 board
             } else if needs_driver(&board.state) {

@@ -189,7 +189,7 @@ impl Hand {
 
     /// Wakes it if it sleeps.
     pub(super) fn wake(&self) {
-        if self.side.is_worker_asleep() {
+        if self.side.must_wake_worker() {
             self.side.wake(futex::wake_all);
         }
     }

@@ -20,7 +20,7 @@ pub use stdio::Stdio;
 use crate::bootstrap::kind;
 use crate::channel::Waitable;
 use crate::children::{Child, ExitStatus};
-use crate::error::{Error, JoinError, JoinErrorKind, Panic, Refusal};
+use crate::error::{Error, ErrorKind, JoinError, JoinErrorKind, Panic, Refusal};
 use crate::platform::StartMethod;
 use crate::reactor::{Source, Watch};
 use crate::sys::fd::Stream;
@@ -123,8 +123,7 @@ impl<T> Process<T> {
 
     /// What a child that has ended has said; if it said nothing, how it ended.
     fn value(&self, status: ExitStatus) -> Result<T, JoinError> {
-        let word =
-            self.child.take_outcome().map_err(|error| self.error(JoinErrorKind::Undecodable, &describe(&error)))?;
+        let word = self.child.take_outcome().map_err(|error| self.unheard(&error))?;
         match word {
             Some(word) if word.kind == kind::RETURNED => {
                 (self.decode)(word.payload).map_err(|error| self.error(JoinErrorKind::Undecodable, &error))
@@ -143,6 +142,14 @@ impl<T> Process<T> {
             }
             _ => Err(self.error(self.silent_end(status), "")),
         }
+    }
+
+    fn unheard(&self, error: &Error) -> JoinError {
+        let kind = match error.kind() {
+            ErrorKind::LimitReached => JoinErrorKind::DescriptorsLost,
+            _ => JoinErrorKind::Undecodable,
+        };
+        self.error(kind, &describe(error))
     }
 
     fn head<H: serde::de::DeserializeOwned>(&self, word: &Incoming) -> Result<H, JoinError> {

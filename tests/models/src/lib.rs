@@ -93,7 +93,7 @@ fn give(parent: &mut ParentSide<Model>, memory: &Model, about: u64) {
 }
 
 fn wake(parent: &ParentSide<Model>, memory: &Model) {
-    if parent.is_worker_asleep() {
+    if parent.must_wake_worker() {
         parent.wake(|_| memory.0.futex.wake());
     }
 }

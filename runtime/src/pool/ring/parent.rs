@@ -46,8 +46,8 @@ impl<M: Memory> ParentSide<M> {
 
     /// Whether the worker sleeps, and is to be woken by [`wake`](Self::wake). To be asked after jobs were put in or results
     /// taken out.
-    pub(crate) fn is_worker_asleep(&self) -> bool {
-        sleeper::is_asleep(self.rings.worker_sleeps())
+    pub(crate) fn must_wake_worker(&self) -> bool {
+        sleeper::must_wake(self.rings.worker_sleeps())
     }
 
     /// Wakes the worker; `signal` is the system call.

@@ -7,7 +7,7 @@ use super::layout::{AtomicU64, fence};
 /// Says that this side goes to sleep. It must look once more whether there is something to do before it does.
 pub(super) fn announce(flag: &AtomicU64) {
     flag.store(1, Relaxed);
-    // Pairs with the one in `is_asleep`: either this side sees what the other has stored, or that one sees the flag.
+    // Pairs with the one in `must_wake`: either this side sees what the other has stored, or that one sees the flag.
     fence(SeqCst);
 }
 
@@ -17,7 +17,7 @@ pub(super) fn withdraw(flag: &AtomicU64) {
 }
 
 /// Whether the other side is to be woken, after something was stored that it may be waiting for. It is told once.
-pub(super) fn is_asleep(flag: &AtomicU64) -> bool {
+pub(super) fn must_wake(flag: &AtomicU64) -> bool {
     fence(SeqCst);
     flag.load(Relaxed) != 0 && flag.compare_exchange(1, 0, AcqRel, Relaxed).is_ok()
 }

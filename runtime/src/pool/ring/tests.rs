@@ -98,10 +98,10 @@ fn only_a_sleeper_is_woken_and_only_once() {
     let memory = memory();
     let (mut parent, mut worker) = (ParentSide::new(memory.clone()), WorkerSide::new(memory));
     parent.push(head(1), &[]).unwrap();
-    assert!(!parent.is_worker_asleep());
+    assert!(!parent.must_wake_worker());
     worker.sleep_unless(|_| true, |_, _| panic!("there was a job"));
     worker.take(&mut Vec::new()).unwrap();
-    worker.sleep_unless(WorkerSide::has_job, |_, _| assert!(parent.is_worker_asleep() && !parent.is_worker_asleep()));
+    worker.sleep_unless(WorkerSide::has_job, |_, _| assert!(parent.must_wake_worker() && !parent.must_wake_worker()));
     parent.listen();
     assert!(worker.push(head(1), &[]));
     assert!(!worker.push(head(2), &[]));

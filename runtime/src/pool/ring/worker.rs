@@ -46,7 +46,7 @@ impl<M: Memory> WorkerSide<M> {
         write(self.rings.result(self.results), head, bytes);
         self.results += 1;
         publish(self.rings.results_tail(), self.results);
-        sleeper::is_asleep(self.rings.parent_sleeps())
+        sleeper::must_wake(self.rings.parent_sleeps())
     }
 
     /// Sleeps until the parent wakes this side, unless `is_ready` says that there is no need; `wait` is the system call, which
