@@ -28,7 +28,8 @@ use offspring::{
     Context, Process, Receiver, RecvError, Report, SendError, SendErrorKind, Sender, channel, child_task, process_main,
 };
 use offspring_examples::{
-    Counts, Method, Unreadable, conclude, files_below, print_most_frequent, processors, repository, words,
+    Counts, Method, Unreadable, conclude, count_words_of, files_below, print_most_frequent, processors, repository,
+    words,
 };
 use serde::{Deserialize, Serialize};
 
@@ -134,7 +135,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let files = if arguments.paths.is_empty() { files_below(&[repository()]) } else { files_below(&arguments.paths) }?;
     let splitters = arguments.splitters.map_or_else(processors, usize::from);
     let pipeline = Pipeline::start(&context, files.clone(), splitters)?;
-    let serial = count_serially(&files)?; // while the children are at work
+    let serial = count_words_of(files.clone())?; // while the children are at work
     let (counts, reading, shares) = pipeline.finish()?;
     if counts != serial {
         return Err("the pipeline and the serial count do not agree".into());
@@ -179,15 +180,4 @@ impl Pipeline {
         let shares = shares.collect::<Result<_, Box<dyn Error>>>()?;
         Ok((counts, self.reader.join()??, shares))
     }
-}
-
-fn count_serially(files: &[OsString]) -> Result<Counts, Unreadable> {
-    let mut counts = Counts::new();
-    for path in files {
-        let bytes = std::fs::read(path).map_err(Unreadable::at(path))?;
-        for word in words(&String::from_utf8_lossy(&bytes)) {
-            *counts.entry(word).or_default() += 1;
-        }
-    }
-    Ok(counts)
 }

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use offspring::{child_task, process_main};
 use offspring_examples::{
-    Counts, Method, Unreadable, conclude, deal, files_below, print_most_frequent, processors, words,
+    Counts, Method, Unreadable, conclude, count_words_of, deal, files_below, print_most_frequent, processors,
 };
 
 /// Counts the words in the files below PATH… by a pool of children.
@@ -41,14 +41,7 @@ const BATCHES_PER_CHILD: usize = 8;
 /// Counts the words of a batch of files.
 #[child_task(report)]
 fn count_words(paths: Vec<OsString>) -> Result<Counts, Unreadable> {
-    let mut counts = Counts::new();
-    for path in paths {
-        let bytes = std::fs::read(&path).map_err(Unreadable::at(path))?;
-        for word in words(&String::from_utf8_lossy(&bytes)) {
-            *counts.entry(word).or_default() += 1;
-        }
-    }
-    Ok(counts)
+    count_words_of(paths)
 }
 
 #[process_main]

@@ -132,6 +132,21 @@ pub fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
 
+/// Counts the words of files, one after the other.
+///
+/// # Errors
+/// Names the file that cannot be read.
+pub fn count_words_of(paths: impl IntoIterator<Item = OsString>) -> Result<Counts, Unreadable> {
+    let mut counts = Counts::new();
+    for path in paths {
+        let bytes = std::fs::read(&path).map_err(Unreadable::at(path))?;
+        for word in words(&String::from_utf8_lossy(&bytes)) {
+            *counts.entry(word).or_default() += 1;
+        }
+    }
+    Ok(counts)
+}
+
 /// Prints the most frequent words to standard output, most frequent first, and by the alphabet among equals.
 ///
 /// # Errors

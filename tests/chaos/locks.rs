@@ -88,16 +88,24 @@ fn raise_locked(counts: Mutex<Counts>, place: usize) {
 }
 
 fn locked<T>(counts: &Mutex<Counts>, act: impl FnOnce(&mut Counts) -> T) -> T {
-    let mut guard = counts.lock_timeout(wait::LIMIT).unwrap_or_else(|error| match error {
+    let mut guard = repaired(counts.lock_timeout(wait::LIMIT), || counts.clear_poison());
+    act(&mut guard)
+}
+
+/// The guard of a lock that must be given back in time, with what a dead holder has left set right.
+fn repaired<G: std::ops::DerefMut<Target = Counts>>(
+    locked: std::sync::TryLockResult<G>,
+    clear_poison: impl FnOnce(),
+) -> G {
+    locked.unwrap_or_else(|error| match error {
         std::sync::TryLockError::WouldBlock => panic!("the lock was not given back"),
         std::sync::TryLockError::Poisoned(poisoned) => {
             let mut guard = poisoned.into_inner();
             repair(&mut guard);
-            counts.clear_poison();
+            clear_poison();
             guard
         }
-    });
-    act(&mut guard)
+    })
 }
 
 fn a_mutex(method: StartMethod) {
@@ -125,15 +133,7 @@ fn read_and_write(counts: RwLock<Counts>, place: usize) {
 }
 
 fn written<T>(counts: &RwLock<Counts>, act: impl FnOnce(&mut Counts) -> T) -> T {
-    let mut guard = counts.write_timeout(wait::LIMIT).unwrap_or_else(|error| match error {
-        std::sync::TryLockError::WouldBlock => panic!("the lock was not given back"),
-        std::sync::TryLockError::Poisoned(poisoned) => {
-            let mut guard = poisoned.into_inner();
-            repair(&mut guard);
-            counts.clear_poison();
-            guard
-        }
-    });
+    let mut guard = repaired(counts.write_timeout(wait::LIMIT), || counts.clear_poison());
     act(&mut guard)
 }
 

@@ -22,6 +22,28 @@ impl Place {
         let (watch, source) = self.0.get_or_insert_with(|| (Watch::new(), source()));
         watch.wake(source, waker)
     }
+
+    /// Receives a value, or waits for one.
+    fn receive<T: DeserializeOwned>(
+        &mut self,
+        receiver: &Receiver<T>,
+        context: &mut Context<'_>,
+    ) -> Poll<Result<T, RecvError>> {
+        match receiver.try_recv() {
+            Err(error) if error.kind() == RecvErrorKind::Empty => {}
+            done => return Poll::Ready(done),
+        }
+        receiver.inbox().note(context.waker());
+        // What another has left in the inbox meanwhile.
+        if !receiver.inbox().is_empty() {
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        match self.wait(context.waker(), || receiver.end().readable()) {
+            Ok(()) => Poll::Pending,
+            Err(error) => Poll::Ready(Err(RecvError::new(Unread::Os(error), RecvErrorKind::Empty))),
+        }
+    }
 }
 
 /// A value on its way into a channel, made by [`Sender::send_async`].
@@ -87,20 +109,7 @@ impl<T: DeserializeOwned> Future for Receiving<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        match this.receiver.try_recv() {
-            Err(error) if error.kind() == RecvErrorKind::Empty => {}
-            done => return Poll::Ready(done),
-        }
-        this.receiver.inbox().note(context.waker());
-        // What another has left in the inbox meanwhile.
-        if !this.receiver.inbox().is_empty() {
-            context.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        match this.place.wait(context.waker(), || this.receiver.end().readable()) {
-            Ok(()) => Poll::Pending,
-            Err(error) => Poll::Ready(Err(RecvError::new(Unread::Os(error), RecvErrorKind::Empty))),
-        }
+        this.place.receive(this.receiver, context)
     }
 }
 
@@ -142,18 +151,7 @@ impl<T: DeserializeOwned> futures_core::Stream for Values<T> {
         if this.is_over {
             return Poll::Ready(None);
         }
-        let mut received = this.receiver.try_recv();
-        if received.as_ref().is_err_and(|error| error.kind() == RecvErrorKind::Empty) {
-            this.receiver.inbox().note(context.waker());
-            if !this.receiver.inbox().is_empty() {
-                context.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            match this.place.wait(context.waker(), || this.receiver.end().readable()) {
-                Ok(()) => return Poll::Pending,
-                Err(error) => received = Err(RecvError::new(Unread::Os(error), RecvErrorKind::Empty)),
-            }
-        }
+        let received = std::task::ready!(this.place.receive(&this.receiver, context));
         this.is_over = received.as_ref().is_err_and(|error| !error.is_of_one_message());
         match received {
             Err(error) if error.kind() == RecvErrorKind::Disconnected => Poll::Ready(None),

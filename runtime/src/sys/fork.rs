@@ -206,16 +206,21 @@ struct RobustList {
 #[cfg(target_env = "gnu")]
 impl RobustList {
     fn get() -> io::Result<Self> {
-        let mut list = Self { head: std::ptr::null_mut(), length: 0 };
-        // SAFETY: the kernel writes a pointer and a length to the addresses given.
-        check(unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &mut list.head, &mut list.length) })?;
-        Ok(list)
+        robust_list().map(|(head, length)| Self { head, length })
     }
 
     fn set(&self) {
         // SAFETY: the head is the C library's own, at the same address in the copy.
         unsafe { libc::syscall(libc::SYS_set_robust_list, self.head, self.length) };
     }
+}
+
+/// The head of the robust list that the C library has registered for this thread, and its length.
+pub(super) fn robust_list() -> io::Result<(*mut libc::c_void, usize)> {
+    let (mut head, mut length) = (std::ptr::null_mut(), 0);
+    // SAFETY: the kernel writes a pointer and a length to the addresses given.
+    check(unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &mut head, &mut length) })?;
+    Ok((head, length))
 }
 
 /// Whether this thread holds a robust lock: then the list of a clone of it would lead into the original's.

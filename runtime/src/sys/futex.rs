@@ -103,8 +103,17 @@ fn waitv(watched: &[Watch<'_>], until: libc::timespec) -> std::io::Result<()> {
 
 /// Wakes everyone who sleeps on the word, in any process.
 pub(crate) fn wake_all(word: &AtomicU32) {
+    wake(word, i32::MAX);
+}
+
+/// Wakes one of those who sleep on the word, in any process.
+pub(crate) fn wake_one(word: &AtomicU32) {
+    wake(word, 1);
+}
+
+fn wake(word: &AtomicU32, count: i32) {
     // SAFETY: the word is only an address to the kernel here.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
+    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
 }
 
 /// When a sleep ends at the latest, as the monotonic clock counts.

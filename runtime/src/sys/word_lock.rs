@@ -17,8 +17,9 @@ use std::ffi::{c_int, c_long, c_void};
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
+use std::time::Duration;
 
-use super::check;
+use super::{fork, futex, poll};
 
 const WAITERS: u32 = 0x8000_0000;
 const ID: u32 = 0x3fff_ffff;
@@ -26,7 +27,7 @@ const ID: u32 = 0x3fff_ffff;
 const SPINS: u32 = 100;
 
 /// How long a sleeper trusts that it will be woken. A holder that dies between release and wake may wake nobody.
-static RECHECK: libc::timespec = libc::timespec { tv_sec: 0, tv_nsec: 20_000_000 };
+const RECHECK: Duration = Duration::from_millis(20);
 
 /// What the kernel reads of a thread that ends.
 #[repr(C)]
@@ -71,17 +72,15 @@ impl Thread {
 
 fn id_address() -> Option<NonNull<c_int>> {
     #[cfg(target_env = "gnu")]
-    return super::fork::thread_id_address().and_then(NonNull::new);
+    return fork::thread_id_address().and_then(NonNull::new);
     #[cfg(not(target_env = "gnu"))]
     return None;
 }
 
 /// The robust list that the C library has registered for this thread.
 fn robust_list() -> io::Result<NonNull<RobustList>> {
-    let (mut list, mut length) = (std::ptr::null_mut::<RobustList>(), 0_usize);
-    // SAFETY: the kernel writes a pointer and a length to the addresses given.
-    check(unsafe { libc::syscall(libc::SYS_get_robust_list, 0, &mut list, &mut length) })?;
-    NonNull::new(list).ok_or_else(|| {
+    let (head, _) = fork::robust_list()?;
+    NonNull::new(head.cast::<RobustList>()).ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::Unsupported,
             "this thread has no robust list, which locks need; elements of up to 8 bytes need none",
@@ -144,7 +143,7 @@ struct Held<'a>(&'a AtomicU32);
 impl Drop for Held<'_> {
     fn drop(&mut self) {
         if self.0.swap(0, Ordering::Release) & WAITERS != 0 {
-            wake_one(self.0);
+            futex::wake_one(self.0);
         }
     }
 }
@@ -184,22 +183,11 @@ fn acquire_slowly(word: &AtomicU32, id: u32) {
         }
         let marked = seen | WAITERS;
         if seen == marked || word.compare_exchange(seen, marked, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
-            sleep_while(word, marked);
+            futex::wait(word, marked, poll::deadline_in(RECHECK));
             // Others may sleep as well: whoever has slept wakes the next one.
             waiters = WAITERS;
         }
     }
-}
-
-/// Returns on a wake, a signal, another value, or after a while; the caller looks again.
-fn sleep_while(word: &AtomicU32, value: u32) {
-    // SAFETY: the word and the time outlive the call.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, value, &raw const RECHECK) };
-}
-
-fn wake_one(word: &AtomicU32) {
-    // SAFETY: the word outlives the call; that nobody sleeps any more is no error.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, 1) };
 }
 
 #[cfg(test)]

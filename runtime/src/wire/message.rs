@@ -84,7 +84,7 @@ impl Batch {
     pub(crate) fn push<T: Serialize>(&mut self, value: &T) -> Result<bool, Unsent> {
         self.encoder.push(value).map_err(Unsent::Codec)?;
         self.count += 1;
-        Ok(self.count == BATCH_VALUES || self.encoder.len() >= BATCH_BYTES || self.encoder.is_full_of_descriptors())
+        Ok(self.count == BATCH_VALUES || self.encoder.len() >= BATCH_BYTES || self.encoder.holds_descriptors())
     }
 
     /// Sends the values; waits while the queue is full, until `deadline`.

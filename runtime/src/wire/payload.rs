@@ -191,8 +191,8 @@ impl Encoder {
         self.serializer.output.length
     }
 
-    /// Whether one more value could have more descriptors than there is room for.
-    pub(crate) fn is_full_of_descriptors(&self) -> bool {
+    /// Whether the values hold descriptors, of which there is not room for many.
+    pub(crate) fn holds_descriptors(&self) -> bool {
         !self.descriptors.is_empty()
     }
 
