@@ -51,7 +51,7 @@ pub enum ErrorKind {
     /// A function marked `#[preload]` failed, panicked, left threads or a held lock behind or tried to start a child; or a program reaches
     /// its guard with several threads, so that it cannot be a forkserver.
     Preload,
-    /// The forkserver could not be kept alive.
+    /// The forkserver, or the template of a fork pool, could not be kept alive.
     ForkServer,
     /// An option of the child (directory, limit, affinity, …) could not be applied.
     Setting,

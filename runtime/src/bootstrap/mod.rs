@@ -69,8 +69,13 @@ pub(crate) fn note_server() {
     SERVING.store(true, Ordering::Relaxed);
 }
 
-pub(crate) fn is_server() -> bool {
-    SERVING.load(Ordering::Relaxed)
+/// Refuses to start a task in a forkserver.
+pub(crate) fn refuse_in_server(task: &str) -> Result<(), Error> {
+    if !SERVING.load(Ordering::Relaxed) {
+        return Ok(());
+    }
+    let text = format!("cannot start `{task}` in a #[preload] function: a forkserver has no children of its own");
+    Err(Error::new(ErrorKind::Preload, text))
 }
 
 /// The hidden test by which a child of a test binary reaches its guard.
@@ -174,7 +179,7 @@ fn refuse(link: BorrowedFd<'_>, error: Error) -> ! {
 }
 
 /// Ends the process rather than let a panic unwind out of the code that makes a child, into frames that are not its own.
-struct NoWayBack;
+pub(crate) struct NoWayBack;
 
 impl Drop for NoWayBack {
     fn drop(&mut self) {

@@ -173,6 +173,9 @@ impl From<Status> for ExitStatus {
 /// What a forkserver is called, and each child of it until it has its order or waits for one as a spare.
 pub(crate) const SERVER_NAME: &str = "forkserver";
 
+/// The same for the template of a pool.
+pub(crate) const TEMPLATE_NAME: &str = "pool template";
+
 /// The kind of the frame that a forkserver's child sends before anything else.
 pub(crate) const HELLO: u8 = 1;
 
@@ -425,8 +428,8 @@ pub(crate) fn sweep() {
 /// How often a child is looked at until it has armed its lifeline, which it does before anything else.
 const ARMING: Duration = Duration::from_micros(200);
 
-/// How long a drop waits for the child that it has killed.
-const KILL_GRACE: Duration = Duration::from_millis(100);
+/// How long a drop waits for the process that it has killed.
+pub(crate) const KILL_GRACE: Duration = Duration::from_millis(100);
 
 /// How long a daemon has to end after `SIGTERM`.
 const DAEMON_GRACE: Duration = Duration::from_secs(2);
@@ -464,7 +467,7 @@ pub(crate) fn finish() {
 ///
 /// They are told from those of the user by their name, which a child keeps until it has its order. Whether there was one.
 pub(crate) fn reap_unknown() -> bool {
-    let mut zombies = pidfd::zombies_called(&[SERVER_NAME, spares::NAME]);
+    let mut zombies = pidfd::zombies_called(&[SERVER_NAME, TEMPLATE_NAME, spares::NAME]);
     zombies.retain(|pid| !lock(&CHILDREN).contains_key(pid));
     zombies.iter().for_each(|pid| pidfd::reap(*pid));
     !zombies.is_empty()

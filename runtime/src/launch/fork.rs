@@ -5,6 +5,7 @@
 //! `bootstrap`, never in the frames of its parent that lie above it on the copied stack.
 
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 
 use super::{Launcher, Request};
 use crate::bootstrap::{self, Birth};
@@ -30,7 +31,37 @@ pub(crate) fn copy(
     mut request: Request<'_>,
     work: impl FnOnce(&FreshCopy) -> Result<Output, Error>,
 ) -> Result<Launched, Error> {
-    let task = request.order.task.clone();
+    let newborn = match divide(&request.order.task, request.threads.take())? {
+        Divided::Original(launched) => return Ok(Launched { streams: request.streams, ..launched }),
+        Divided::Copy(newborn) => newborn,
+    };
+    let Newborn { copy, link, lifeline, blocked } = newborn;
+    let Request { mut order, mut kit, streams, .. } = request;
+    drop(streams);
+    order.settings.blocked_signals = Some(blocked.before());
+    kit.lifeline = Some(lifeline);
+    bootstrap::run(order, kit, link, Birth::Copied(copy), move || work(&copy))
+}
+
+/// The two sides of a fork.
+#[expect(clippy::large_enum_variant, reason = "taken apart where it is made")]
+pub(super) enum Divided {
+    Original(Launched),
+    Copy(Newborn),
+}
+
+/// A copy that has let go of what belongs to its original, and what is its own.
+pub(super) struct Newborn {
+    pub(super) copy: FreshCopy,
+    pub(super) link: OwnedFd,
+    /// To be armed.
+    pub(super) lifeline: OwnedFd,
+    /// All signals, until the copy knows what it is to be.
+    pub(super) blocked: Blocked,
+}
+
+/// Forks this process.
+pub(super) fn divide(task: &str, threads: Option<SingleThreaded>) -> Result<Divided, Error> {
     let failed = |error| Error::os(format!("cannot fork a child for `{task}`"), error);
     if std::thread::panicking() {
         return Err(Error::new(
@@ -38,9 +69,9 @@ pub(crate) fn copy(
             format!("cannot fork a child for `{task}` while this thread is panicking"),
         ));
     }
-    let threads = match request.threads.take() {
+    let threads = match threads {
         Some(threads) => threads,
-        None => SingleThreaded::check().map_err(|threads| refused(&task, &threads))?,
+        None => SingleThreaded::check().map_err(|threads| refused(task, &threads))?,
     };
     // Or the copy would print it again. With one thread, nobody holds a stream's lock.
     crate::sys::flush_output();
@@ -50,13 +81,12 @@ pub(crate) fn copy(
     let gate = if signal::ended_children_vanish() { Some(io::pipe().map_err(failed)?) } else { None };
     // Until the pidfd is there, no handler of the user may reap the child.
     let blocked = Blocked::all();
-    request.order.settings.blocked_signals = Some(blocked.before());
     match crate::sys::fork::fork(&threads).map_err(failed)? {
         Side::Parent(pid) => {
             let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
             drop(blocked);
             drop(gate);
-            Ok(Launched { pid, pidfd, link, lifeline, streams: request.streams, heard: None })
+            Ok(Divided::Original(Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], heard: None }))
         }
         Side::Child(copy) => {
             if let Some((opened, opener)) = gate {
@@ -66,13 +96,10 @@ pub(crate) fn copy(
             }
             bootstrap::forget(&copy);
             drop(link);
-            let Request { order, mut kit, streams, .. } = request;
-            drop(streams);
             let Lifeline { read_side, own_write_end } = lifeline;
             // The parent's alone: a child that held it would outlive its parent.
             drop(own_write_end);
-            kit.lifeline = Some(read_side);
-            bootstrap::run(order, kit, theirs, Birth::Copied(copy), move || work(&copy))
+            Ok(Divided::Copy(Newborn { copy, link: theirs, lifeline: read_side, blocked }))
         }
     }
 }

@@ -14,6 +14,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 pub(crate) use fork::copy;
+pub(crate) use forkserver::Template;
 
 use crate::bootstrap::{self, Kit, Order, TestGuard};
 use crate::children::Launched;

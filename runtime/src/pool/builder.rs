@@ -9,6 +9,8 @@ use super::hand::Initializer;
 use super::state::Plan;
 use crate::context::Context;
 use crate::error::{Error, ErrorKind};
+use crate::launch::Template;
+use crate::platform::StartMethod;
 use crate::report::Report;
 use crate::sys;
 use crate::task::{self, Call};
@@ -124,8 +126,14 @@ impl PoolBuilder {
             Some(workers) => workers,
             None => sys::attributes::usable_processors(),
         };
+        // Before there is a thread: what it is a copy of must have but one.
+        let template = match self.context.start_method() {
+            StartMethod::Fork => Some(Arc::new(Template::new()?)),
+            StartMethod::Spawn | StartMethod::ForkServer => None,
+        };
         let plan = Plan {
             context: self.context,
+            template,
             workers,
             max_tasks: self.max_tasks,
             limit: self.limit,
@@ -135,7 +143,6 @@ impl PoolBuilder {
         };
         let retries = plan.retries;
         let shared = Arc::new(Shared::new(plan).map_err(|error| Error::os("cannot make a pool", error))?);
-        // Before there is a thread: a fork method's workers are copies of this process.
         shared.wait_until_ready().inspect_err(|_| shared.terminate())?;
         let thread = start_thread(&shared).inspect_err(|_| shared.terminate())?;
         Ok(Pool { shared, thread: Some(thread), retries })

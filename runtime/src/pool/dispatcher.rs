@@ -299,7 +299,7 @@ impl Shared {
         board.state.hiring += 1;
         let (plan, name) = (board.state.plan.clone(), board.state.next_name());
         drop(board);
-        let hired = Hand::start(&plan.context, name, plan.initializer.as_ref());
+        let hired = Hand::start(&plan, name);
         let mut board = self.lock();
         board.state.hiring -= 1;
         match hired.and_then(|hand| self.enter(&mut board.state, hand)) {
@@ -414,6 +414,13 @@ impl Shared {
         board.state.terminate();
         self.tell(&board);
         self.release(board);
+    }
+
+    /// Ends the process of which the workers were copies: there will be no more.
+    pub(super) fn release_template(&self) {
+        let template = self.lock().state.plan.template.take();
+        // Without the lock, as it waits for the end.
+        drop(template);
     }
 
     pub(super) fn resize(&self, workers: usize) {

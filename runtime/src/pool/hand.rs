@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use super::job::{Failure, Outcome};
 use super::protocol::{self, Assignment, Held, PARCEL, PackedCall, RingMemory, inline, kind};
 use super::ring::{Corrupt, Head, ParentSide};
-use super::state::Key;
+use super::state::{Key, Plan};
 use super::worker;
 use crate::bootstrap;
 use crate::children::{Child, ExitStatus, HELLO};
-use crate::context::Context;
 use crate::error::{Error, JoinErrorKind, Panic, Refusal};
+use crate::launch::Launcher;
 use crate::process::Process;
 use crate::sys::fd::Descriptor;
 use crate::sys::{self, bell, futex};
@@ -94,14 +94,15 @@ impl From<io::Error> for Unusable {
 
 impl Hand {
     /// Starts a worker.
-    pub(super) fn start(context: &Context, name: String, initializer: Option<&Initializer>) -> Result<Self, Error> {
+    pub(super) fn start(plan: &Plan, name: String) -> Result<Self, Error> {
         let failed = |error| Error::os("cannot start a worker of a pool", error);
         let memory = RingMemory::create().map_err(failed)?;
         let bell = Arc::new(Descriptor::new(bell::bell().map_err(failed)?));
-        let initializer = initializer.map(Initializer::pack).transpose()?;
+        let initializer = plan.initializer.as_ref().map(Initializer::pack).transpose()?;
         let assignment = Assignment { memory: memory.clone(), bell: Held(Arc::clone(&bell)), initializer };
         let call = Call::<()>::internal(&worker::ENTRY, &assignment);
-        let process = context.process(call).name(name).daemon(true).start()?;
+        let template = plan.template.as_deref().map(|template| template as &dyn Launcher);
+        let process = plan.context.process(call).name(name).daemon(true).start_by(template)?;
         Ok(Self {
             process,
             side: ParentSide::new(memory),

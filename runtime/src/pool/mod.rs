@@ -155,6 +155,8 @@ impl Pool {
             Some(thread) => drop(thread.join()),
             None => {}
         }
+        // Jobs may hold the rest for longer.
+        self.shared.release_template();
     }
 
     fn record<T>(&self, call: Call<T>, holder: Holder) -> Record {

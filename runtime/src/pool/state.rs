@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::mem;
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use super::ring::SLOTS;
 use super::stats::{PoolStats, WorkerStats};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, JoinErrorKind};
+use crate::launch::Template;
 
 /// A job's place in the pool's list, for as long as it is there.
 pub(super) type Key = usize;
@@ -21,6 +23,8 @@ pub(super) type Key = usize;
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) context: Context,
+    /// Of what the workers are copies, under the start method `fork`.
+    pub(super) template: Option<Arc<Template>>,
     pub(super) workers: usize,
     pub(super) max_tasks: Option<u32>,
     pub(super) limit: Option<Duration>,

@@ -13,7 +13,7 @@ use super::{Process, Resource};
 use crate::bootstrap::{self, Kit, Order, Settings};
 use crate::children::{self, Description, Launched};
 use crate::error::{Error, ErrorKind};
-use crate::launch::{self, Request};
+use crate::launch::{self, Launcher, Request};
 use crate::lineage::Lineage;
 use crate::platform::StartMethod;
 use crate::sys::attributes;
@@ -192,14 +192,18 @@ impl<T> ProcessBuilder<T> {
     /// See [`ErrorKind`]. What only the child can find out (a limit that may not be raised, say) is told by the join, as
     /// [`NotStarted`](crate::JoinErrorKind::NotStarted).
     pub fn start(self) -> Result<Process<T>, Error> {
+        self.start_by(None)
+    }
+
+    /// Starts the child by a launcher other than that of the start method, if one is given.
+    pub(crate) fn start_by(self, launcher: Option<&dyn Launcher>) -> Result<Process<T>, Error> {
         let Self { call, method, options } = self;
         let method = method?;
+        let launcher = launcher.unwrap_or_else(|| launch::launcher(method));
         let arguments = call.check()?;
         let decode = call.decode;
         options
-            .start(call.entry.name, call.entry.fingerprint, arguments, method, |request| {
-                launch::launcher(method).launch(request)
-            })
+            .start(call.entry.name, call.entry.fingerprint, arguments, method, |request| launcher.launch(request))
             .map(|child| Process::new(child, decode))
     }
 }
@@ -224,11 +228,7 @@ impl Options {
         method: StartMethod,
         launch: impl FnOnce(Request<'_>) -> Result<Launched, Error>,
     ) -> Result<std::sync::Arc<children::Child>, Error> {
-        if bootstrap::is_server() {
-            let text =
-                format!("cannot start `{task}` in a #[preload] function: a forkserver has no children of its own");
-            return Err(Error::new(ErrorKind::Preload, text));
-        }
+        bootstrap::refuse_in_server(task)?;
         children::sweep();
         socket::keep_reserve();
         let Self { name, environment, directory, streams, mut settings, daemon, kill_on_drop, timeout, threads } = self;

@@ -1,10 +1,11 @@
 //! The server that this process has running: started at first need and when it has died or grown stale.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::difference;
+use super::maker::{self, Ordered};
 use crate::bootstrap::{Settings, kind};
 use crate::children::{self, Child, Description, Launched, SERVER_NAME, spares};
 use crate::error::{Error, ErrorKind, Refusal};
@@ -15,7 +16,7 @@ use crate::sys::identity::Identity;
 use crate::sys::lifeline::Lifeline;
 use crate::sys::present::{Present, Status};
 use crate::sys::{pidfd, poll, socket};
-use crate::wire::frame::{self, Incoming};
+use crate::wire::frame;
 
 /// A running server.
 pub(super) struct Server {
@@ -27,13 +28,6 @@ pub(super) struct Server {
 }
 
 static SERVER: Mutex<Option<Server>> = Mutex::new(None);
-
-/// What the server says to a request.
-pub(super) enum Answer {
-    Forked { pid: u32, pidfd: OwnedFd },
-    Refused(io::Error),
-    Gone,
-}
 
 /// The lock on a server that was alive a moment ago: requests queue for it, as the server takes one at a time.
 pub(super) struct Live(MutexGuard<'static, Option<Server>>);
@@ -91,7 +85,7 @@ fn wait_until_ready(server: &mut Launched) -> Result<Present, Error> {
             kind::READY => return frame.head().map_err(failed),
             // Under a test harness the server goes on in a copy of itself that has one thread (see `server`).
             kind::FORKED => {
-                let (pid, pidfd) = forked(frame).map_err(failed)?;
+                let (pid, pidfd) = maker::forked(frame).map_err(failed)?;
                 pidfd::kill_and_reap(server.pidfd.as_fd());
                 (server.pid, server.pidfd) = (pid, pidfd);
             }
@@ -116,12 +110,6 @@ fn died(server: &Launched) -> Error {
     )
 }
 
-fn forked(frame: Incoming) -> io::Result<(u32, OwnedFd)> {
-    let pid = frame.head()?;
-    let pidfd = frame.descriptors.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
-    Ok((pid, pidfd))
-}
-
 /// The forkserver needs `/proc` on each side.
 fn unreadable(error: io::Error) -> Error {
     if !is_absent(&error) {
@@ -132,23 +120,15 @@ fn unreadable(error: io::Error) -> Error {
     Error::with_source(ErrorKind::NoExecutable, text, error)
 }
 
-/// What became of an order.
-pub(super) enum Ordered {
-    /// It is on its way.
-    Given,
-    /// This process has changed so that the child is not to have it.
-    Stale,
-    /// Nobody is there to take it.
-    Gone,
-}
-
 impl Live {
     fn server(&self) -> io::Result<&Server> {
         self.0.as_ref().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
-    fn link(&self) -> io::Result<BorrowedFd<'_>> {
-        self.server()?.child.link().map_err(|_| io::ErrorKind::NotConnected.into())
+    /// The server, as one who is asked for children.
+    pub(super) fn child(&self) -> Result<Arc<Child>, Error> {
+        let server = self.server().map_err(|error| Error::os("cannot ask the forkserver", error))?;
+        Ok(Arc::clone(&server.child))
     }
 
     /// What this process is now; `None` if the server's children would be somebody else than its own.
@@ -179,46 +159,17 @@ impl Live {
     ) -> Result<Ordered, Error> {
         let Some(present) = self.compare()? else { return Ok(Ordered::Stale) };
         request.order.settings = wished.clone();
-        let given = self
-            .server()
-            .and_then(|server| difference::take_over(present, &server.present, request))
-            .and_then(|()| request.send(link, lifeline));
-        match given {
-            Ok(true) => Ok(Ordered::Given),
-            Ok(false) => Ok(Ordered::Gone),
-            Err(error) => Err(super::client::failed(&request.order.task, error)),
-        }
-    }
-
-    /// Asks for a child at the other end of a link. A server that is gone is found out by its answer.
-    pub(super) fn request(&self, theirs: &OwnedFd) -> io::Result<()> {
-        unless_gone(frame::send_value(self.link()?, kind::FORK, &(), &[theirs.as_fd()])).map(drop)
-    }
-
-    pub(super) fn answer(&self) -> io::Result<Answer> {
-        let answer = unless_gone(frame::receive(self.link()?, None))?;
-        match answer.flatten() {
-            None => Ok(Answer::Gone),
-            Some(frame) if frame.kind == kind::FORKED => {
-                let (pid, pidfd) = forked(frame)?;
-                Ok(Answer::Forked { pid, pidfd })
-            }
-            Some(frame) => Ok(Answer::Refused(frame.head().map_or_else(|error| error, io::Error::from_raw_os_error))),
-        }
+        let server = self.server();
+        let given = server.and_then(|server| difference::take_over(present, &server.present, request));
+        let sent = given.and_then(|()| request.send(link, lifeline));
+        Ordered::of(sent).map_err(|error| maker::failed(SERVER_NAME, &request.order.task, error))
     }
 
     /// Asks for one more spare, which tells by itself that it is there. A server that is gone leaves its link to end.
     pub(super) fn request_spare(&self, patience: Option<std::time::Duration>) -> io::Result<()> {
         let (link, theirs) = socket::pair()?;
-        frame::send_value(self.link()?, kind::SPARE, &patience, &[theirs.as_fd()])?;
+        frame::send_value(maker::link(&self.server()?.child)?, kind::SPARE, &patience, &[theirs.as_fd()])?;
         spares::enter_spare(link);
         Ok(())
-    }
-}
-
-fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
-    match result {
-        Err(error) if frame::is_gone(&error) => Ok(None),
-        other => other.map(Some),
     }
 }

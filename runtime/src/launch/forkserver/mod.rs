@@ -36,6 +36,10 @@
 //! A spare that dies before it has said `TAKEN` has not begun its order: the start goes on with another child. One that
 //! has lost patience first closes its link to further orders, and then looks a last time whether one has come.
 //!
+//! A *template* serves one pool of the method `fork` in the same way, but is a copy of this process, as it was when the
+//! pool was made: so are its children, the pool's workers, long after this process has other threads. Its children
+//! take nothing over of what this process has become since, and there is no other when it has died or grown stale.
+//!
 //! | descriptor | made by | held by | end of file means |
 //! | --- | --- | --- | --- |
 //! | server link | this process | this process and the server | to the server: leave; to this process: the server is gone |
@@ -50,9 +54,13 @@ mod client;
 mod difference;
 mod habit;
 mod live;
+mod maker;
 mod server;
+mod serving;
+mod template;
 
 pub(crate) use client::ForkServer;
 pub(crate) use habit::set_spares;
 pub(crate) use server::serve;
 pub use server::{Preload, PreloadOutput};
+pub(crate) use template::Template;

@@ -1,23 +1,20 @@
-//! The server: preloads once, then makes a child for each request, on one thread, until its link ends.
+//! The server until it serves: tied to its parent, no more privileged than that, its preloads run.
 
 use std::error::Error as StdError;
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
-use std::time::Duration;
 
-use serde::Serialize;
-
-use crate::bootstrap::{self, Birth, kind};
+use super::serving::Server;
+use crate::bootstrap::{self, kind};
 use crate::children::SERVER_NAME;
 use crate::error::{Error, ErrorKind, Refusal};
 use crate::report::Report;
 use crate::sys::fd::{self, Stream};
-use crate::sys::fork::{self, FreshCopy, Sibling, SingleThreaded};
-use crate::sys::identity::{Privileges, own_ids};
+use crate::sys::fork::{self, Sibling, SingleThreaded};
+use crate::sys::identity::Privileges;
 use crate::sys::present::{Present, Status};
-use crate::sys::{self, lifeline, signal, socket};
-use crate::wire::frame::{self, Incoming};
+use crate::sys::{self, signal};
+use crate::wire::frame::Incoming;
 
 /// A function that the server runs once, before it serves.
 #[derive(Debug)]
@@ -56,27 +53,18 @@ impl<E: Into<Box<dyn StdError>>> PreloadOutput for Result<(), E> {
     }
 }
 
-/// A server's own descriptors, none of which its children keep.
-struct Server {
-    link: OwnedFd,
-    lifeline: OwnedFd,
-}
-
 /// Serves until the parent is gone.
 pub(crate) fn serve(link: OwnedFd, frame: Incoming) -> ! {
     let privileges = frame.head::<Privileges>();
     let (Some(lifeline), Ok(privileges)) = (frame.descriptors.into_iter().next(), privileges) else {
         bootstrap::fail("the order to serve cannot be understood")
     };
-    let server = Server { link, lifeline };
+    let server = Server { name: SERVER_NAME, link, lifeline };
     server.bind_to_parent();
     if let Err(error) = privileges.restrict_to() {
         bootstrap::fail(&format!("the forkserver cannot give up what its parent may not do: {error}"));
     }
-    // Before the parent is told that it may ask.
-    if let Err(error) = socket::identify_senders(server.link.as_fd()) {
-        bootstrap::fail(&format!("the forkserver cannot tell who asks: {error}"));
-    }
+    server.identify_senders();
     sys::set_name(SERVER_NAME);
     signal::block_terminal();
     let server = server.leave_test_harness();
@@ -151,12 +139,6 @@ fn single_threaded(when: &str) -> Result<SingleThreaded, Error> {
 }
 
 impl Server {
-    fn bind_to_parent(&self) {
-        if !lifeline::arm(self.lifeline.as_fd()).unwrap_or(false) {
-            sys::exit_now(bootstrap::FAILED);
-        }
-    }
-
     /// A test harness runs the guard on a thread of its own, beside a main thread that only waits for it. There the
     /// server goes on in a copy of itself, which has that one thread, and which is a child of the same parent. The copy
     /// itself tells the parent, so that its next word cannot come before that.
@@ -180,81 +162,6 @@ impl Server {
                 self
             }
             Err(error) => bootstrap::fail(&format!("the forkserver cannot leave the test harness: {error}")),
-        }
-    }
-
-    /// Obeys the user who started it, and nobody else: a parent that has given up its ids gets another server, and who
-    /// has taken over such a parent nothing.
-    fn run(self) -> ! {
-        let mut server = self;
-        loop {
-            let request = frame::receive(server.link.as_fd(), None).ok().flatten();
-            let own_user = |frame: &Incoming| frame.sender.map(|sender| sender.ids) == Some(own_ids());
-            // Or the parent is gone, or has no use for this server any more.
-            let Some(frame) = request.filter(own_user) else { sys::exit_now(0) };
-            server = match frame.kind {
-                kind::FORK => server.make_child(frame),
-                kind::SPARE => server.make_spare(frame),
-                _ => sys::exit_now(0),
-            };
-        }
-    }
-
-    /// Makes a child and tells the parent.
-    fn make_child(self, request: Incoming) -> Self {
-        let Some(link) = request.descriptors.into_iter().next() else { return self };
-        match self.clone_sibling() {
-            Ok(Sibling::Copy(copy)) => self.become_child(link, copy),
-            Ok(Sibling::Original(pid, pidfd)) => self.say_forked(pid, &pidfd),
-            Err(error) => self.say(kind::REFUSED, &error.raw_os_error().unwrap_or_default(), None),
-        }
-        self
-    }
-
-    /// Makes a spare, which tells the parent itself; if there is none, the end of its link does.
-    fn make_spare(self, request: Incoming) -> Self {
-        let patience = request.head().unwrap_or_default();
-        if let Some(link) = request.descriptors.into_iter().next()
-            && let Ok(Sibling::Copy(copy)) = self.clone_sibling()
-        {
-            self.become_spare(link, patience, copy)
-        }
-        self
-    }
-
-    fn clone_sibling(&self) -> io::Result<Sibling> {
-        // A thread may have come since the last time, from a timer that a preload has set, say.
-        let Ok(threads) = SingleThreaded::check() else { bootstrap::fail("the forkserver has other threads by now") };
-        fork::clone_sibling(&threads)
-    }
-
-    fn become_child(self, link: OwnedFd, copy: FreshCopy) -> ! {
-        drop(self);
-        bootstrap::forget(&copy);
-        bootstrap::say_hello(&link);
-        let order = bootstrap::first_message(&link);
-        bootstrap::obey(link, order, Birth::Copied(copy))
-    }
-
-    fn become_spare(self, link: OwnedFd, patience: Option<Duration>, copy: FreshCopy) -> ! {
-        let lifeline = lifeline::for_sibling(self.lifeline.as_fd());
-        drop(self);
-        bootstrap::forget(&copy);
-        match lifeline {
-            Ok(lifeline) => bootstrap::wait_for_order(link, lifeline, patience, copy),
-            Err(error) => bootstrap::fail(&format!("a spare cannot open its lifeline: {error}")),
-        }
-    }
-
-    fn say_forked(&self, pid: u32, pidfd: &OwnedFd) {
-        self.say(kind::FORKED, &pid, Some(pidfd));
-    }
-
-    /// A server that cannot answer ends: that is an answer too, where silence would keep the parent waiting.
-    fn say(&self, kind: u8, value: &impl Serialize, descriptor: Option<&OwnedFd>) {
-        let descriptors: Vec<_> = descriptor.into_iter().map(AsFd::as_fd).collect();
-        if let Err(error) = frame::send_value(self.link.as_fd(), kind, value, &descriptors) {
-            bootstrap::fail(&format!("the forkserver cannot answer: {error}"));
         }
     }
 }

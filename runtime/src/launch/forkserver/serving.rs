@@ -1,0 +1,115 @@
+//! The loop of one who makes children: a forkserver or a template, on one thread, until its link ends.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::bootstrap::{self, Birth, kind};
+use crate::sys::fork::{self, FreshCopy, Sibling, SingleThreaded};
+use crate::sys::identity::own_ids;
+use crate::sys::{self, lifeline, socket};
+use crate::wire::frame::{self, Incoming};
+
+/// Its name, and its own descriptors, none of which its children keep.
+pub(super) struct Server {
+    pub(super) name: &'static str,
+    pub(super) link: OwnedFd,
+    pub(super) lifeline: OwnedFd,
+}
+
+impl Server {
+    /// Ties this process to its parent's life.
+    pub(super) fn bind_to_parent(&self) {
+        if !lifeline::arm(self.lifeline.as_fd()).unwrap_or(false) {
+            sys::exit_now(bootstrap::FAILED);
+        }
+    }
+
+    /// Has every request tell who made it; before the parent is told that it may ask.
+    pub(super) fn identify_senders(&self) {
+        if let Err(error) = socket::identify_senders(self.link.as_fd()) {
+            bootstrap::fail(&format!("the {} cannot tell who asks: {error}", self.name));
+        }
+    }
+
+    /// Obeys the user who started it, and nobody else: a parent that has given up its ids gets another server, and who
+    /// has taken over such a parent nothing.
+    pub(super) fn run(self) -> ! {
+        let mut server = self;
+        loop {
+            let request = frame::receive(server.link.as_fd(), None).ok().flatten();
+            let own_user = |frame: &Incoming| frame.sender.map(|sender| sender.ids) == Some(own_ids());
+            // Or the parent is gone, or has no use for this server any more.
+            let Some(frame) = request.filter(own_user) else { sys::exit_now(0) };
+            server = match frame.kind {
+                kind::FORK => server.make_child(frame),
+                kind::SPARE => server.make_spare(frame),
+                _ => sys::exit_now(0),
+            };
+        }
+    }
+
+    /// Makes a child and tells the parent.
+    fn make_child(self, request: Incoming) -> Self {
+        let Some(link) = request.descriptors.into_iter().next() else { return self };
+        match self.clone_sibling() {
+            Ok(Sibling::Copy(copy)) => self.become_child(link, copy),
+            Ok(Sibling::Original(pid, pidfd)) => self.say_forked(pid, &pidfd),
+            Err(error) => self.say(kind::REFUSED, &error.raw_os_error().unwrap_or_default(), None),
+        }
+        self
+    }
+
+    /// Makes a spare, which tells the parent itself; if there is none, the end of its link does.
+    fn make_spare(self, request: Incoming) -> Self {
+        let patience = request.head().unwrap_or_default();
+        if let Some(link) = request.descriptors.into_iter().next()
+            && let Ok(Sibling::Copy(copy)) = self.clone_sibling()
+        {
+            self.become_spare(link, patience, copy)
+        }
+        self
+    }
+
+    fn clone_sibling(&self) -> io::Result<Sibling> {
+        // A thread may have come since the last time, from a timer that a preload has set, say.
+        let Ok(threads) = SingleThreaded::check() else {
+            bootstrap::fail(&format!("the {} has other threads by now", self.name))
+        };
+        fork::clone_sibling(&threads)
+    }
+
+    fn become_child(self, link: OwnedFd, copy: FreshCopy) -> ! {
+        drop(self);
+        bootstrap::forget(&copy);
+        bootstrap::say_hello(&link);
+        let order = bootstrap::first_message(&link);
+        bootstrap::obey(link, order, Birth::Copied(copy))
+    }
+
+    fn become_spare(self, link: OwnedFd, patience: Option<Duration>, copy: FreshCopy) -> ! {
+        let lifeline = lifeline::for_sibling(self.lifeline.as_fd());
+        drop(self);
+        bootstrap::forget(&copy);
+        match lifeline {
+            Ok(lifeline) => bootstrap::wait_for_order(link, lifeline, patience, copy),
+            Err(error) => bootstrap::fail(&format!("a spare cannot open its lifeline: {error}")),
+        }
+    }
+
+    pub(super) fn say_forked(&self, pid: u32, pidfd: &OwnedFd) {
+        self.say(kind::FORKED, &pid, Some(pidfd));
+    }
+
+    /// A server that cannot answer ends: that is an answer too, where silence would keep the parent waiting.
+    pub(super) fn say(&self, kind: u8, value: &impl Serialize, descriptor: Option<&OwnedFd>) {
+        let descriptors: Vec<_> = descriptor.into_iter().map(AsFd::as_fd).collect();
+        match frame::send_value(self.link.as_fd(), kind, value, &descriptors) {
+            Ok(()) => {}
+            Err(error) if frame::is_gone(&error) => sys::exit_now(0),
+            Err(error) => bootstrap::fail(&format!("the {} cannot answer: {error}", self.name)),
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The template of a fork pool: what its copies have of this process, and how it ends.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use offspring::{ErrorKind, JoinErrorKind, Pool, RecvErrorKind, StartMethod, child_task};
+use offspring_tests::{Program, cases, procs, sys, wait};
+
+use super::{failure, nobody_is_left, pids, pool, value};
+
+const NO_TEMPLATE: &str = "a pool of this method has no template";
+
+cases! {
+    alone workers_are_copies_of_the_moment
+        .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
+    alone keeps_no_end_of_a_channel
+        .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
+    alone ends_with_its_pool
+        .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
+    alone ends_with_its_parent
+        .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
+    alone killed_it_is_missed_by_name
+        .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
+    alone a_process_with_threads_is_refused
+        .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
+}
+
+/// The templates that a process has.
+fn templates_of(parent: u32) -> Vec<u32> {
+    let children = procs::children_of(parent).into_iter();
+    children.filter(|child| child.comm == "pool template").map(|child| child.pid).collect()
+}
+
+fn own_templates() -> Vec<u32> {
+    templates_of(std::process::id())
+}
+
+/// Has the only worker replaced.
+#[track_caller]
+fn replace_worker(pool: &Pool) {
+    let before = pids(pool);
+    sys::kill(before[0] as i32, libc::SIGKILL);
+    wait::until("the worker is replaced", || pids(pool).len() == 1 && pids(pool) != before);
+}
+
+static MARK: AtomicU32 = AtomicU32::new(0);
+
+#[child_task]
+fn mark() -> (u32, String) {
+    (MARK.load(Ordering::Relaxed), procs::stat(std::process::id()).unwrap().comm)
+}
+
+fn workers_are_copies_of_the_moment(method: StartMethod) {
+    MARK.store(1, Ordering::Relaxed);
+    let pool = pool(method, 1);
+    MARK.store(2, Ordering::Relaxed);
+    let (first, name) = value(pool.submit(mark::call()));
+    assert_eq!((first, &*name), (1, "PoolWorker-1"));
+    replace_worker(&pool);
+    let (second, name) = value(pool.submit(mark::call()));
+    assert_eq!((second, &*name), (1, "PoolWorker-2"), "like those before it");
+}
+
+fn keeps_no_end_of_a_channel(method: StartMethod) {
+    let (sender, receiver) = offspring::channel::<u32>().unwrap();
+    let pool = pool(method, 1);
+    drop(sender);
+    let end = receiver.recv_timeout(wait::LIMIT).unwrap_err();
+    assert_eq!(end.kind(), RecvErrorKind::Disconnected, "nobody has the other end");
+    pool.join().unwrap();
+}
+
+fn ends_with_its_pool(method: StartMethod) {
+    for end in [drop::<Pool>, Pool::terminate, |pool: Pool| pool.join().unwrap()] {
+        let pool = pool(method, 2);
+        assert_eq!(own_templates().len(), 1);
+        let job = pool.submit(mark::call());
+        end(pool);
+        assert!(own_templates().is_empty(), "gone and reaped");
+        nobody_is_left();
+        drop(job);
+    }
+}
+
+fn ends_with_its_parent(method: StartMethod) {
+    let mut program = Program::new("pool::life::has_a_pool", method).args(["wait"]).start();
+    program.numbers();
+    let templates = templates_of(program.pid());
+    assert_eq!(templates.len(), 1);
+    program.kill();
+    wait::until("it is gone", || procs::stat(templates[0]).is_none_or(|template| template.state == 'Z'));
+}
+
+fn killed_it_is_missed_by_name(method: StartMethod) {
+    let pool = pool(method, 2);
+    let template = own_templates()[0];
+    sys::kill(template as i32, libc::SIGKILL);
+    assert_eq!(value(pool.submit(mark::call())).0, 0, "those that there are go on");
+    for pid in pids(&pool) {
+        sys::kill(pid as i32, libc::SIGKILL);
+    }
+    wait::until("both are buried", || pids(&pool).is_empty());
+    let error = failure(pool.submit(mark::call()));
+    let JoinErrorKind::NotStarted(cause) = error.kind() else { panic!("{error:?}") };
+    assert_eq!(cause.kind(), ErrorKind::ForkServer);
+    assert!(error.to_string().contains("template") && error.to_string().contains(&template.to_string()), "{error}");
+    drop(pool);
+    nobody_is_left();
+}
+
+fn a_process_with_threads_is_refused(method: StartMethod) {
+    let (stop, stopped) = std::sync::mpsc::channel::<()>();
+    let thread = std::thread::Builder::new().name("by-stander".to_owned()).spawn(move || stopped.recv()).unwrap();
+    let error = super::builder(method).workers(1).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::MultiThreadedFork);
+    assert!(error.to_string().contains("by-stander") && error.to_string().contains("pool"), "{error}");
+    drop(stop);
+    let _ = thread.join();
+    drop(pool(method, 1));
+    nobody_is_left();
+}
