@@ -37,6 +37,10 @@
 //! 4. The [`Process`] handle waits for the child's end and takes what it has said. Whatever happens to the child (a panic, a signal, an exit, a timeout), the
 //!    handle gets a [`JoinError`] that says so.
 //!
+//! # Many calls
+//!
+//! A [`Pool`] keeps workers that run one call after the other. A worker that dies costs the call that it was running, and nothing else.
+//!
 //! # Children that talk
 //!
 //! [`channel`] carries values between any processes, [`duplex`] goes both ways, [`Fd`] passes open files, [`sync`] has locks that survive
