@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 
 use super::hand::{Hand, watched};
 use super::job::{Outcome, Record};
+use super::patience::Patience;
 use super::state::{Key, Phase, Plan, State};
 use super::stats::PoolStats;
 use crate::error::{Error, ErrorKind};
@@ -52,8 +53,7 @@ struct Board {
     own_thread: OwnThread,
     /// How often somebody has begun to drive.
     drives: u64,
-    /// How often the driver looks before it sleeps; grows while looking pays.
-    patience: u32,
+    patience: Patience,
 }
 
 /// What the pool's own thread does.
@@ -72,9 +72,6 @@ enum OwnThread {
 /// somebody submits two jobs and then waits for one, as that would cost more than it brings.
 const TICK: Duration = Duration::from_millis(5);
 
-/// Looks at all rings, some tens of nanoseconds each.
-const PATIENCE: std::ops::RangeInclusive<u32> = 8..=512;
-
 /// The poller's number of the kick; those of workers are twice their own, and one more for their pidfds.
 const KICK: u64 = u64::MAX;
 
@@ -88,7 +85,7 @@ impl Shared {
             waiting: 0,
             own_thread: OwnThread::Awake,
             drives: 0,
-            patience: *PATIENCE.start(),
+            patience: Patience::new(),
         };
         Ok(Self { state: Mutex::new(board), changed: Condvar::new(), poller, kick, alarm, process: sys::pid() })
     }
@@ -534,15 +531,10 @@ impl Drop for Place<'_> {
 }
 
 impl Board {
-    /// Looks for a result without sleeping, as long as that has paid lately.
+    /// Looks for a result without sleeping.
     fn look_for_result(&mut self) -> bool {
-        let found = (0..self.patience).any(|_| {
-            std::hint::spin_loop();
-            self.state.hands.iter().any(|(_, hand)| hand.has_result())
-        });
-        let next = if found { self.patience * 2 } else { self.patience / 2 };
-        self.patience = next.clamp(*PATIENCE.start(), *PATIENCE.end());
-        found
+        let hands = &self.state.hands;
+        self.patience.look(|| hands.iter().any(|(_, hand)| hand.has_result()))
     }
 }
 

@@ -15,6 +15,7 @@ mod dispatcher;
 mod hand;
 mod job;
 mod map;
+mod patience;
 #[cfg(feature = "progress")]
 mod progress;
 mod protocol;

@@ -2,12 +2,12 @@
 //!
 //! It is a task like any other, so that every start method and every rule of a child's life holds for it.
 
-use std::cell::Cell;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::patience::Patience;
 use super::protocol::{self, Assignment, PackedCall, RingMemory, inline, kind};
 use super::ring::{Head, WorkerSide};
 use crate::bootstrap;
@@ -64,17 +64,13 @@ struct Worker {
     side: WorkerSide<RingMemory>,
     bell: Arc<Descriptor>,
     link: Arc<Descriptor>,
-    /// How often this worker looks for a job before it sleeps; grows while looking pays.
-    patience: Cell<u32>,
+    patience: Patience,
 }
-
-/// Looks at the ring, a few nanoseconds each.
-const PATIENCE: std::ops::RangeInclusive<u32> = 16..=4096;
 
 impl Worker {
     fn new(memory: RingMemory, bell: Arc<Descriptor>, link: Arc<Descriptor>) -> Self {
         *sys::lock(&OWN_RINGS) = Some(WorkerSide::new(memory.clone()));
-        Self { side: WorkerSide::new(memory), bell, link, patience: Cell::new(*PATIENCE.start()) }
+        Self { side: WorkerSide::new(memory), bell, link, patience: Patience::new() }
     }
 
     fn work(mut self, initializer: Option<PackedCall>) {
@@ -95,27 +91,16 @@ impl Worker {
     }
 
     /// Waits for the next job; `None` when there will be no more.
-    fn next(&self, bytes: &mut Vec<u8>) -> Option<(u64, Head)> {
+    fn next(&mut self, bytes: &mut Vec<u8>) -> Option<(u64, Head)> {
         loop {
             if let Some(job) = self.side.take(bytes) {
                 return (job.1.kind != kind::LEAVE).then_some(job);
             }
-            if !self.look_for_job() {
+            let side = &self.side;
+            if !self.patience.look(|| side.has_job()) {
                 self.side.sleep_unless(WorkerSide::has_job, |word, before| futex::wait(word, before, None));
             }
         }
-    }
-
-    /// Looks for a job without sleeping, as long as that has paid lately.
-    fn look_for_job(&self) -> bool {
-        let patience = self.patience.get();
-        let found = (0..patience).any(|_| {
-            std::hint::spin_loop();
-            self.side.has_job()
-        });
-        let next = if found { patience * 2 } else { patience / 2 };
-        self.patience.set(next.clamp(*PATIENCE.start(), *PATIENCE.end()));
-        found
     }
 
     fn perform(&self, number: u64, head: Head, bytes: &[u8]) -> Done {
