@@ -20,7 +20,6 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use offspring_tests::sys;
 
-use counts::Counts;
 use paths::{PATHS, Path, WORSE};
 use recorded::Recorded;
 use tracer::Refused;
@@ -94,6 +93,3 @@ fn a_call_more_is_noticed() -> Result<Verdict, Refused> {
     assert!(told.contains("parent  getpid 0 → 1"), "{told}");
     Ok(Ok(Completion::Completed))
 }
-
-/// Those of one path, by name.
-type Listed = (String, Counts);

@@ -12,7 +12,6 @@ use std::path::{Path, PathBuf};
 use nix::sys::utsname::uname;
 use offspring_tests::sys;
 
-use crate::Listed;
 use crate::counts::Counts;
 use crate::paths::PATHS;
 
@@ -21,11 +20,13 @@ const ELSEWHERE: u32 = 10;
 
 const UPDATE: &str = "UPDATE_COUNTS=1 cargo test -p offspring-tests --test guard";
 
+/// A recording.
 #[derive(Debug, Default)]
 pub(crate) struct Recorded {
     /// Where it was counted.
     place: String,
-    paths: Vec<Listed>,
+    /// The calls of each path, by its name.
+    paths: Vec<(String, Counts)>,
 }
 
 /// The one of this target.

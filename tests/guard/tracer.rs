@@ -2,15 +2,15 @@
 //!
 //! Every thread of every process is stopped before each call and after it, from its birth to the moment it begins to end;
 //! there it is let go, so that its parent hears of its end, not the tracer. Only one thread runs at a time: it keeps the
-//! turn until it sleeps or ends, and then the eldest that can go on has it. So nobody ever spins or looks in vain because
-//! another processor was faster or slower this time, and the counts are those of a machine with one processor. At a mark
-//! the program is held until nobody else can go on: whatever an operation sets off is counted as part of it.
+//! turn until it sleeps or ends, and then the eldest that can go on has it. So nobody looks in vain because another was
+//! slower this time. At a mark the program is held until nobody else can go on: whatever an operation sets off is counted
+//! as part of it.
 //!
 //! ```text
-//!   subject    ── mark ── operation ──┐               ┌── mark (held) ─┐             ┌── operation ──
-//!   server     ─ asleep               └ clone ─┐      │                └ … asleep ─┐ │
-//!   child                                      └ end ─┘                            └─┘
-//!              counted as  └────────────── the first ────────────────────────────────┘└── the second …
+//!   subject    ─ mark ─ request ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ join ─ mark ┄┄┄┄┄┄┄┄┄┄┄┄┄ request ─ …
+//!   server     ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ clone ─ answer ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ clone a spare ┄┄┄┄┄┄┄
+//!   child                                        ─ run ─ end
+//!                     └──────────────────── counted as one operation ──────────────────┘
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,6 +65,8 @@ impl Subject {
 impl Drop for Subject {
     fn drop(&mut self) {
         sys::kill(-self.pid().as_raw(), libc::SIGKILL);
+        // The tracer has heard of its end already, unless it was refused.
+        let _ = self.0.wait();
     }
 }
 
@@ -74,7 +76,7 @@ struct Thread {
     /// How many were born before it.
     age: usize,
     role: Role,
-    /// How many processes are between it and the subject's parent.
+    /// The subject is the first, those that it makes are the next.
     generation: usize,
     process: Pid,
     /// It stands still, until it is told to go on, with this signal.
@@ -122,12 +124,16 @@ impl Tracer {
     }
 
     fn enter(&mut self, thread: Pid, generation: usize, process: Pid) {
-        let is_loading = thread == self.root;
-        let role = self.family[generation.min(self.family.len() - 1)];
-        let stopped = self.strangers.remove(&thread).then_some(None);
-        let (age, has_lent_memory) = (self.births, false);
-        let thread_of = Thread { age, role, generation, process, stopped, is_loading, has_lent_memory };
-        self.threads.insert(thread, thread_of);
+        let entered = Thread {
+            age: self.births,
+            role: self.family[generation.min(self.family.len() - 1)],
+            generation,
+            process,
+            stopped: self.strangers.remove(&thread).then_some(None),
+            is_loading: thread == self.root,
+            has_lent_memory: false,
+        };
+        self.threads.insert(thread, entered);
         self.births += 1;
     }
 
@@ -176,7 +182,7 @@ impl Tracer {
         self.turn = next;
         match next {
             Some(next) => self.go_on(next),
-            // All sleep, until a time limit of theirs.
+            // All sleep, until a time limit of theirs passes.
             None => wait::a_moment(),
         }
     }
