@@ -44,7 +44,7 @@ pub(crate) struct Counts(BTreeMap<Role, Calls>);
 type Calls = BTreeMap<String, u32>;
 
 impl Counts {
-    pub(crate) fn add(&mut self, role: Role, call: i64) {
+    pub(crate) fn add(&mut self, role: Role, call: libc::c_long) {
         *self.0.entry(role).or_default().entry(names::name(call)).or_default() += 1;
     }
 

@@ -69,7 +69,9 @@ fn guard(path: &Path) -> Result<Verdict, Refused> {
         recorded::update(path.name, &counts);
         return Ok(Ok(Completion::Completed));
     }
-    let Some(recorded) = Recorded::read() else { return Ok(Ok(nothing_recorded())) };
+    let Some(recorded) = Recorded::read() else {
+        return Ok(Ok(Completion::ignored_with(format!("NOT CHECKED: there is no {}", recorded::file().display()))));
+    };
     let mut verdict = recorded.compare(path.name, &counts);
     for _ in 1..ATTEMPTS {
         if verdict.is_ok() {
@@ -81,15 +83,11 @@ fn guard(path: &Path) -> Result<Verdict, Refused> {
     Ok(verdict.map(|()| Completion::Completed).map_err(Failed::from))
 }
 
-fn nothing_recorded() -> Completion {
-    Completion::ignored_with(format!("NOT CHECKED: there is no {}", recorded::file().display()))
-}
-
 /// The guard itself: a path that has become worse does not pass.
 fn a_call_more_is_noticed() -> Result<Verdict, Refused> {
-    let counts = tracer::usual_operation(&WORSE)?;
-    let Some(recorded) = Recorded::read() else { return Ok(Ok(nothing_recorded())) };
-    let told = recorded.compare("channel_send", &counts).expect_err("it makes a call more than it did");
-    assert!(told.contains("parent  getpid 0 → 1"), "{told}");
+    let name = "channel_send";
+    let before = Recorded::here(name, tracer::usual_operation(paths::find(name))?);
+    let told = before.compare(name, &tracer::usual_operation(&WORSE)?).expect_err("it makes a call more");
+    assert!(told.contains("takes 2 system calls, not 1") && told.contains("parent  getpid 0 → 1"), "{told}");
     Ok(Ok(Completion::Completed))
 }

@@ -1,8 +1,8 @@
 //! System calls by their names.
 
 /// The name of a call; its number where it is one that nobody expects here.
-pub(crate) fn name(call: i64) -> String {
-    let known = [COMMON, OLD].concat().into_iter().find(|(number, _)| i64::from(*number) == call);
+pub(crate) fn name(call: libc::c_long) -> String {
+    let known = [COMMON, OLD].concat().into_iter().find(|(number, _)| *number == call);
     known.map_or_else(|| format!("call_{call}"), |(_, name)| name.to_owned())
 }
 

@@ -56,6 +56,11 @@ pub(crate) fn update(name: &str, counts: &Counts) {
 }
 
 impl Recorded {
+    /// As if it had been counted here before.
+    pub(crate) fn here(name: &str, counts: Counts) -> Self {
+        Self { place: here(), paths: vec![(name.to_owned(), counts)] }
+    }
+
     /// `None` where nothing was ever recorded for this target.
     pub(crate) fn read() -> Option<Self> {
         let text = fs::read_to_string(file()).ok()?;

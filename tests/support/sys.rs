@@ -373,12 +373,12 @@ pub fn rings() -> Vec<&'static [std::sync::atomic::AtomicU64]> {
 }
 
 /// A system call that no kernel knows, and that whoever traces this process sees.
-pub const MARK: i64 = 4085;
+pub const MARK: libc::c_long = 4085;
 
 /// Makes it.
 pub fn mark() {
     // SAFETY: it fails, and does nothing else.
-    unsafe { libc::syscall(MARK as libc::c_long) };
+    unsafe { libc::syscall(MARK) };
 }
 
 /// Which system call a traced thread is stopped at; `None` where it comes back from it.
@@ -387,7 +387,7 @@ pub fn mark() {
 ///
 /// # Errors
 /// If the thread is not stopped, or is gone.
-pub fn entered_call(thread: i32) -> std::io::Result<Option<i64>> {
+pub fn entered_call(thread: i32) -> std::io::Result<Option<libc::c_long>> {
     const GET_SYSCALL_INFO: u32 = 0x420e;
     const ENTRY: u8 = 1;
     // In it the kind is the first byte, and the number of the call begins at the 24th.
@@ -398,7 +398,7 @@ pub fn entered_call(thread: i32) -> std::io::Result<Option<i64>> {
         return Err(std::io::Error::last_os_error());
     }
     let number = i64::from_ne_bytes(info[24..32].try_into().expect("eight bytes"));
-    Ok((info[0] == ENTRY).then_some(number))
+    Ok((info[0] == ENTRY).then_some(number as libc::c_long))
 }
 
 /// Which C library this program has, as it says itself.
