@@ -21,7 +21,7 @@ const ELSEWHERE: u32 = 10;
 const UPDATE: &str = "UPDATE_COUNTS=1 cargo test -p offspring-tests --test guard";
 
 /// A recording.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Recorded {
     /// Where it was counted.
     place: String,
@@ -44,10 +44,10 @@ fn here() -> String {
     format!("Linux {}, {}, {user}", version.join("."), sys::libc_version())
 }
 
-/// Records the counts of one path, and keeps those of the others.
+/// Records the counts of one path, and keeps those of the others that were counted here too.
 pub(crate) fn update(name: &str, counts: &Counts) {
-    let mut recorded = Recorded::read().unwrap_or_default();
-    recorded.place = here();
+    let known = Recorded::read().filter(|known| known.place == here());
+    let mut recorded = known.unwrap_or_else(|| Recorded { place: here(), paths: Vec::new() });
     recorded.paths.retain(|(other, _)| other != name && PATHS.iter().any(|path| path.name == *other));
     recorded.paths.push((name.to_owned(), counts.clone()));
     recorded.paths.sort_by_key(|(name, _)| PATHS.iter().position(|path| path.name == *name));
@@ -68,7 +68,7 @@ impl Recorded {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let mut recorded = Self::default();
+        let mut recorded = Self { place: String::new(), paths: Vec::new() };
         for line in text.lines().filter(|line| !line.is_empty()) {
             if let Some(place) = line.strip_prefix("# ") {
                 recorded.place = place.to_owned();
