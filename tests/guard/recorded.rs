@@ -1,7 +1,7 @@
 //! What was counted before: `recorded/x86_64-gnu.txt` and its like.
 //!
 //! ```text
-//! # Linux 6.18, glibc 2.36, root                           where it was counted
+//! # Linux 6.18, glibc 2.36, root, debug                    where it was counted
 //! start_fork                                               a path, and its calls by process: sum, then each by name
 //!   parent  30  clone 1, close 4, …
 //! ```
@@ -41,7 +41,9 @@ fn here() -> String {
     let kernel = uname().expect("the kernel's name").release().to_string_lossy().into_owned();
     let version: Vec<&str> = kernel.split(['.', '-']).take(2).collect();
     let user = if sys::is_root() { "root" } else { "not root" };
-    format!("Linux {}, {}, {user}", version.join("."), sys::libc_version())
+    // With its assertions, std looks at every descriptor before it closes it.
+    let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
+    format!("Linux {}, {}, {user}, {profile}", version.join("."), sys::libc_version())
 }
 
 /// Records the counts of one path, and keeps those of the others that were counted here too.
