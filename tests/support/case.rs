@@ -152,7 +152,7 @@ fn warm_up(method: StartMethod) {
 const CASE_LIMIT: Duration = Duration::from_secs(50);
 
 /// Runs a case; if it hangs, prints what everybody is doing and ends the process.
-fn watched(case: impl FnOnce()) {
+pub fn watched(case: impl FnOnce()) {
     let _ = OWN.set(Own {
         path: CString::new(program::own_path().into_os_string().into_encoded_bytes()).expect("a path"),
         pid: CString::new(std::process::id().to_string()).expect("a number"),

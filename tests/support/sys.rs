@@ -371,3 +371,45 @@ pub fn rings() -> Vec<&'static [std::sync::atomic::AtomicU64]> {
     // SAFETY: mapped for reading and writing as long as the process is a worker; all access is atomic.
     rings.map(|(start, end)| unsafe { std::slice::from_raw_parts(start as *const _, (end - start) / 8) }).collect()
 }
+
+/// A system call that no kernel knows, and that whoever traces this process sees.
+pub const MARK: libc::c_long = 4085;
+
+/// Makes it.
+pub fn mark() {
+    // SAFETY: it fails, and does nothing else.
+    unsafe { libc::syscall(MARK) };
+}
+
+/// Which system call a traced thread is stopped at; `None` where it comes back from it.
+///
+/// Source: ptrace(2), `PTRACE_GET_SYSCALL_INFO`.
+///
+/// # Errors
+/// If the thread is not stopped, or is gone.
+pub fn entered_call(thread: i32) -> std::io::Result<Option<libc::c_long>> {
+    const GET_SYSCALL_INFO: u32 = 0x420e;
+    const ENTRY: u8 = 1;
+    // In it the kind is the first byte, and the number of the call begins at the 24th.
+    let mut info = [0_u8; 88];
+    // SAFETY: the kernel writes no more than the length that it is told.
+    let length = unsafe { libc::ptrace(GET_SYSCALL_INFO as _, thread, info.len(), info.as_mut_ptr()) };
+    if length < 0 {
+        return Err(std::io::Error::last_os_error());
+    }
+    let number = i64::from_ne_bytes(info[24..32].try_into().expect("eight bytes"));
+    Ok((info[0] == ENTRY).then_some(number as libc::c_long))
+}
+
+/// Which C library this program has, as it says itself.
+pub fn libc_version() -> String {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: no preconditions.
+        let version = unsafe { libc::gnu_get_libc_version() };
+        // SAFETY: a terminated string that stays.
+        format!("glibc {}", unsafe { std::ffi::CStr::from_ptr(version) }.to_string_lossy())
+    }
+    #[cfg(not(target_env = "gnu"))]
+    "another libc".to_owned()
+}
