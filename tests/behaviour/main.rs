@@ -82,6 +82,7 @@ const SUITES: &[Suite] = &[
     ("pool::jobs", pool::jobs::CASES),
     ("pool::faults", pool::faults::CASES),
     ("pool::workers", pool::workers::CASES),
+    ("pool::staffing", pool::staffing::CASES),
     ("pool::life", pool::life::CASES),
     ("pool::futures", pool::futures::CASES),
     ("pool::hostile", pool::hostile::CASES),

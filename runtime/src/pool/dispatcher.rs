@@ -60,10 +60,14 @@ struct Board {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OwnThread {
     Awake,
-    /// It sleeps until a worker dies or the alarm rings.
-    Asleep,
+    /// It sleeps until then, or until a worker dies or the alarm rings.
+    Asleep {
+        until: Deadline,
+    },
     /// The same, and looks after [`TICK`] whether jobs wait in line while nobody drives.
-    Dozing,
+    Dozing {
+        until: Deadline,
+    },
     /// It waits for the driver to leave its place.
     Waiting,
 }
@@ -120,14 +124,21 @@ impl Shared {
         self.release(board);
     }
 
-    /// Wakes the pool's own thread if there is something for it to do.
+    /// Wakes the pool's own thread if there is something for it to do, or the driver if it has to start a worker.
     fn rouse(&self, board: &mut Board) {
+        if board.is_driven {
+            if board.state.must_hire() {
+                bell::ring(self.kick.as_fd());
+            }
+            return;
+        }
         let is_needed = match board.own_thread {
             OwnThread::Awake => false,
-            _ if board.is_driven => false,
             OwnThread::Waiting => true,
-            OwnThread::Asleep => needs_driver(&board.state) || board.state.has_jobs_in_line(),
-            OwnThread::Dozing => needs_driver(&board.state),
+            OwnThread::Asleep { .. } if board.state.has_jobs_in_line() => true,
+            OwnThread::Asleep { until } | OwnThread::Dozing { until } => {
+                needs_driver(&board.state) || is_sooner(board.state.staffing_due(), until)
+            }
         };
         match board.own_thread {
             _ if !is_needed => return,
@@ -137,10 +148,14 @@ impl Shared {
         board.own_thread = OwnThread::Awake;
     }
 
-    /// Takes in what has come. The driver would not see that something has, and tell those who wait.
+    /// Takes in what has come. The driver would not see that something has, and tell those who wait; nor would the pool's own
+    /// thread see that a worker is idle.
     fn collect(&self, board: &mut Board) {
-        if board.state.collect() && board.waiting > 0 {
-            self.changed.notify_all();
+        if board.state.collect() {
+            if board.waiting > 0 {
+                self.changed.notify_all();
+            }
+            self.rouse(board);
         }
     }
 
@@ -187,12 +202,15 @@ impl Shared {
         self.release(board);
     }
 
-    /// Waits until all workers serve, or the pool is broken.
+    /// Waits until the first workers serve.
+    ///
+    /// # Errors
+    /// If they cannot be had.
     pub(super) fn wait_until_ready(&self) -> Result<(), Error> {
-        let board = self.until(None, |state| state.broken.is_some() || state.are_all_serving());
-        let broken = board.state.broken.as_ref().map(Error::again);
+        let board = self.until(None, |state| state.is_ready().is_some());
+        let ready = board.state.is_ready();
         self.release(board);
-        broken.map_or(Ok(()), Err)
+        ready.unwrap_or(Ok(()))
     }
 
     /// Waits until every worker has left.
@@ -201,9 +219,9 @@ impl Shared {
     /// If there were jobs that no worker could be had for.
     pub(super) fn wait_until_gone(&self) -> Result<(), Error> {
         let board = self.until(None, |state| state.hands.is_empty() && state.hiring == 0);
-        let broken = board.state.broken.as_ref().filter(|_| board.state.has_abandoned).map(Error::again);
+        let abandoned = board.state.abandoned.as_ref().map(Error::again);
         self.release(board);
-        broken.map_or(Ok(()), Err)
+        abandoned.map_or(Ok(()), Err)
     }
 
     /// Waits until something is so, or the deadline has passed: drives, or sleeps while another thread drives.
@@ -262,7 +280,7 @@ impl Shared {
             if !board.state.woken.is_empty() {
                 self.release(board);
                 board = self.lock();
-            } else if board.state.vacancies() > 0 {
+            } else if board.state.must_hire() {
                 board = self.hire(board);
             } else if !progress && !board.look_for_result() {
                 board = self.rest(board, deadline);
@@ -274,13 +292,14 @@ impl Shared {
 
     /// Sleeps until a worker has a result or has ended.
     fn rest<'a>(&'a self, mut board: MutexGuard<'a, Board>, deadline: Deadline) -> MutexGuard<'a, Board> {
-        let due = board.state.enforce_limits(Instant::now());
+        board.state.dismiss_idle();
+        let due = [board.state.enforce_limits(Instant::now()), board.state.staffing_due()];
         board.state.hands.iter().for_each(|(_, hand)| hand.listen());
         let has_result = board.state.hands.iter().any(|(_, hand)| hand.has_result());
         let mut events = Vec::new();
         if !has_result {
             drop(board);
-            let until = [deadline, due].into_iter().flatten().min();
+            let until = due.into_iter().chain([deadline]).flatten().min();
             events = self.poller.wait(until).unwrap_or_default();
             board = self.lock();
         }
@@ -299,14 +318,11 @@ impl Shared {
         board.state.hiring += 1;
         let (plan, name) = (board.state.plan.clone(), board.state.next_name());
         drop(board);
-        let hired = Hand::start(&plan.context, name, plan.initializer.as_ref());
+        let hired = Hand::start(&plan, name);
         let mut board = self.lock();
         board.state.hiring -= 1;
-        match hired.and_then(|hand| self.enter(&mut board.state, hand)) {
-            Ok(()) => {}
-            // Those that there are go on; if there are none, nobody will.
-            Err(error) if board.state.hands.is_empty() => board.state.fail(error),
-            Err(_) => board.state.shrink(),
+        if let Err(error) = hired.and_then(|hand| self.enter(&mut board.state, hand)) {
+            board.state.note_failed_start(error);
         }
         board
     }
@@ -465,15 +481,17 @@ impl Shared {
         }
     }
 
-    /// Sleeps until a worker dies or the alarm rings, or jobs wait in line and nobody moves them.
+    /// Sleeps until a worker dies or the alarm rings, jobs wait in line and nobody moves them, or a worker is to come or to go.
     fn watch_for_deaths<'a>(&'a self, mut board: MutexGuard<'a, Board>) -> MutexGuard<'a, Board> {
+        board.state.dismiss_idle();
         let is_dozing = board.state.has_jobs_in_line();
-        board.own_thread = if is_dozing { OwnThread::Dozing } else { OwnThread::Asleep };
+        let until = board.state.staffing_due();
+        board.own_thread = if is_dozing { OwnThread::Dozing { until } } else { OwnThread::Asleep { until } };
         let drives = board.drives;
         let pidfds: Vec<OwnedFd> = board.state.hands.iter().filter_map(|(_, hand)| hand.sentinel().ok()).collect();
         drop(board);
         let watched: Vec<_> = std::iter::once(self.alarm.as_fd()).chain(pidfds.iter().map(AsFd::as_fd)).collect();
-        let limit = is_dozing.then(|| Instant::now() + TICK);
+        let limit = [is_dozing.then(|| Instant::now() + TICK), until].into_iter().flatten().min();
         let ready = poll::readable_many(&watched, limit).unwrap_or_default();
         let mut board = self.lock();
         board.own_thread = OwnThread::Awake;
@@ -491,9 +509,13 @@ impl Shared {
 
 /// Whether a pool has to be moved on also when nobody waits for it.
 fn needs_driver(state: &State) -> bool {
-    state.vacancies() > 0
+    state.must_hire()
         || (state.unfinished() > 0 && (state.has_backlog() || state.has_futures() || state.plan.limit.is_some()))
         || (state.phase != Phase::Open && !state.hands.is_empty())
+}
+
+fn is_sooner(one: Deadline, other: Deadline) -> bool {
+    one.is_some_and(|one| other.is_none_or(|other| one < other))
 }
 
 fn is_past(deadline: Deadline) -> bool {

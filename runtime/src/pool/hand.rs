@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 use super::job::{Failure, Outcome};
 use super::protocol::{self, Assignment, Held, PARCEL, PackedCall, RingMemory, inline, kind};
 use super::ring::{Corrupt, Head, ParentSide};
-use super::state::Key;
+use super::state::{Key, Plan};
 use super::worker;
 use crate::bootstrap;
 use crate::children::{Child, ExitStatus, HELLO};
-use crate::context::Context;
 use crate::error::{Error, JoinErrorKind, Panic, Refusal};
 use crate::process::Process;
 use crate::sys::fd::Descriptor;
@@ -39,6 +38,8 @@ pub(super) struct Hand {
     doom: Option<JoinErrorKind>,
     /// Where in its ring it is told to leave.
     farewell: Option<u64>,
+    /// When it was last seen to have nothing to do.
+    idle_since: Instant,
     /// A result is being put together here.
     bytes: Vec<u8>,
 }
@@ -50,7 +51,18 @@ pub(super) enum Stage {
     Starting,
     Serving,
     /// It gets no more jobs, and leaves after those that it has.
-    Leaving,
+    Leaving(Departure),
+}
+
+/// Why a worker leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// It has done as many jobs as a worker may do.
+    Recycled,
+    /// It has grown too large, and leaves by itself. What it has not begun, it will not begin.
+    Outgrown,
+    /// There is one more than there are to be.
+    Surplus,
 }
 
 /// What a worker is worth.
@@ -61,6 +73,16 @@ pub(super) enum Standing {
     Doomed,
     /// It has written what no worker writes, and was killed for it. Nothing that it says is heard any more.
     Liar,
+}
+
+/// What a worker that has ended leaves.
+pub(super) struct Estate {
+    /// The job that it was running.
+    pub(super) running: Option<Key>,
+    /// Those that it had not begun, in their order.
+    pub(super) waiting: Vec<Key>,
+    /// How it has ended, as the fate of what it was running.
+    pub(super) failure: Failure,
 }
 
 /// A result that a worker has sent.
@@ -94,14 +116,17 @@ impl From<io::Error> for Unusable {
 
 impl Hand {
     /// Starts a worker.
-    pub(super) fn start(context: &Context, name: String, initializer: Option<&Initializer>) -> Result<Self, Error> {
+    pub(super) fn start(plan: &Plan, name: String) -> Result<Self, Error> {
         let failed = |error| Error::os("cannot start a worker of a pool", error);
         let memory = RingMemory::create().map_err(failed)?;
         let bell = Arc::new(Descriptor::new(bell::bell().map_err(failed)?));
-        let initializer = initializer.map(Initializer::pack).transpose()?;
-        let assignment = Assignment { memory: memory.clone(), bell: Held(Arc::clone(&bell)), initializer };
+        let initializer = plan.initializer.as_ref().map(Initializer::pack).transpose()?;
+        let max_memory = plan.max_memory;
+        let assignment = Assignment { memory: memory.clone(), bell: Held(Arc::clone(&bell)), max_memory, initializer };
         let call = Call::<()>::internal(&worker::ENTRY, &assignment);
-        let process = context.process(call).name(name).daemon(true).start()?;
+        let process = plan.context.process(call).name(name).daemon(true);
+        let process = plan.limits.iter().fold(process, |process, (resource, value)| process.limit(*resource, *value));
+        let process = process.start()?;
         Ok(Self {
             process,
             side: ParentSide::new(memory),
@@ -113,6 +138,7 @@ impl Hand {
             standing: Standing::Good,
             doom: None,
             farewell: None,
+            idle_since: Instant::now(),
             bytes: Vec::new(),
         })
     }
@@ -170,10 +196,32 @@ impl Hand {
         }
     }
 
-    /// Tells it to leave when it has done what it has.
-    pub(super) fn dismiss(&mut self) {
-        if self.stage != Stage::Leaving && self.say_farewell() {
-            self.stage = Stage::Leaving;
+    /// Tells it to leave when it has done what it has; whether it could be told.
+    pub(super) fn dismiss(&mut self, departure: Departure) -> bool {
+        if matches!(self.stage, Stage::Leaving(_)) {
+            return true;
+        }
+        let is_said = self.say_farewell();
+        if is_said {
+            self.stage = Stage::Leaving(departure);
+        }
+        is_said
+    }
+
+    /// Since when it has had nothing to do, if it is there for it.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let is_idle = self.stage == Stage::Serving && self.standing == Standing::Good && self.given.is_empty();
+        is_idle.then_some(self.idle_since)
+    }
+
+    pub(super) fn note_idle(&mut self) {
+        self.idle_since = Instant::now();
+    }
+
+    /// Tells one to leave that is about to by its own word, which may be a lie.
+    pub(super) fn confirm_departure(&mut self) {
+        if self.farewell.is_none() && !self.say_farewell() {
+            self.kill(None);
         }
     }
 
@@ -217,7 +265,7 @@ impl Hand {
         } else {
             protocol::parcel(head.about, || self.next_frame())?
         };
-        let outcome = self.outcome(head.kind & !kind::ON_LINK, payload)?;
+        let outcome = self.outcome(head.kind & !(kind::ON_LINK | kind::LAST), payload)?;
         if self.stage == Stage::Starting {
             self.stage = Stage::Serving;
             return Ok(Some(Event::Ready(outcome)));
@@ -230,6 +278,9 @@ impl Hand {
         self.given.pop_front();
         self.served = self.served.saturating_add(1);
         self.running = None;
+        if head.kind & kind::LAST != 0 && self.stage == Stage::Serving {
+            self.stage = Stage::Leaving(Departure::Outgrown);
+        }
         Ok(Some(Event::Done(key, outcome, Duration::from_nanos(head.spent))))
     }
 
@@ -315,13 +366,12 @@ impl Hand {
         !matches!(self.child().try_status(), Ok(None))
     }
 
-    /// What a worker that has ended leaves: the job that it was running with what became of it, and those that it had not begun.
-    pub(super) fn leave_behind(&mut self) -> (Option<(Key, Failure)>, Vec<Key>) {
+    /// What a worker that has ended leaves.
+    pub(super) fn leave_behind(&mut self) -> Estate {
         let taken = self.side.look_taken().unwrap_or(u64::MAX);
         let mut given = std::mem::take(&mut self.given).into_iter().peekable();
-        let failure = self.end();
-        let running = given.next_if(|(number, _)| *number < taken).map(|(_, key)| (key, failure));
-        (running, given.map(|(_, key)| key).collect())
+        let running = given.next_if(|(number, _)| *number < taken).map(|(_, key)| key);
+        Estate { running, waiting: given.map(|(_, key)| key).collect(), failure: self.end() }
     }
 
     /// How it has ended, as the fate of what it was running.
@@ -329,7 +379,7 @@ impl Hand {
         let kind = match self.doom.take() {
             Some(reason) => reason,
             None => match (self.last_word(), self.child().try_status()) {
-                (Some(panic), _) => JoinErrorKind::Panicked(panic),
+                (Some(word), _) => word,
                 (None, Ok(Some(ExitStatus::Exited(code)))) => JoinErrorKind::Exited(code),
                 (None, Ok(Some(ExitStatus::Signaled(signal)))) => JoinErrorKind::Signaled(signal),
                 (None, Ok(_)) => JoinErrorKind::Unknown,
@@ -343,11 +393,16 @@ impl Hand {
         Failure { detail, ..Failure::new(kind, Some(self.pid())) }
     }
 
-    /// What a worker of a program that aborts at a panic says on its link.
-    fn last_word(&self) -> Option<Panic> {
+    /// What a worker says on its link that cannot begin, or that is of a program that aborts at a panic.
+    fn last_word(&self) -> Option<JoinErrorKind> {
         loop {
             match self.next_frame() {
-                Ok(Some(frame)) if frame.kind == bootstrap::kind::PANICKED => return frame.head().ok(),
+                Ok(Some(frame)) if frame.kind == bootstrap::kind::PANICKED => {
+                    return frame.head().ok().map(JoinErrorKind::Panicked);
+                }
+                Ok(Some(frame)) if frame.kind == bootstrap::kind::REFUSED => {
+                    return frame.head::<Refusal>().ok().map(|refusal| JoinErrorKind::NotStarted(refusal.into()));
+                }
                 Ok(Some(frame)) if frame.kind == PARCEL => {}
                 _ => return None,
             }

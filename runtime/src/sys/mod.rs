@@ -25,6 +25,7 @@ pub(crate) mod mmap;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
 pub(crate) mod present;
+pub(crate) mod resident;
 pub(crate) mod robust;
 pub(crate) mod shared;
 pub(crate) mod signal;

@@ -1,4 +1,9 @@
 //! What a pool knows: its jobs, its workers, and who has what. No waiting and no threads: see `dispatcher`.
+//!
+//! Here is what becomes of jobs; `staffing` is about the workers: how many there are to be, who comes and who goes.
+
+mod backoff;
+mod staffing;
 
 use std::collections::VecDeque;
 use std::mem;
@@ -7,12 +12,15 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::hand::{Event, Given, Hand, Initializer, Stage, Standing};
+use backoff::Backoff;
+
+use super::hand::{Departure, Event, Given, Hand, Initializer, Stage, Standing};
 use super::job::{Failure, Holder, Outcome, Progress, Record};
 use super::ring::SLOTS;
 use super::stats::{PoolStats, WorkerStats};
 use crate::context::Context;
-use crate::error::{Error, ErrorKind, JoinErrorKind};
+use crate::error::{Error, JoinErrorKind};
+use crate::process::Resource;
 
 /// A job's place in the pool's list, for as long as it is there.
 pub(super) type Key = usize;
@@ -23,10 +31,24 @@ pub(super) struct Plan {
     pub(super) context: Context,
     pub(super) workers: usize,
     pub(super) max_tasks: Option<u32>,
+    pub(super) max_memory: Option<u64>,
+    pub(super) limits: Vec<(Resource, u64)>,
     pub(super) limit: Option<Duration>,
     pub(super) grace: Duration,
     pub(super) retries: u32,
     pub(super) initializer: Option<Initializer>,
+    /// How few workers there may be; as many as there may be at most, if nothing is said.
+    pub(super) min_workers: Option<usize>,
+    pub(super) idle_timeout: Option<Duration>,
+    /// What the names of workers begin with.
+    pub(super) name: String,
+}
+
+impl Plan {
+    /// How many workers there are at least.
+    fn least(&self) -> usize {
+        self.min_workers.unwrap_or(self.workers).min(self.workers)
+    }
 }
 
 /// Whether a pool takes jobs.
@@ -50,12 +72,9 @@ pub(super) struct State {
     /// Workers that are being started at this moment, without the lock.
     pub(super) hiring: usize,
     named: usize,
-    /// How often a worker has ended before it served, one after the other.
-    stillborn: u32,
-    /// Why there will be no more workers.
-    pub(super) broken: Option<Error>,
-    /// Whether there were jobs for which no worker could be had.
-    pub(super) has_abandoned: bool,
+    backoff: Backoff,
+    /// Why there were jobs for which no worker could be had.
+    pub(super) abandoned: Option<Error>,
     /// How long a job takes, in nanoseconds: a mean that forgets.
     mean: f64,
     /// Futures to be woken when the lock is let go of.
@@ -66,10 +85,8 @@ pub(super) struct State {
     done: u64,
     failed: u64,
     replaced: u64,
+    retired: u64,
 }
-
-/// How many workers in a row may end before they serve.
-const STILLBORN_MAX: u32 = 3;
 
 /// A worker has jobs for so long in its ring, so that it is not idle while the parent does something else.
 const AHEAD: f64 = 1_000_000.0;
@@ -85,9 +102,8 @@ impl State {
             hands: Slab::new(),
             hiring: 0,
             named: 0,
-            stillborn: 0,
-            broken: None,
-            has_abandoned: false,
+            backoff: Backoff::default(),
+            abandoned: None,
             mean: AHEAD,
             woken: Vec::new(),
             futures: 0,
@@ -95,18 +111,15 @@ impl State {
             done: 0,
             failed: 0,
             replaced: 0,
+            retired: 0,
         }
     }
 
     /// Takes a job in; it is given to a worker by [`dispatch`](Self::dispatch).
     pub(super) fn submit(&mut self, mut record: Record) -> Key {
-        let refused = match (mem::replace(&mut record.progress, Progress::Queued), self.phase, &self.broken) {
-            (Progress::Done(refused), ..) => Some(refused),
-            (_, Phase::Open, None) => None,
-            (_, Phase::Open, Some(error)) => {
-                self.has_abandoned = true;
-                Some(Err(Failure::new(JoinErrorKind::NotStarted(error.again()), None)))
-            }
+        let refused = match (mem::replace(&mut record.progress, Progress::Queued), self.phase) {
+            (Progress::Done(refused), _) => Some(refused),
+            (_, Phase::Open) => None,
             _ => Some(Err(Failure::new(JoinErrorKind::PoolClosed, None))),
         };
         let key = self.jobs.insert(record);
@@ -126,7 +139,9 @@ impl State {
 
     /// How many jobs all workers may have.
     pub(super) fn capacity(&self) -> usize {
-        self.plan.workers * self.depth()
+        // If none can be had, so many are told of it at once.
+        let depth = if self.has_one_that_serves() { self.depth() } else { SLOTS as usize };
+        self.plan.workers * depth
     }
 
     pub(super) fn unfinished(&self) -> usize {
@@ -135,7 +150,7 @@ impl State {
 
     /// How much has happened that somebody may wait for: jobs that are over, workers that have come or gone.
     pub(super) fn events(&self) -> (u64, u64, usize) {
-        (self.done + self.failed, self.replaced, self.hands.len() + self.hiring)
+        (self.done + self.failed, self.replaced + self.retired, self.hands.len() + self.hiring)
     }
 
     /// Whether jobs wait that no worker has.
@@ -189,8 +204,7 @@ impl State {
         let Some((_, hand)) = busiest.max_by_key(|(_, hand)| hand.given.len()) else { return };
         match hand.take_back() {
             Ok(Some(key)) => {
-                self.jobs[key].progress = Progress::Queued;
-                self.queue.push_front(key);
+                self.queue_first(key);
                 self.dispatch();
             }
             Ok(None) => {}
@@ -224,75 +238,15 @@ impl State {
         let hand = &mut self.hands[worker];
         // It may have waited for room.
         hand.wake();
+        if self.plan.idle_timeout.is_some() && hand.given.is_empty() {
+            hand.note_idle();
+        }
+        if hand.stage == Stage::Leaving(Departure::Outgrown) {
+            self.take_from(worker, None);
+            return self.hands[worker].confirm_departure();
+        }
         if self.plan.max_tasks.is_some_and(|max| hand.served >= max) {
-            hand.dismiss();
-        }
-    }
-
-    /// A worker's initializer has returned.
-    fn welcome(&mut self, worker: usize, outcome: Outcome) {
-        let Some(initializer) = &self.plan.initializer else {
-            self.stillborn = 0;
-            return;
-        };
-        let task = initializer.task;
-        let checked = match outcome {
-            Ok(payload) => (initializer.check)(payload),
-            Err(failure) => Err(failure.of(task).to_string()),
-        };
-        match checked {
-            Ok(()) => self.stillborn = 0,
-            Err(text) => {
-                self.hands[worker].kill(None);
-                let text = format!("the initializer `{task}` of a pool's worker failed: {text}");
-                self.fail(Error::new(ErrorKind::Setting, text));
-            }
-        }
-    }
-
-    /// There will be no more workers, and nothing that waits for one will run.
-    pub(super) fn fail(&mut self, error: Error) {
-        self.has_abandoned |= !self.queue.is_empty();
-        for key in mem::take(&mut self.queue) {
-            self.finish(key, Err(Failure::new(JoinErrorKind::NotStarted(error.again()), None)));
-        }
-        self.broken.get_or_insert(error);
-    }
-
-    /// Buries the workers that have ended: what each was running has failed, and what it had not begun runs elsewhere.
-    pub(super) fn bury(&mut self) -> bool {
-        let ended: Vec<usize> =
-            self.hands.iter().filter(|(_, hand)| hand.has_ended()).map(|(worker, _)| worker).collect();
-        for worker in &ended {
-            self.collect_from(*worker);
-            let mut hand = self.hands.remove(*worker);
-            let was_stillborn = hand.stage == Stage::Starting;
-            let (running, waiting) = hand.leave_behind();
-            for key in waiting.into_iter().rev() {
-                self.jobs[key].progress = Progress::Queued;
-                self.queue.push_front(key);
-            }
-            if let Some((key, failure)) = running {
-                self.retry_or_finish(key, failure);
-            }
-            self.replaced += 1;
-            self.note_stillborn(was_stillborn, hand.pid());
-        }
-        if let Some(error) = self.broken.as_ref().filter(|_| self.hands.is_empty()).map(Error::again) {
-            // What the last ones have left behind.
-            self.fail(error);
-        }
-        !ended.is_empty()
-    }
-
-    fn note_stillborn(&mut self, was_stillborn: bool, pid: u32) {
-        self.stillborn = if was_stillborn { self.stillborn + 1 } else { 0 };
-        if self.stillborn >= STILLBORN_MAX {
-            let text = format!(
-                "{} workers in a row have ended before they could serve, the last one with pid {pid}",
-                self.stillborn
-            );
-            self.fail(Error::new(ErrorKind::LimitReached, text));
+            hand.dismiss(Departure::Recycled);
         }
     }
 
@@ -303,49 +257,10 @@ impl State {
             matches!(failure.kind, JoinErrorKind::Signaled(_) | JoinErrorKind::Exited(_) | JoinErrorKind::Unknown);
         if died && record.entry.idempotent && record.retries > 0 {
             record.retries -= 1;
-            record.progress = Progress::Queued;
-            self.queue.push_front(key);
+            self.queue_first(key);
         } else {
             self.finish(key, Err(failure));
         }
-    }
-
-    /// How many workers are missing.
-    pub(super) fn vacancies(&self) -> usize {
-        if self.broken.is_some() || self.phase == Phase::Terminated {
-            return 0;
-        }
-        let wanted = match self.phase {
-            Phase::Open => self.plan.workers,
-            _ => self.plan.workers.min(self.unfinished),
-        };
-        wanted.saturating_sub(self.hands.len() + self.hiring)
-    }
-
-    pub(super) fn are_all_serving(&self) -> bool {
-        self.vacancies() == 0 && self.hiring == 0 && self.hands.iter().all(|(_, hand)| hand.stage == Stage::Serving)
-    }
-
-    /// A worker more than there are cannot be had at the moment.
-    pub(super) fn shrink(&mut self) {
-        self.plan.workers = self.hands.len();
-    }
-
-    pub(super) fn resize(&mut self, workers: usize) {
-        self.plan.workers = workers;
-        let surplus = self.hands.len().saturating_sub(workers);
-        let mut idle_first: Vec<(usize, usize)> =
-            self.hands.iter().map(|(worker, hand)| (hand.given.len(), worker)).collect();
-        idle_first.sort_unstable();
-        for (_, worker) in idle_first.into_iter().take(surplus) {
-            self.hands[worker].dismiss();
-        }
-    }
-
-    /// The name of the next worker.
-    pub(super) fn next_name(&mut self) -> String {
-        self.named += 1;
-        format!("PoolWorker-{}", self.named)
     }
 
     pub(super) fn finish(&mut self, key: Key, outcome: Outcome) {
@@ -433,8 +348,7 @@ impl State {
         }
         let found = wanted.is_some() && taken.pop_if(|last| Some(*last) == wanted).is_some();
         for key in taken.into_iter().rev() {
-            self.jobs[key].progress = Progress::Queued;
-            self.queue.push_front(key);
+            self.queue_first(key);
         }
         found
     }
@@ -491,11 +405,6 @@ impl State {
         next
     }
 
-    /// Lets every worker go that has nothing to do any more.
-    pub(super) fn dismiss(&mut self) {
-        self.hands.iter_mut().for_each(|(_, hand)| hand.dismiss());
-    }
-
     /// Throws everything away.
     pub(super) fn terminate(&mut self) {
         self.phase = Phase::Terminated;
@@ -547,6 +456,8 @@ impl State {
             done: self.done,
             failed: self.failed,
             replaced: self.replaced,
+            retired: self.retired,
+            max_workers: self.plan.workers,
             workers: self.hands.iter().map(|(_, hand)| worker(hand)).collect(),
         }
     }
