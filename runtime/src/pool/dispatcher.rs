@@ -510,7 +510,7 @@ impl Shared {
 /// Whether a pool has to be moved on also when nobody waits for it.
 fn needs_driver(state: &State) -> bool {
     state.must_hire()
-        || (state.unfinished() > 0 && (state.has_backlog() || state.has_futures() || state.plan.limit.is_some()))
+        || (state.unfinished() > 0 && (state.has_backlog() || state.has_futures() || state.has_limits()))
         || (state.phase != Phase::Open && !state.hands.is_empty())
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Hand {
     pub(super) stage: Stage,
     /// Jobs that it has done.
     pub(super) served: u32,
+    /// When the worker had begun a job, by its own word, as its last result came.
+    began_before: u64,
     /// The job that was seen to run, and since when.
     running: Option<(u64, Instant)>,
     pub(super) standing: Standing,
@@ -134,6 +136,7 @@ impl Hand {
             given: VecDeque::new(),
             stage: Stage::Starting,
             served: 0,
+            began_before: 0,
             running: None,
             standing: Standing::Good,
             doom: None,
@@ -278,6 +281,7 @@ impl Hand {
         self.given.pop_front();
         self.served = self.served.saturating_add(1);
         self.running = None;
+        self.began_before = self.side.began();
         if head.kind & kind::LAST != 0 && self.stage == Stage::Serving {
             self.stage = Stage::Leaving(Departure::Outgrown);
         }
@@ -334,9 +338,14 @@ impl Hand {
             Some((known, since)) if known == number => since,
             _ => now,
         };
-        let ago = sys::monotonic_nanoseconds().saturating_sub(self.side.began());
-        let since = now.checked_sub(Duration::from_nanos(ago)).map_or(seen, |began| began.min(seen));
         self.running = Some((number, seen));
+        let began = self.side.began();
+        if began == self.began_before {
+            // The worker has taken it, and not yet noted when.
+            return Ok(Some((key, seen)));
+        }
+        let ago = sys::monotonic_nanoseconds().saturating_sub(began);
+        let since = now.checked_sub(Duration::from_nanos(ago)).map_or(seen, |began| began.min(seen));
         Ok(Some((key, since)))
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Record {
     pub(super) arguments: Payload,
     pub(super) progress: Progress,
     pub(super) holder: Holder,
+    /// How long it may run.
+    pub(super) limit: Option<Duration>,
     /// How often it may still be run again after its worker has died.
     pub(super) retries: u32,
 }

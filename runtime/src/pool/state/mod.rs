@@ -1,14 +1,16 @@
 //! What a pool knows: its jobs, its workers, and who has what. No waiting and no threads: see `dispatcher`.
 //!
-//! Here is what becomes of jobs; `staffing` is about the workers: how many there are to be, who comes and who goes.
+//! Here is what becomes of jobs; `limits` is about their time; `staffing` is about the workers: how many there are to be, who
+//! comes and who goes.
 
 mod backoff;
+mod limits;
 mod staffing;
 
 use std::collections::VecDeque;
 use std::mem;
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use slab::Slab;
 
@@ -81,6 +83,8 @@ pub(super) struct State {
     pub(super) woken: Vec<Waker>,
     /// Jobs whose futures have been polled.
     futures: usize,
+    /// Jobs that are not done and may take so long and no longer.
+    limited: usize,
     pub(super) unfinished: usize,
     done: u64,
     failed: u64,
@@ -107,6 +111,7 @@ impl State {
             mean: AHEAD,
             woken: Vec::new(),
             futures: 0,
+            limited: 0,
             unfinished: 0,
             done: 0,
             failed: 0,
@@ -122,6 +127,8 @@ impl State {
             (_, Phase::Open) => None,
             _ => Some(Err(Failure::new(JoinErrorKind::PoolClosed, None))),
         };
+        record.limit = [record.limit, self.plan.limit].into_iter().flatten().min();
+        self.limited += usize::from(record.limit.is_some());
         let key = self.jobs.insert(record);
         self.unfinished += 1;
         match refused {
@@ -161,6 +168,11 @@ impl State {
     /// Whether a worker has a job behind another, which may have to be taken back from it.
     pub(super) fn has_jobs_in_line(&self) -> bool {
         self.hands.iter().any(|(_, hand)| hand.given.len() > 1)
+    }
+
+    /// Whether a job has to be ended when its time is over.
+    pub(super) fn has_limits(&self) -> bool {
+        self.limited > 0
     }
 
     /// Whether somebody awaits a job as a future.
@@ -270,6 +282,7 @@ impl State {
         }
         self.unfinished -= 1;
         let record = &mut self.jobs[key];
+        self.limited -= usize::from(record.limit.is_some());
         record.arguments = crate::wire::payload::Payload::EMPTY;
         record.progress = Progress::Done(outcome);
         match &mut record.holder {
@@ -373,36 +386,6 @@ impl State {
             Some(_) if hand.given.iter().any(|(_, given)| *given == key) => hand.kill(None),
             _ => {}
         }
-    }
-
-    /// Kills what has run for too long; when to look next.
-    pub(super) fn enforce_limits(&mut self, now: Instant) -> Option<Instant> {
-        let limit = self.plan.limit?;
-        let mut next = None::<Instant>;
-        let mut late = Vec::new();
-        for (_, hand) in self.hands.iter_mut().filter(|(_, hand)| hand.standing == Standing::Good) {
-            let (running, due) = match hand.running(now) {
-                Ok(Some((key, since))) => (Some(key), since + limit),
-                // It may begin at any moment.
-                Ok(None) if !hand.given.is_empty() => (None, now + limit),
-                Ok(None) => continue,
-                Err(_) => {
-                    hand.kill(None);
-                    continue;
-                }
-            };
-            let end = due + self.plan.grace;
-            if let Some(key) = running.filter(|_| now >= due) {
-                hand.tell_to_end(key);
-                late.extend((now >= end).then_some(key));
-            }
-            let look = if now >= due { end } else { due };
-            next = Some(next.map_or(look, |next| next.min(look)));
-        }
-        for key in late {
-            self.kill_running(key, JoinErrorKind::TimedOut);
-        }
-        next
     }
 
     /// Throws everything away.
