@@ -173,8 +173,6 @@ impl PoolBuilder {
     pub fn build(self) -> Result<Pool, Error> {
         let workers = self.checked_workers()?;
         let plan = Plan {
-            context: self.context,
-            workers,
             max_tasks: self.max_tasks,
             max_memory: self.max_memory,
             limits: self.limits,
@@ -185,6 +183,7 @@ impl PoolBuilder {
             min_workers: self.min_workers,
             idle_timeout: self.idle_timeout,
             name: self.name,
+            ..Plan::new(self.context, workers)
         };
         let retries = plan.retries;
         let shared = Arc::new(Shared::new(plan).map_err(|error| Error::os("cannot make a pool", error))?);

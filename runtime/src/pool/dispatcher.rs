@@ -16,7 +16,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -27,7 +28,7 @@ use super::stats::PoolStats;
 use crate::error::{Error, ErrorKind};
 use crate::sys::bell::{self, Poller};
 use crate::sys::poll::{self, Deadline};
-use crate::sys::{self};
+use crate::sys::{self, copies};
 
 /// A pool, as its handles, its jobs and its thread share it.
 pub(super) struct Shared {
@@ -40,7 +41,9 @@ pub(super) struct Shared {
     /// Wakes the pool's own thread out of its sleep.
     alarm: OwnedFd,
     /// A forked copy of the process has this memory, but neither the thread nor the workers.
-    process: u32,
+    generation: u32,
+    /// What such a copy has instead of the state, if another thread held the lock when it was made.
+    substitute: OnceLock<Option<Box<Mutex<Board>>>>,
 }
 
 /// The state, and who is busy with it.
@@ -86,31 +89,47 @@ impl Shared {
     pub(super) fn new(plan: Plan) -> io::Result<Self> {
         let (poller, kick, alarm) = (Poller::new()?, bell::bell()?, bell::bell()?);
         poller.add(&kick, KICK)?;
-        let board = Board {
-            state: State::new(plan),
-            is_driven: false,
-            waiting: 0,
-            own_thread: OwnThread::Awake,
-            drives: 0,
-            patience: *PATIENCE.start(),
-        };
-        Ok(Self { state: Mutex::new(board), changed: Condvar::new(), poller, kick, alarm, process: sys::pid() })
+        copies::note_copies();
+        Ok(Self {
+            state: Mutex::new(Board::new(State::new(plan))),
+            changed: Condvar::new(),
+            poller,
+            kick,
+            alarm,
+            generation: copies::generation(),
+            substitute: OnceLock::new(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Board> {
-        let mut board = sys::lock(&self.state);
-        if self.is_of_other_process() {
-            // The workers are somebody else's children, and their rings are shared: a copy must not even look into them.
+        if self.is_of_other_process() { self.lock_copy() } else { sys::lock(&self.state) }
+    }
+
+    /// The same in a copy of the process. The workers are somebody else's children, and their rings are shared: a copy must not
+    /// even look into them. Nobody will ever unlock what another thread had locked.
+    #[cold]
+    fn lock_copy(&self) -> MutexGuard<'_, Board> {
+        let substitute = self.substitute.get_or_init(|| {
+            let mut board = match self.state.try_lock() {
+                Ok(board) => board,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return Some(Box::new(Mutex::new(Board::new(State::lost())))),
+            };
             board.state.disown();
-        }
-        board
+            (board.is_driven, board.waiting) = (false, 0);
+            None
+        });
+        sys::lock(substitute.as_deref().unwrap_or(&self.state))
     }
 
     /// Lets go of the lock, and then wakes the futures whose jobs are done: that runs code of executors.
     fn release(&self, mut board: MutexGuard<'_, Board>) {
         let woken = std::mem::take(&mut board.state.woken);
         drop(board);
-        woken.into_iter().for_each(Waker::wake);
+        for waker in woken {
+            // A waker that panics has told so, and is no matter of the thread that happens to be here.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
     }
 
     /// Takes jobs in and gives them out as far as workers have room.
@@ -169,7 +188,7 @@ impl Shared {
     /// Waits for a job; takes its outcome.
     pub(super) fn wait(&self, key: Key, deadline: Deadline) -> Option<Outcome> {
         let mut board = self.until(deadline, |state| state.is_done(key));
-        let taken = board.state.take(key).map(|(_, outcome)| outcome);
+        let taken = board.state.take(key);
         self.release(board);
         taken
     }
@@ -178,7 +197,7 @@ impl Shared {
     pub(super) fn wait_in_order(&self, keys: &mut std::collections::VecDeque<Key>, mut found: impl FnMut(Outcome)) {
         let Some(first) = keys.front().copied() else { return };
         let mut board = self.until(None, |state| state.is_done(first));
-        while let Some((_, outcome)) = keys.front().and_then(|key| board.state.take(*key)) {
+        while let Some(outcome) = keys.front().and_then(|key| board.state.take(*key)) {
             keys.pop_front();
             found(outcome);
         }
@@ -189,7 +208,7 @@ impl Shared {
     pub(super) fn wait_for_any(&self, group: usize, mut found: impl FnMut(Key, Outcome)) {
         let mut board = self.until(None, |state| state.has_next_of_group(group));
         while let Some(key) = board.state.next_of_group(group) {
-            if let Some((_, outcome)) = board.state.take(key) {
+            if let Some(outcome) = board.state.take(key) {
                 found(key, outcome);
             }
         }
@@ -242,7 +261,7 @@ impl Shared {
     }
 
     pub(super) fn is_of_other_process(&self) -> bool {
-        self.process != sys::pid()
+        self.generation != copies::generation()
     }
 
     fn await_change<'a>(&'a self, board: MutexGuard<'a, Board>, deadline: Deadline) -> MutexGuard<'a, Board> {
@@ -350,7 +369,7 @@ impl Shared {
     pub(super) fn poll(&self, key: Key, waker: &Waker) -> Option<Outcome> {
         let mut board = self.lock();
         self.collect(&mut board);
-        let taken = board.state.take(key).map(|(_, outcome)| outcome);
+        let taken = board.state.take(key);
         let replaced = if taken.is_none() { board.state.set_waker(key, waker.clone()) } else { None };
         self.rouse(&mut board);
         self.release(board);
@@ -395,6 +414,11 @@ impl Shared {
         self.tell(&board);
         self.release(board);
         drop(dropped);
+    }
+
+    /// What a job has returned could not be decoded.
+    pub(super) fn note_undecodable(&self) {
+        self.lock().state.note_undecodable();
     }
 
     pub(super) fn new_group(&self) -> usize {
@@ -522,7 +546,7 @@ fn is_past(deadline: Deadline) -> bool {
     deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
-/// The driver's place, which is free again also after a panic: of a future's waker, which is code of the user's.
+/// The driver's place, which is free again also after a panic.
 struct Place<'a> {
     shared: &'a Shared,
 }
@@ -549,6 +573,17 @@ impl Drop for Place<'_> {
 }
 
 impl Board {
+    fn new(state: State) -> Self {
+        Self {
+            state,
+            is_driven: false,
+            waiting: 0,
+            own_thread: OwnThread::Awake,
+            drives: 0,
+            patience: *PATIENCE.start(),
+        }
+    }
+
     /// Looks for a result without sleeping, as long as that has paid lately.
     fn look_for_result(&mut self) -> bool {
         let found = (0..self.patience).any(|_| {

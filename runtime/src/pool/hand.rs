@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::job::{Failure, Outcome};
+use super::job::{Failure, Outcome, Returned};
 use super::protocol::{self, Assignment, Held, PARCEL, PackedCall, RingMemory, inline, kind};
 use super::ring::{Corrupt, Head, ParentSide};
 use super::state::{Key, Plan};
@@ -302,7 +302,7 @@ impl Hand {
     fn outcome(&self, kind: u8, payload: Payload) -> Result<Outcome, Unusable> {
         let failed = |kind| Failure::new(kind, Some(self.pid()));
         Ok(match kind {
-            kind::RETURNED | kind::READY => Ok(payload),
+            kind::RETURNED | kind::READY => Ok(Returned { payload, pid: self.pid() }),
             kind::PANICKED => Err(failed(JoinErrorKind::Panicked(decode::<Panic>(payload).map_err(|_| Unusable)?))),
             kind::REFUSED => {
                 let refusal = decode::<Refusal>(payload).map_err(|_| Unusable)?;

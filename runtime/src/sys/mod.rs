@@ -11,6 +11,7 @@
 
 pub(crate) mod attributes;
 pub(crate) mod bell;
+pub(crate) mod copies;
 pub(crate) mod elements;
 pub(crate) mod environ;
 pub(crate) mod exec;

@@ -118,6 +118,6 @@ impl<M: Memory> ParentSide<M> {
 
     /// Asks the job of this number, and those before it, to end.
     pub(crate) fn cancel(&self, number: u64) {
-        self.rings.cancelled().store(number + 1, Relaxed);
+        self.rings.cancelled().fetch_max(number + 1, Relaxed);
     }
 }

@@ -47,6 +47,24 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// So many workers, and nothing else.
+    pub(super) fn new(context: Context, workers: usize) -> Self {
+        Self {
+            context,
+            workers,
+            max_tasks: None,
+            max_memory: None,
+            limits: Vec::new(),
+            limit: None,
+            grace: Duration::ZERO,
+            retries: 0,
+            initializer: None,
+            min_workers: None,
+            idle_timeout: None,
+            name: String::new(),
+        }
+    }
+
     /// How many workers there are at least.
     fn least(&self) -> usize {
         self.min_workers.unwrap_or(self.workers).min(self.workers)
@@ -118,6 +136,11 @@ impl State {
             replaced: 0,
             retired: 0,
         }
+    }
+
+    /// What a copy of the process has that could not copy the state: jobs that nobody knows are thrown away.
+    pub(super) fn lost() -> Self {
+        Self { phase: Phase::Terminated, ..Self::new(Plan::new(Context::default(), 1)) }
     }
 
     /// Takes a job in; it is given to a worker by [`dispatch`](Self::dispatch).
@@ -296,23 +319,27 @@ impl State {
     }
 
     pub(super) fn is_done(&self, key: Key) -> bool {
-        matches!(self.jobs[key].progress, Progress::Done(_))
+        self.jobs.get(key).is_none_or(|record| matches!(record.progress, Progress::Done(_)))
     }
 
     /// Takes the outcome of a job that is done, which then is no more.
-    pub(super) fn take(&mut self, key: Key) -> Option<(&'static str, Outcome)> {
+    pub(super) fn take(&mut self, key: Key) -> Option<Outcome> {
         if !self.is_done(key) {
             return None;
         }
-        let record = self.jobs.remove(key);
-        match record.progress {
-            Progress::Done(outcome) => Some((record.entry.name, outcome)),
-            _ => None,
+        match self.jobs.try_remove(key).map(|record| record.progress) {
+            Some(Progress::Done(outcome)) => Some(outcome),
+            _ => Some(Err(Failure::new(JoinErrorKind::PoolClosed, None))),
         }
     }
 
+    pub(super) fn note_undecodable(&mut self) {
+        self.done -= 1;
+        self.failed += 1;
+    }
+
     pub(super) fn set_waker(&mut self, key: Key, waker: Waker) -> Option<Waker> {
-        let Holder::Job(slot) = &mut self.jobs[key].holder else { return None };
+        let Holder::Job(slot) = &mut self.jobs.get_mut(key)?.holder else { return None };
         let before = slot.replace(waker);
         self.futures += usize::from(before.is_none());
         before
@@ -321,7 +348,7 @@ impl State {
     /// Nobody wants the result any more.
     pub(super) fn forget(&mut self, key: Key) -> (Option<Record>, Holder) {
         if self.is_done(key) {
-            return (Some(self.jobs.remove(key)), Holder::Nobody);
+            return (self.jobs.try_remove(key), Holder::Nobody);
         }
         let holder = mem::replace(&mut self.jobs[key].holder, Holder::Nobody);
         self.futures -= usize::from(matches!(holder, Holder::Job(Some(_))));
@@ -332,10 +359,13 @@ impl State {
     pub(super) fn cancel(&mut self, key: Key) -> bool {
         // It may be done already, and its worker busy with another one.
         self.collect();
-        match self.jobs[key].progress {
+        let Some(record) = self.jobs.get_mut(key) else { return false };
+        match record.progress {
             Progress::Done(_) => return false,
             Progress::Queued => self.queue.retain(|known| *known != key),
             Progress::With(worker) => {
+                // Whoever cancels it does not want to have it again, should its worker die.
+                record.retries = 0;
                 if !self.take_from(worker, Some(key)) {
                     self.hands[worker].tell_to_end(key);
                     return false;
@@ -375,7 +405,8 @@ impl State {
 
     /// Kills the worker of a job that runs, unless that is done by now.
     fn kill_running(&mut self, key: Key, reason: JoinErrorKind) {
-        let Progress::With(worker) = self.jobs[key].progress else { return };
+        let Some(Record { progress: Progress::With(worker), .. }) = self.jobs.get(key) else { return };
+        let worker = *worker;
         // The worker must not go over to its next job before the signal reaches it.
         self.take_from(worker, None);
         self.collect_from(worker);
@@ -383,7 +414,11 @@ impl State {
         match hand.given.front() {
             Some((_, running)) if *running == key => hand.kill(Some(reason)),
             // It says that it runs two at once.
-            Some(_) if hand.given.iter().any(|(_, given)| *given == key) => hand.kill(None),
+            Some(_) if hand.given.iter().any(|(_, given)| *given == key) => {
+                hand.distrust();
+                hand.given.retain(|(_, given)| *given != key);
+                self.finish(key, Err(Failure::new(reason, None)));
+            }
             _ => {}
         }
     }
@@ -405,6 +440,7 @@ impl State {
     /// In a forked copy of the process: forgets the workers, without a trace in what it shares with them.
     pub(super) fn disown(&mut self) {
         self.hands.clear();
+        self.hiring = 0;
         self.terminate();
     }
 
@@ -414,15 +450,15 @@ impl State {
 
     /// The next job of a group that is done.
     pub(super) fn next_of_group(&mut self, group: usize) -> Option<Key> {
-        self.groups[group].pop_front()
+        self.groups.get_mut(group)?.pop_front()
     }
 
     pub(super) fn has_next_of_group(&self, group: usize) -> bool {
-        !self.groups[group].is_empty()
+        self.groups.get(group).is_none_or(|done| !done.is_empty())
     }
 
     pub(super) fn forget_group(&mut self, group: usize) {
-        self.groups.remove(group);
+        self.groups.try_remove(group);
     }
 
     pub(super) fn stats(&self) -> PoolStats {

@@ -62,7 +62,7 @@ impl State {
     pub(super) fn welcome(&mut self, worker: usize, outcome: Outcome) {
         let task = self.plan.initializer.as_ref().map_or(worker::NAME, |initializer| initializer.task);
         let checked = match (outcome, &self.plan.initializer) {
-            (Ok(payload), Some(initializer)) => (initializer.check)(payload),
+            (Ok(returned), Some(initializer)) => (initializer.check)(returned.payload),
             (Ok(_), None) => Ok(()),
             (Err(failure), _) => Err(failure.of(task).to_string()),
         };
