@@ -110,7 +110,7 @@ impl<T: Serialize + DeserializeOwned> TaskOutput for T {
             Some(failure) => Err(CodecError(failure)),
             None => arguments.values.finish(),
         };
-        Call { entry, arguments, decode: decode_output::<T> }
+        Call { entry, arguments, decode: decode_output::<T>, limit: entry.timeout }
     }
 }
 
@@ -178,12 +178,14 @@ pub struct Call<T> {
     /// A failure to encode is kept, and reported by the start.
     arguments: Result<Payload, CodecError>,
     pub(crate) decode: Decode<T>,
+    /// The time that it may take.
+    pub(crate) limit: Option<Duration>,
 }
 
 impl<T: DeserializeOwned> Call<T> {
     /// A call of a task of this crate's own.
     pub(crate) fn internal<A: Serialize>(entry: &'static Entry, argument: &A) -> Self {
-        Self { entry, arguments: Payload::encode(argument), decode: decode_output::<T> }
+        Self { entry, arguments: Payload::encode(argument), decode: decode_output::<T>, limit: entry.timeout }
     }
 }
 
@@ -191,6 +193,17 @@ impl<T> Call<T> {
     /// The name of the task.
     pub fn task(&self) -> &'static str {
         self.entry.name
+    }
+
+    /// The time that it may take, instead of what `#[child_task(timeout = …)]` says; when it is over, the result is
+    /// [`TimedOut`](crate::JoinErrorKind::TimedOut).
+    ///
+    /// In a pool, it counts from the moment when the task begins, and the pool's own
+    /// [`task_timeout`](crate::PoolBuilder::task_timeout) holds too, if it is shorter. For a process, it is as
+    /// [`ProcessBuilder::timeout`](crate::ProcessBuilder::timeout), which has the last word.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.limit = Some(limit);
+        self
     }
 
     /// The arguments, if they could be encoded and the task can be found by its name.
@@ -204,7 +217,7 @@ impl<T> Call<T> {
 
 impl<T> Clone for Call<T> {
     fn clone(&self) -> Self {
-        Self { entry: self.entry, arguments: self.arguments.clone(), decode: self.decode }
+        Self { entry: self.entry, arguments: self.arguments.clone(), decode: self.decode, limit: self.limit }
     }
 }
 

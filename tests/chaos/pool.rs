@@ -20,6 +20,8 @@ cases! {
     alone the_parent_of_a_pool_at_any_moment;
     alone descriptors_run_out;
     alone processes_run_out.as_root();
+    alone workers_that_never_serve_beside_one_that_does;
+    alone all_workers_before_they_serve;
 }
 
 /// As many as fit into the time of a case, but no more than these.
@@ -382,6 +384,7 @@ fn descriptors_run_out(method: StartMethod) {
         }
         eprintln!("{free} free: {answers:?}");
         drop(held);
+        comes_back(&pool, 2);
         drop(pool);
         wait::until("nobody is left", || offspring::active_children().is_empty());
     }
@@ -401,10 +404,11 @@ fn processes_run_out(method: StartMethod) {
     }
     wait::until("nobody is left", || offspring::active_children().is_empty());
     assert!(sys::set_limit(libc::RLIMIT_NPROC, hard.min(4000), hard));
-    let pool = context.pool().workers(3).build().unwrap();
+    // A forkserver keeps the limit that it was born with: these two, itself, this process and the pool's thread.
+    let pool = context.pool().workers(2).build().unwrap();
     assert!(sys::set_limit(libc::RLIMIT_NPROC, 1, hard));
-    // None can be replaced from now on; those that are there go on, and then there is an error.
-    for left in (0..3).rev() {
+    // None can be replaced for now; those that are there go on, and then there is an error.
+    for left in (0..2).rev() {
         let victim = pids(&pool)[0];
         sys::kill(victim as i32, libc::SIGKILL);
         wait::until("it is gone", || !pids(&pool).contains(&victim));
@@ -419,7 +423,65 @@ fn processes_run_out(method: StartMethod) {
         }
     }
     assert!(sys::set_limit(libc::RLIMIT_NPROC, hard.min(4000), hard));
+    comes_back(&pool, 2);
     drop(pool);
     let pool = context.pool().workers(2).build().unwrap();
     is_whole(&pool, 2);
+}
+
+/// What was scarce is there again, and with it all workers; nobody has to ask for them.
+#[track_caller]
+fn comes_back(pool: &Pool, workers: usize) {
+    wait::until("all workers are there", || pids(pool).len() == workers);
+    wait::until("all serve", || {
+        is_whole(pool, workers);
+        pool.stats().workers.iter().all(|worker| worker.done > 0)
+    });
+}
+
+/// More than a pool would count, while another worker serves.
+fn workers_that_never_serve_beside_one_that_does(method: StartMethod) {
+    let pool = get_context(method).unwrap().pool().workers(2).build().unwrap();
+    let kept = pids(&pool)[0];
+    let mut killed = BTreeSet::new();
+    while killed.len() < 8 {
+        for pid in pids(&pool).into_iter().filter(|pid| *pid != kept) {
+            sys::kill(pid as i32, libc::SIGKILL);
+            killed.insert(pid);
+        }
+        assert_eq!(outcome(pool.submit(harmless::call(3))).ok(), Some(9), "{:?}", pool.stats());
+        wait::a_moment();
+    }
+    comes_back(&pool, 2);
+    assert!(pids(&pool).contains(&kept));
+    pool.join().unwrap();
+}
+
+/// None serves, and none is left to: jobs are told, and the next ones are done.
+fn all_workers_before_they_serve(method: StartMethod) {
+    let pool = get_context(method).unwrap().pool().workers(2).build().unwrap();
+    let mut refused = 0;
+    while refused < 3 {
+        let mut job = pool.submit(hang::call());
+        let error = loop {
+            pids(&pool).into_iter().for_each(|pid| sys::kill(pid as i32, libc::SIGKILL));
+            match job.wait_timeout(Duration::from_millis(1)) {
+                Ok(done) => assert!(done.is_none()),
+                Err(error) => break error,
+            }
+        };
+        match error.kind() {
+            JoinErrorKind::NotStarted(cause) => {
+                assert!(cause.to_string().contains("before they could serve"), "{cause}");
+                refused += 1;
+            }
+            JoinErrorKind::Signaled(libc::SIGKILL) => {}
+            _ => panic!("{error:?}"),
+        }
+    }
+    // One that was killed may have to be buried first.
+    wait::until("it has not given up", || outcome(pool.submit(square::call(3))).is_ok_and(|value| value == 9));
+    comes_back(&pool, 2);
+    let error = pool.join().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached, "{error:?}");
 }

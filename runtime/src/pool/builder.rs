@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind};
 use crate::launch::Template;
 use crate::platform::StartMethod;
+use crate::process::Resource;
 use crate::report::Report;
 use crate::sys;
 use crate::task::{self, Call};
@@ -23,10 +24,15 @@ pub struct PoolBuilder {
     context: Context,
     workers: Option<usize>,
     max_tasks: Option<u32>,
-    limit: Option<Duration>,
+    max_memory: Option<u64>,
+    limits: Vec<(Resource, u64)>,
+    task_timeout: Option<Duration>,
     grace: Duration,
     retries: u32,
     initializer: Option<Result<Initializer, Error>>,
+    min_workers: Option<usize>,
+    idle_timeout: Option<Duration>,
+    name: String,
 }
 
 /// What an initializer can return.
@@ -60,16 +66,41 @@ impl PoolBuilder {
             context,
             workers: None,
             max_tasks: None,
-            limit: None,
+            max_memory: None,
+            limits: Vec::new(),
+            task_timeout: None,
             grace: Duration::ZERO,
             retries: 0,
             initializer: None,
+            min_workers: None,
+            idle_timeout: None,
+            name: "PoolWorker".to_owned(),
         }
     }
 
-    /// How many workers; by default one for each processor that this process may use (affinity and cgroup quota).
+    /// How many workers there are at most, and at least unless [`min_workers`](Self::min_workers) says less; by default one for each processor that this process may use (affinity and cgroup quota).
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// How few workers there may be; by default as many as there may be at most, all of which are started by [`build`](Self::build).
+    ///
+    /// With less, those above are started one by one, when there are more jobs than workers.
+    pub fn min_workers(mut self, workers: usize) -> Self {
+        self.min_workers = Some(workers);
+        self
+    }
+
+    /// After how long with nothing to do a worker leaves, if there are more than [`min_workers`](Self::min_workers); by default never.
+    pub fn idle_timeout(mut self, limit: Duration) -> Self {
+        self.idle_timeout = Some(limit);
+        self
+    }
+
+    /// What the names of the workers begin with, before a number; by default `PoolWorker`.
+    pub fn worker_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
         self
     }
 
@@ -79,10 +110,28 @@ impl PoolBuilder {
         self
     }
 
+    /// How much memory a worker may have in use when a job is done, in bytes; if it has more, another takes its place. By default any.
+    ///
+    /// It is what recycles a worker whose tasks leave memory behind, and no limit: a task may use more while it runs. For that
+    /// there is [`limit`](Self::limit). Memory counts that is present (RSS), also what a worker shares with others, such as pages of
+    /// the process that it was copied from: less than that lets each worker do one job.
+    ///
+    /// Source: proc_pid_statm(5).
+    pub fn max_worker_memory_bytes(mut self, bytes: u64) -> Self {
+        self.max_memory = Some(bytes);
+        self
+    }
+
+    /// Limits a resource of each worker, in the resource's own unit; see [`ProcessBuilder::limit`](crate::ProcessBuilder::limit).
+    pub fn limit(mut self, resource: Resource, value: u64) -> Self {
+        self.limits.push((resource, value));
+        self
+    }
+
     /// How long each task may run. One that takes longer is killed with its worker, and has
     /// [`TimedOut`](crate::JoinErrorKind::TimedOut).
     pub fn task_timeout(mut self, limit: Duration) -> Self {
-        self.limit = Some(limit);
+        self.task_timeout = Some(limit);
         self
     }
 
@@ -117,35 +166,52 @@ impl PoolBuilder {
 
     /// Starts the workers, and waits until each is ready.
     ///
+    /// If there cannot be so many at the moment ([`LimitReached`](ErrorKind::LimitReached)), the pool begins with those that there
+    /// are, and goes on trying to have the others.
+    ///
     /// # Errors
-    /// [`Setting`](ErrorKind::Setting) for no workers, and for an initializer that fails; those of
-    /// [`Context::start`](crate::Context::start).
+    /// [`Setting`](ErrorKind::Setting) for no workers, for less than there have to be, and for an initializer or a limit that
+    /// fails; those of [`Context::start`](crate::Context::start), if there is not one worker.
     pub fn build(self) -> Result<Pool, Error> {
-        let workers = match self.workers {
-            Some(0) => return Err(Error::new(ErrorKind::Setting, "a pool needs at least one worker")),
-            Some(workers) => workers,
-            None => sys::attributes::usable_processors(),
-        };
+        let workers = self.checked_workers()?;
         // Before there is a thread: what it is a copy of must have but one.
         let template = match self.context.start_method() {
             StartMethod::Fork => Some(Arc::new(Template::new()?)),
             StartMethod::Spawn | StartMethod::ForkServer => None,
         };
         let plan = Plan {
-            context: self.context,
-            template,
-            workers,
             max_tasks: self.max_tasks,
-            limit: self.limit,
+            max_memory: self.max_memory,
+            limits: self.limits,
+            limit: self.task_timeout,
             grace: self.grace,
             retries: self.retries,
             initializer: self.initializer.transpose()?,
+            min_workers: self.min_workers,
+            idle_timeout: self.idle_timeout,
+            name: self.name,
+            template,
+            ..Plan::new(self.context, workers)
         };
         let retries = plan.retries;
         let shared = Arc::new(Shared::new(plan).map_err(|error| Error::os("cannot make a pool", error))?);
         shared.wait_until_ready().inspect_err(|_| shared.terminate())?;
         let thread = start_thread(&shared).inspect_err(|_| shared.terminate())?;
         Ok(Pool { shared, thread: Some(thread), retries })
+    }
+}
+
+impl PoolBuilder {
+    fn checked_workers(&self) -> Result<usize, Error> {
+        let workers = self.workers.unwrap_or_else(sys::attributes::usable_processors);
+        match self.min_workers {
+            _ if workers == 0 => Err(Error::new(ErrorKind::Setting, "a pool needs at least one worker")),
+            Some(least) if least > workers => {
+                let text = format!("a pool of at most {workers} workers cannot have at least {least}");
+                Err(Error::new(ErrorKind::Setting, text))
+            }
+            _ => Ok(workers),
+        }
     }
 }
 

@@ -16,19 +16,20 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::hand::{Hand, watched};
 use super::job::{Outcome, Record};
 use super::patience::Patience;
-use super::state::{Key, Phase, Plan, State};
+use super::state::{Key, Phase, Plan, State, TICK};
 use super::stats::PoolStats;
 use crate::error::{Error, ErrorKind};
 use crate::sys::bell::{self, Poller};
 use crate::sys::poll::{self, Deadline};
-use crate::sys::{self};
+use crate::sys::{self, copies};
 
 /// A pool, as its handles, its jobs and its thread share it.
 pub(super) struct Shared {
@@ -41,13 +42,17 @@ pub(super) struct Shared {
     /// Wakes the pool's own thread out of its sleep.
     alarm: OwnedFd,
     /// A forked copy of the process has this memory, but neither the thread nor the workers.
-    process: u32,
+    generation: u32,
+    /// What such a copy has instead of the state, if another thread held the lock when it was made.
+    substitute: OnceLock<Option<Box<Mutex<Board>>>>,
 }
 
 /// The state, and who is busy with it.
 struct Board {
     state: State,
     is_driven: bool,
+    /// The driver sleeps, until what it knew of then is due.
+    is_resting: bool,
     /// Threads that sleep until something has changed.
     waiting: usize,
     own_thread: OwnThread,
@@ -60,17 +65,18 @@ struct Board {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OwnThread {
     Awake,
-    /// It sleeps until a worker dies or the alarm rings.
-    Asleep,
-    /// The same, and looks after [`TICK`] whether jobs wait in line while nobody drives.
-    Dozing,
+    /// It sleeps until then, or until a worker dies or the alarm rings.
+    Asleep {
+        until: Deadline,
+    },
+    /// The same, and looks after [`TICK`] whether jobs wait in line while nobody drives. It is not woken for that each time that
+    /// somebody submits two jobs and then waits for one, as that would cost more than it brings.
+    Dozing {
+        until: Deadline,
+    },
     /// It waits for the driver to leave its place.
     Waiting,
 }
-
-/// After so long without a driver, jobs that wait behind others are shared out by the pool's own thread. It is not woken for that each time that
-/// somebody submits two jobs and then waits for one, as that would cost more than it brings.
-const TICK: Duration = Duration::from_millis(5);
 
 /// The poller's number of the kick; those of workers are twice their own, and one more for their pidfds.
 const KICK: u64 = u64::MAX;
@@ -79,31 +85,47 @@ impl Shared {
     pub(super) fn new(plan: Plan) -> io::Result<Self> {
         let (poller, kick, alarm) = (Poller::new()?, bell::bell()?, bell::bell()?);
         poller.add(&kick, KICK)?;
-        let board = Board {
-            state: State::new(plan),
-            is_driven: false,
-            waiting: 0,
-            own_thread: OwnThread::Awake,
-            drives: 0,
-            patience: Patience::new(),
-        };
-        Ok(Self { state: Mutex::new(board), changed: Condvar::new(), poller, kick, alarm, process: sys::pid() })
+        copies::note_copies();
+        Ok(Self {
+            state: Mutex::new(Board::new(State::new(plan))),
+            changed: Condvar::new(),
+            poller,
+            kick,
+            alarm,
+            generation: copies::generation(),
+            substitute: OnceLock::new(),
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Board> {
-        let mut board = sys::lock(&self.state);
-        if self.is_of_other_process() {
-            // The workers are somebody else's children, and their rings are shared: a copy must not even look into them.
+        if self.is_of_other_process() { self.lock_copy() } else { sys::lock(&self.state) }
+    }
+
+    /// The same in a copy of the process. The workers are somebody else's children, and their rings are shared: a copy must not
+    /// even look into them. Nobody will ever unlock what another thread had locked.
+    #[cold]
+    fn lock_copy(&self) -> MutexGuard<'_, Board> {
+        let substitute = self.substitute.get_or_init(|| {
+            let mut board = match self.state.try_lock() {
+                Ok(board) => board,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return Some(Box::new(Mutex::new(Board::new(State::lost())))),
+            };
             board.state.disown();
-        }
-        board
+            (board.is_driven, board.waiting) = (false, 0);
+            None
+        });
+        sys::lock(substitute.as_deref().unwrap_or(&self.state))
     }
 
     /// Lets go of the lock, and then wakes the futures whose jobs are done: that runs code of executors.
     fn release(&self, mut board: MutexGuard<'_, Board>) {
         let woken = std::mem::take(&mut board.state.woken);
         drop(board);
-        woken.into_iter().for_each(Waker::wake);
+        for waker in woken {
+            // A waker that panics has told so, and is no matter of the thread that happens to be here.
+            let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        }
     }
 
     /// Takes jobs in and gives them out as far as workers have room.
@@ -117,14 +139,22 @@ impl Shared {
         self.release(board);
     }
 
-    /// Wakes the pool's own thread if there is something for it to do.
+    /// Wakes the pool's own thread if there is something for it to do, or the driver if it has to start a worker or to look at
+    /// the clock sooner.
     fn rouse(&self, board: &mut Board) {
+        if board.is_driven {
+            if board.is_resting && (board.state.must_hire() || board.state.has_limits()) {
+                bell::ring(self.kick.as_fd());
+            }
+            return;
+        }
         let is_needed = match board.own_thread {
             OwnThread::Awake => false,
-            _ if board.is_driven => false,
             OwnThread::Waiting => true,
-            OwnThread::Asleep => needs_driver(&board.state) || board.state.has_jobs_in_line(),
-            OwnThread::Dozing => needs_driver(&board.state),
+            OwnThread::Asleep { .. } if board.state.has_jobs_in_line() => true,
+            OwnThread::Asleep { until } | OwnThread::Dozing { until } => {
+                needs_driver(&board.state) || is_sooner(board.state.staffing_due(), until)
+            }
         };
         match board.own_thread {
             _ if !is_needed => return,
@@ -134,10 +164,14 @@ impl Shared {
         board.own_thread = OwnThread::Awake;
     }
 
-    /// Takes in what has come. The driver would not see that something has, and tell those who wait.
+    /// Takes in what has come. The driver would not see that something has, and tell those who wait; nor would the pool's own
+    /// thread see that a worker is idle.
     fn collect(&self, board: &mut Board) {
-        if board.state.collect() && board.waiting > 0 {
-            self.changed.notify_all();
+        if board.state.collect() {
+            if board.waiting > 0 {
+                self.changed.notify_all();
+            }
+            self.rouse(board);
         }
     }
 
@@ -151,7 +185,7 @@ impl Shared {
     /// Waits for a job; takes its outcome.
     pub(super) fn wait(&self, key: Key, deadline: Deadline) -> Option<Outcome> {
         let mut board = self.until(deadline, |state| state.is_done(key));
-        let taken = board.state.take(key).map(|(_, outcome)| outcome);
+        let taken = board.state.take(key);
         self.release(board);
         taken
     }
@@ -160,7 +194,7 @@ impl Shared {
     pub(super) fn wait_in_order(&self, keys: &mut std::collections::VecDeque<Key>, mut found: impl FnMut(Outcome)) {
         let Some(first) = keys.front().copied() else { return };
         let mut board = self.until(None, |state| state.is_done(first));
-        while let Some((_, outcome)) = keys.front().and_then(|key| board.state.take(*key)) {
+        while let Some(outcome) = keys.front().and_then(|key| board.state.take(*key)) {
             keys.pop_front();
             found(outcome);
         }
@@ -171,7 +205,7 @@ impl Shared {
     pub(super) fn wait_for_any(&self, group: usize, mut found: impl FnMut(Key, Outcome)) {
         let mut board = self.until(None, |state| state.has_next_of_group(group));
         while let Some(key) = board.state.next_of_group(group) {
-            if let Some((_, outcome)) = board.state.take(key) {
+            if let Some(outcome) = board.state.take(key) {
                 found(key, outcome);
             }
         }
@@ -184,12 +218,15 @@ impl Shared {
         self.release(board);
     }
 
-    /// Waits until all workers serve, or the pool is broken.
+    /// Waits until the first workers serve.
+    ///
+    /// # Errors
+    /// If they cannot be had.
     pub(super) fn wait_until_ready(&self) -> Result<(), Error> {
-        let board = self.until(None, |state| state.broken.is_some() || state.are_all_serving());
-        let broken = board.state.broken.as_ref().map(Error::again);
+        let board = self.until(None, |state| state.is_ready().is_some());
+        let ready = board.state.is_ready();
         self.release(board);
-        broken.map_or(Ok(()), Err)
+        ready.unwrap_or(Ok(()))
     }
 
     /// Waits until every worker has left.
@@ -198,9 +235,9 @@ impl Shared {
     /// If there were jobs that no worker could be had for.
     pub(super) fn wait_until_gone(&self) -> Result<(), Error> {
         let board = self.until(None, |state| state.hands.is_empty() && state.hiring == 0);
-        let broken = board.state.broken.as_ref().filter(|_| board.state.has_abandoned).map(Error::again);
+        let abandoned = board.state.abandoned.as_ref().map(Error::again);
         self.release(board);
-        broken.map_or(Ok(()), Err)
+        abandoned.map_or(Ok(()), Err)
     }
 
     /// Waits until something is so, or the deadline has passed: drives, or sleeps while another thread drives.
@@ -221,7 +258,7 @@ impl Shared {
     }
 
     pub(super) fn is_of_other_process(&self) -> bool {
-        self.process != sys::pid()
+        self.generation != copies::generation()
     }
 
     fn await_change<'a>(&'a self, board: MutexGuard<'a, Board>, deadline: Deadline) -> MutexGuard<'a, Board> {
@@ -259,7 +296,7 @@ impl Shared {
             if !board.state.woken.is_empty() {
                 self.release(board);
                 board = self.lock();
-            } else if board.state.vacancies() > 0 {
+            } else if board.state.must_hire() {
                 board = self.hire(board);
             } else if !progress && !board.look_for_result() {
                 board = self.rest(board, deadline);
@@ -271,15 +308,20 @@ impl Shared {
 
     /// Sleeps until a worker has a result or has ended.
     fn rest<'a>(&'a self, mut board: MutexGuard<'a, Board>, deadline: Deadline) -> MutexGuard<'a, Board> {
-        let due = board.state.enforce_limits(Instant::now());
+        board.state.dismiss_idle();
+        let now = Instant::now();
+        let stalled = board.state.share_stalled(now);
+        let due = [board.state.enforce_limits(now), board.state.staffing_due(), stalled];
         board.state.hands.iter().for_each(|(_, hand)| hand.listen());
         let has_result = board.state.hands.iter().any(|(_, hand)| hand.has_result());
         let mut events = Vec::new();
         if !has_result {
+            board.is_resting = true;
             drop(board);
-            let until = [deadline, due].into_iter().flatten().min();
+            let until = due.into_iter().chain([deadline]).flatten().min();
             events = self.poller.wait(until).unwrap_or_default();
             board = self.lock();
+            board.is_resting = false;
         }
         board.state.hands.iter().for_each(|(_, hand)| hand.stop_listening());
         if events.contains(&KICK) {
@@ -299,11 +341,8 @@ impl Shared {
         let hired = Hand::start(&plan, name);
         let mut board = self.lock();
         board.state.hiring -= 1;
-        match hired.and_then(|hand| self.enter(&mut board.state, hand)) {
-            Ok(()) => {}
-            // Those that there are go on; if there are none, nobody will.
-            Err(error) if board.state.hands.is_empty() => board.state.fail(error),
-            Err(_) => board.state.shrink(),
+        if let Err(error) = hired.and_then(|hand| self.enter(&mut board.state, hand)) {
+            board.state.note_failed_start(error);
         }
         board
     }
@@ -331,7 +370,7 @@ impl Shared {
     pub(super) fn poll(&self, key: Key, waker: &Waker) -> Option<Outcome> {
         let mut board = self.lock();
         self.collect(&mut board);
-        let taken = board.state.take(key).map(|(_, outcome)| outcome);
+        let taken = board.state.take(key);
         let replaced = if taken.is_none() { board.state.set_waker(key, waker.clone()) } else { None };
         self.rouse(&mut board);
         self.release(board);
@@ -376,6 +415,11 @@ impl Shared {
         self.tell(&board);
         self.release(board);
         drop(dropped);
+    }
+
+    /// What a job has returned could not be decoded.
+    pub(super) fn note_undecodable(&self) {
+        self.lock().state.note_undecodable();
     }
 
     pub(super) fn new_group(&self) -> usize {
@@ -469,15 +513,17 @@ impl Shared {
         }
     }
 
-    /// Sleeps until a worker dies or the alarm rings, or jobs wait in line and nobody moves them.
+    /// Sleeps until a worker dies or the alarm rings, jobs wait in line and nobody moves them, or a worker is to come or to go.
     fn watch_for_deaths<'a>(&'a self, mut board: MutexGuard<'a, Board>) -> MutexGuard<'a, Board> {
+        board.state.dismiss_idle();
         let is_dozing = board.state.has_jobs_in_line();
-        board.own_thread = if is_dozing { OwnThread::Dozing } else { OwnThread::Asleep };
+        let until = board.state.staffing_due();
+        board.own_thread = if is_dozing { OwnThread::Dozing { until } } else { OwnThread::Asleep { until } };
         let drives = board.drives;
         let pidfds: Vec<OwnedFd> = board.state.hands.iter().filter_map(|(_, hand)| hand.sentinel().ok()).collect();
         drop(board);
         let watched: Vec<_> = std::iter::once(self.alarm.as_fd()).chain(pidfds.iter().map(AsFd::as_fd)).collect();
-        let limit = is_dozing.then(|| Instant::now() + TICK);
+        let limit = [is_dozing.then(|| Instant::now() + TICK), until].into_iter().flatten().min();
         let ready = poll::readable_many(&watched, limit).unwrap_or_default();
         let mut board = self.lock();
         board.own_thread = OwnThread::Awake;
@@ -495,16 +541,20 @@ impl Shared {
 
 /// Whether a pool has to be moved on also when nobody waits for it.
 fn needs_driver(state: &State) -> bool {
-    state.vacancies() > 0
-        || (state.unfinished() > 0 && (state.has_backlog() || state.has_futures() || state.plan.limit.is_some()))
+    state.must_hire()
+        || (state.unfinished() > 0 && (state.has_backlog() || state.has_futures() || state.has_limits()))
         || (state.phase != Phase::Open && !state.hands.is_empty())
+}
+
+fn is_sooner(one: Deadline, other: Deadline) -> bool {
+    one.is_some_and(|one| other.is_none_or(|other| one < other))
 }
 
 fn is_past(deadline: Deadline) -> bool {
     deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
 
-/// The driver's place, which is free again also after a panic: of a future's waker, which is code of the user's.
+/// The driver's place, which is free again also after a panic.
 struct Place<'a> {
     shared: &'a Shared,
 }
@@ -531,6 +581,18 @@ impl Drop for Place<'_> {
 }
 
 impl Board {
+    fn new(state: State) -> Self {
+        Self {
+            state,
+            is_driven: false,
+            is_resting: false,
+            waiting: 0,
+            own_thread: OwnThread::Awake,
+            drives: 0,
+            patience: Patience::new(),
+        }
+    }
+
     /// Looks for a result without sleeping.
     fn look_for_result(&mut self) -> bool {
         let hands = &self.state.hands;

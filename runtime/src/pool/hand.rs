@@ -6,7 +6,7 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::job::{Failure, Outcome};
+use super::job::{Failure, Outcome, Returned};
 use super::protocol::{self, Assignment, Held, PARCEL, PackedCall, RingMemory, inline, kind};
 use super::ring::{Corrupt, Head, ParentSide};
 use super::state::{Key, Plan};
@@ -32,6 +32,12 @@ pub(super) struct Hand {
     pub(super) stage: Stage,
     /// Jobs that it has done.
     pub(super) served: u32,
+    /// When the worker had begun a job, by its own word, as its last result came.
+    began_before: u64,
+    /// The job that it was seen not to have begun, and since when.
+    unbegun: Option<(u64, Instant)>,
+    /// It was woken for a job and did not begin it.
+    is_stalled: bool,
     /// The job that was seen to run, and since when.
     running: Option<(u64, Instant)>,
     pub(super) standing: Standing,
@@ -39,6 +45,8 @@ pub(super) struct Hand {
     doom: Option<JoinErrorKind>,
     /// Where in its ring it is told to leave.
     farewell: Option<u64>,
+    /// When it was last seen to have nothing to do.
+    idle_since: Instant,
     /// A result is being put together here.
     bytes: Vec<u8>,
 }
@@ -50,7 +58,18 @@ pub(super) enum Stage {
     Starting,
     Serving,
     /// It gets no more jobs, and leaves after those that it has.
-    Leaving,
+    Leaving(Departure),
+}
+
+/// Why a worker leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Departure {
+    /// It has done as many jobs as a worker may do.
+    Recycled,
+    /// It has grown too large, and leaves by itself. What it has not begun, it will not begin.
+    Outgrown,
+    /// There is one more than there are to be.
+    Surplus,
 }
 
 /// What a worker is worth.
@@ -61,6 +80,16 @@ pub(super) enum Standing {
     Doomed,
     /// It has written what no worker writes, and was killed for it. Nothing that it says is heard any more.
     Liar,
+}
+
+/// What a worker that has ended leaves.
+pub(super) struct Estate {
+    /// The job that it was running.
+    pub(super) running: Option<Key>,
+    /// Those that it had not begun, in their order.
+    pub(super) waiting: Vec<Key>,
+    /// How it has ended, as the fate of what it was running.
+    pub(super) failure: Failure,
 }
 
 /// A result that a worker has sent.
@@ -99,10 +128,13 @@ impl Hand {
         let memory = RingMemory::create().map_err(failed)?;
         let bell = Arc::new(Descriptor::new(bell::bell().map_err(failed)?));
         let initializer = plan.initializer.as_ref().map(Initializer::pack).transpose()?;
-        let assignment = Assignment { memory: memory.clone(), bell: Held(Arc::clone(&bell)), initializer };
+        let max_memory = plan.max_memory;
+        let assignment = Assignment { memory: memory.clone(), bell: Held(Arc::clone(&bell)), max_memory, initializer };
         let call = Call::<()>::internal(&worker::ENTRY, &assignment);
+        let process = plan.context.process(call).name(name).daemon(true);
+        let process = plan.limits.iter().fold(process, |process, (resource, value)| process.limit(*resource, *value));
         let template = plan.template.as_deref().map(|template| template as &dyn Launcher);
-        let process = plan.context.process(call).name(name).daemon(true).start_by(template)?;
+        let process = process.start_by(template)?;
         Ok(Self {
             process,
             side: ParentSide::new(memory),
@@ -110,10 +142,14 @@ impl Hand {
             given: VecDeque::new(),
             stage: Stage::Starting,
             served: 0,
+            began_before: 0,
+            unbegun: None,
+            is_stalled: false,
             running: None,
             standing: Standing::Good,
             doom: None,
             farewell: None,
+            idle_since: Instant::now(),
             bytes: Vec::new(),
         })
     }
@@ -154,6 +190,7 @@ impl Hand {
             return Ok(Given::NoRoom);
         }
         self.given.push_back((number, key));
+        self.is_stalled = false;
         Ok(Given::Yes)
     }
 
@@ -171,10 +208,32 @@ impl Hand {
         }
     }
 
-    /// Tells it to leave when it has done what it has.
-    pub(super) fn dismiss(&mut self) {
-        if self.stage != Stage::Leaving && self.say_farewell() {
-            self.stage = Stage::Leaving;
+    /// Tells it to leave when it has done what it has; whether it could be told.
+    pub(super) fn dismiss(&mut self, departure: Departure) -> bool {
+        if matches!(self.stage, Stage::Leaving(_)) {
+            return true;
+        }
+        let is_said = self.say_farewell();
+        if is_said {
+            self.stage = Stage::Leaving(departure);
+        }
+        is_said
+    }
+
+    /// Since when it has had nothing to do, if it is there for it.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let is_idle = self.stage == Stage::Serving && self.standing == Standing::Good && self.given.is_empty();
+        is_idle.then_some(self.idle_since)
+    }
+
+    pub(super) fn note_idle(&mut self) {
+        self.idle_since = Instant::now();
+    }
+
+    /// Tells one to leave that is about to by its own word, which may be a lie.
+    pub(super) fn confirm_departure(&mut self) {
+        if self.farewell.is_none() && !self.say_farewell() {
+            self.kill(None);
         }
     }
 
@@ -218,7 +277,7 @@ impl Hand {
         } else {
             protocol::parcel(head.about, || self.next_frame())?
         };
-        let outcome = self.outcome(head.kind & !kind::ON_LINK, payload)?;
+        let outcome = self.outcome(head.kind & !(kind::ON_LINK | kind::LAST), payload)?;
         if self.stage == Stage::Starting {
             self.stage = Stage::Serving;
             return Ok(Some(Event::Ready(outcome)));
@@ -231,6 +290,10 @@ impl Hand {
         self.given.pop_front();
         self.served = self.served.saturating_add(1);
         self.running = None;
+        self.began_before = self.side.began();
+        if head.kind & kind::LAST != 0 && self.stage == Stage::Serving {
+            self.stage = Stage::Leaving(Departure::Outgrown);
+        }
         Ok(Some(Event::Done(key, outcome, Duration::from_nanos(head.spent))))
     }
 
@@ -248,7 +311,7 @@ impl Hand {
     fn outcome(&self, kind: u8, payload: Payload) -> Result<Outcome, Unusable> {
         let failed = |kind| Failure::new(kind, Some(self.pid()));
         Ok(match kind {
-            kind::RETURNED | kind::READY => Ok(payload),
+            kind::RETURNED | kind::READY => Ok(Returned { payload, pid: self.pid() }),
             kind::PANICKED => Err(failed(JoinErrorKind::Panicked(decode::<Panic>(payload).map_err(|_| Unusable)?))),
             kind::REFUSED => {
                 let refusal = decode::<Refusal>(payload).map_err(|_| Unusable)?;
@@ -284,10 +347,35 @@ impl Hand {
             Some((known, since)) if known == number => since,
             _ => now,
         };
-        let ago = sys::monotonic_nanoseconds().saturating_sub(self.side.began());
-        let since = now.checked_sub(Duration::from_nanos(ago)).map_or(seen, |began| began.min(seen));
         self.running = Some((number, seen));
+        let began = self.side.began();
+        if began == self.began_before {
+            // The worker has taken it, and not yet noted when.
+            return Ok(Some((key, seen)));
+        }
+        let ago = sys::monotonic_nanoseconds().saturating_sub(began);
+        let since = now.checked_sub(Duration::from_nanos(ago)).map_or(seen, |began| began.min(seen));
         Ok(Some((key, since)))
+    }
+
+    /// Since when it was seen to have jobs and to begin none.
+    pub(super) fn unbegun_since(&mut self, now: Instant) -> Result<Option<Instant>, Unusable> {
+        let taken = self.side.look_taken()?;
+        let waiting = self.given.front().map(|(number, _)| *number).filter(|number| *number >= taken);
+        self.unbegun = waiting.map(|number| match self.unbegun {
+            Some((known, since)) if known == number => (known, since),
+            _ => (number, now),
+        });
+        Ok(self.unbegun.map(|(_, since)| since))
+    }
+
+    pub(super) fn note_stalled(&mut self) {
+        self.is_stalled = true;
+    }
+
+    /// Whether it has been woken in vain, and has not gone to sleep again since.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.is_stalled && !self.side.is_worker_asleep()
     }
 
     /// Lets the task of a job that it runs see that it is to end.
@@ -316,13 +404,12 @@ impl Hand {
         !matches!(self.child().try_status(), Ok(None))
     }
 
-    /// What a worker that has ended leaves: the job that it was running with what became of it, and those that it had not begun.
-    pub(super) fn leave_behind(&mut self) -> (Option<(Key, Failure)>, Vec<Key>) {
+    /// What a worker that has ended leaves.
+    pub(super) fn leave_behind(&mut self) -> Estate {
         let taken = self.side.look_taken().unwrap_or(u64::MAX);
         let mut given = std::mem::take(&mut self.given).into_iter().peekable();
-        let failure = self.end();
-        let running = given.next_if(|(number, _)| *number < taken).map(|(_, key)| (key, failure));
-        (running, given.map(|(_, key)| key).collect())
+        let running = given.next_if(|(number, _)| *number < taken).map(|(_, key)| key);
+        Estate { running, waiting: given.map(|(_, key)| key).collect(), failure: self.end() }
     }
 
     /// How it has ended, as the fate of what it was running.
@@ -330,7 +417,7 @@ impl Hand {
         let kind = match self.doom.take() {
             Some(reason) => reason,
             None => match (self.last_word(), self.child().try_status()) {
-                (Some(panic), _) => JoinErrorKind::Panicked(panic),
+                (Some(word), _) => word,
                 (None, Ok(Some(ExitStatus::Exited(code)))) => JoinErrorKind::Exited(code),
                 (None, Ok(Some(ExitStatus::Signaled(signal)))) => JoinErrorKind::Signaled(signal),
                 (None, Ok(_)) => JoinErrorKind::Unknown,
@@ -344,11 +431,16 @@ impl Hand {
         Failure { detail, ..Failure::new(kind, Some(self.pid())) }
     }
 
-    /// What a worker of a program that aborts at a panic says on its link.
-    fn last_word(&self) -> Option<Panic> {
+    /// What a worker says on its link that cannot begin, or that is of a program that aborts at a panic.
+    fn last_word(&self) -> Option<JoinErrorKind> {
         loop {
             match self.next_frame() {
-                Ok(Some(frame)) if frame.kind == bootstrap::kind::PANICKED => return frame.head().ok(),
+                Ok(Some(frame)) if frame.kind == bootstrap::kind::PANICKED => {
+                    return frame.head().ok().map(JoinErrorKind::Panicked);
+                }
+                Ok(Some(frame)) if frame.kind == bootstrap::kind::REFUSED => {
+                    return frame.head::<Refusal>().ok().map(|refusal| JoinErrorKind::NotStarted(refusal.into()));
+                }
                 Ok(Some(frame)) if frame.kind == PARCEL => {}
                 _ => return None,
             }

@@ -21,6 +21,8 @@ pub(super) struct Record {
     pub(super) arguments: Payload,
     pub(super) progress: Progress,
     pub(super) holder: Holder,
+    /// How long it may run.
+    pub(super) limit: Option<Duration>,
     /// How often it may still be run again after its worker has died.
     pub(super) retries: u32,
 }
@@ -44,7 +46,13 @@ pub(super) enum Holder {
 }
 
 /// What a job has come to.
-pub(super) type Outcome = Result<Payload, Failure>;
+pub(super) type Outcome = Result<Returned, Failure>;
+
+/// What a job's task has returned, and where.
+pub(super) struct Returned {
+    pub(super) payload: Payload,
+    pub(super) pid: u32,
+}
 
 /// Why a job has no value.
 pub(super) struct Failure {
@@ -64,9 +72,17 @@ impl Failure {
 }
 
 /// Turns what a worker has sent into the task's value.
-pub(super) fn value<T>(outcome: Outcome, task: &'static str, decode: Decode<T>) -> Result<T, JoinError> {
-    let payload = outcome.map_err(|failure| failure.of(task))?;
-    decode(payload).map_err(|detail| JoinError::with_detail(JoinErrorKind::Undecodable, task, None, detail))
+pub(super) fn value<T>(
+    shared: &Shared,
+    outcome: Outcome,
+    task: &'static str,
+    decode: Decode<T>,
+) -> Result<T, JoinError> {
+    let Returned { payload, pid } = outcome.map_err(|failure| failure.of(task))?;
+    decode(payload).map_err(|detail| {
+        shared.note_undecodable();
+        JoinError::with_detail(JoinErrorKind::Undecodable, task, Some(pid), detail)
+    })
 }
 
 /// One call that a [`Pool`](super::Pool) runs, whose result is a `T`.
@@ -109,7 +125,7 @@ impl<T> Job<T> {
         let key = self.key.ok_or_else(|| self.error(JoinErrorKind::AlreadyTaken))?;
         let Some(outcome) = self.shared.wait(key, deadline) else { return Ok(None) };
         self.key = None;
-        value(outcome, self.task, self.decode).map(Some)
+        value(&self.shared, outcome, self.task, self.decode).map(Some)
     }
 
     /// Takes the job back if it has not begun; whether it was so. Its result is then [`Cancelled`](JoinErrorKind::Cancelled).
@@ -156,7 +172,7 @@ impl<T> Future for Job<T> {
         match self.shared.poll(key, polling.waker()) {
             Some(outcome) => {
                 self.key = None;
-                Poll::Ready(value(outcome, self.task, self.decode))
+                Poll::Ready(value(&self.shared, outcome, self.task, self.decode))
             }
             None => Poll::Pending,
         }

@@ -59,7 +59,7 @@ impl<T, I: Iterator<Item = Call<T>>> Iterator for Map<'_, T, I> {
         }
         let outcome = self.ready.pop_front()?;
         let (task, decode) = self.decoders.pop_front()?;
-        Some(value(outcome, task, decode))
+        Some(value(&self.pool.shared, outcome, task, decode))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -133,7 +133,7 @@ impl<T, I: Iterator<Item = Call<T>>> Iterator for MapUnordered<'_, T, I> {
         }
         let (key, outcome) = self.ready.pop_front()?;
         let (place, task, decode) = self.under_way.remove(&key)?;
-        Some((place, value(outcome, task, decode)))
+        Some((place, value(&self.pool.shared, outcome, task, decode)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {

@@ -161,7 +161,7 @@ impl Pool {
     }
 
     fn record<T>(&self, call: Call<T>, holder: Holder) -> Record {
-        let entry = call.entry;
+        let (entry, limit) = (call.entry, call.limit);
         let (place, arguments, progress) = match prepare(&call) {
             Ok((place, arguments)) => (place, arguments, Progress::Queued),
             Err(error) => {
@@ -169,7 +169,7 @@ impl Pool {
                 (0, Payload::EMPTY, Progress::Done(Err(failure)))
             }
         };
-        Record { entry, place, arguments, progress, holder, retries: self.retries }
+        Record { entry, place, arguments, progress, holder, limit, retries: self.retries }
     }
 }
 

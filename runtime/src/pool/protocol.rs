@@ -31,6 +31,8 @@ pub(super) mod kind {
     pub(in super::super) const UNENCODABLE: u8 = 19;
     /// Worker to parent: the initializer has returned this value.
     pub(in super::super) const READY: u8 = 20;
+    /// Beside another kind: it is the worker's last result, as it has grown too large.
+    pub(in super::super) const LAST: u8 = 64;
     /// The bytes are in a frame on the link, which was sent before.
     pub(in super::super) const ON_LINK: u8 = 128;
 }
@@ -133,6 +135,8 @@ pub(super) struct Assignment {
     pub(super) memory: RingMemory,
     /// Rung for the parent when it sleeps.
     pub(super) bell: Held,
+    /// How large it may be when a job is done, to go on.
+    pub(super) max_memory: Option<u64>,
     pub(super) initializer: Option<PackedCall>,
 }
 

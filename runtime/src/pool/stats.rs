@@ -12,8 +12,12 @@ pub struct PoolStats {
     pub done: u64,
     /// Jobs that have failed, since the pool was made: panicked, died with their worker, cancelled, could not begin.
     pub failed: u64,
-    /// Workers that have ended and were, or will be, replaced.
+    /// Workers that have died or were recycled: another one has the place of each, or will have it.
     pub replaced: u64,
+    /// Workers that have left for good: there was too little to do for them, or the pool was made smaller.
+    pub retired: u64,
+    /// How many workers there may be.
+    pub max_workers: usize,
     /// Those that live.
     pub workers: Vec<WorkerStats>,
 }

@@ -13,6 +13,7 @@ use super::ring::{Head, WorkerSide};
 use crate::bootstrap;
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::sys::fd::Descriptor;
+use crate::sys::resident::Resident;
 use crate::sys::{self, bell, futex, signal};
 use crate::task::{self, Arguments, Entry, Output, Undecodable};
 use crate::wire::fds;
@@ -46,7 +47,8 @@ fn run(arguments: &mut Arguments<'_>) -> Result<Output, Undecodable> {
     let assignment = arguments.pull::<Assignment>()?;
     arguments.finish()?;
     match bootstrap::link() {
-        Some(link) => Worker::new(assignment.memory, assignment.bell.0, link).work(assignment.initializer),
+        Some(link) => Worker::new(assignment.memory, assignment.bell.0, link)
+            .work(assignment.initializer, assignment.max_memory.map(Size::new)),
         None => return Err(Undecodable("a worker has no link".to_owned())),
     }
     Ok(Output(Payload::encode(&())))
@@ -65,27 +67,59 @@ struct Worker {
     bell: Arc<Descriptor>,
     link: Arc<Descriptor>,
     patience: Patience,
+    /// The next result is its last.
+    is_leaving: bool,
+}
+
+/// How large this worker may be, and how large it is.
+struct Size {
+    limit: u64,
+    resident: io::Result<Resident>,
+}
+
+impl Size {
+    fn new(limit: u64) -> Self {
+        Self { limit, resident: Resident::open() }
+    }
+
+    fn check(self) -> Result<Self, Error> {
+        match self.resident {
+            Ok(_) => Ok(self),
+            Err(error) => Err(Error::with_source(ErrorKind::Setting, "a worker cannot tell how large it is", error)),
+        }
+    }
+
+    fn is_exceeded(&self) -> bool {
+        self.resident.as_ref().ok().and_then(|resident| resident.bytes().ok()).is_some_and(|bytes| bytes > self.limit)
+    }
 }
 
 impl Worker {
     fn new(memory: RingMemory, bell: Arc<Descriptor>, link: Arc<Descriptor>) -> Self {
         *sys::lock(&OWN_RINGS) = Some(WorkerSide::new(memory.clone()));
-        Self { side: WorkerSide::new(memory), bell, link, patience: Patience::new() }
+        let patience = Patience::new();
+        Self { side: WorkerSide::new(memory), bell, link, patience, is_leaving: false }
     }
 
-    fn work(mut self, initializer: Option<PackedCall>) {
+    fn work(mut self, initializer: Option<PackedCall>, size: Option<Size>) {
         // A terminal's interrupt is the parent's to answer, who takes its workers along.
         signal::ignore_interrupts();
-        let ready = initializer.map_or(Done::Returned(Payload::EMPTY), initialize);
-        let is_ready = matches!(ready, Done::Returned(_));
+        let (ready, size) = match size.map(Size::check).transpose() {
+            Ok(size) => (initializer.map_or(Done::Returned(Payload::EMPTY), initialize), size),
+            Err(error) => (Done::Refused(error), None),
+        };
+        self.is_leaving = !matches!(ready, Done::Returned(_));
         self.report(0, kind::READY, 0, ready);
         let mut bytes = Vec::new();
-        while is_ready && let Some((number, head)) = self.next(&mut bytes) {
+        while !self.is_leaving
+            && let Some((number, head)) = self.next(&mut bytes)
+        {
             let begun = sys::monotonic_nanoseconds();
             self.side.note_began(begun);
             CURRENT.store(number, Ordering::Relaxed);
             let done = self.perform(number, head, &bytes);
             let spent = sys::monotonic_nanoseconds().saturating_sub(begun);
+            self.is_leaving = size.as_ref().is_some_and(Size::is_exceeded);
             self.report(number, kind::RETURNED, spent, done);
         }
     }
@@ -133,6 +167,7 @@ impl Worker {
     }
 
     fn put(&mut self, number: u64, kind: u8, spent: u64, payload: &Payload) -> io::Result<()> {
+        let kind = if self.is_leaving { kind | kind::LAST } else { kind };
         let (kind, bytes) = match inline(payload) {
             Some(bytes) => (kind, bytes),
             None => {

@@ -58,7 +58,7 @@ enum EnvironmentEdit {
 
 impl<T> ProcessBuilder<T> {
     pub(crate) fn new(call: Call<T>, method: Result<StartMethod, Error>) -> Self {
-        let options = Options { timeout: call.entry.timeout, ..Options::default() };
+        let options = Options { timeout: call.limit, ..Options::default() };
         Self { call, method, options }
     }
 

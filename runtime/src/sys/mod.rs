@@ -11,6 +11,7 @@
 
 pub(crate) mod attributes;
 pub(crate) mod bell;
+pub(crate) mod copies;
 pub(crate) mod elements;
 pub(crate) mod environ;
 pub(crate) mod exec;
@@ -25,6 +26,7 @@ pub(crate) mod mmap;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
 pub(crate) mod present;
+pub(crate) mod resident;
 pub(crate) mod robust;
 pub(crate) mod shared;
 pub(crate) mod signal;

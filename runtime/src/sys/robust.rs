@@ -13,9 +13,10 @@ use std::io;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{MutexGuard, Once, OnceLock};
+use std::sync::{MutexGuard, OnceLock};
 use std::time::Instant;
 
+use super::copies;
 use super::futex::{self, Watch};
 
 /// How long to wait for a lock.
@@ -82,7 +83,7 @@ impl Lock {
     /// # Safety
     /// Nobody else uses the memory yet.
     pub(super) unsafe fn init(&self) -> io::Result<()> {
-        note_copies();
+        copies::note_copies();
         let mut attributes = MaybeUninit::uninit();
         let attributes: *mut libc::pthread_mutexattr_t = attributes.as_mut_ptr();
         // SAFETY: initialises the attributes.
@@ -154,7 +155,7 @@ impl Lock {
 
     #[inline]
     fn held(&self, after_death: bool) -> Held<'_> {
-        Held { lock: self, after_death, copies: COPIES.load(Ordering::Relaxed), of_thread: PhantomData }
+        Held { lock: self, after_death, copies: copies::generation(), of_thread: PhantomData }
     }
 
     /// What the kernel reads and writes when the holder ends.
@@ -248,7 +249,7 @@ impl Held<'_> {
     /// Whether this process is the one that has locked it, and no copy of that one.
     #[inline]
     pub(crate) fn is_original(&self) -> bool {
-        self.copies == COPIES.load(Ordering::Relaxed)
+        self.copies == copies::generation()
     }
 }
 
@@ -258,21 +259,6 @@ impl Drop for Held<'_> {
         // SAFETY: the mutex is initialised; for a thread that does not hold it, as in a copy, this is an error and no more.
         unsafe { libc::pthread_mutex_unlock(self.lock.0.get()) };
     }
-}
-
-/// Of which generation of copies this process is.
-static COPIES: AtomicU32 = AtomicU32::new(0);
-
-/// Lets every fork count. A clone by the forkserver needs none: that holds no lock (see [`super::fork::holds_robust_lock`]).
-pub(super) fn note_copies() {
-    static HANDLER: Once = Once::new();
-    extern "C" fn count() {
-        COPIES.fetch_add(1, Ordering::Relaxed);
-    }
-    // SAFETY: the handler touches an atomic alone.
-    HANDLER.call_once(|| unsafe {
-        libc::pthread_atfork(None, None, Some(count));
-    });
 }
 
 type ClockLock =

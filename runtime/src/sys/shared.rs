@@ -21,9 +21,10 @@ use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
 use bytemuck::Pod;
 
+use super::copies;
 use super::fd::Descriptor;
 use super::mmap::Region;
-use super::robust::{Failure, Held, Lock, Patience, acquire_any, note_copies};
+use super::robust::{Failure, Held, Lock, Patience, acquire_any};
 
 /// What lies in the memory.
 #[repr(C)]
@@ -80,7 +81,7 @@ impl<T: Pod, const SLOTS: usize, const WORDS: usize> Shared<T, SLOTS, WORDS> {
     /// # Errors
     /// `InvalidData` if the memory is that of something else.
     pub(crate) fn accept(kind: u32, descriptor: Arc<Descriptor>) -> io::Result<Self> {
-        note_copies();
+        copies::note_copies();
         let region = Region::accept(descriptor)?;
         if region.len() != Self::LENGTH {
             let text = format!("shared memory of {} bytes where {} were expected", region.len(), Self::LENGTH);

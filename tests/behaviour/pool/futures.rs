@@ -21,6 +21,7 @@ cases! {
     alone a_dropped_future_runs_all_the_same;
     alone of_a_pool_that_is_dropped;
     alone wakers_that_use_the_pool;
+    alone a_waker_that_panics;
     alone a_pool_that_threads_share;
     alone jobs_that_other_threads_wait_for;
     alone looks_from_outside_keep_nobody_waiting;
@@ -59,6 +60,36 @@ fn all<T>(jobs: Vec<Job<T>>, mut between: impl FnMut()) -> Vec<Result<T, JoinErr
         if slots.iter().all(|(job, _)| job.is_none()) { Poll::Ready(()) } else { Poll::Pending }
     }));
     slots.into_iter().filter_map(|(_, result)| result).collect()
+}
+
+/// Nobody but its own executor is hurt, whoever's turn it was to wake it.
+fn a_waker_that_panics(method: StartMethod) {
+    struct Bomb(AtomicUsize);
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            panic!("woken");
+        }
+    }
+    let pool = pool(method, 2);
+    std::panic::set_hook(Box::new(|_| {}));
+    let bomb = Arc::new(Bomb(AtomicUsize::new(0)));
+    for round in 1..=3 {
+        let (mut job, gate) = running(&pool);
+        let waker = Waker::from(Arc::clone(&bomb));
+        assert!(Pin::new(&mut job).poll(&mut Context::from_waker(&waker)).is_pending());
+        gate.set();
+        // By the pool's own thread, or by this one.
+        if round == 2 {
+            value(pool.submit(square::call(3)));
+        }
+        wait::until("it was woken", || bomb.0.load(Ordering::Relaxed) == round);
+        value(job);
+    }
+    // The pool's own thread is there still.
+    sys::kill(super::pids(&pool)[0] as i32, libc::SIGKILL);
+    wait::until("it is replaced", || pool.stats().replaced == 1 && super::pids(&pool).len() == 2);
+    assert_eq!(block_on(pool.submit(square::call(4))).unwrap(), 16);
 }
 
 fn many_at_once(method: StartMethod) {

@@ -27,6 +27,11 @@ cases! {
     alone time_runs_out;
     alone time_runs_out_for_one_alone;
     alone some_grace;
+    alone a_time_of_its_own;
+    alone the_shorter_time_holds;
+    alone a_time_of_its_own_and_grace;
+    alone a_time_that_another_thread_has_to_watch;
+    alone time_that_was_spent_idle_does_not_count;
     alone nobody_waits_and_time_runs_out;
     alone cancelled_beside_a_worker_that_leaves;
 }
@@ -292,6 +297,93 @@ fn some_grace(method: StartMethod) {
     let pool = build(limits);
     let error = failure(pool.submit(wait_for::call(event())));
     assert!(matches!(error.kind(), JoinErrorKind::TimedOut), "{error:?}");
+}
+
+#[child_task(timeout = "30ms")]
+fn brief(gate: Event) -> u32 {
+    wait_for(gate)
+}
+
+#[track_caller]
+fn ran_out_of_time<T: std::fmt::Debug>(job: offspring::Job<T>) {
+    let error = failure(job);
+    assert!(matches!(error.kind(), JoinErrorKind::TimedOut), "{error:?}");
+}
+
+fn a_time_of_its_own(method: StartMethod) {
+    let pool = pool(method, 2);
+    let (other, gate) = running(&pool);
+    ran_out_of_time(pool.submit(brief::call(event())));
+    ran_out_of_time(pool.submit(wait_for::call(event()).timeout(Duration::from_millis(20))));
+    // What is said of one call holds instead of what is said of the task.
+    let opened = event();
+    let longer = pool.submit(brief::call(opened.clone()).timeout(2 * wait::LIMIT));
+    ran_out_of_time(pool.submit(brief::call(event())));
+    opened.set();
+    value(longer);
+    let limited = (0..6).map(|n| wait_for::call(event()).timeout(Duration::from_millis(10 + n)));
+    for result in pool.map(limited) {
+        assert!(matches!(result.unwrap_err().kind(), JoinErrorKind::TimedOut));
+    }
+    gate.set();
+    value(other);
+    assert_eq!(value(pool.submit(square::call(5).timeout(Duration::MAX))), 25);
+    // Nobody waits for it.
+    drop(pool.submit(brief::call(event())));
+    wait::until("it was killed", || pool.stats().failed == 10);
+}
+
+fn the_shorter_time_holds(method: StartMethod) {
+    let pool = build(builder(method).workers(1).task_timeout(Duration::from_millis(30)));
+    ran_out_of_time(pool.submit(wait_for::call(event()).timeout(2 * wait::LIMIT)));
+    drop(pool);
+    let pool = build(builder(method).workers(1).task_timeout(2 * wait::LIMIT));
+    ran_out_of_time(pool.submit(brief::call(event())));
+    // For a process of its own as well.
+    let context = offspring::get_context(method).unwrap();
+    drop(pool);
+    let process = context.start(wait_for::call(event()).timeout(Duration::from_millis(30))).unwrap();
+    let error = process.join().unwrap_err();
+    assert!(matches!(error.kind(), JoinErrorKind::TimedOut), "{error:?}");
+}
+
+/// It moves the pool on, and sleeps with nothing to watch.
+fn a_time_that_another_thread_has_to_watch(method: StartMethod) {
+    let pool = pool(method, 2);
+    let (other, gate) = running(&pool);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| value(other));
+        for limit in [20, 10, 5] {
+            let job = pool.submit(wait_for::call(event()).timeout(Duration::from_millis(limit)));
+            ran_out_of_time(job);
+            drop(pool.submit(wait_for::call(event()).timeout(Duration::from_millis(limit))));
+        }
+        wait::until("all were killed", || pool.stats().failed == 6);
+        gate.set();
+        waiting.join().unwrap();
+    });
+}
+
+fn a_time_of_its_own_and_grace(method: StartMethod) {
+    let pool = build(builder(method).workers(1).grace(2 * wait::LIMIT));
+    let worker = pids(&pool)[0];
+    assert!(value(pool.submit(until_cancelled::call(event()).timeout(Duration::from_millis(20)))));
+    assert!(!value(pool.submit(is_told::call())), "the next one has nothing to do with it");
+    assert_eq!(value(pool.submit(pid::call())), worker, "it has ended in order");
+}
+
+/// The moment when the job before it began is long ago.
+fn time_that_was_spent_idle_does_not_count(method: StartMethod) {
+    const LIMIT: Duration = Duration::from_millis(100);
+    let pool = pool(method, 1);
+    value(pool.submit(square::call(1)));
+    let begun = std::time::Instant::now();
+    while begun.elapsed() < LIMIT {
+        wait::a_moment();
+    }
+    for n in 0..500 {
+        assert_eq!(value(pool.submit(square::call(n).timeout(LIMIT))), n * n);
+    }
 }
 
 fn nobody_waits_and_time_runs_out(method: StartMethod) {

@@ -29,6 +29,7 @@ cases! {
     alone a_termination_ends_all;
     alone a_kill_ends_all;
     alone a_copy_of_the_process_cannot_spoil_it;
+    alone a_copy_made_while_another_thread_uses_it;
     alone a_pool_outlives_the_thread_that_made_it
         .except(StartMethod::Fork, "a copy of a process that has several threads is refused");
 }
@@ -170,7 +171,8 @@ fn several_at_once(method: StartMethod) {
 fn nothing_is_left_open(method: StartMethod) {
     let round = || {
         let pool = pool(method, 2);
-        drop(pool.map((0..300).map(|n| super::reversed::call(vec![1; n * 300]))).map(Result::unwrap).last());
+        // Through slots, links and memory files. No more of them: unoptimised, a byte takes its time to be encoded.
+        drop(pool.map((0..30).map(|n| super::reversed::call(vec![1; n * 3000]))).map(Result::unwrap).last());
         sys::kill(pids(&pool)[0] as i32, libc::SIGKILL);
         wait::until("it is replaced", || pool.stats().replaced == 1 && pids(&pool).len() == 2);
         drop(running(&pool));
@@ -369,6 +371,44 @@ fn a_copy_of_the_process_cannot_spoil_it(method: StartMethod) {
     assert_eq!(pids, workers, "with the same workers");
     assert_eq!(pool.map((0..300).map(square::call)).filter(Result::is_ok).count(), 300);
     pool.join().unwrap();
+}
+
+/// The copy has a lock that nobody will ever open.
+fn a_copy_made_while_another_thread_uses_it(method: StartMethod) {
+    let pool = pool(method, 2);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let (mut job, gate) = running(&pool);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                drop(pool.stats());
+            }
+        });
+        for round in 0..100 {
+            let copy = sys::foreign_fork(|| {
+                let result = job.wait_timeout(wait::LIMIT);
+                assert!(result.is_err_and(|error| matches!(error.kind(), JoinErrorKind::PoolClosed)));
+                let later = pool.submit(square::call(1));
+                assert!(!later.cancel());
+                assert!(outcome(later).is_err());
+                assert!(pool.map((0..3).map(square::call)).all(|result| result.is_err()));
+                drop(pool.map_unordered((0..3).map(square::call)).last());
+                assert_eq!(pool.stats().workers.len(), 0);
+            });
+            let pidfd = sys::open_pid(copy).unwrap();
+            let in_time = wait::readable(pidfd.as_fd(), Instant::now() + wait::LIMIT / 4);
+            if !in_time {
+                sys::kill(copy as i32, libc::SIGKILL);
+            }
+            assert_eq!((in_time, sys::reap(copy)), (true, 0), "copy {round} has ended in order");
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+    gate.set();
+    value(job);
+    assert_eq!(pool.map((0..300).map(square::call)).filter(Result::is_ok).count(), 300);
+    pool.join().unwrap();
+    nobody_is_left();
 }
 
 fn a_pool_outlives_the_thread_that_made_it(method: StartMethod) {

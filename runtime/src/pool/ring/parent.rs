@@ -50,6 +50,11 @@ impl<M: Memory> ParentSide<M> {
         sleeper::must_wake(self.rings.worker_sleeps())
     }
 
+    /// Whether the worker sleeps, and nobody has woken it yet.
+    pub(crate) fn is_worker_asleep(&self) -> bool {
+        sleeper::is_asleep(self.rings.worker_sleeps())
+    }
+
     /// Wakes the worker; `signal` is the system call.
     pub(crate) fn wake(&self, signal: impl FnOnce(&super::layout::AtomicU32)) {
         let word = self.rings.0.sleep_word();
@@ -118,6 +123,6 @@ impl<M: Memory> ParentSide<M> {
 
     /// Asks the job of this number, and those before it, to end.
     pub(crate) fn cancel(&self, number: u64) {
-        self.rings.cancelled().store(number + 1, Relaxed);
+        self.rings.cancelled().fetch_max(number + 1, Relaxed);
     }
 }

@@ -1,4 +1,11 @@
 //! What a pool knows: its jobs, its workers, and who has what. No waiting and no threads: see `dispatcher`.
+//!
+//! Here is what becomes of jobs; `limits` is about their time; `staffing` is about the workers: how many there are to be, who
+//! comes and who goes.
+
+mod backoff;
+mod limits;
+mod staffing;
 
 use std::collections::VecDeque;
 use std::mem;
@@ -8,13 +15,17 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::hand::{Event, Given, Hand, Initializer, Stage, Standing};
+use backoff::Backoff;
+
+use super::hand::{Departure, Event, Given, Hand, Initializer, Stage, Standing};
 use super::job::{Failure, Holder, Outcome, Progress, Record};
 use super::ring::SLOTS;
 use super::stats::{PoolStats, WorkerStats};
 use crate::context::Context;
-use crate::error::{Error, ErrorKind, JoinErrorKind};
+use crate::error::{Error, JoinErrorKind};
 use crate::launch::Template;
+use crate::process::Resource;
+use crate::sys::poll::Deadline;
 
 /// A job's place in the pool's list, for as long as it is there.
 pub(super) type Key = usize;
@@ -27,10 +38,43 @@ pub(super) struct Plan {
     pub(super) template: Option<Arc<Template>>,
     pub(super) workers: usize,
     pub(super) max_tasks: Option<u32>,
+    pub(super) max_memory: Option<u64>,
+    pub(super) limits: Vec<(Resource, u64)>,
     pub(super) limit: Option<Duration>,
     pub(super) grace: Duration,
     pub(super) retries: u32,
     pub(super) initializer: Option<Initializer>,
+    /// How few workers there may be; as many as there may be at most, if nothing is said.
+    pub(super) min_workers: Option<usize>,
+    pub(super) idle_timeout: Option<Duration>,
+    /// What the names of workers begin with.
+    pub(super) name: String,
+}
+
+impl Plan {
+    /// So many workers, and nothing else.
+    pub(super) fn new(context: Context, workers: usize) -> Self {
+        Self {
+            context,
+            template: None,
+            workers,
+            max_tasks: None,
+            max_memory: None,
+            limits: Vec::new(),
+            limit: None,
+            grace: Duration::ZERO,
+            retries: 0,
+            initializer: None,
+            min_workers: None,
+            idle_timeout: None,
+            name: String::new(),
+        }
+    }
+
+    /// How many workers there are at least.
+    fn least(&self) -> usize {
+        self.min_workers.unwrap_or(self.workers).min(self.workers)
+    }
 }
 
 /// Whether a pool takes jobs.
@@ -54,26 +98,26 @@ pub(super) struct State {
     /// Workers that are being started at this moment, without the lock.
     pub(super) hiring: usize,
     named: usize,
-    /// How often a worker has ended before it served, one after the other.
-    stillborn: u32,
-    /// Why there will be no more workers.
-    pub(super) broken: Option<Error>,
-    /// Whether there were jobs for which no worker could be had.
-    pub(super) has_abandoned: bool,
+    backoff: Backoff,
+    /// Why there were jobs for which no worker could be had.
+    pub(super) abandoned: Option<Error>,
     /// How long a job takes, in nanoseconds: a mean that forgets.
     mean: f64,
     /// Futures to be woken when the lock is let go of.
     pub(super) woken: Vec<Waker>,
     /// Jobs whose futures have been polled.
     futures: usize,
+    /// Jobs that are not done and may take so long and no longer.
+    limited: usize,
     pub(super) unfinished: usize,
     done: u64,
     failed: u64,
     replaced: u64,
+    retired: u64,
 }
 
-/// How many workers in a row may end before they serve.
-const STILLBORN_MAX: u32 = 3;
+/// After so long, jobs that wait behind others, or for a worker that does not begin them, go to another one.
+pub(super) const TICK: Duration = Duration::from_millis(5);
 
 /// A worker has jobs for so long in its ring, so that it is not idle while the parent does something else.
 const AHEAD: f64 = 1_000_000.0;
@@ -89,30 +133,34 @@ impl State {
             hands: Slab::new(),
             hiring: 0,
             named: 0,
-            stillborn: 0,
-            broken: None,
-            has_abandoned: false,
+            backoff: Backoff::default(),
+            abandoned: None,
             mean: AHEAD,
             woken: Vec::new(),
             futures: 0,
+            limited: 0,
             unfinished: 0,
             done: 0,
             failed: 0,
             replaced: 0,
+            retired: 0,
         }
+    }
+
+    /// What a copy of the process has that could not copy the state: jobs that nobody knows are thrown away.
+    pub(super) fn lost() -> Self {
+        Self { phase: Phase::Terminated, ..Self::new(Plan::new(Context::default(), 1)) }
     }
 
     /// Takes a job in; it is given to a worker by [`dispatch`](Self::dispatch).
     pub(super) fn submit(&mut self, mut record: Record) -> Key {
-        let refused = match (mem::replace(&mut record.progress, Progress::Queued), self.phase, &self.broken) {
-            (Progress::Done(refused), ..) => Some(refused),
-            (_, Phase::Open, None) => None,
-            (_, Phase::Open, Some(error)) => {
-                self.has_abandoned = true;
-                Some(Err(Failure::new(JoinErrorKind::NotStarted(error.again()), None)))
-            }
+        let refused = match (mem::replace(&mut record.progress, Progress::Queued), self.phase) {
+            (Progress::Done(refused), _) => Some(refused),
+            (_, Phase::Open) => None,
             _ => Some(Err(Failure::new(JoinErrorKind::PoolClosed, None))),
         };
+        record.limit = [record.limit, self.plan.limit].into_iter().flatten().min();
+        self.limited += usize::from(record.limit.is_some());
         let key = self.jobs.insert(record);
         self.unfinished += 1;
         match refused {
@@ -130,7 +178,9 @@ impl State {
 
     /// How many jobs all workers may have.
     pub(super) fn capacity(&self) -> usize {
-        self.plan.workers * self.depth()
+        // If none can be had, so many are told of it at once.
+        let depth = if self.has_one_that_serves() { self.depth() } else { SLOTS as usize };
+        self.plan.workers * depth
     }
 
     pub(super) fn unfinished(&self) -> usize {
@@ -139,7 +189,7 @@ impl State {
 
     /// How much has happened that somebody may wait for: jobs that are over, workers that have come or gone.
     pub(super) fn events(&self) -> (u64, u64, usize) {
-        (self.done + self.failed, self.replaced, self.hands.len() + self.hiring)
+        (self.done + self.failed, self.replaced + self.retired, self.hands.len() + self.hiring)
     }
 
     /// Whether jobs wait that no worker has.
@@ -150,6 +200,11 @@ impl State {
     /// Whether a worker has a job behind another, which may have to be taken back from it.
     pub(super) fn has_jobs_in_line(&self) -> bool {
         self.hands.iter().any(|(_, hand)| hand.given.len() > 1)
+    }
+
+    /// Whether a job has to be ended when its time is over.
+    pub(super) fn has_limits(&self) -> bool {
+        self.limited > 0
     }
 
     /// Whether somebody awaits a job as a future.
@@ -164,7 +219,9 @@ impl State {
         while let Some(key) = self.queue.front().copied() {
             let plan = &self.plan;
             let free = self.hands.iter_mut().filter(|(_, hand)| is_free(hand, plan, depth));
-            let Some((worker, hand)) = free.min_by_key(|(_, hand)| hand.given.len()) else { break };
+            let Some((worker, hand)) = free.min_by_key(|(_, hand)| (hand.is_stalled(), hand.given.len())) else {
+                break;
+            };
             let record = &mut self.jobs[key];
             match hand.give(key, record.place, &record.arguments) {
                 Ok(Given::Yes) => {
@@ -186,20 +243,47 @@ impl State {
 
     /// Lets an idle worker have what another has not begun, so that no job waits behind a long one.
     fn share_out(&mut self) {
-        let plan = &self.plan;
-        let idle = self.hands.iter().find(|(_, hand)| hand.given.is_empty() && is_free(hand, plan, 1));
-        let Some((idle, _)) = idle else { return };
+        let Some(idle) = self.idle_worker() else { return };
         let busiest = self.hands.iter_mut().filter(|(other, hand)| *other != idle && hand.given.len() > 1);
         let Some((_, hand)) = busiest.max_by_key(|(_, hand)| hand.given.len()) else { return };
         match hand.take_back() {
             Ok(Some(key)) => {
-                self.jobs[key].progress = Progress::Queued;
-                self.queue.push_front(key);
+                self.queue_first(key);
                 self.dispatch();
             }
             Ok(None) => {}
             Err(_) => hand.kill(None),
         }
+    }
+
+    /// A worker that could begin a job at once.
+    fn idle_worker(&self) -> Option<usize> {
+        let is_idle = |hand: &Hand| hand.given.is_empty() && is_free(hand, &self.plan, 1) && !hand.is_stalled();
+        self.hands.iter().find(|(_, hand)| is_idle(hand)).map(|(worker, _)| worker)
+    }
+
+    /// Lets idle workers have what others do not begin, as one that was stopped; when to look next.
+    pub(super) fn share_stalled(&mut self, now: Instant) -> Deadline {
+        self.idle_worker()?;
+        let (mut next, mut stalled) = (None::<Instant>, Vec::new());
+        for (worker, hand) in self.hands.iter_mut().filter(|(_, hand)| hand.standing == Standing::Good) {
+            match hand.unbegun_since(now) {
+                Ok(Some(since)) if now >= since + TICK => stalled.push(worker),
+                Ok(Some(since)) => next = next.into_iter().chain([since + TICK]).min(),
+                Ok(None) => {}
+                Err(_) => hand.kill(None),
+            }
+        }
+        for worker in &stalled {
+            self.take_from(*worker, None);
+            self.hands[*worker].note_stalled();
+        }
+        if stalled.is_empty() {
+            return next;
+        }
+        self.dispatch();
+        // Those that have it now may be no better.
+        Some(now + TICK)
     }
 
     /// Takes in every result that has come; whether there was one.
@@ -228,75 +312,15 @@ impl State {
         let hand = &mut self.hands[worker];
         // It may have waited for room.
         hand.wake();
+        if self.plan.idle_timeout.is_some() && hand.given.is_empty() {
+            hand.note_idle();
+        }
+        if hand.stage == Stage::Leaving(Departure::Outgrown) {
+            self.take_from(worker, None);
+            return self.hands[worker].confirm_departure();
+        }
         if self.plan.max_tasks.is_some_and(|max| hand.served >= max) {
-            hand.dismiss();
-        }
-    }
-
-    /// A worker's initializer has returned.
-    fn welcome(&mut self, worker: usize, outcome: Outcome) {
-        let Some(initializer) = &self.plan.initializer else {
-            self.stillborn = 0;
-            return;
-        };
-        let task = initializer.task;
-        let checked = match outcome {
-            Ok(payload) => (initializer.check)(payload),
-            Err(failure) => Err(failure.of(task).to_string()),
-        };
-        match checked {
-            Ok(()) => self.stillborn = 0,
-            Err(text) => {
-                self.hands[worker].kill(None);
-                let text = format!("the initializer `{task}` of a pool's worker failed: {text}");
-                self.fail(Error::new(ErrorKind::Setting, text));
-            }
-        }
-    }
-
-    /// There will be no more workers, and nothing that waits for one will run.
-    pub(super) fn fail(&mut self, error: Error) {
-        self.has_abandoned |= !self.queue.is_empty();
-        for key in mem::take(&mut self.queue) {
-            self.finish(key, Err(Failure::new(JoinErrorKind::NotStarted(error.again()), None)));
-        }
-        self.broken.get_or_insert(error);
-    }
-
-    /// Buries the workers that have ended: what each was running has failed, and what it had not begun runs elsewhere.
-    pub(super) fn bury(&mut self) -> bool {
-        let ended: Vec<usize> =
-            self.hands.iter().filter(|(_, hand)| hand.has_ended()).map(|(worker, _)| worker).collect();
-        for worker in &ended {
-            self.collect_from(*worker);
-            let mut hand = self.hands.remove(*worker);
-            let was_stillborn = hand.stage == Stage::Starting;
-            let (running, waiting) = hand.leave_behind();
-            for key in waiting.into_iter().rev() {
-                self.jobs[key].progress = Progress::Queued;
-                self.queue.push_front(key);
-            }
-            if let Some((key, failure)) = running {
-                self.retry_or_finish(key, failure);
-            }
-            self.replaced += 1;
-            self.note_stillborn(was_stillborn, hand.pid());
-        }
-        if let Some(error) = self.broken.as_ref().filter(|_| self.hands.is_empty()).map(Error::again) {
-            // What the last ones have left behind.
-            self.fail(error);
-        }
-        !ended.is_empty()
-    }
-
-    fn note_stillborn(&mut self, was_stillborn: bool, pid: u32) {
-        self.stillborn = if was_stillborn { self.stillborn + 1 } else { 0 };
-        if self.stillborn >= STILLBORN_MAX {
-            let text = format!(
-                "{} workers in a row have ended before they could serve, the last one with pid {pid}",
-                self.stillborn
-            );
-            self.fail(Error::new(ErrorKind::LimitReached, text));
+            hand.dismiss(Departure::Recycled);
         }
     }
 
@@ -307,49 +331,10 @@ impl State {
             matches!(failure.kind, JoinErrorKind::Signaled(_) | JoinErrorKind::Exited(_) | JoinErrorKind::Unknown);
         if died && record.entry.idempotent && record.retries > 0 {
             record.retries -= 1;
-            record.progress = Progress::Queued;
-            self.queue.push_front(key);
+            self.queue_first(key);
         } else {
             self.finish(key, Err(failure));
         }
-    }
-
-    /// How many workers are missing.
-    pub(super) fn vacancies(&self) -> usize {
-        if self.broken.is_some() || self.phase == Phase::Terminated {
-            return 0;
-        }
-        let wanted = match self.phase {
-            Phase::Open => self.plan.workers,
-            _ => self.plan.workers.min(self.unfinished),
-        };
-        wanted.saturating_sub(self.hands.len() + self.hiring)
-    }
-
-    pub(super) fn are_all_serving(&self) -> bool {
-        self.vacancies() == 0 && self.hiring == 0 && self.hands.iter().all(|(_, hand)| hand.stage == Stage::Serving)
-    }
-
-    /// A worker more than there are cannot be had at the moment.
-    pub(super) fn shrink(&mut self) {
-        self.plan.workers = self.hands.len();
-    }
-
-    pub(super) fn resize(&mut self, workers: usize) {
-        self.plan.workers = workers;
-        let surplus = self.hands.len().saturating_sub(workers);
-        let mut idle_first: Vec<(usize, usize)> =
-            self.hands.iter().map(|(worker, hand)| (hand.given.len(), worker)).collect();
-        idle_first.sort_unstable();
-        for (_, worker) in idle_first.into_iter().take(surplus) {
-            self.hands[worker].dismiss();
-        }
-    }
-
-    /// The name of the next worker.
-    pub(super) fn next_name(&mut self) -> String {
-        self.named += 1;
-        format!("PoolWorker-{}", self.named)
     }
 
     pub(super) fn finish(&mut self, key: Key, outcome: Outcome) {
@@ -359,6 +344,7 @@ impl State {
         }
         self.unfinished -= 1;
         let record = &mut self.jobs[key];
+        self.limited -= usize::from(record.limit.is_some());
         record.arguments = crate::wire::payload::Payload::EMPTY;
         record.progress = Progress::Done(outcome);
         match &mut record.holder {
@@ -372,23 +358,27 @@ impl State {
     }
 
     pub(super) fn is_done(&self, key: Key) -> bool {
-        matches!(self.jobs[key].progress, Progress::Done(_))
+        self.jobs.get(key).is_none_or(|record| matches!(record.progress, Progress::Done(_)))
     }
 
     /// Takes the outcome of a job that is done, which then is no more.
-    pub(super) fn take(&mut self, key: Key) -> Option<(&'static str, Outcome)> {
+    pub(super) fn take(&mut self, key: Key) -> Option<Outcome> {
         if !self.is_done(key) {
             return None;
         }
-        let record = self.jobs.remove(key);
-        match record.progress {
-            Progress::Done(outcome) => Some((record.entry.name, outcome)),
-            _ => None,
+        match self.jobs.try_remove(key).map(|record| record.progress) {
+            Some(Progress::Done(outcome)) => Some(outcome),
+            _ => Some(Err(Failure::new(JoinErrorKind::PoolClosed, None))),
         }
     }
 
+    pub(super) fn note_undecodable(&mut self) {
+        self.done -= 1;
+        self.failed += 1;
+    }
+
     pub(super) fn set_waker(&mut self, key: Key, waker: Waker) -> Option<Waker> {
-        let Holder::Job(slot) = &mut self.jobs[key].holder else { return None };
+        let Holder::Job(slot) = &mut self.jobs.get_mut(key)?.holder else { return None };
         let before = slot.replace(waker);
         self.futures += usize::from(before.is_none());
         before
@@ -397,7 +387,7 @@ impl State {
     /// Nobody wants the result any more.
     pub(super) fn forget(&mut self, key: Key) -> (Option<Record>, Holder) {
         if self.is_done(key) {
-            return (Some(self.jobs.remove(key)), Holder::Nobody);
+            return (self.jobs.try_remove(key), Holder::Nobody);
         }
         let holder = mem::replace(&mut self.jobs[key].holder, Holder::Nobody);
         self.futures -= usize::from(matches!(holder, Holder::Job(Some(_))));
@@ -408,10 +398,13 @@ impl State {
     pub(super) fn cancel(&mut self, key: Key) -> bool {
         // It may be done already, and its worker busy with another one.
         self.collect();
-        match self.jobs[key].progress {
+        let Some(record) = self.jobs.get_mut(key) else { return false };
+        match record.progress {
             Progress::Done(_) => return false,
             Progress::Queued => self.queue.retain(|known| *known != key),
             Progress::With(worker) => {
+                // Whoever cancels it does not want to have it again, should its worker die.
+                record.retries = 0;
                 if !self.take_from(worker, Some(key)) {
                     self.hands[worker].tell_to_end(key);
                     return false;
@@ -437,8 +430,7 @@ impl State {
         }
         let found = wanted.is_some() && taken.pop_if(|last| Some(*last) == wanted).is_some();
         for key in taken.into_iter().rev() {
-            self.jobs[key].progress = Progress::Queued;
-            self.queue.push_front(key);
+            self.queue_first(key);
         }
         found
     }
@@ -452,7 +444,8 @@ impl State {
 
     /// Kills the worker of a job that runs, unless that is done by now.
     fn kill_running(&mut self, key: Key, reason: JoinErrorKind) {
-        let Progress::With(worker) = self.jobs[key].progress else { return };
+        let Some(Record { progress: Progress::With(worker), .. }) = self.jobs.get(key) else { return };
+        let worker = *worker;
         // The worker must not go over to its next job before the signal reaches it.
         self.take_from(worker, None);
         self.collect_from(worker);
@@ -460,44 +453,13 @@ impl State {
         match hand.given.front() {
             Some((_, running)) if *running == key => hand.kill(Some(reason)),
             // It says that it runs two at once.
-            Some(_) if hand.given.iter().any(|(_, given)| *given == key) => hand.kill(None),
+            Some(_) if hand.given.iter().any(|(_, given)| *given == key) => {
+                hand.distrust();
+                hand.given.retain(|(_, given)| *given != key);
+                self.finish(key, Err(Failure::new(reason, None)));
+            }
             _ => {}
         }
-    }
-
-    /// Kills what has run for too long; when to look next.
-    pub(super) fn enforce_limits(&mut self, now: Instant) -> Option<Instant> {
-        let limit = self.plan.limit?;
-        let mut next = None::<Instant>;
-        let mut late = Vec::new();
-        for (_, hand) in self.hands.iter_mut().filter(|(_, hand)| hand.standing == Standing::Good) {
-            let (running, due) = match hand.running(now) {
-                Ok(Some((key, since))) => (Some(key), since + limit),
-                // It may begin at any moment.
-                Ok(None) if !hand.given.is_empty() => (None, now + limit),
-                Ok(None) => continue,
-                Err(_) => {
-                    hand.kill(None);
-                    continue;
-                }
-            };
-            let end = due + self.plan.grace;
-            if let Some(key) = running.filter(|_| now >= due) {
-                hand.tell_to_end(key);
-                late.extend((now >= end).then_some(key));
-            }
-            let look = if now >= due { end } else { due };
-            next = Some(next.map_or(look, |next| next.min(look)));
-        }
-        for key in late {
-            self.kill_running(key, JoinErrorKind::TimedOut);
-        }
-        next
-    }
-
-    /// Lets every worker go that has nothing to do any more.
-    pub(super) fn dismiss(&mut self) {
-        self.hands.iter_mut().for_each(|(_, hand)| hand.dismiss());
     }
 
     /// Throws everything away.
@@ -517,6 +479,7 @@ impl State {
     /// In a forked copy of the process: forgets the workers, without a trace in what it shares with them.
     pub(super) fn disown(&mut self) {
         self.hands.clear();
+        self.hiring = 0;
         self.terminate();
     }
 
@@ -526,15 +489,15 @@ impl State {
 
     /// The next job of a group that is done.
     pub(super) fn next_of_group(&mut self, group: usize) -> Option<Key> {
-        self.groups[group].pop_front()
+        self.groups.get_mut(group)?.pop_front()
     }
 
     pub(super) fn has_next_of_group(&self, group: usize) -> bool {
-        !self.groups[group].is_empty()
+        self.groups.get(group).is_none_or(|done| !done.is_empty())
     }
 
     pub(super) fn forget_group(&mut self, group: usize) {
-        self.groups.remove(group);
+        self.groups.try_remove(group);
     }
 
     pub(super) fn stats(&self) -> PoolStats {
@@ -551,6 +514,8 @@ impl State {
             done: self.done,
             failed: self.failed,
             replaced: self.replaced,
+            retired: self.retired,
+            max_workers: self.plan.workers,
             workers: self.hands.iter().map(|(_, hand)| worker(hand)).collect(),
         }
     }

@@ -1,0 +1,29 @@
+//! Whether this process is a copy of the one that made something: counted at every fork, so that it costs no system call to ask.
+//!
+//! A clone by the forkserver is not counted: what cares was not made there.
+//!
+//! Source: pthread_atfork(3).
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Of which generation of copies this process is.
+static COPIES: AtomicU32 = AtomicU32::new(0);
+
+/// The generation that this process is of, which no copy of it that is made from now on is of.
+#[inline]
+pub(crate) fn generation() -> u32 {
+    COPIES.load(Ordering::Relaxed)
+}
+
+/// Lets every fork count.
+pub(crate) fn note_copies() {
+    static HANDLER: Once = Once::new();
+    extern "C" fn count() {
+        COPIES.fetch_add(1, Ordering::Relaxed);
+    }
+    // SAFETY: the handler touches an atomic alone.
+    HANDLER.call_once(|| unsafe {
+        libc::pthread_atfork(None, None, Some(count));
+    });
+}
