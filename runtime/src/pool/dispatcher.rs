@@ -19,11 +19,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::hand::{Hand, watched};
 use super::job::{Outcome, Record};
-use super::state::{Key, Phase, Plan, State};
+use super::state::{Key, Phase, Plan, State, TICK};
 use super::stats::PoolStats;
 use crate::error::{Error, ErrorKind};
 use crate::sys::bell::{self, Poller};
@@ -50,6 +50,8 @@ pub(super) struct Shared {
 struct Board {
     state: State,
     is_driven: bool,
+    /// The driver sleeps, until what it knew of then is due.
+    is_resting: bool,
     /// Threads that sleep until something has changed.
     waiting: usize,
     own_thread: OwnThread,
@@ -67,17 +69,14 @@ enum OwnThread {
     Asleep {
         until: Deadline,
     },
-    /// The same, and looks after [`TICK`] whether jobs wait in line while nobody drives.
+    /// The same, and looks after [`TICK`] whether jobs wait in line while nobody drives. It is not woken for that each time that
+    /// somebody submits two jobs and then waits for one, as that would cost more than it brings.
     Dozing {
         until: Deadline,
     },
     /// It waits for the driver to leave its place.
     Waiting,
 }
-
-/// After so long without a driver, jobs that wait behind others are shared out by the pool's own thread. It is not woken for that each time that
-/// somebody submits two jobs and then waits for one, as that would cost more than it brings.
-const TICK: Duration = Duration::from_millis(5);
 
 /// Looks at all rings, some tens of nanoseconds each.
 const PATIENCE: std::ops::RangeInclusive<u32> = 8..=512;
@@ -143,10 +142,11 @@ impl Shared {
         self.release(board);
     }
 
-    /// Wakes the pool's own thread if there is something for it to do, or the driver if it has to start a worker.
+    /// Wakes the pool's own thread if there is something for it to do, or the driver if it has to start a worker or to look at
+    /// the clock sooner.
     fn rouse(&self, board: &mut Board) {
         if board.is_driven {
-            if board.state.must_hire() {
+            if board.is_resting && (board.state.must_hire() || board.state.has_limits()) {
                 bell::ring(self.kick.as_fd());
             }
             return;
@@ -312,15 +312,19 @@ impl Shared {
     /// Sleeps until a worker has a result or has ended.
     fn rest<'a>(&'a self, mut board: MutexGuard<'a, Board>, deadline: Deadline) -> MutexGuard<'a, Board> {
         board.state.dismiss_idle();
-        let due = [board.state.enforce_limits(Instant::now()), board.state.staffing_due()];
+        let now = Instant::now();
+        let stalled = board.state.share_stalled(now);
+        let due = [board.state.enforce_limits(now), board.state.staffing_due(), stalled];
         board.state.hands.iter().for_each(|(_, hand)| hand.listen());
         let has_result = board.state.hands.iter().any(|(_, hand)| hand.has_result());
         let mut events = Vec::new();
         if !has_result {
+            board.is_resting = true;
             drop(board);
             let until = due.into_iter().chain([deadline]).flatten().min();
             events = self.poller.wait(until).unwrap_or_default();
             board = self.lock();
+            board.is_resting = false;
         }
         board.state.hands.iter().for_each(|(_, hand)| hand.stop_listening());
         if events.contains(&KICK) {
@@ -577,6 +581,7 @@ impl Board {
         Self {
             state,
             is_driven: false,
+            is_resting: false,
             waiting: 0,
             own_thread: OwnThread::Awake,
             drives: 0,

@@ -33,6 +33,10 @@ pub(super) struct Hand {
     pub(super) served: u32,
     /// When the worker had begun a job, by its own word, as its last result came.
     began_before: u64,
+    /// The job that it was seen not to have begun, and since when.
+    unbegun: Option<(u64, Instant)>,
+    /// It was woken for a job and did not begin it.
+    is_stalled: bool,
     /// The job that was seen to run, and since when.
     running: Option<(u64, Instant)>,
     pub(super) standing: Standing,
@@ -137,6 +141,8 @@ impl Hand {
             stage: Stage::Starting,
             served: 0,
             began_before: 0,
+            unbegun: None,
+            is_stalled: false,
             running: None,
             standing: Standing::Good,
             doom: None,
@@ -182,6 +188,7 @@ impl Hand {
             return Ok(Given::NoRoom);
         }
         self.given.push_back((number, key));
+        self.is_stalled = false;
         Ok(Given::Yes)
     }
 
@@ -347,6 +354,26 @@ impl Hand {
         let ago = sys::monotonic_nanoseconds().saturating_sub(began);
         let since = now.checked_sub(Duration::from_nanos(ago)).map_or(seen, |began| began.min(seen));
         Ok(Some((key, since)))
+    }
+
+    /// Since when it was seen to have jobs and to begin none.
+    pub(super) fn unbegun_since(&mut self, now: Instant) -> Result<Option<Instant>, Unusable> {
+        let taken = self.side.look_taken()?;
+        let waiting = self.given.front().map(|(number, _)| *number).filter(|number| *number >= taken);
+        self.unbegun = waiting.map(|number| match self.unbegun {
+            Some((known, since)) if known == number => (known, since),
+            _ => (number, now),
+        });
+        Ok(self.unbegun.map(|(_, since)| since))
+    }
+
+    pub(super) fn note_stalled(&mut self) {
+        self.is_stalled = true;
+    }
+
+    /// Whether it has been woken in vain, and has not gone to sleep again since.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.is_stalled && !self.side.worker_waits()
     }
 
     /// Lets the task of a job that it runs see that it is to end.

@@ -20,6 +20,7 @@ cases! {
     alone other_tasks_are_not;
     alone tries_come_to_an_end;
     alone a_stopped_worker_is_killed;
+    alone a_stopped_worker_keeps_no_job_from_others;
     alone an_exit_by_another_thread;
     alone a_worker_whose_children_live_on;
     alone statuses_that_somebody_else_takes;
@@ -271,6 +272,26 @@ fn a_stopped_worker_is_killed(method: StartMethod) {
         wait::until("it is replaced", || pids(&pool).len() == 2 && !pids(&pool).contains(&stopped));
         assert_eq!(pool.map((0..50).map(square::call)).filter(Result::is_ok).count(), 50);
     }
+}
+
+/// It was idle when it was stopped, and is given what it does not begin.
+fn a_stopped_worker_keeps_no_job_from_others(method: StartMethod) {
+    let pool = pool(method, 2);
+    for stopped in pids(&pool) {
+        all_serve(&pool, 2);
+        sys::kill(stopped as i32, libc::SIGSTOP);
+        wait::until("it is stopped", || procs::stat(stopped).is_some_and(|stat| stat.state == 'T'));
+        for _ in 0..50 {
+            assert_ne!(value(pool.submit(pid::call())), stopped);
+        }
+        assert!(pool.map((0..50).map(|_| pid::call())).all(|pid| pid.unwrap() != stopped));
+        sys::kill(stopped as i32, libc::SIGCONT);
+        // It is not left out for good.
+        all_serve(&pool, 2);
+    }
+    assert_eq!((pool.stats().replaced, pool.stats().failed), (0, 0));
+    pool.join().unwrap();
+    nobody_is_left();
 }
 
 #[child_task]

@@ -30,6 +30,7 @@ cases! {
     alone a_time_of_its_own;
     alone the_shorter_time_holds;
     alone a_time_of_its_own_and_grace;
+    alone a_time_that_another_thread_has_to_watch;
     alone time_that_was_spent_idle_does_not_count;
     alone nobody_waits_and_time_runs_out;
     alone cancelled_beside_a_worker_that_leaves;
@@ -344,6 +345,23 @@ fn the_shorter_time_holds(method: StartMethod) {
     let process = context.start(wait_for::call(event()).timeout(Duration::from_millis(30))).unwrap();
     let error = process.join().unwrap_err();
     assert!(matches!(error.kind(), JoinErrorKind::TimedOut), "{error:?}");
+}
+
+/// It moves the pool on, and sleeps with nothing to watch.
+fn a_time_that_another_thread_has_to_watch(method: StartMethod) {
+    let pool = pool(method, 2);
+    let (other, gate) = running(&pool);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| value(other));
+        for limit in [20, 10, 5] {
+            let job = pool.submit(wait_for::call(event()).timeout(Duration::from_millis(limit)));
+            ran_out_of_time(job);
+            drop(pool.submit(wait_for::call(event()).timeout(Duration::from_millis(limit))));
+        }
+        wait::until("all were killed", || pool.stats().failed == 6);
+        gate.set();
+        waiting.join().unwrap();
+    });
 }
 
 fn a_time_of_its_own_and_grace(method: StartMethod) {

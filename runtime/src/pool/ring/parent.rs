@@ -50,6 +50,11 @@ impl<M: Memory> ParentSide<M> {
         sleeper::must_wake(self.rings.worker_sleeps())
     }
 
+    /// Whether the worker sleeps, and nobody has woken it yet.
+    pub(crate) fn worker_waits(&self) -> bool {
+        sleeper::is_announced(self.rings.worker_sleeps())
+    }
+
     /// Wakes the worker; `signal` is the system call.
     pub(crate) fn wake(&self, signal: impl FnOnce(&super::layout::AtomicU32)) {
         let word = self.rings.0.sleep_word();

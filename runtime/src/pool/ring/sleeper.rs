@@ -16,6 +16,11 @@ pub(super) fn withdraw(flag: &AtomicU64) {
     flag.store(0, Relaxed);
 }
 
+/// Whether the other side sleeps, and was not told to wake up.
+pub(super) fn is_announced(flag: &AtomicU64) -> bool {
+    flag.load(Relaxed) != 0
+}
+
 /// Whether the other side is to be woken, after something was stored that it may be waiting for. It is told once.
 pub(super) fn must_wake(flag: &AtomicU64) -> bool {
     fence(SeqCst);

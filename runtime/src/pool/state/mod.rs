@@ -10,7 +10,7 @@ mod staffing;
 use std::collections::VecDeque;
 use std::mem;
 use std::task::Waker;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use slab::Slab;
 
@@ -23,6 +23,7 @@ use super::stats::{PoolStats, WorkerStats};
 use crate::context::Context;
 use crate::error::{Error, JoinErrorKind};
 use crate::process::Resource;
+use crate::sys::poll::Deadline;
 
 /// A job's place in the pool's list, for as long as it is there.
 pub(super) type Key = usize;
@@ -109,6 +110,9 @@ pub(super) struct State {
     replaced: u64,
     retired: u64,
 }
+
+/// After so long, jobs that wait behind others, or for a worker that does not begin them, go to another one.
+pub(super) const TICK: Duration = Duration::from_millis(5);
 
 /// A worker has jobs for so long in its ring, so that it is not idle while the parent does something else.
 const AHEAD: f64 = 1_000_000.0;
@@ -210,7 +214,9 @@ impl State {
         while let Some(key) = self.queue.front().copied() {
             let plan = &self.plan;
             let free = self.hands.iter_mut().filter(|(_, hand)| is_free(hand, plan, depth));
-            let Some((worker, hand)) = free.min_by_key(|(_, hand)| hand.given.len()) else { break };
+            let Some((worker, hand)) = free.min_by_key(|(_, hand)| (hand.is_stalled(), hand.given.len())) else {
+                break;
+            };
             let record = &mut self.jobs[key];
             match hand.give(key, record.place, &record.arguments) {
                 Ok(Given::Yes) => {
@@ -232,9 +238,7 @@ impl State {
 
     /// Lets an idle worker have what another has not begun, so that no job waits behind a long one.
     fn share_out(&mut self) {
-        let plan = &self.plan;
-        let idle = self.hands.iter().find(|(_, hand)| hand.given.is_empty() && is_free(hand, plan, 1));
-        let Some((idle, _)) = idle else { return };
+        let Some(idle) = self.idle_worker() else { return };
         let busiest = self.hands.iter_mut().filter(|(other, hand)| *other != idle && hand.given.len() > 1);
         let Some((_, hand)) = busiest.max_by_key(|(_, hand)| hand.given.len()) else { return };
         match hand.take_back() {
@@ -245,6 +249,36 @@ impl State {
             Ok(None) => {}
             Err(_) => hand.kill(None),
         }
+    }
+
+    /// A worker that could begin a job at once.
+    fn idle_worker(&self) -> Option<usize> {
+        let is_idle = |hand: &Hand| hand.given.is_empty() && is_free(hand, &self.plan, 1) && !hand.is_stalled();
+        self.hands.iter().find(|(_, hand)| is_idle(hand)).map(|(worker, _)| worker)
+    }
+
+    /// Lets idle workers have what others do not begin, as one that was stopped; when to look next.
+    pub(super) fn share_stalled(&mut self, now: Instant) -> Deadline {
+        self.idle_worker()?;
+        let (mut next, mut stalled) = (None::<Instant>, Vec::new());
+        for (worker, hand) in self.hands.iter_mut().filter(|(_, hand)| hand.standing == Standing::Good) {
+            match hand.unbegun_since(now) {
+                Ok(Some(since)) if now >= since + TICK => stalled.push(worker),
+                Ok(Some(since)) => next = next.into_iter().chain([since + TICK]).min(),
+                Ok(None) => {}
+                Err(_) => hand.kill(None),
+            }
+        }
+        for worker in &stalled {
+            self.take_from(*worker, None);
+            self.hands[*worker].note_stalled();
+        }
+        if stalled.is_empty() {
+            return next;
+        }
+        self.dispatch();
+        // Those that have it now may be no better.
+        Some(now + TICK)
     }
 
     /// Takes in every result that has come; whether there was one.
