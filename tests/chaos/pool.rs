@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use offspring::sync::Mutex;
+use offspring::sync::{Event, Mutex};
 use offspring::{ErrorKind, Job, JoinError, JoinErrorKind, Pool, StartMethod, child_task, get_context};
 use offspring_tests::random::Random;
 use offspring_tests::{Program, cases, procs, program, sys, wait};
@@ -457,9 +457,18 @@ fn workers_that_never_serve_beside_one_that_does(method: StartMethod) {
     pool.join().unwrap();
 }
 
+#[child_task]
+fn begin_when(gate: Event) {
+    assert!(gate.wait_timeout(2 * wait::LIMIT));
+}
+
 /// None serves, and none is left to: jobs are told, and the next ones are done.
 fn all_workers_before_they_serve(method: StartMethod) {
-    let pool = get_context(method).unwrap().pool().workers(2).build().unwrap();
+    let gate = Event::new().unwrap();
+    gate.set();
+    let builder = get_context(method).unwrap().pool().workers(2).initializer(begin_when::call(gate.clone()));
+    let pool = builder.build().unwrap();
+    gate.clear();
     let mut refused = 0;
     while refused < 3 {
         let mut job = pool.submit(hang::call());
@@ -479,6 +488,7 @@ fn all_workers_before_they_serve(method: StartMethod) {
             _ => panic!("{error:?}"),
         }
     }
+    gate.set();
     // One that was killed may have to be buried first.
     wait::until("it has not given up", || outcome(pool.submit(square::call(3))).is_ok_and(|value| value == 9));
     comes_back(&pool, 2);

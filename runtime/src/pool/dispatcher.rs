@@ -9,8 +9,8 @@
 //! One thread at a time *drives*: takes results in, gives jobs out, buries and replaces workers, and sleeps on the poller when
 //! there is nothing to do. It is the thread that waits for a result, if there is one, since then the result is at once where it is
 //! wanted; others that wait sleep on a condition variable meanwhile. The pool's own thread drives when nobody waits and
-//! there is something to be moved: a backlog, a future, a time limit, a worker to be replaced. Otherwise it sleeps until a worker dies
-//! or the alarm tells it that there is.
+//! there is something to be moved: a backlog, a future, a time limit, a worker to be started. Otherwise it sleeps until a worker dies,
+//! the alarm tells it that there is, or it is time for a worker to come or to go.
 //!
 //! The lock is never held while anybody sleeps, starts a worker, or runs code of the user's.
 

@@ -375,7 +375,7 @@ impl Hand {
 
     /// Whether it has been woken in vain, and has not gone to sleep again since.
     pub(super) fn is_stalled(&self) -> bool {
-        self.is_stalled && !self.side.is_worker_asleep()
+        self.is_stalled && !self.side.worker_waits()
     }
 
     /// Lets the task of a job that it runs see that it is to end.

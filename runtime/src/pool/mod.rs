@@ -60,6 +60,10 @@ impl Context {
 /// A task that panics keeps its worker. One whose worker dies (by a signal, an exit, an abort, a stack overflow, for want of memory)
 /// fails with how it died, alone; the jobs behind it run elsewhere, and another worker takes the place of the dead one.
 ///
+/// A worker that cannot be had (a limit is reached, its initializer fails) is tried for again after a pause, from 10 ms to 1 s.
+/// As long as others serve, that is all. If none does and three in a row have failed, the jobs that wait have
+/// [`NotStarted`](JoinErrorKind::NotStarted) with the cause; later ones wait for the next attempt.
+///
 /// # Example
 /// ```
 /// use offspring::{Context, child_task};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use offspring::sync::Event;
 use offspring::{JoinErrorKind, StartMethod, child_task, is_cancelled};
-use offspring_tests::{cases, procs, wait};
+use offspring_tests::{cases, procs, sys, wait};
 
 use super::{
     add_one, begin_and_wait, build, builder, count, counts, event, failure, now, outcome, pid, pids, pool, running,
@@ -20,6 +20,8 @@ cases! {
     alone queued_ones_can_be_cancelled;
     alone one_that_runs_is_told_that_it_is_cancelled;
     alone one_that_runs_behind_a_result_is_told;
+    alone one_that_is_cancelled_is_not_tried_again;
+    alone cancels_at_any_moment_tell_nobody_else;
     alone one_that_is_done_cannot_be_cancelled;
     alone killed_wherever_it_is;
     alone a_kill_hits_nobody_else;
@@ -178,6 +180,42 @@ fn one_that_runs_behind_a_result_is_told(method: StartMethod) {
         assert!(value(job));
         assert_eq!(value(before), 36);
     }
+}
+
+#[child_task(idempotent)]
+fn die_when_cancelled(counts: super::Counts, begun: Event) {
+    add_one(&counts, 0);
+    assert!(until_cancelled(begun));
+    sys::die_by(libc::SIGKILL);
+}
+
+fn one_that_is_cancelled_is_not_tried_again(method: StartMethod) {
+    let pool = build(builder(method).workers(2).retries(5));
+    let (counts, begun) = (counts(), event());
+    let job = pool.submit(die_when_cancelled::call(counts.clone(), begun.clone()));
+    assert!(begun.wait_timeout(wait::LIMIT));
+    assert!(!job.cancel(), "it has begun");
+    let error = failure(job);
+    assert!(matches!(error.kind(), JoinErrorKind::Signaled(libc::SIGKILL)), "{error:?}");
+    assert_eq!(now(&counts)[0], 1);
+    assert!(!value(pool.submit(is_told::call())));
+}
+
+/// Of a pair of jobs the first one is cancelled, whatever it is doing; the second one must not hear of it.
+fn cancels_at_any_moment_tell_nobody_else(method: StartMethod) {
+    let pool = pool(method, 2);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    let (first, second) = (pool.submit(is_told::call()), pool.submit(is_told::call()));
+                    let was_taken_back = first.cancel();
+                    assert!(!value(second));
+                    assert_eq!(outcome(first).is_err(), was_taken_back);
+                }
+            });
+        }
+    });
 }
 
 fn one_that_is_done_cannot_be_cancelled(method: StartMethod) {

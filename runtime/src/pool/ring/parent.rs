@@ -51,8 +51,8 @@ impl<M: Memory> ParentSide<M> {
     }
 
     /// Whether the worker sleeps, and nobody has woken it yet.
-    pub(crate) fn is_worker_asleep(&self) -> bool {
-        sleeper::is_asleep(self.rings.worker_sleeps())
+    pub(crate) fn worker_waits(&self) -> bool {
+        sleeper::is_announced(self.rings.worker_sleeps())
     }
 
     /// Wakes the worker; `signal` is the system call.

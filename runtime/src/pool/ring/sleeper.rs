@@ -17,7 +17,7 @@ pub(super) fn withdraw(flag: &AtomicU64) {
 }
 
 /// Whether the other side sleeps, and was not told to wake up.
-pub(super) fn is_asleep(flag: &AtomicU64) -> bool {
+pub(super) fn is_announced(flag: &AtomicU64) -> bool {
     flag.load(Relaxed) != 0
 }
 

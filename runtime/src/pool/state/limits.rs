@@ -17,7 +17,7 @@ struct Timed {
 }
 
 impl State {
-    /// Ends what has run for too long; when to look next.
+    /// Tells, and then ends, what has run for too long; when to look next.
     pub(in crate::pool) fn enforce_limits(&mut self, now: Instant) -> Deadline {
         if !self.has_limits() {
             return None;
