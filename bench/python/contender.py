@@ -352,8 +352,6 @@ def main():
         print(run(int(line)), flush=True)
     clean_up()
     del large
-    sys.stdout.flush()
-    os._exit(0)  # what runs in the background is daemonic, or a pool's, and ends with its pipes
 
 
 if __name__ == "__main__":

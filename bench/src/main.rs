@@ -104,14 +104,18 @@ fn bench(arguments: &Arguments) -> Result<()> {
 
 fn measured(arguments: &Arguments) -> Result<Results> {
     allow_many_descriptors()?;
+    raw::keep_own_descriptors()?;
     let effort = if arguments.quick { Effort::quick() } else { Effort::full() };
     let is_wanted = |id: &str| arguments.filter.as_ref().is_none_or(|filter| id.contains(filter));
     let machine = Machine::this();
     let mut rows = Vec::new();
     for row in rows::all().iter().filter(|row| is_wanted(&row.id)) {
         let measured = measure::row(row, effort);
-        if !arguments.json {
-            print!("{}", report::text::of(&measured));
+        let text = report::text::of(&measured);
+        if arguments.json {
+            eprint!("{text}")
+        } else {
+            print!("{text}")
         }
         rows.push(measured);
     }

@@ -24,11 +24,11 @@ const ROUNDS_MIN: usize = 3;
 
 impl Effort {
     pub(crate) fn quick() -> Self {
-        Self { budget: Duration::from_millis(150), rounds: 31, leaves_slow_out: true }
+        Self { budget: Duration::from_millis(100), rounds: 31, leaves_slow_out: true }
     }
 
     pub(crate) fn full() -> Self {
-        Self { budget: Duration::from_secs(2), rounds: 201, leaves_slow_out: false }
+        Self { budget: Duration::from_millis(1500), rounds: 201, leaves_slow_out: false }
     }
 }
 
@@ -118,7 +118,7 @@ impl<'r> Track<'r> {
     }
 
     fn wants_round(&self, effort: Effort) -> bool {
-        let is_slow = self.spent > 4 * effort.budget;
+        let is_slow = self.spent > 3 * effort.budget;
         let is_short = self.spent < effort.budget || self.samples.len() < ROUNDS_MIN && !is_slow;
         self.running.is_ok() && is_short
     }

@@ -103,6 +103,15 @@ impl Words {
     }
 }
 
+/// Keeps whatever this program was started with, beside its standard streams, from the programs that it starts.
+pub(crate) fn keep_own_descriptors() -> Result<()> {
+    let flags = i32::try_from(libc::CLOSE_RANGE_CLOEXEC)?;
+    // SAFETY: nothing is closed before an exec, which leaves nobody who could still use it.
+    let outcome = unsafe { libc::close_range(3, u32::MAX, flags) };
+    nix::errno::Errno::result(outcome)?;
+    Ok(())
+}
+
 fn futex(word: &AtomicU32, operation: i32, value: u32) {
     // SAFETY: the word outlives the call, and the kernel takes it as the atomic that it is. The caller looks again
     // whatever comes of it.

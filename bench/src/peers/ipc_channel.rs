@@ -34,13 +34,25 @@ where
         })?;
         Ok(Self { requests, answers, _child: child })
     }
+
+    fn ask(&self, message: A) -> Result<B> {
+        self.send(message)?;
+        self.answer()
+    }
+
+    fn send(&self, message: A) -> Result<()> {
+        Ok(self.requests.send(message)?)
+    }
+
+    fn answer(&self) -> Result<B> {
+        Ok(self.answers.recv()?)
+    }
 }
 
 pub(crate) fn roundtrip() -> Result<Round> {
     let child = Answering::start(|number: u64| Some(number + 1))?;
     Ok(timed(move || {
-        child.requests.send(QUESTION)?;
-        assert_eq!(child.answers.recv()?, QUESTION + 1);
+        assert_eq!(child.ask(QUESTION)?, QUESTION + 1);
         Ok(())
     }))
 }
@@ -55,8 +67,8 @@ pub(crate) fn throughput() -> Result<Round> {
         None
     })?;
     Ok(timed_batch(move |count| {
-        (0..count).chain([END]).try_for_each(|number| child.requests.send(number))?;
-        assert_eq!(child.answers.recv()?, (0..count).sum::<u64>());
+        (0..count).chain([END]).try_for_each(|number| child.send(number))?;
+        assert_eq!(child.answer()?, (0..count).sum::<u64>());
         Ok(())
     }))
 }
@@ -65,8 +77,7 @@ pub(crate) fn echo_of_vec() -> Result<Round> {
     let child = Answering::start(|data: Vec<u8>| Some(data))?;
     let data = vec![ECHO_BYTE; ECHO_BYTES];
     Ok(timed(move || {
-        child.requests.send(data.clone())?;
-        assert!(is_echo(&child.answers.recv()?));
+        assert!(is_echo(&child.ask(data.clone())?));
         Ok(())
     }))
 }
@@ -76,8 +87,7 @@ pub(crate) fn echo_of_bytes() -> Result<Round> {
     let child = Answering::start(|data: IpcSharedMemory| Some(data))?;
     let data = vec![ECHO_BYTE; ECHO_BYTES];
     Ok(timed(move || {
-        child.requests.send(IpcSharedMemory::from_bytes(&data))?;
-        assert!(is_echo(&child.answers.recv()?));
+        assert!(is_echo(&child.ask(IpcSharedMemory::from_bytes(&data))?));
         Ok(())
     }))
 }
@@ -87,8 +97,7 @@ pub(crate) fn echo_of_shared() -> Result<Round> {
     let child = Answering::start(|data: IpcSharedMemory| Some(data))?;
     let data = IpcSharedMemory::from_byte(ECHO_BYTE, ECHO_BYTES);
     Ok(timed(move || {
-        child.requests.send(data.clone())?;
-        assert!(is_echo(&child.answers.recv()?));
+        assert!(is_echo(&child.ask(data.clone())?));
         Ok(())
     }))
 }
