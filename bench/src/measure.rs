@@ -28,7 +28,7 @@ impl Effort {
     }
 
     pub(crate) fn full() -> Self {
-        Self { budget: Duration::from_millis(1500), rounds: 201, leaves_slow_out: false }
+        Self { budget: Duration::from_millis(800), rounds: 201, leaves_slow_out: false }
     }
 }
 

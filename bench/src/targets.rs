@@ -32,7 +32,7 @@ const fn target(row: &'static str, what: What, bound: f64) -> Target {
 
 use What::{AtLeast, AtMost, ToFloor, ToRow, ToVariant};
 
-pub(crate) const ALL: [Target; 23] = [
+pub(crate) const ALL: [Target; 20] = [
     target("start/spawn/empty", ToFloor, 1.10),
     target("start/fork/empty", ToFloor, 1.3),
     target("start/forkserver/empty", ToFloor, 1.5),
@@ -53,9 +53,6 @@ pub(crate) const ALL: [Target; 23] = [
     target("scale/children/1000", ToRow("scale/children/10", None), 1.5),
     target("scale/children/1000", ToRow("scale/children/10", Some(FORK)), 1.5),
     target("scale/children/1000", ToRow("scale/children/10", Some(SPAWN)), 1.5),
-    target("start-many/spawn/1000", ToFloor, 1.10),
-    target("start-many/fork/1000", ToFloor, 1.3),
-    target("start-many/forkserver/1000", ToFloor, 1.5),
 ];
 
 /// A target with what was measured.

@@ -12,7 +12,7 @@ impl Unit {
         match self {
             Self::Micros => seconds(value / 1e6),
             Self::Millis => seconds(value / 1e3),
-            Self::PerSecond => scaled(value, &[(1e6, " million/s"), (1e3, " thousand/s"), (0.0, "/s")]),
+            Self::PerSecond => scaled(value, &[(1e9, " G/s"), (1e6, " M/s"), (1e3, " k/s"), (0.0, "/s")]),
             Self::Kibibytes => scaled(value, &[(1024.0, " MiB"), (0.0, " KiB")]),
             Self::Descriptors => digits(value),
         }
