@@ -28,7 +28,7 @@ impl Effort {
     }
 
     pub(crate) fn full() -> Self {
-        Self { budget: Duration::from_millis(800), rounds: 201, leaves_slow_out: false }
+        Self { budget: Duration::from_secs(2), rounds: 201, leaves_slow_out: false }
     }
 }
 
@@ -194,8 +194,21 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// The value below which this part of the sorted ones lies; between two, the nearer.
+/// The value below which this part of the sorted ones lies; between two, in proportion.
 fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
-    let last = sorted.len().checked_sub(1)?;
-    sorted.get((last as f64 * part).round() as usize).copied()
+    let place = sorted.len().checked_sub(1)? as f64 * part;
+    let (below, above) = (sorted.get(place.floor() as usize)?, sorted.get(place.ceil() as usize)?);
+    Some(below + (above - below) * place.fract())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quantile;
+
+    #[test]
+    fn a_median_is_the_middle_or_between_two() {
+        assert_eq!(quantile(&[1.0, 2.0, 9.0], 0.5), Some(2.0));
+        assert_eq!(quantile(&[1.0, 2.0, 4.0, 9.0], 0.5), Some(3.0));
+        assert_eq!(quantile(&[], 0.5), None);
+    }
 }

@@ -49,7 +49,7 @@ const SECTIONS: [Section; 8] = [
         prefix: "roundtrip/",
         about: "A number to another process, and the answer. `channel` is two channels, and a child that answers; `pool` is \
             `submit(…).wait()` on a pool of as many workers as there are processors. The processes run where the kernel puts them: two that wake \
-            each other up on one processor take a fraction of what they take on two, which is why the spread is wide.",
+            each other up on one processor take a fraction of what they take on two; the spread tells whether they moved.",
         picture: Picture::Points,
     },
     Section {
@@ -65,7 +65,7 @@ const SECTIONS: [Section; 8] = [
         prefix: "echo/",
         about: "To a child that sends back what it gets. `vec` is a `Vec<u8>`, encoded by serde element by element; `bytes` begins with ordinary memory too, \
             and goes by what each has for that: `Bytes`, `IpcSharedMemory`, `serde_bytes`, `send_bytes`; `shared` is shared memory that is there already. \
-            The floor: memory for it, and one copy.",
+            No child looks at what is in it. The floor: memory for it, and one copy.",
         picture: Picture::Points,
     },
     Section {
