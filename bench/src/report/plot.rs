@@ -176,7 +176,7 @@ fn lines(path: &Path, against: &str, rows: &[&Measured]) -> Result<()> {
     let area = SVGBackend::new(path, (WIDTH, 480)).into_drawing_area();
     area.fill(&WHITE)?;
     let all = || series.iter().flat_map(|series| series.values.iter());
-    let (left, right) = decades(all().map(|(size, _)| *size));
+    let (left, right) = all().fold((f64::MAX, 1.0_f64), |(left, right), (size, _)| (left.min(*size), right.max(*size)));
     let (low, high) = decades(all().map(|(_, value)| *value));
     let mut chart = ChartBuilder::on(&area)
         .margin(20)
