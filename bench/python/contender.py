@@ -1,0 +1,358 @@
+"""The operations by CPython's multiprocessing and concurrent.futures.
+
+python3 contender.py [--large] OPERATION [START_METHOD [MEASURE]]
+
+Says "ready", then reads how often to do the operation, line by line, and answers with the seconds that one took (or with
+bytes, or a number), as the Rust contenders do.
+"""
+
+import multiprocessing
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.shared_memory import SharedMemory
+
+QUESTION, ANSWER = 12, 144
+ECHO_BYTES, ECHO_BYTE = 64 << 20, 0x5A
+IDLE = "bench-idle"
+END = -1
+
+
+def square(n):
+    return n * n
+
+
+def echo(data):
+    return data
+
+
+def timed(operation):
+    """A round that does one thing again and again."""
+
+    def batch(times):
+        for _ in range(times):
+            operation()
+
+    return timed_batch(batch)
+
+
+def timed_batch(batch):
+    def run(times):
+        begin = time.perf_counter()
+        batch(times)
+        return (time.perf_counter() - begin) / times
+
+    return run
+
+
+# Starts
+
+
+def answer_with_exit():
+    os._exit(square(QUESTION))
+
+
+def answer_behind(gate):
+    gate.wait()
+    os._exit(square(QUESTION))
+
+
+def expect_answer(process):
+    process.join()
+    assert process.exitcode == ANSWER, process.exitcode
+    process.close()
+
+
+def started(context, target, *arguments):
+    process = context.Process(target=target, args=arguments)
+    process.start()
+    return process
+
+
+def start(method):
+    context = multiprocessing.get_context(method)
+    return timed(lambda: expect_answer(started(context, answer_with_exit)))
+
+
+def start_many(method):
+    context = multiprocessing.get_context(method)
+
+    def batch(count):
+        for process in [started(context, answer_with_exit) for _ in range(count)]:
+            expect_answer(process)
+
+    return timed_batch(batch)
+
+
+def children(method):
+    """Children that are all alive at the same time."""
+    context = multiprocessing.get_context(method)
+
+    def batch(count):
+        gate = context.Event()
+        processes = [started(context, answer_behind, gate) for _ in range(count)]
+        gate.set()
+        for process in processes:
+            expect_answer(process)
+
+    return timed_batch(batch)
+
+
+# What an idle child keeps
+
+
+def stay_idle():
+    with open("/proc/self/comm", "w") as comm:
+        comm.write(IDLE)
+    while True:
+        time.sleep(1000)
+
+
+def is_idle(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        return f"({IDLE}) S " in stat.read()
+
+
+def descriptors(process):
+    return len(os.listdir(f"/proc/{process}/fd"))
+
+
+def private_bytes(pid):
+    with open(f"/proc/{pid}/smaps_rollup") as rollup:
+        lines = [line.split() for line in rollup if line.startswith(("Private_Clean", "Private_Dirty"))]
+    return sum(int(line[1]) for line in lines) * 1024
+
+
+def footprint(method, measure):
+    context = multiprocessing.get_context(method)
+
+    def idle_children(count):
+        processes = [started(context, stay_idle) for _ in range(count)]
+        deadline = time.monotonic() + 60
+        while not all(is_idle(process.pid) for process in processes):
+            assert time.monotonic() < deadline
+            time.sleep(0)
+        return processes
+
+    def end(processes):
+        for process in processes:
+            process.kill()
+            process.join()
+            process.close()
+
+    def run(count):
+        before = descriptors("self")
+        processes = idle_children(count)
+        if measure == "private":
+            total = sum(private_bytes(process.pid) for process in processes)
+        elif measure == "parent-fds":
+            total = descriptors("self") - before
+        else:
+            total = sum(descriptors(process.pid) for process in processes)
+        end(processes)
+        return total / count
+
+    end(idle_children(1))  # what there is once for all children
+    return run
+
+
+# Messages
+
+
+def count_on(connection):
+    while True:
+        connection.send(connection.recv() + 1)
+
+
+def roundtrip_pipe():
+    own, childs = multiprocessing.Pipe()
+    background(count_on, childs)
+
+    def operation():
+        own.send(QUESTION)
+        assert own.recv() == QUESTION + 1
+
+    return timed(operation)
+
+
+def add_up(numbers, sums):
+    total = 0
+    while True:
+        number = numbers.get()
+        if number == END:
+            sums.put(total)
+            total = 0
+        else:
+            total += number
+
+
+def throughput_queue():
+    numbers, sums = multiprocessing.SimpleQueue(), multiprocessing.SimpleQueue()
+    background(add_up, numbers, sums)
+
+    def batch(count):
+        for number in range(count):
+            numbers.put(number)
+        numbers.put(END)
+        assert sums.get() == sum(range(count))
+
+    return timed_batch(batch)
+
+
+def background(target, *arguments):
+    multiprocessing.Process(target=target, args=arguments, daemon=True).start()
+
+
+# Pools
+
+
+def roundtrip_pool():
+    pool = multiprocessing.Pool()
+
+    def operation():
+        assert pool.apply(square, (QUESTION,)) == ANSWER
+
+    return timed(operation)
+
+
+def roundtrip_executor():
+    executor = ProcessPoolExecutor()
+
+    def operation():
+        assert executor.submit(square, QUESTION).result() == ANSWER
+
+    return timed(operation)
+
+
+def expect_squares(results):
+    for n, result in enumerate(results):
+        assert result == n * n
+
+
+def map_pool():
+    pool = multiprocessing.Pool()
+    return timed_batch(lambda count: expect_squares(pool.imap(square, range(count), chunksize=1)))
+
+
+def map_executor():
+    executor = ProcessPoolExecutor()
+    return timed_batch(lambda count: expect_squares(executor.map(square, range(count), chunksize=1)))
+
+
+def queue_pool():
+    pool = multiprocessing.Pool()
+
+    def batch(count):
+        jobs = [pool.apply_async(square, (n,)) for n in range(count)]
+        expect_squares(job.get() for job in jobs)
+
+    return timed_batch(batch)
+
+
+def queue_executor():
+    executor = ProcessPoolExecutor()
+
+    def batch(count):
+        jobs = [executor.submit(square, n) for n in range(count)]
+        expect_squares(job.result() for job in jobs)
+
+    return timed_batch(batch)
+
+
+# 64 MiB
+
+
+def is_echo(data):
+    return len(data) == ECHO_BYTES and data[0] == data[-1] == ECHO_BYTE
+
+
+def echo_pool():
+    pool, data = multiprocessing.Pool(1), bytes([ECHO_BYTE]) * ECHO_BYTES
+
+    def operation():
+        assert is_echo(pool.apply(echo, (data,)))
+
+    return timed(operation)
+
+
+def echo_executor():
+    executor, data = ProcessPoolExecutor(1), bytes([ECHO_BYTE]) * ECHO_BYTES
+
+    def operation():
+        assert is_echo(executor.submit(echo, data).result())
+
+    return timed(operation)
+
+
+def echo_messages(connection):
+    while True:
+        connection.send_bytes(connection.recv_bytes())
+
+
+def echo_bytes():
+    own, childs = multiprocessing.Pipe()
+    background(echo_messages, childs)
+    data = bytes([ECHO_BYTE]) * ECHO_BYTES
+
+    def operation():
+        own.send_bytes(data)
+        assert is_echo(own.recv_bytes())
+
+    return timed(operation)
+
+
+def touch_shared(name):
+    memory = SharedMemory(name)
+    first = memory.buf[0]
+    memory.close()
+    return first
+
+
+def echo_shared():
+    memory = SharedMemory(create=True, size=ECHO_BYTES)
+    memory.buf[0] = ECHO_BYTE
+    pool = multiprocessing.Pool(1)
+
+    def operation():
+        assert pool.apply(touch_shared, (memory.name,)) == ECHO_BYTE
+
+    return timed(operation), memory.unlink
+
+
+OPERATIONS = {
+    "start": start,
+    "start-many": start_many,
+    "children": children,
+    "footprint": footprint,
+    "roundtrip-pipe": roundtrip_pipe,
+    "roundtrip-pool": roundtrip_pool,
+    "roundtrip-executor": roundtrip_executor,
+    "throughput-queue": throughput_queue,
+    "map-pool": map_pool,
+    "map-executor": map_executor,
+    "queue-pool": queue_pool,
+    "queue-executor": queue_executor,
+    "echo-pool": echo_pool,
+    "echo-executor": echo_executor,
+    "echo-bytes": echo_bytes,
+    "echo-shared": echo_shared,
+}
+
+
+def main():
+    arguments = sys.argv[1:]
+    is_large = arguments[0] == "--large"
+    operation, *options = arguments[is_large:]
+    run = OPERATIONS[operation](*options)
+    run, clean_up = run if isinstance(run, tuple) else (run, lambda: None)
+    large = b"\x01" * (1 << 30) if is_large else b""
+    print("ready", flush=True)
+    for line in sys.stdin:
+        print(run(int(line)), flush=True)
+    clean_up()
+    del large
+
+
+if __name__ == "__main__":
+    main()

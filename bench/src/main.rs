@@ -1,0 +1,129 @@
+//! Measures offspring, its peers and the floor side by side.
+//!
+//! ```text
+//! cargo run --release --manifest-path bench/Cargo.toml -- [--json] [--quick] [--report DIR] [FILTER]
+//! ```
+//!
+//! `rows` says what is measured and who with whom; `measure` asks them in turn, each a process of this program (`contender`)
+//! or of Python; `ours` and `peers` do the work; `report` prints and draws what came of it, `targets` says what was meant to.
+
+mod children;
+mod contender;
+mod idle;
+mod machine;
+mod measure;
+mod ours;
+mod peers;
+mod python;
+mod raw;
+mod report;
+mod rows;
+mod targets;
+mod tasks;
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use serde::{Deserialize, Serialize};
+
+use machine::Machine;
+use measure::{Effort, Measured};
+use peers::command;
+
+type Result<T> = std::result::Result<T, Box<dyn Error>>;
+
+/// Measures offspring, its peers and the floor side by side.
+///
+/// Numbers are medians. A ratio says how many times the other's cost ours is, for a rate as for a time: at most 1 is good.
+#[derive(Parser)]
+struct Arguments {
+    /// Print one JSON object in place of the table
+    #[arg(long)]
+    json: bool,
+    /// Take a minute at most: fewer rounds, and without peers that take long
+    #[arg(long)]
+    quick: bool,
+    /// Write DIR/benchmarks.md and its pictures, DIR/benchmarks/*.svg
+    #[arg(long, value_name = "DIR")]
+    report: Option<PathBuf>,
+    /// Measure nothing: take the results that an earlier run has printed with --json
+    #[arg(long, value_name = "FILE")]
+    from: Option<PathBuf>,
+    /// Only rows whose id has this in it
+    filter: Option<String>,
+}
+
+/// What a run has found.
+#[derive(Serialize, Deserialize)]
+struct Results {
+    rows: Vec<Measured>,
+    machine: Machine,
+    is_quick: bool,
+}
+
+fn main() -> ExitCode {
+    // The floor of a start comes first, so that it pays for nothing of the rest.
+    if let Some(code) = command::child() {
+        return code;
+    }
+    offspring::guard();
+    procspawn::init();
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("offspring-bench: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.as_slice() {
+        [mode, row, name] if mode == contender::MODE => contender::serve(row, name),
+        _ => bench(&Arguments::parse()),
+    }
+}
+
+fn bench(arguments: &Arguments) -> Result<()> {
+    let results = match &arguments.from {
+        Some(file) => serde_json::from_str(&std::fs::read_to_string(file)?)?,
+        None => measured(arguments)?,
+    };
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&results)?);
+    }
+    match &arguments.report {
+        Some(directory) => report::write(directory, &results),
+        None => Ok(()),
+    }
+}
+
+fn measured(arguments: &Arguments) -> Result<Results> {
+    allow_many_descriptors()?;
+    raw::keep_own_descriptors()?;
+    let effort = if arguments.quick { Effort::quick() } else { Effort::full() };
+    let is_wanted = |id: &str| arguments.filter.as_ref().is_none_or(|filter| id.contains(filter));
+    let machine = Machine::this();
+    let mut rows = Vec::new();
+    for row in rows::all().iter().filter(|row| is_wanted(&row.id)) {
+        let measured = measure::row(row, effort);
+        let text = report::text::of(&measured);
+        if arguments.json {
+            eprint!("{text}")
+        } else {
+            print!("{text}")
+        }
+        rows.push(measured);
+    }
+    Ok(Results { rows, machine, is_quick: arguments.quick })
+}
+
+/// A thousand children are more than the usual limit allows for.
+fn allow_many_descriptors() -> Result<()> {
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)
+}

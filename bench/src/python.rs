@@ -1,0 +1,17 @@
+//! Python, where there is one.
+
+use std::process::{Command, Stdio};
+
+pub(crate) const PROGRAM: &str = "python3";
+
+/// Whether it can be asked.
+pub(crate) fn is_there() -> bool {
+    version().is_some()
+}
+
+/// What it calls itself.
+pub(crate) fn version() -> Option<String> {
+    let output = Command::new(PROGRAM).arg("--version").stdin(Stdio::null()).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}

@@ -1,0 +1,109 @@
+//! What came of it: as lines, as a page, and as pictures. JSON is what serde makes of `Results`.
+
+mod markdown;
+mod plot;
+pub(crate) mod text;
+
+use std::fs;
+use std::path::Path;
+
+use crate::{Result, Results};
+
+/// A part of the page: the rows whose ids begin so.
+struct Section {
+    title: &'static str,
+    /// What its rows' ids begin with, up to a slash; also the picture's name.
+    prefix: &'static str,
+    about: &'static str,
+    picture: Picture,
+}
+
+enum Picture {
+    /// Every row with all its contenders.
+    Points,
+    /// The same, of the rows whose ids end so.
+    PointsOf(&'static str),
+    /// Cost against the number at the end of the id.
+    Lines { against: &'static str },
+}
+
+const SECTIONS: [Section; 8] = [
+    Section {
+        title: "A start",
+        prefix: "start/",
+        about: "From `start` to the `join` of a child that squares a number, one after the other; `rss-1g`: the parent has touched 1 GiB \
+            of memory (in pages of 4 KiB). `forkserver` is measured with `spares(0)`; `forkserver-spare` with `spares(8)`, and as many starts \
+            in a row in each round, so that they find one ahead. *By habit* is what a program gets that says nothing about spares. \
+            The floors: this program started anew by `std::process::Command`, with a child that does nothing but exit with the answer; a plain \
+            `fork`, `_exit` and `waitpid` in a process as small as ours, and beside `fork/rss-1g` as large as ours.",
+        picture: Picture::Points,
+    },
+    Section {
+        title: "A thousand starts",
+        prefix: "start-many/",
+        about: "A thousand children started, then all joined; the cost of each. The first have ended long before the last is started.",
+        picture: Picture::Points,
+    },
+    Section {
+        title: "A round trip",
+        prefix: "roundtrip/",
+        about: "A number to another process, and the answer. `channel` is two channels, and a child that answers; `pool` is \
+            `submit(…).wait()` on a pool of as many workers as there are processors. The processes run where the kernel puts them: two that wake \
+            each other up on one processor take a fraction of what they take on two; the spread tells whether they moved.",
+        picture: Picture::Points,
+    },
+    Section {
+        title: "Many small messages, many small calls",
+        prefix: "throughput/",
+        about: "`channel`: numbers sent one by one to a child that adds them up. `pool-map`: numbers squared by `pool.map`, one call for each; \
+            the peers do the same with one call for each, too (`chunksize=1`), and procspawn has 64 under way at a time. The floor of \
+            the latter is no other process at all: rayon in this one.",
+        picture: Picture::Points,
+    },
+    Section {
+        title: "64 MiB there and back",
+        prefix: "echo/",
+        about: "To a child that sends back what it gets. `vec` is a `Vec<u8>`, encoded by serde element by element; `bytes` begins with ordinary memory too, \
+            and goes by what each has for that: `Bytes`, `IpcSharedMemory`, `serde_bytes`, `send_bytes`; `shared` is shared memory that is there already. \
+            No child looks at what is in it. The floor: memory for it, and one copy.",
+        picture: Picture::Points,
+    },
+    Section {
+        title: "What an idle child keeps",
+        prefix: "footprint/",
+        about: "Ten children that wait to be killed; for each: the memory that it shares with nobody (`Private_Clean` and `Private_Dirty` of \
+            `/proc/PID/smaps_rollup`), the descriptors that its parent has for it, and those that it has. Under `fork` a child also has what its parent has opened. \
+            zygote's is one that has done its task and waits for the next. The picture shows the memory.",
+        picture: Picture::PointsOf("private"),
+    },
+    Section {
+        title: "Many children",
+        prefix: "scale/children/",
+        about: "So many children started, that wait at a gate until all are alive, then joined; the cost of each.",
+        picture: Picture::Lines { against: "children alive" },
+    },
+    Section {
+        title: "Many jobs",
+        prefix: "scale/queue/",
+        about: "So many jobs submitted to a pool before the first is waited for; the cost of each. The peers go as far as their \
+            time (Python) or their descriptors (procspawn) allow.",
+        picture: Picture::Lines { against: "jobs queued" },
+    },
+];
+
+impl Section {
+    fn picture_name(&self) -> String {
+        format!("{}.svg", self.prefix.trim_end_matches('/').replace('/', "-"))
+    }
+}
+
+/// Writes `benchmarks.md` into the directory, and the pictures beside it.
+pub(crate) fn write(directory: &Path, results: &Results) -> Result<()> {
+    let pictures = directory.join("benchmarks");
+    fs::create_dir_all(&pictures)?;
+    for section in &SECTIONS {
+        plot::draw(section, results, &pictures)?;
+    }
+    fs::write(directory.join("benchmarks.md"), markdown::page(results))?;
+    Ok(())
+}

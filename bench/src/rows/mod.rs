@@ -1,0 +1,160 @@
+//! The rows: what is measured, in what unit, and who is measured beside us.
+
+mod echo;
+mod footprint;
+mod roundtrip;
+pub(crate) mod scale;
+pub(crate) mod start;
+mod throughput;
+
+use offspring::StartMethod;
+use serde::{Deserialize, Serialize};
+
+use crate::Result;
+use crate::contender::Round;
+
+/// One line of the result: an operation, by a method, at a size.
+pub(crate) struct Row {
+    /// `operation/method/size`.
+    pub(crate) id: String,
+    pub(crate) unit: Unit,
+    /// How often one round does the operation, unless a contender has a number of its own.
+    times: u64,
+    pub(crate) contenders: Vec<Contender>,
+}
+
+/// Somebody who does the operation, in a process of its own.
+pub(crate) struct Contender {
+    pub(crate) role: Role,
+    pub(crate) name: &'static str,
+    pub(crate) way: Way,
+    pub(crate) times: u64,
+    /// Whether its process has touched 1 GiB of memory.
+    pub(crate) is_large: bool,
+    /// Whether a quick run has no time for it.
+    pub(crate) is_slow: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    Ours,
+    /// What the kernel asks for the operation, whoever does it.
+    Floor,
+    Peer,
+    /// Ours too, in another way than the row's.
+    Variant,
+}
+
+/// How a contender comes to its rounds.
+pub(crate) enum Way {
+    /// By this program, in a process that has done nothing else before.
+    Rust(Box<dyn Fn() -> Result<Round>>),
+    /// By `python/contender.py`, with these arguments.
+    Python(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Unit {
+    #[serde(rename = "µs")]
+    Micros,
+    #[serde(rename = "ms")]
+    Millis,
+    #[serde(rename = "1/s")]
+    PerSecond,
+    #[serde(rename = "KiB")]
+    Kibibytes,
+    #[serde(rename = "descriptors")]
+    Descriptors,
+}
+
+impl Unit {
+    /// From what a round says: seconds for one operation, bytes, or a number.
+    pub(crate) fn of(self, measured: f64) -> f64 {
+        match self {
+            Self::Micros => measured * 1e6,
+            Self::Millis => measured * 1e3,
+            Self::PerSecond => 1.0 / measured,
+            Self::Kibibytes => measured / 1024.0,
+            Self::Descriptors => measured,
+        }
+    }
+
+    /// How many times the other's cost the one is; a rate of half is a cost of twice.
+    pub(crate) fn ratio(self, one: f64, other: f64) -> Option<f64> {
+        let ratio = if self == Self::PerSecond { other / one } else { one / other };
+        ratio.is_finite().then_some(ratio)
+    }
+}
+
+impl Row {
+    fn new(id: impl Into<String>, unit: Unit, times: u64) -> Self {
+        Self { id: id.into(), unit, times, contenders: Vec::new() }
+    }
+
+    fn ours(self, make: impl Fn() -> Result<Round> + 'static) -> Self {
+        self.with(Role::Ours, "offspring", Way::Rust(Box::new(make)))
+    }
+
+    fn floor(self, name: &'static str, make: impl Fn() -> Result<Round> + 'static) -> Self {
+        self.with(Role::Floor, name, Way::Rust(Box::new(make)))
+    }
+
+    fn peer(self, name: &'static str, make: impl Fn() -> Result<Round> + 'static) -> Self {
+        self.with(Role::Peer, name, Way::Rust(Box::new(make)))
+    }
+
+    fn variant(self, name: &'static str, make: impl Fn() -> Result<Round> + 'static) -> Self {
+        self.with(Role::Variant, name, Way::Rust(Box::new(make)))
+    }
+
+    fn python(self, name: &'static str, arguments: impl Into<String>) -> Self {
+        self.with(Role::Peer, name, Way::Python(arguments.into()))
+    }
+
+    fn with(mut self, role: Role, name: &'static str, way: Way) -> Self {
+        self.contenders.push(Contender { role, name, way, times: self.times, is_large: false, is_slow: false });
+        self
+    }
+
+    /// The contender named last does the operation this often in a round: one that takes long keeps the others waiting.
+    fn times(mut self, times: u64) -> Self {
+        self.last().times = times;
+        self
+    }
+
+    /// The contender named last has touched 1 GiB.
+    fn large(mut self, is_large: bool) -> Self {
+        self.last().is_large = is_large;
+        self
+    }
+
+    /// The contender named last takes seconds to set up, or for a round.
+    fn slow_if(mut self, is_slow: bool) -> Self {
+        self.last().is_slow = is_slow;
+        self
+    }
+
+    fn last(&mut self) -> &mut Contender {
+        self.contenders.last_mut().expect("a contender stands before what is said about it")
+    }
+}
+
+/// All rows, in the order in which they are measured.
+pub(crate) fn all() -> Vec<Row> {
+    [
+        start::rows(),
+        start::many(),
+        roundtrip::rows(),
+        throughput::rows(),
+        echo::rows(),
+        footprint::rows(),
+        scale::rows(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Ours for all methods, as rows name them.
+const METHODS: [StartMethod; 3] = [StartMethod::Spawn, StartMethod::Fork, StartMethod::ForkServer];

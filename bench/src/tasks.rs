@@ -1,0 +1,84 @@
+//! What children do: next to nothing, so that what is measured is the way there and back.
+
+use offspring::{Bytes, Receiver, Sender, SharedArray, child_task};
+use serde::{Deserialize, Serialize};
+
+use crate::idle;
+
+/// What every start asks for, and what it is to answer.
+pub(crate) const QUESTION: u64 = 12;
+pub(crate) const ANSWER: u64 = 144;
+
+/// Ends a stream of numbers, and is none of them.
+pub(crate) const END: u64 = u64::MAX;
+
+#[child_task]
+pub(crate) fn square(n: u64) -> u64 {
+    n.wrapping_mul(n)
+}
+
+/// Does nothing until it is killed.
+#[child_task]
+pub(crate) fn stay_idle() {
+    idle::stay();
+}
+
+/// Answers when the gate opens: when the last sender is gone.
+#[child_task]
+pub(crate) fn answer_behind(gate: Receiver<()>) -> u64 {
+    gate.iter().for_each(drop);
+    ANSWER
+}
+
+/// Answers each number with the next.
+#[child_task]
+pub(crate) fn count_on(numbers: Receiver<u64>, answers: Sender<u64>) {
+    while let Ok(number) = numbers.recv() {
+        if answers.send(number + 1).is_err() {
+            break;
+        }
+    }
+}
+
+/// Answers each stream of numbers with its sum.
+#[child_task]
+pub(crate) fn add_up(numbers: Receiver<u64>, sums: Sender<u64>) {
+    let mut sum = 0_u64;
+    while let Ok(number) = numbers.recv() {
+        if number != END {
+            sum += number;
+        } else if sums.send(std::mem::take(&mut sum)).is_err() {
+            break;
+        }
+    }
+}
+
+#[child_task]
+pub(crate) fn echo_vec(data: Vec<u8>) -> Vec<u8> {
+    data
+}
+
+#[child_task]
+pub(crate) fn echo_bytes(data: Bytes) -> Bytes {
+    data
+}
+
+/// Leaves a mark in it, too.
+#[child_task]
+pub(crate) fn echo_shared(data: SharedArray<u64>) -> SharedArray<u64> {
+    data.update(0, |count| count + 1);
+    data
+}
+
+/// Bytes that serde takes as a whole, for whoever has no type of his own for that.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Whole(#[serde(with = "serde_bytes")] pub(crate) Vec<u8>);
+
+/// What an echo sends: every byte of it is known.
+pub(crate) const ECHO_BYTES: usize = 64 << 20;
+pub(crate) const ECHO_BYTE: u8 = 0x5a;
+
+/// Whether it is what was sent, as far as a look at both ends and the length can tell.
+pub(crate) fn is_echo(data: &[u8]) -> bool {
+    data.len() == ECHO_BYTES && [data.first(), data.last()] == [Some(&ECHO_BYTE); 2]
+}
