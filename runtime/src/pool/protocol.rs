@@ -58,20 +58,54 @@ pub(super) fn send_parcel(link: BorrowedFd<'_>, number: u64, payload: &Payload, 
 pub(super) fn parcel(number: u64, mut next: impl FnMut() -> io::Result<Option<Incoming>>) -> io::Result<Payload> {
     loop {
         let frame = next()?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let invalid = || io::Error::new(io::ErrorKind::InvalidData, "a frame that belongs to no slot");
-        let head = <[u8; 8]>::try_from(&*frame.head.bytes()?).map_err(|_| invalid())?;
-        match u64::from_le_bytes(head) {
-            _ if frame.kind != PARCEL => return Err(invalid()),
+        match slot_of(&frame)? {
             found if found == number => return Ok(frame.payload),
             earlier if earlier < number => {}
-            _ => return Err(invalid()),
+            _ => return Err(belongs_to_none()),
         }
     }
 }
 
-/// Receives the parcel of a slot, which was sent before the slot was filled.
-pub(super) fn receive_parcel(link: BorrowedFd<'_>, number: u64) -> io::Result<Payload> {
-    parcel(number, || frame::receive(link, None))
+/// The number of the slot that a parcel belongs to.
+fn slot_of(frame: &Incoming) -> io::Result<u64> {
+    let head = <[u8; 8]>::try_from(&*frame.head.bytes()?);
+    head.ok().filter(|_| frame.kind == PARCEL).map(u64::from_le_bytes).ok_or_else(belongs_to_none)
+}
+
+fn belongs_to_none() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, "a frame that belongs to no slot")
+}
+
+/// The parcels on a worker's link, as the worker receives them.
+#[derive(Debug, Default)]
+pub(super) struct Parcels {
+    /// One that was received before its slot was taken out.
+    early: Option<Incoming>,
+}
+
+impl Parcels {
+    /// Receives the parcel of a slot, which was sent before the slot was filled.
+    pub(super) fn receive(&mut self, link: BorrowedFd<'_>, number: u64) -> io::Result<Payload> {
+        parcel(number, || match self.early.take() {
+            Some(early) => Ok(Some(early)),
+            None => frame::receive(link, None),
+        })
+    }
+
+    /// Receives, without waiting, those that belong to slots before this number: nobody will ask for them.
+    pub(super) fn pass_over(&mut self, link: BorrowedFd<'_>, number: u64) -> io::Result<()> {
+        while self.early.as_ref().map(slot_of).transpose()?.is_none_or(|early| early < number) {
+            self.early = match frame::try_receive(link) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                other => other?,
+            };
+            if self.early.is_none() {
+                // The parent is gone, and this process with it in a moment.
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The memory of one worker's rings.

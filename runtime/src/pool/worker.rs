@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::patience::Patience;
-use super::protocol::{self, Assignment, PackedCall, RingMemory, inline, kind};
+use super::protocol::{self, Assignment, PackedCall, Parcels, RingMemory, inline, kind};
 use super::ring::{Head, WorkerSide};
 use crate::bootstrap;
 use crate::error::{Error, ErrorKind, Panic, Refusal};
@@ -67,6 +67,11 @@ struct Worker {
     bell: Arc<Descriptor>,
     link: Arc<Descriptor>,
     patience: Patience,
+    parcels: Parcels,
+    /// The slots before this number are out of the ring, by this worker or back by the parent.
+    passed: u64,
+    /// Whether parcels of slots that the parent has taken back may be on the link.
+    is_littered: bool,
     /// The next result is its last.
     is_leaving: bool,
 }
@@ -97,8 +102,16 @@ impl Size {
 impl Worker {
     fn new(memory: RingMemory, bell: Arc<Descriptor>, link: Arc<Descriptor>) -> Self {
         *sys::lock(&OWN_RINGS) = Some(WorkerSide::new(memory.clone()));
-        let patience = Patience::new();
-        Self { side: WorkerSide::new(memory), bell, link, patience, is_leaving: false }
+        Self {
+            side: WorkerSide::new(memory),
+            bell,
+            link,
+            patience: Patience::new(),
+            parcels: Parcels::default(),
+            passed: 0,
+            is_littered: false,
+            is_leaving: false,
+        }
     }
 
     fn work(mut self, initializer: Option<PackedCall>, size: Option<Size>) {
@@ -127,21 +140,47 @@ impl Worker {
     /// Waits for the next job; `None` when there will be no more.
     fn next(&mut self, bytes: &mut Vec<u8>) -> Option<(u64, Head)> {
         loop {
-            if let Some(job) = self.side.take(bytes) {
-                return (job.1.kind != kind::LEAVE).then_some(job);
+            if let Some((number, head)) = self.side.take(bytes) {
+                self.note_passed(number);
+                self.passed = number + 1;
+                return (head.kind != kind::LEAVE).then_some((number, head));
             }
+            self.note_passed(self.side.taken());
+            if self.is_littered {
+                self.clear_link();
+            }
+            let passed = self.passed;
+            let is_called = |side: &WorkerSide<_>| side.has_job() || side.taken() != passed;
             let side = &self.side;
-            if !self.patience.look(|| side.has_job()) {
-                self.side.sleep_unless(WorkerSide::has_job, |word, before| futex::wait(word, before, None));
+            if !self.patience.look(|| is_called(side)) {
+                side.sleep_unless(is_called, |word, before| futex::wait(word, before, None));
             }
         }
     }
 
-    fn perform(&self, number: u64, head: Head, bytes: &[u8]) -> Done {
+    /// All slots before this number are out of the ring; those that this worker has not seen, the parent has taken back.
+    fn note_passed(&mut self, number: u64) {
+        self.is_littered |= number != self.passed;
+        self.passed = number;
+    }
+
+    /// Makes room on the link, where what was sent ahead for jobs that were taken back would lie until the next job that comes
+    /// over the link: which may find no room there, and wait for ever.
+    fn clear_link(&mut self) {
+        self.is_littered = false;
+        let cleared = self.link.fd().and_then(|link| self.parcels.pass_over(link, self.passed));
+        // What cannot be received is told by the job that it belongs to; the parent tries again in any case.
+        drop(cleared);
+        if let Ok(bell) = self.bell.fd() {
+            bell::ring(bell.as_fd());
+        }
+    }
+
+    fn perform(&mut self, number: u64, head: Head, bytes: &[u8]) -> Done {
         if head.kind & kind::ON_LINK == 0 {
             return call(head.about, bytes, Vec::new());
         }
-        let mut parcel = match self.link.fd().and_then(|link| protocol::receive_parcel(link, number)) {
+        let mut parcel = match self.link.fd().and_then(|link| self.parcels.receive(link, number)) {
             Ok(parcel) => parcel,
             Err(error) => return refuse("the worker cannot receive its arguments", error),
         };

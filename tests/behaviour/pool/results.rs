@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 
 use offspring::sync::Mutex;
 use offspring::{ErrorKind, Fd, JoinErrorKind, Receiver, Report, Sender, StartMethod, channel, child_task};
-use offspring_tests::{cases, sys};
+use offspring_tests::{cases, procs, sys, wait};
 use serde::{Deserialize, Serialize};
 
 use super::{build, builder, failure, nobody_is_left, pid, pids, pool, reversed, running, square, value};
@@ -15,6 +15,7 @@ cases! {
     alone of_different_tasks;
     alone lengths;
     alone many_long_ones_at_once;
+    alone long_ones_that_were_taken_back_make_room;
     alone long_ones_that_were_taken_back_do_not_mix_up;
     alone far_more_than_a_ring_holds;
     alone open_files;
@@ -108,6 +109,25 @@ fn many_long_ones_at_once(method: StartMethod) {
     of(100 << 10, 24);
     of(1 << 20, 4);
     assert_eq!(pool.stats().replaced, 0);
+}
+
+/// What was sent ahead for jobs that are taken back may fill the link, so that the next one could not be sent.
+fn long_ones_that_were_taken_back_make_room(method: StartMethod) {
+    let pool = pool(method, 1);
+    // The shorter jobs are, the more of them are given ahead.
+    assert!(pool.map((0..1000).map(square::call)).all(|square| square.is_ok()));
+    let worker = pids(&pool)[0];
+    for _ in 0..3 {
+        sys::kill(worker as i32, libc::SIGSTOP);
+        wait::until("it is stopped", || procs::stat(worker).is_some_and(|worker| worker.state == 'T'));
+        let jobs: Vec<_> = (0..300).map(|_| pool.submit(reversed::call(bytes(1000)))).collect();
+        assert!(jobs.iter().all(offspring::Job::cancel), "none has begun");
+        sys::kill(worker as i32, libc::SIGCONT);
+        assert_eq!(value(pool.submit(reversed::call(bytes(1000)))).len(), 1000);
+        // And one that needs no link comes through between them.
+        assert_eq!(value(pool.submit(square::call(3))), 9);
+    }
+    assert_eq!(pids(&pool), [worker]);
 }
 
 /// What was sent ahead for a job that is taken back stays on the link, before that of the next job.

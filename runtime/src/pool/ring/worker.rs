@@ -32,6 +32,11 @@ impl<M: Memory> WorkerSide<M> {
         }
     }
 
+    /// How many jobs are out of the ring, whoever has taken them.
+    pub(crate) fn taken(&self) -> u64 {
+        observe(self.rings.taken())
+    }
+
     pub(crate) fn has_job(&self) -> bool {
         observe(self.rings.jobs_tail()) != observe(self.rings.taken())
     }
