@@ -71,7 +71,7 @@ impl Context {
     /// the server runs. The other start methods have no spares, and know nothing of the number.
     ///
     /// A process that never calls this has none, or one ahead: from the second start within a second on, there is a spare
-    /// that waits for the next, and that ends by itself if there is none for three seconds. `spares(0)` switches
+    /// that waits for the next, unless there are more children each time, and that ends by itself if there is none for three seconds. `spares(0)` switches
     /// that off.
     ///
     /// Each start that uses a spare asks for another one, and does not wait for it; a start that finds none has its child

@@ -4,10 +4,11 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::live::{Live, Server};
-use crate::children::spares;
+use crate::children::{self, spares};
 use crate::sys;
 
-/// Starts that follow each other within this time are a habit.
+/// Starts that follow each other within this time are a habit, unless there are more children each time: whoever starts many at once has no
+/// processor left for a spare, which would only be more work.
 const QUICK: Duration = Duration::from_secs(1);
 
 /// How long a spare that nobody has asked for waits for an order.
@@ -18,7 +19,8 @@ struct Habit {
     owner: u32,
     /// What the program has set.
     steady: Option<usize>,
-    last_start: Option<Instant>,
+    /// When that was, and how many children there were.
+    last_start: Option<(Instant, usize)>,
 }
 
 impl Habit {
@@ -35,12 +37,13 @@ impl Habit {
         habit
     }
 
-    fn wanted(&mut self, now: Instant) -> Wanted {
-        let last = self.last_start.replace(now);
+    fn wanted(&mut self, now: Instant, children: usize) -> Wanted {
+        let last = self.last_start.replace((now, children));
         match self.steady {
             Some(count) => Wanted { count, patience: None },
             None => {
-                let is_quick = last.is_some_and(|last| now.duration_since(last) < QUICK);
+                let is_quick =
+                    last.is_some_and(|(last, before)| now.duration_since(last) < QUICK && children <= before);
                 Wanted { count: usize::from(is_quick), patience: Some(PATIENCE) }
             }
         }
@@ -57,7 +60,8 @@ pub(super) struct Wanted {
 
 /// Notes that a child is started now.
 pub(super) fn note_start() -> Wanted {
-    Habit::lock().wanted(Instant::now())
+    let children = children::count().saturating_sub(Server::count());
+    Habit::lock().wanted(Instant::now(), children)
 }
 
 /// Sets how many there are to be from now on; a server that runs gets to it at once.
@@ -90,16 +94,23 @@ mod tests {
         let mut habit = Habit::of(1);
         let begin = Instant::now();
         let counts =
-            [0, 1500, 2000, 2900, 4000].map(|passed| habit.wanted(begin + Duration::from_millis(passed)).count);
+            [0, 1500, 2000, 2900, 4000].map(|passed| habit.wanted(begin + Duration::from_millis(passed), 1).count);
         assert_eq!(counts, [0, 0, 1, 1, 0]);
+    }
+
+    #[test]
+    fn many_starts_at_once_do_not() {
+        let mut habit = Habit::of(1);
+        let begin = Instant::now();
+        assert_eq!([0, 1, 2, 3, 3, 2, 3].map(|children| habit.wanted(begin, children).count), [0, 0, 0, 0, 1, 1, 0]);
     }
 
     #[test]
     fn what_the_program_has_set_overrides_the_habit() {
         let mut habit = Habit { steady: Some(0), ..Habit::of(1) };
         let begin = Instant::now();
-        assert_eq!([begin; 3].map(|now| habit.wanted(now).count), [0; 3]);
+        assert_eq!([begin; 3].map(|now| habit.wanted(now, 1).count), [0; 3]);
         habit.steady = Some(3);
-        assert_eq!(habit.wanted(begin), Wanted { count: 3, patience: None });
+        assert_eq!(habit.wanted(begin, 1), Wanted { count: 3, patience: None });
     }
 }

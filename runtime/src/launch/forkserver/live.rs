@@ -48,6 +48,11 @@ impl Server {
         Ok(Live(slot))
     }
 
+    /// How many servers there are among the children that have not been reaped.
+    pub(super) fn count() -> usize {
+        usize::from(crate::sys::lock(&SERVER).is_some())
+    }
+
     /// The server, if there is one. One that has died takes its spares along.
     pub(super) fn lock_if_live() -> Option<Live> {
         let mut slot = crate::sys::lock(&SERVER);
