@@ -166,7 +166,7 @@ pub enum JoinErrorKind {
     TimedOut,
     /// The task was cancelled before it ran.
     Cancelled,
-    /// The pool that was to run the task is closed.
+    /// The pool that was to run the task is closed; with a pid, the task had begun and was killed.
     PoolClosed,
     /// The task never began: the child could not apply an option, find the task or decode its arguments.
     NotStarted(Error),
@@ -250,7 +250,7 @@ impl fmt::Display for JoinErrorKind {
             Self::Signaled(signal) => write!(f, "was killed by {}", SignalName(*signal)),
             Self::TimedOut => f.write_str("ran out of time and was killed"),
             Self::Cancelled => f.write_str("was cancelled"),
-            Self::PoolClosed => f.write_str("was not run, since its pool is closed"),
+            Self::PoolClosed => f.write_str("was not done, since its pool is closed"),
             Self::NotStarted(error) => write!(f, "did not start: {error}"),
             Self::NotWaited(error) => write!(f, "cannot be waited for: {error}"),
             Self::Undecodable => f.write_str("sent bytes that are not its value"),

@@ -104,14 +104,19 @@ pub(super) fn divide(task: &str, threads: Option<SingleThreaded>) -> Result<Divi
     }
 }
 
+/// The name of a pool's own thread.
+pub(crate) const POOL_THREAD: &str = "offspring-pool";
+
 fn refused(task: &str, threads: &OtherThreads) -> Error {
     let names = match &threads.names[..] {
         [] => "threads that cannot be named, as /proc is not there".to_owned(),
         names => names.join(", "),
     };
+    let has_pool = threads.names.iter().any(|name| name == POOL_THREAD);
+    let pool = if has_pool { "; one is that of a pool: join the pool first" } else { "" };
     let text = format!(
         "cannot fork a child for `{task}`, since this process has other threads ({names}), whose locks the copy would find held for ever; \
-         fork before they start, or use the start method `spawn` or `forkserver`"
+         fork before they start, or use the start method `spawn` or `forkserver`{pool}"
     );
     Error::new(ErrorKind::MultiThreadedFork, text)
 }

@@ -13,7 +13,7 @@ mod spawn;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-pub(crate) use fork::copy;
+pub(crate) use fork::{POOL_THREAD, copy};
 pub(crate) use forkserver::Template;
 
 use crate::bootstrap::{self, Kit, Order, TestGuard};

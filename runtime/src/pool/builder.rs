@@ -35,7 +35,11 @@ pub struct PoolBuilder {
     name: String,
 }
 
-/// What an initializer can return.
+/// What an initializer can return: nothing, or a `Result<(), Report>`.
+#[diagnostic::on_unimplemented(
+    message = "an initializer returns nothing or a `Result<(), Report>`, not `{Self}`",
+    note = "`#[child_task(report)]` makes a `Report` of any error"
+)]
 pub trait InitializerOutput: Sized + sealed::Checked {}
 
 mod sealed {
@@ -92,7 +96,8 @@ impl PoolBuilder {
         self
     }
 
-    /// After how long with nothing to do a worker leaves, if there are more than [`min_workers`](Self::min_workers); by default never.
+    /// After how long with nothing to do a worker leaves, if there are more than [`min_workers`](Self::min_workers), without which there never
+    /// are; by default never.
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle_timeout = Some(limit);
         self
@@ -104,7 +109,7 @@ impl PoolBuilder {
         self
     }
 
-    /// How many jobs a worker does before another takes its place; by default any number.
+    /// How many jobs a worker does before another takes its place, at least 1; by default any number.
     pub fn max_tasks_per_worker(mut self, tasks: u32) -> Self {
         self.max_tasks = Some(tasks);
         self
@@ -136,13 +141,14 @@ impl PoolBuilder {
     }
 
     /// How long a task whose time is over may go on, to notice it by [`is_cancelled`](crate::is_cancelled) and end in order;
-    /// by default not at all.
+    /// by default not at all: then it is killed at once.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// How often a task marked `#[child_task(idempotent)]` is run again when its worker has died under it; by default never.
+    /// How often a task marked `#[child_task(idempotent)]` is run again when its worker has died under it, but not for its time limit; by
+    /// default never.
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
@@ -150,7 +156,8 @@ impl PoolBuilder {
 
     /// What each worker does first. State that it leaves in statics is there for the worker's tasks.
     ///
-    /// One that fails or panics is the pool's failure: [`build`](Self::build) returns it.
+    /// One that fails or panics is the pool's failure: [`build`](Self::build) returns it. [`build`](Self::build) waits for as long as it
+    /// takes, unless the call has a [`timeout`](Call::timeout) of its own.
     pub fn initializer<T: InitializerOutput + serde::de::DeserializeOwned>(mut self, call: Call<T>) -> Self {
         fn check<T: sealed::Checked + serde::de::DeserializeOwned>(payload: Payload) -> Result<(), String> {
             decode::<T>(payload).map_err(|error| error.to_string())?.check()
@@ -159,6 +166,7 @@ impl PoolBuilder {
             place,
             task: call.task(),
             arguments,
+            limit: call.limit,
             check: check::<T>,
         }));
         self
@@ -170,7 +178,8 @@ impl PoolBuilder {
     /// are, and goes on trying to have the others.
     ///
     /// # Errors
-    /// [`Setting`](ErrorKind::Setting) for no workers, for less than there have to be, and for an initializer or a limit that
+    /// [`MultiThreadedFork`](ErrorKind::MultiThreadedFork) under the start method `fork` in a process with other threads, such as that of
+    /// another pool; [`Setting`](ErrorKind::Setting) for no workers, for no tasks, for less than there have to be, and for an initializer or a limit that
     /// fails; those of [`Context::start`](crate::Context::start), if there is not one worker.
     pub fn build(self) -> Result<Pool, Error> {
         let workers = self.checked_workers()?;
@@ -195,8 +204,15 @@ impl PoolBuilder {
         };
         let retries = plan.retries;
         let shared = Arc::new(Shared::new(plan).map_err(|error| Error::os("cannot make a pool", error))?);
-        shared.wait_until_ready().inspect_err(|_| shared.terminate())?;
-        let thread = start_thread(&shared).inspect_err(|_| shared.terminate())?;
+        // Before the workers, which may take all the processes that there can be.
+        let (thread, begin) = start_thread(&shared)?;
+        if let Err(error) = shared.wait_until_ready() {
+            shared.terminate();
+            drop(begin);
+            let _ = thread.join();
+            return Err(error);
+        }
+        let _ = begin.send(());
         Ok(Pool { shared, thread: Some(thread), retries })
     }
 }
@@ -205,6 +221,9 @@ impl PoolBuilder {
     fn checked_workers(&self) -> Result<usize, Error> {
         let workers = self.workers.unwrap_or_else(sys::attributes::usable_processors);
         match self.min_workers {
+            _ if self.max_tasks == Some(0) => {
+                Err(Error::new(ErrorKind::Setting, "a worker of a pool does at least one task before it is replaced"))
+            }
             _ if workers == 0 => Err(Error::new(ErrorKind::Setting, "a pool needs at least one worker")),
             Some(least) if least > workers => {
                 let text = format!("a pool of at most {workers} workers cannot have at least {least}");

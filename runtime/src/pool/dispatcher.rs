@@ -17,9 +17,9 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError, mpsc};
 use std::task::Waker;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::hand::{Hand, watched};
 use super::job::{Outcome, Record};
@@ -27,6 +27,7 @@ use super::patience::Patience;
 use super::state::{Key, Phase, Plan, State, TICK};
 use super::stats::PoolStats;
 use crate::error::{Error, ErrorKind};
+use crate::launch::POOL_THREAD;
 use crate::sys::bell::{self, Poller};
 use crate::sys::poll::{self, Deadline};
 use crate::sys::{self, copies};
@@ -77,6 +78,9 @@ enum OwnThread {
     /// It waits for the driver to leave its place.
     Waiting,
 }
+
+/// How long workers that have nothing more to do may take to leave; one that was stopped never does.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// The poller's number of the kick; those of workers are twice their own, and one more for their pidfds.
 const KICK: u64 = u64::MAX;
@@ -234,7 +238,13 @@ impl Shared {
     /// # Errors
     /// If there were jobs that no worker could be had for.
     pub(super) fn wait_until_gone(&self) -> Result<(), Error> {
-        let board = self.until(None, |state| state.hands.is_empty() && state.hiring == 0);
+        let is_gone = |state: &State| state.hands.is_empty() && state.hiring == 0;
+        let mut board = self.until(poll::deadline_in(LEAVING), is_gone);
+        if !is_gone(&board.state) {
+            board.state.kill_all();
+            drop(board);
+            board = self.until(None, is_gone);
+        }
         let abandoned = board.state.abandoned.as_ref().map(Error::again);
         self.release(board);
         abandoned.map_or(Ok(()), Err)
@@ -309,6 +319,7 @@ impl Shared {
     /// Sleeps until a worker has a result or has ended.
     fn rest<'a>(&'a self, mut board: MutexGuard<'a, Board>, deadline: Deadline) -> MutexGuard<'a, Board> {
         board.state.dismiss_idle();
+        board.state.end_slow_starts();
         let now = Instant::now();
         let stalled = board.state.share_stalled(now);
         let due = [board.state.enforce_limits(now), board.state.staffing_due(), stalled];
@@ -516,6 +527,7 @@ impl Shared {
     /// Sleeps until a worker dies or the alarm rings, jobs wait in line and nobody moves them, or a worker is to come or to go.
     fn watch_for_deaths<'a>(&'a self, mut board: MutexGuard<'a, Board>) -> MutexGuard<'a, Board> {
         board.state.dismiss_idle();
+        board.state.end_slow_starts();
         let is_dozing = board.state.has_jobs_in_line();
         let until = board.state.staffing_due();
         board.own_thread = if is_dozing { OwnThread::Dozing { until } } else { OwnThread::Asleep { until } };
@@ -609,9 +621,17 @@ impl Drop for Shared {
     }
 }
 
-/// Starts the pool's own thread.
-pub(super) fn start_thread(shared: &Arc<Shared>) -> Result<std::thread::JoinHandle<()>, Error> {
+/// Starts the pool's own thread, which begins when it is told to, and ends if nobody is left who could.
+pub(super) fn start_thread(shared: &Arc<Shared>) -> Result<(std::thread::JoinHandle<()>, mpsc::Sender<()>), Error> {
     let own = Arc::clone(shared);
-    let thread = std::thread::Builder::new().name("offspring-pool".to_owned()).spawn(move || own.supervise());
-    thread.map_err(|error| Error::with_source(ErrorKind::LimitReached, "cannot start the thread of a pool", error))
+    let (begin, told) = mpsc::channel();
+    let supervise = move || {
+        if told.recv().is_ok() {
+            own.supervise();
+        }
+    };
+    let thread = std::thread::Builder::new().name(POOL_THREAD.to_owned()).spawn(supervise);
+    thread
+        .map(|thread| (thread, begin))
+        .map_err(|error| Error::with_source(ErrorKind::LimitReached, "cannot start the thread of a pool", error))
 }

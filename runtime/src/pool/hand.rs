@@ -17,6 +17,7 @@ use crate::error::{Error, JoinErrorKind, Panic, Refusal};
 use crate::launch::Launcher;
 use crate::process::Process;
 use crate::sys::fd::Descriptor;
+use crate::sys::poll::{self, Deadline};
 use crate::sys::{self, bell, futex};
 use crate::task::Call;
 use crate::wire::frame::{self, Incoming};
@@ -47,6 +48,8 @@ pub(super) struct Hand {
     farewell: Option<u64>,
     /// When it was last seen to have nothing to do.
     idle_since: Instant,
+    /// When its initializer has to have returned.
+    start_due: Deadline,
     /// A result is being put together here.
     bytes: Vec<u8>,
 }
@@ -150,6 +153,7 @@ impl Hand {
             doom: None,
             farewell: None,
             idle_since: Instant::now(),
+            start_due: plan.initializer.as_ref().and_then(|initializer| poll::deadline_in(initializer.limit?)),
             bytes: Vec::new(),
         })
     }
@@ -224,6 +228,11 @@ impl Hand {
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let is_idle = self.stage == Stage::Serving && self.standing == Standing::Good && self.given.is_empty();
         is_idle.then_some(self.idle_since)
+    }
+
+    /// When its initializer has to have returned, as long as it runs.
+    pub(super) fn start_due(&self) -> Deadline {
+        self.start_due.filter(|_| self.stage == Stage::Starting)
     }
 
     pub(super) fn note_idle(&mut self) {
@@ -358,6 +367,12 @@ impl Hand {
         Ok(Some((key, since)))
     }
 
+    /// The job that it runs, and its pid.
+    pub(super) fn running_by(&mut self, now: Instant) -> Option<(Key, u32)> {
+        let (key, _) = self.running(now).ok().flatten()?;
+        Some((key, self.pid()))
+    }
+
     /// Since when it was seen to have jobs and to begin none.
     pub(super) fn unbegun_since(&mut self, now: Instant) -> Result<Option<Instant>, Unusable> {
         let taken = self.side.look_taken()?;
@@ -454,6 +469,8 @@ pub(super) struct Initializer {
     pub(super) place: u64,
     pub(super) task: &'static str,
     pub(super) arguments: Payload,
+    /// How long it may take.
+    pub(super) limit: Option<Duration>,
     /// Whether the value that it returned is a failure.
     pub(super) check: fn(Payload) -> Result<(), String>,
 }

@@ -54,7 +54,8 @@ impl Context {
 
 /// Worker processes that run calls.
 ///
-/// Shared by reference: all methods take `&self`, from any thread. Dropped, it is [terminated](Self::terminate).
+/// Shared by reference: all methods but the two that end it take `&self`, from any thread. Dropped, it is [terminated](Self::terminate); so is
+/// one that is still there when the program ends, as in a static: [`join`](Self::join) it to have its jobs done.
 ///
 /// # Faults
 /// A task that panics keeps its worker. One whose worker dies (by a signal, an exit, an abort, a stack overflow, for want of memory)

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, ErrorKind};
 use crate::sys::poll::Deadline;
 
-/// After so many failures in a row, jobs do not wait for a worker any longer if there is none.
+/// After so many failures in a row a pool does not begin, and, if there was no worker at any of them, jobs do not wait any longer.
 const PATIENCE: u32 = 3;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -16,20 +16,19 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 pub(super) struct Backoff {
     /// Attempts in a row that have failed.
     failures: u32,
+    /// Those since there was a worker that served.
+    alone: u32,
     /// When the next attempt may be made.
     next: Deadline,
     cause: Option<Error>,
 }
 
 impl Backoff {
-    /// A worker could not be started, or has ended before it served.
-    pub(super) fn note_failure(&mut self, cause: Error, now: Instant) {
+    /// A worker could not be started, or has ended before it served, while there was another or while there was none.
+    pub(super) fn note_failure(&mut self, cause: Error, now: Instant, is_alone: bool) {
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
         self.failures = self.failures.saturating_add(1);
-        if cause.kind() == ErrorKind::Setting {
-            // An initializer or an option that fails: no better for being tried again at once.
-            self.failures = self.failures.max(PATIENCE);
-        }
+        self.alone = if is_alone { self.alone.saturating_add(1) } else { 0 };
         self.next = Some(now + pause);
         self.cause = Some(cause);
     }
@@ -44,9 +43,16 @@ impl Backoff {
         *self = Self::default();
     }
 
-    /// Why the last attempt has failed, if it is time to tell those who wait.
+    /// Why the last attempt has failed, if it is time to tell those who wait for a worker.
     pub(super) fn exhausted(&self) -> Option<&Error> {
-        self.cause.as_ref().filter(|_| self.failures >= PATIENCE)
+        self.cause.as_ref().filter(|_| self.alone >= PATIENCE)
+    }
+
+    /// Why the last attempt has failed, if a pool is not to wait for the rest of its first workers: several have failed, or one
+    /// in its initializer or for an option, which is no better for being tried again.
+    pub(super) fn has_begun_badly(&self) -> Option<&Error> {
+        let is_over = |cause: &&Error| self.failures >= PATIENCE || cause.kind() == ErrorKind::Setting;
+        self.cause.as_ref().filter(is_over)
     }
 
     /// When the next attempt may be made; `None` if at once.
@@ -68,7 +74,7 @@ mod tests {
         let (mut backoff, now) = (Backoff::default(), Instant::now());
         assert_eq!(backoff.next(), None);
         for pause in [10, 20, 40, 80, 160, 320, 640, 1000, 1000, 1000, 1000, 1000, 1000] {
-            backoff.note_failure(limit(), now);
+            backoff.note_failure(limit(), now, true);
             assert_eq!(backoff.next(), Some(now + Duration::from_millis(pause)));
         }
         backoff.note_success();
@@ -79,7 +85,7 @@ mod tests {
     fn three_in_a_row_are_told() {
         let (mut backoff, now) = (Backoff::default(), Instant::now());
         for told in [false, false, true, true] {
-            backoff.note_failure(limit(), now);
+            backoff.note_failure(limit(), now, true);
             assert_eq!(backoff.exhausted().is_some(), told);
         }
         backoff.note_success();
@@ -95,9 +101,22 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_pass_is_told_at_once() {
+    fn nobody_is_told_as_long_as_another_serves() {
+        let (mut backoff, now) = (Backoff::default(), Instant::now());
+        (0..9).for_each(|_| backoff.note_failure(limit(), now, false));
+        assert!(backoff.exhausted().is_none());
+        assert!(backoff.has_begun_badly().is_some());
+        for told in [false, false, true] {
+            backoff.note_failure(limit(), now, true);
+            assert_eq!(backoff.exhausted().is_some(), told);
+        }
+    }
+
+    #[test]
+    fn what_does_not_pass_is_a_bad_beginning_at_once() {
         let mut backoff = Backoff::default();
-        backoff.note_failure(Error::new(ErrorKind::Setting, "no such file"), Instant::now());
-        assert_eq!(backoff.exhausted().map(Error::kind), Some(ErrorKind::Setting));
+        backoff.note_failure(Error::new(ErrorKind::Setting, "no such file"), Instant::now(), true);
+        assert_eq!(backoff.has_begun_badly().map(Error::kind), Some(ErrorKind::Setting));
+        assert!(backoff.exhausted().is_none());
     }
 }

@@ -466,14 +466,21 @@ impl State {
     pub(super) fn terminate(&mut self) {
         self.phase = Phase::Terminated;
         self.queue.clear();
-        for (_, hand) in &mut self.hands {
-            hand.given.clear();
-            hand.kill(None);
+        self.kill_all();
+        let now = Instant::now();
+        let running: Vec<(Key, u32)> = self.hands.iter_mut().filter_map(|(_, hand)| hand.running_by(now)).collect();
+        for (key, pid) in running {
+            self.finish(key, Err(Failure::new(JoinErrorKind::PoolClosed, Some(pid))));
         }
+        self.hands.iter_mut().for_each(|(_, hand)| hand.given.clear());
         let unfinished: Vec<Key> = self.jobs.iter().map(|(key, _)| key).filter(|key| !self.is_done(*key)).collect();
         for key in unfinished {
             self.finish(key, Err(Failure::new(JoinErrorKind::PoolClosed, None)));
         }
+    }
+
+    pub(super) fn kill_all(&mut self) {
+        self.hands.iter_mut().for_each(|(_, hand)| hand.kill(None));
     }
 
     /// In a forked copy of the process: forgets the workers, without a trace in what it shares with them.

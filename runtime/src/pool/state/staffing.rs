@@ -1,7 +1,7 @@
 //! The workers of a pool: how many there are to be, who comes, and who goes.
 //!
 //! One that could not be started, or has ended before it served, is not replaced at once (see `backoff`). As long as
-//! another one serves, nobody hears of it; if none does and it has happened several times in a row, those who wait for one are
+//! another one serves, nobody hears of it; if none has served and it has happened several times in a row, those who wait for one are
 //! told why. The pool goes on trying all the same, since what was scarce may come back.
 
 use std::time::Instant;
@@ -37,7 +37,9 @@ impl State {
     pub(in crate::pool) fn staffing_due(&self) -> Deadline {
         let hire = self.backoff.next().filter(|_| self.vacancies() > 0);
         let dismissal = self.idle_for_longest().and_then(|(_, due)| due);
-        [hire, dismissal].into_iter().flatten().min()
+        let starts = self.hands.iter().filter(|(_, hand)| hand.standing == Standing::Good);
+        let slow_start = starts.filter_map(|(_, hand)| hand.start_due()).min();
+        [hire, dismissal, slow_start].into_iter().flatten().min()
     }
 
     pub(super) fn has_one_that_serves(&self) -> bool {
@@ -48,7 +50,7 @@ impl State {
     ///
     /// If it is only that there cannot be so many at the moment, a pool begins with those that there are.
     pub(in crate::pool) fn is_ready(&self) -> Option<Result<(), Error>> {
-        match self.backoff.exhausted() {
+        match self.backoff.has_begun_badly() {
             Some(error) if error.kind() == ErrorKind::LimitReached && self.has_one_that_serves() => Some(Ok(())),
             Some(error) => Some(Err(error.again())),
             None => {
@@ -80,9 +82,9 @@ impl State {
 
     /// A worker could not be had. If there is none, those that wait for one are told, but for the first few times.
     pub(in crate::pool) fn note_failed_start(&mut self, cause: Error) {
-        self.backoff.note_failure(cause, Instant::now());
-        let told = self.backoff.exhausted().filter(|_| !self.has_one_that_serves()).map(Error::again);
-        if let Some(cause) = told {
+        let is_alone = !self.has_one_that_serves();
+        self.backoff.note_failure(cause, Instant::now(), is_alone);
+        if let Some(cause) = self.backoff.exhausted().map(Error::again) {
             self.abandon_queue(cause);
         }
     }
@@ -118,7 +120,7 @@ impl State {
         }
         match (estate.running, stage) {
             (Some(key), _) => self.retry_or_finish(key, estate.failure),
-            (None, Stage::Starting) => self.note_failed_start(too_early(estate.failure)),
+            (None, Stage::Starting) => self.note_failed_start(self.too_early(estate.failure)),
             (None, Stage::Serving) if is_unused => self.backoff.note_setback(Instant::now()),
             _ => {}
         }
@@ -176,20 +178,34 @@ impl State {
         }
     }
 
+    /// Why a worker that has ended before it did anything was no good.
+    fn too_early(&self, failure: Failure) -> Error {
+        match (failure.kind, &self.plan.initializer) {
+            (JoinErrorKind::NotStarted(cause), _) => cause,
+            (kind, Some(initializer)) => {
+                let how = Failure { kind, ..failure }.of(initializer.task);
+                Error::new(ErrorKind::Setting, format!("the initializer of a pool's worker did not return: {how}"))
+            }
+            (kind, None) => {
+                let how = Failure { kind, ..failure }.of(worker::NAME);
+                Error::new(ErrorKind::LimitReached, format!("a pool's worker has ended before it could serve: {how}"))
+            }
+        }
+    }
+
+    /// Kills workers whose initializer takes longer than it may.
+    pub(in crate::pool) fn end_slow_starts(&mut self) {
+        let now = Instant::now();
+        for (_, hand) in &mut self.hands {
+            if hand.start_due().is_some_and(|due| due <= now) && hand.standing == Standing::Good {
+                hand.kill(Some(JoinErrorKind::TimedOut));
+            }
+        }
+    }
+
     /// The name of the next worker.
     pub(in crate::pool) fn next_name(&mut self) -> String {
         self.named += 1;
         format!("{}-{}", self.plan.name, self.named)
-    }
-}
-
-/// Why a worker that has ended before it did anything was no good.
-fn too_early(failure: Failure) -> Error {
-    match failure.kind {
-        JoinErrorKind::NotStarted(cause) => cause,
-        _ => {
-            let text = format!("workers of a pool have ended before they could serve: {}", failure.of(worker::NAME));
-            Error::new(ErrorKind::LimitReached, text)
-        }
     }
 }
