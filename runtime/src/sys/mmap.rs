@@ -41,11 +41,18 @@ impl MemoryFile {
         Ok(Self { file: fd.into(), length: 0 })
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.length as usize
+    }
+
     /// Appends bytes.
     ///
     /// # Errors
     /// `FileTooLarge` beyond `RLIMIT_FSIZE`, which holds for memory too and whose signal would end this process.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
         let length = self.length + bytes.len() as u64;
         check_length(length)?;
         self.file.write_all(bytes)?;

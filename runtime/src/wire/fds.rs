@@ -47,21 +47,20 @@ impl Incoming {
     }
 }
 
-/// Puts the window that was open before back, on a panic too.
+/// Puts the window that was open before back when the work panics.
 struct Reopen(Option<Window>);
 
 impl Drop for Reopen {
     fn drop(&mut self) {
-        let before = self.0.take();
-        WINDOW.with(|window| *window.borrow_mut() = before);
+        WINDOW.set(self.0.take());
     }
 }
 
 fn within<T>(open: Window, work: impl FnOnce() -> T) -> (T, Option<Window>) {
-    let reopen = Reopen(WINDOW.with(|window| window.borrow_mut().replace(open)));
+    let mut reopen = Reopen(WINDOW.replace(Some(open)));
     let done = work();
-    let window = WINDOW.with(|window| window.borrow_mut().take());
-    drop(reopen);
+    let window = WINDOW.replace(reopen.0.take());
+    std::mem::forget(reopen); // it has nothing left
     (done, window)
 }
 

@@ -188,7 +188,7 @@ impl Encoder {
 
     /// In bytes.
     pub(crate) fn len(&self) -> usize {
-        self.serializer.output.length
+        self.serializer.output.len()
     }
 
     /// Whether the values hold descriptors, of which there is not room for many.
@@ -199,7 +199,7 @@ impl Encoder {
     /// Appends one value.
     pub(crate) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
         let (encoded, refused) = fds::encoding(&mut self.descriptors, || value.serialize(&mut self.serializer));
-        let failure = self.serializer.output.failure.take().map(|failure| failure.to_string());
+        let failure = self.serializer.output.take_failure().map(|failure| failure.to_string());
         match failure.or(refused.filter(|_| encoded.is_err())) {
             Some(failure) => Err(CodecError(failure)),
             None => encoded.map_err(CodecError::from),
@@ -227,72 +227,118 @@ impl Encoded {
     pub(crate) fn part(&self) -> Part<'_> {
         match &self.sealed {
             Some(file) => Part::File(Arc::clone(file)),
-            None if self.sink.length <= SMALL => Part::Bytes(&self.sink.small[..self.sink.length]),
-            None => Part::Bytes(&self.sink.heap),
+            None => Part::Bytes(self.sink.collected()),
         }
     }
 
     pub(crate) fn into_buffer(self) -> Vec<u8> {
-        self.sink.heap
+        self.sink.buffer
     }
 }
 
-/// Where encoded bytes go: a small buffer, then a vector, then a memory file that the vector is the buffer of.
+/// Where encoded bytes go: into `small` while `buffer` has no memory, then into that, and from there, whenever it is full, into
+/// a memory file.
+///
+/// A codec hands over a vector of bytes one by one. What finds room in the buffer is therefore put there in the midst of the
+/// loop of whoever encodes, in another crate as a rule; all the rest, limits included, waits for bytes that find none.
 struct Sink {
-    length: usize,
     small: [u8; SMALL],
-    heap: Vec<u8>,
+    small_length: u8,
+    buffer: Vec<u8>,
     file: Option<MemoryFile>,
     /// The codec's error type cannot carry an I/O error.
     failure: Option<io::Error>,
 }
 
+/// The first memory that a buffer gets.
+const FIRST: usize = 256;
+
 impl Sink {
-    fn new(heap: Vec<u8>) -> Self {
-        Self { length: 0, small: [0; SMALL], heap, file: None, failure: None }
+    fn new(buffer: Vec<u8>) -> Self {
+        Self { small: [0; SMALL], small_length: 0, buffer, file: None, failure: None }
     }
 
-    fn extend(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let (start, end) = (self.length, self.length + bytes.len());
-        if end > MESSAGE_MAX {
-            let text = format!("the encoded value is longer than {MESSAGE_MAX} bytes");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+    fn len(&self) -> usize {
+        self.file.as_ref().map_or(0, MemoryFile::len) + self.collected().len()
+    }
+
+    /// What is not in the file.
+    fn collected(&self) -> &[u8] {
+        match self.small_length {
+            0 => &self.buffer,
+            length => &self.small[..usize::from(length)],
         }
-        self.length = end;
-        if end <= SMALL {
-            self.small[start..end].copy_from_slice(bytes);
+    }
+
+    /// What has gone wrong since this was asked last; that what lies in the buffer is over the limit shows only here.
+    #[inline]
+    fn take_failure(&mut self) -> Option<io::Error> {
+        match self.failure.take() {
+            None if self.file.is_some() => check_length(self.len()).err(),
+            failure => failure,
+        }
+    }
+
+    /// Takes bytes that the buffer has no room for.
+    fn extend_otherwise(&mut self, bytes: &[u8]) -> postcard::Result<()> {
+        if self.buffer.capacity() == 0
+            && let Some(room) = self.small[usize::from(self.small_length)..].get_mut(..bytes.len())
+        {
+            room.copy_from_slice(bytes);
+            self.small_length += bytes.len() as u8;
             return Ok(());
         }
-        if start <= SMALL && self.heap.is_empty() && self.file.is_none() {
-            self.heap.extend_from_slice(&self.small[..start]);
+        self.spill_or_grow(bytes).map_err(|error| {
+            self.failure = Some(error);
+            postcard::Error::SerializeBufferFull
+        })
+    }
+
+    #[cold]
+    fn spill_or_grow(&mut self, bytes: &[u8]) -> io::Result<()> {
+        check_length(self.len() + bytes.len())?;
+        if bytes.len() > SPILL {
+            return self.spill(bytes);
         }
-        if self.heap.len() + bytes.len() > SPILL {
-            let file = match &mut self.file {
-                Some(file) => file,
-                none => none.insert(MemoryFile::new()?),
-            };
-            file.write(&self.heap)?;
-            self.heap.clear();
-            if bytes.len() > SPILL {
-                return file.write(bytes);
-            }
+        if self.collected().len() + bytes.len() > SPILL {
+            self.spill(&[])?;
         }
-        self.heap.extend_from_slice(bytes);
+        self.grow(self.collected().len() + bytes.len());
+        self.buffer.extend_from_slice(bytes);
         Ok(())
     }
 
-    /// Puts what is still in the buffer into the file, if there is one, and seals it.
+    /// Gives the buffer memory for at least `length` bytes, and never for more than it may have before it is spilt.
+    fn grow(&mut self, length: usize) {
+        let capacity = length.max(2 * self.buffer.capacity()).clamp(FIRST, SPILL);
+        self.buffer.reserve_exact(capacity - self.buffer.len());
+        self.buffer.extend_from_slice(&self.small[..usize::from(self.small_length)]);
+        self.small_length = 0;
+    }
+
+    /// Moves what is collected, and `bytes` behind it, into the file.
+    fn spill(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut file = self.file.take().map_or_else(MemoryFile::new, Ok)?;
+        file.write(self.collected())?;
+        file.write(bytes)?;
+        self.file = Some(file);
+        self.small_length = 0;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Spills what is left over if there is a file, and seals it.
     fn close(&mut self) -> io::Result<Option<Arc<SealedFile>>> {
         let Some(mut file) = self.file.take() else { return Ok(None) };
-        file.write(&self.heap)?;
+        file.write(self.collected())?;
         Ok(Some(Arc::new(file.seal()?)))
     }
 
     fn into_content(mut self) -> io::Result<Content> {
         Ok(match self.close()? {
             Some(file) => Content::File(file),
-            None if self.length <= SMALL => Content::Small { length: self.length as u8, bytes: self.small },
-            None => Content::Heap(self.heap.into()),
+            None if self.buffer.is_empty() => Content::Small { length: self.small_length, bytes: self.small },
+            None => Content::Heap(self.buffer.into()),
         })
     }
 
@@ -302,18 +348,33 @@ impl Sink {
     }
 }
 
+fn check_length(length: usize) -> io::Result<()> {
+    if length <= MESSAGE_MAX {
+        return Ok(());
+    }
+    let text = format!("the encoded value is longer than {MESSAGE_MAX} bytes");
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, text))
+}
+
 impl Flavor for Sink {
     type Output = Self;
 
+    #[inline]
     fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        self.try_extend(&[byte])
+        if self.buffer.len() == self.buffer.capacity() {
+            return self.extend_otherwise(&[byte]);
+        }
+        self.buffer.push(byte);
+        Ok(())
     }
 
+    #[inline]
     fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        self.extend(bytes).map_err(|error| {
-            self.failure = Some(error);
-            postcard::Error::SerializeBufferFull
-        })
+        if bytes.len() > self.buffer.capacity() - self.buffer.len() {
+            return self.extend_otherwise(bytes);
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
     }
 
     fn finalize(self) -> postcard::Result<Self> {
@@ -386,6 +447,49 @@ mod tests {
             let text = "é".repeat(length);
             let payload = Payload::encode(&(&text, length)).unwrap();
             assert_eq!(decode::<(String, usize)>(payload).unwrap(), (text, length));
+        }
+    }
+
+    #[test]
+    fn pieces_of_every_size_are_put_behind_each_other() {
+        let lengths =
+            [0, 1, SMALL - 2, SMALL, FIRST - SMALL, FIRST, SPILL - FIRST, SPILL - 3, SPILL, SPILL + 1, 2 * SPILL];
+        let pieces = lengths.iter().flat_map(|first| lengths.iter().map(move |second| (*first, *second)));
+        let mut buffer = Vec::new();
+        for (first, second) in pieces {
+            let bytes: Vec<u8> = (0..first).map(|index| index as u8).collect();
+            let value = (&bytes, "x".repeat(second), first as u64, &bytes);
+            let expected = postcard::to_allocvec(&value).unwrap();
+            let payload = Payload::encode(&value).unwrap();
+            assert!(*payload.bytes().unwrap() == *expected, "{first} bytes, {second} letters");
+            let mut encoder = Encoder::reusing(buffer);
+            encoder.push(&value).unwrap();
+            assert_eq!(encoder.len(), expected.len());
+            let (encoded, _) = encoder.finish_in_place().unwrap();
+            assert!(*encoded.part().into_bytes().unwrap() == *expected, "{first} bytes, {second} letters, used again");
+            buffer = encoded.into_buffer();
+            assert!(buffer.capacity() <= SPILL);
+        }
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_wherever_it_ends() {
+        struct Raw<'a>(&'a [u8]);
+        impl Serialize for Raw<'_> {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_bytes(self.0)
+            }
+        }
+        let over = |encoder: &mut Encoder, value: &[u8]| {
+            let error = encoder.push(&Raw(value)).unwrap_err();
+            assert!(error.0.contains("longer than"), "{error}");
+        };
+        over(&mut Encoder::default(), &vec![0; MESSAGE_MAX]);
+        for room in [0, 100] {
+            let mut encoder = Encoder::reusing(Vec::with_capacity(room));
+            encoder.serializer.output.file = Some(MemoryFile::filled(MESSAGE_MAX - 1, |_| ()).unwrap());
+            encoder.push(&1_u8).unwrap();
+            over(&mut encoder, &[2]);
         }
     }
 
