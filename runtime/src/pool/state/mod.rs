@@ -264,7 +264,9 @@ impl State {
 
     /// Lets idle workers have what others do not begin, as one that was stopped; when to look next.
     pub(super) fn share_stalled(&mut self, now: Instant) -> Deadline {
-        self.idle_worker()?;
+        if self.idle_worker().is_none() {
+            return self.may_return().then(|| now + TICK);
+        }
         let (mut next, mut stalled) = (None::<Instant>, Vec::new());
         for (worker, hand) in self.hands.iter_mut().filter(|(_, hand)| hand.standing == Standing::Good) {
             match hand.unbegun_since(now) {
@@ -284,6 +286,12 @@ impl State {
         self.dispatch();
         // Those that have it now may be no better.
         Some(now + TICK)
+    }
+
+    /// Whether there is work for a worker that did not begin what it had: it may be there again at any moment, and does not tell.
+    fn may_return(&self) -> bool {
+        let is_idle = |hand: &Hand| hand.is_stalled() && hand.given.is_empty();
+        (self.has_jobs_in_line() || self.has_backlog()) && self.hands.iter().any(|(_, hand)| is_idle(hand))
     }
 
     /// Takes in every result that has come; whether there was one.
