@@ -118,9 +118,10 @@ fn dropped_handles_close_nothing_in_a_copy_of_a_copy(method: StartMethod) {
     let child = fork(|| {
         let files = files_in_place_of(&taken);
         let mut own = vec![hanging(method), hanging(method)];
+        let taken_too = procs::descriptors();
         let grandchild = fork(|| {
             assert!(files.iter().all(|file| sys::is_open(file.as_raw_fd())));
-            let more = files_in_place_of(&procs::descriptors().into_iter().chain(taken.clone()).collect());
+            let more = files_in_place_of(&taken_too);
             drop_inherited(std::mem::take(&mut siblings));
             drop_inherited(std::mem::take(&mut own));
             more.len()
