@@ -8,6 +8,7 @@ mod channel_ends;
 mod channel_futures;
 mod channels;
 mod contexts;
+mod copies;
 mod descriptors;
 mod descriptors_sent;
 mod duplexes;
@@ -48,6 +49,7 @@ const SUITES: &[Suite] = &[
     ("privileges", privileges::CASES),
     ("identity", identity::CASES),
     ("contexts", contexts::CASES),
+    ("copies", copies::CASES),
     ("lifelines", lifelines::CASES),
     ("endings", endings::CASES),
     ("descriptors", descriptors::CASES),

@@ -253,8 +253,8 @@ pub(crate) fn run_inherited(
     copy: &FreshCopy,
 ) -> Result<Output, Error> {
     let ends = Ends::of_original(copy);
-    let descriptors = fds::Incoming::inherited(&arguments.descriptors, copy);
-    ends.abandon(copy);
+    let descriptors = fds::Incoming::inherited(&arguments.descriptors, &ends);
+    ends.abandon();
     run_task(name, fingerprint, arguments, descriptors)
 }
 

@@ -11,7 +11,8 @@
 //! | `lifeline` | the read side that the child has armed | when the child is reaped |
 //! | `streams` | this process's ends of piped standard streams | by the user, or with the last handle |
 //!
-//! A forked copy of this process closes all of them at once ([`forget`]): they are not its children.
+//! A forked copy of this process closes all of them at once ([`forget`]), and touches none of the objects: they are not its
+//! children, and every page that it wrote to would be copied. Nor does a start touch a child that a handle answers for.
 //!
 //! Children that are made ahead, before anybody has asked for them, are in [`spares`].
 
@@ -26,13 +27,13 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, SignalName};
 use crate::platform::StartMethod;
-use crate::sys::fd::Descriptor;
 use crate::sys::fork::FreshCopy;
-use crate::sys::lifeline::Lifeline;
+use crate::sys::lifeline::{Kept, Lifeline};
 use crate::sys::lock;
 use crate::sys::pidfd::{self, Status};
 use crate::sys::poll::{self, Deadline};
 use crate::sys::signal::{KILL, OVERDUE, TERMINATE};
+use crate::sys::unshared::{self, Unshared};
 use crate::wire::frame::{self, Incoming};
 
 /// What a launcher has made: a child, which has its order or will find it in its link.
@@ -84,8 +85,8 @@ pub(crate) struct Child {
     /// The process whose child it is; any other that has this object is a copy of it.
     parent: u32,
     pub(crate) about: Description,
-    pidfd: Descriptor,
-    link: Descriptor,
+    pidfd: Unshared,
+    link: Unshared,
     state: Mutex<State>,
 }
 
@@ -95,8 +96,8 @@ struct State {
     /// This process killed it because its time was over.
     overdue: bool,
     keeper: Keeper,
-    lifeline: Option<Lifeline>,
-    streams: [Option<OwnedFd>; 3],
+    lifeline: Option<Kept>,
+    streams: [Option<Unshared>; 3],
     outcome: Option<Incoming>,
 }
 
@@ -179,8 +180,42 @@ pub(crate) const TEMPLATE_NAME: &str = "pool template";
 /// The kind of the frame that a forkserver's child sends before anything else.
 pub(crate) const HELLO: u8 = 1;
 
-/// Every child that has not been reaped, by pid.
-static CHILDREN: Mutex<BTreeMap<u32, Arc<Child>>> = Mutex::new(BTreeMap::new());
+/// The children that have not been reaped, by pid.
+struct Table {
+    all: BTreeMap<u32, Arc<Child>>,
+    /// Those of them that no handle and no launcher answers for: a start looks for their end, and at no other child.
+    left: BTreeMap<u32, Arc<Child>>,
+}
+
+impl Table {
+    const EMPTY: Self = Self { all: BTreeMap::new(), left: BTreeMap::new() };
+
+    fn enter(&mut self, child: &Arc<Child>) {
+        self.all.insert(child.pid, Arc::clone(child));
+        // Of a child that had the pid, if there is one, somebody else has taken the status.
+        self.left.remove(&child.pid);
+    }
+
+    /// The pid may be another child's already, if somebody else has reaped this one.
+    fn find(&self, child: &Child) -> Option<&Arc<Child>> {
+        self.all.get(&child.pid).filter(|known| std::ptr::eq(&raw const ***known, child))
+    }
+
+    fn leave(&mut self, child: &Child) {
+        if let Some(known) = self.find(child).cloned() {
+            self.left.insert(child.pid, known);
+        }
+    }
+
+    fn remove(&mut self, child: &Child) {
+        if self.find(child).is_some() {
+            self.all.remove(&child.pid);
+            self.left.remove(&child.pid);
+        }
+    }
+}
+
+static CHILDREN: Mutex<Table> = Mutex::new(Table::EMPTY);
 
 /// Enters a child that has just been made.
 pub(crate) fn register(launched: Launched, about: Description) -> Arc<Child> {
@@ -194,16 +229,22 @@ pub(crate) fn register_server(launched: Launched, about: Description) -> Arc<Chi
 
 fn enter(launched: Launched, about: Description, keeper: Keeper) -> Arc<Child> {
     let Launched { pid, pidfd, link, lifeline, streams, heard } = launched;
-    let state = State { status: None, overdue: false, keeper, lifeline: Some(lifeline), streams, outcome: heard };
+    let (lifeline, streams) = (Some(lifeline.keep()), streams.map(|stream| stream.map(Unshared::new)));
+    let state = State { status: None, overdue: false, keeper, lifeline, streams, outcome: heard };
     let child = Arc::new(Child {
         pid,
         parent: crate::sys::pid(),
         about,
-        pidfd: Descriptor::new(pidfd),
-        link: Descriptor::new(link),
+        pidfd: Unshared::new(pidfd),
+        link: Unshared::new(link),
         state: Mutex::new(state),
     });
-    lock(&CHILDREN).insert(pid, Arc::clone(&child));
+    let mut table = lock(&CHILDREN);
+    table.enter(&child);
+    if keeper == Keeper::Retired {
+        table.leave(&child);
+    }
+    drop(table);
     child
 }
 
@@ -222,7 +263,7 @@ impl Child {
     }
 
     /// A copy made by us has let go of its descriptors; one made by others still has them, and must not use them.
-    fn own<'a>(&self, descriptor: &'a Descriptor) -> Result<BorrowedFd<'a>, Error> {
+    fn own<'a>(&self, descriptor: &'a Unshared) -> Result<BorrowedFd<'a>, Error> {
         let own = descriptor.get().filter(|_| self.parent == crate::sys::pid());
         own.ok_or_else(|| self.not_parent())
     }
@@ -244,18 +285,10 @@ impl Child {
                 pidfd::try_reap(pidfd).map_err(|error| self.failed("wait for", error))?.map(ExitStatus::from);
             if state.status.is_some() {
                 state.lifeline = None;
-                self.leave_table();
+                lock(&CHILDREN).remove(self);
             }
         }
         Ok(state.status)
-    }
-
-    /// The pid may be another child's already, if somebody else has reaped this one.
-    fn leave_table(&self) {
-        let mut children = lock(&CHILDREN);
-        if children.get(&self.pid).is_some_and(|known| std::ptr::eq(&raw const **known, self)) {
-            children.remove(&self.pid);
-        }
     }
 
     /// Waits until the child has ended or `deadline` has passed. A child whose own time is over is killed meanwhile.
@@ -321,6 +354,7 @@ impl Child {
     /// Tells a launcher's server to leave; it is reaped like a child that nobody holds any more.
     pub(crate) fn dismiss(&self) {
         lock(&self.state).keeper = Keeper::Retired;
+        lock(&CHILDREN).leave(self);
         if let Ok(link) = self.link() {
             let _ = crate::sys::socket::shut_down(link);
         }
@@ -332,21 +366,14 @@ impl Child {
         while !self.is_armed()? && self.wait(poll::deadline_in(ARMING))?.is_none() {}
         let mut state = lock(&self.state);
         state.keeper = Keeper::Nobody;
-        match state.lifeline.take() {
-            Some(lifeline) => {
-                let disarmed = lifeline.disarm().map_err(|error| self.failed("detach", error));
-                // A pipe of the child's own would end it when its write end is closed; it stays open, unarmed.
-                std::mem::forget(lifeline.own_write_end);
-                disarmed
-            }
-            None => Ok(()),
-        }
+        let disarmed = state.lifeline.take().map_or(Ok(()), Kept::disarm);
+        disarmed.map_err(|error| self.failed("detach", error))
     }
 
     /// Whether the child has armed its lifeline, or never will.
     fn is_armed(&self) -> Result<bool, Error> {
         let state = lock(&self.state);
-        let armed = state.lifeline.as_ref().map_or(Ok(true), Lifeline::is_armed);
+        let armed = state.lifeline.as_ref().map_or(Ok(true), Kept::is_armed);
         armed.map_err(|error| self.failed("detach", error))
     }
 
@@ -363,11 +390,12 @@ impl Child {
             state.keeper = Keeper::Process;
         }
         drop(state);
+        lock(&CHILDREN).leave(self);
         let _ = self.try_status();
     }
 
     pub(crate) fn take_stream(&self, number: usize) -> Option<OwnedFd> {
-        lock(&self.state).streams[number].take()
+        lock(&self.state).streams[number].take().and_then(Unshared::into_owned)
     }
 
     fn keeper(&self) -> Keeper {
@@ -376,14 +404,6 @@ impl Child {
 
     fn failed(&self, doing: &str, error: io::Error) -> Error {
         Error::os(format!("cannot {doing} `{}` (pid {})", self.about.task, self.pid), error)
-    }
-
-    fn abandon(&self, copy: &FreshCopy) {
-        self.pidfd.abandon(copy);
-        self.link.abandon(copy);
-        let mut state = lock(&self.state);
-        state.lifeline = None;
-        state.streams = [const { None }; 3];
     }
 }
 
@@ -397,12 +417,12 @@ fn received(result: io::Result<Option<Incoming>>) -> io::Result<Option<Incoming>
 
 fn snapshot() -> Vec<Arc<Child>> {
     let own = |child: &&Arc<Child>| child.parent == crate::sys::pid();
-    lock(&CHILDREN).values().filter(own).cloned().collect()
+    lock(&CHILDREN).all.values().filter(own).cloned().collect()
 }
 
 /// How many children there are that have not been reaped, servers among them.
 pub(crate) fn count() -> usize {
-    lock(&CHILDREN).len()
+    lock(&CHILDREN).all.len()
 }
 
 /// The children that run at this moment, oldest first as far as pids tell; those that have ended are reaped.
@@ -416,18 +436,27 @@ pub(crate) fn active() -> Vec<Arc<Child>> {
 /// Reaps the children and spares that have ended and that no handle answers for. A system call for each as long as none has.
 pub(crate) fn sweep() {
     spares::sweep();
-    let children: Vec<Arc<Child>> =
-        snapshot().into_iter().filter(|child| !matches!(child.keeper(), Keeper::Handle | Keeper::Launcher)).collect();
-    let pidfds: Vec<BorrowedFd<'_>> = children.iter().filter_map(|child| child.pidfd().ok()).collect();
-    if pidfds.is_empty() {
-        return;
-    }
-    let Ok(ended) = poll::readable_many(&pidfds, Some(Instant::now())) else {
-        return;
-    };
-    for (child, _) in children.iter().zip(ended).filter(|(_, ended)| *ended) {
+    for child in ended() {
         let _ = child.try_status();
     }
+}
+
+/// Those that have been left and have ended. To the others nothing is written: after a fork each write may cost a page.
+fn ended() -> Vec<Arc<Child>> {
+    let table = lock(&CHILDREN);
+    if table.left.is_empty() {
+        return Vec::new();
+    }
+    let own = crate::sys::pid();
+    let (children, pidfds): (Vec<_>, Vec<_>) = table
+        .left
+        .values()
+        .filter(|child| child.parent == own)
+        .filter_map(|child| Some((child, child.pidfd.get()?)))
+        .unzip();
+    // It does not wait, so that nobody waits for the table.
+    let ended = poll::readable_many(&pidfds, Some(Instant::now())).unwrap_or_default();
+    children.into_iter().zip(ended).filter(|(_, has_ended)| *has_ended).map(|(child, _)| Arc::clone(child)).collect()
 }
 
 /// How often a child is looked at until it has armed its lifeline, which it does before anything else.
@@ -441,7 +470,7 @@ const DAEMON_GRACE: Duration = Duration::from_secs(2);
 
 /// Ends this process's part in its children: daemons are terminated, the others joined, but for detached ones; spares and servers leave last.
 pub(crate) fn finish() {
-    if lock(&CHILDREN).is_empty() && spares::count() == 0 {
+    if lock(&CHILDREN).all.is_empty() && spares::count() == 0 {
         // Most children have none of their own: they end without a look at all this code.
         return;
     }
@@ -473,7 +502,7 @@ pub(crate) fn finish() {
 /// They are told from those of the user by their name, which a child keeps until it has its order. Whether there was one.
 pub(crate) fn reap_unknown() -> bool {
     let mut zombies = pidfd::zombies_called(&[SERVER_NAME, TEMPLATE_NAME, spares::NAME]);
-    zombies.retain(|pid| !lock(&CHILDREN).contains_key(pid));
+    zombies.retain(|pid| !lock(&CHILDREN).all.contains_key(pid));
     zombies.iter().for_each(|pid| pidfd::reap(*pid));
     !zombies.is_empty()
 }
@@ -481,8 +510,7 @@ pub(crate) fn reap_unknown() -> bool {
 /// In a copy of the process: lets go of what belongs to the original.
 pub(crate) fn forget(copy: &FreshCopy) {
     spares::forget(copy);
-    let children = std::mem::take(&mut *lock(&CHILDREN));
-    children.values().for_each(|child| child.abandon(copy));
-    // Freeing them would write to pages that the copy shares with the original, which costs more than they are worth.
-    std::mem::forget(children);
+    unshared::close_all(copy);
+    // Freeing them, or whatever else writes to them, would have the kernel copy the pages of each.
+    std::mem::forget(std::mem::replace(&mut *lock(&CHILDREN), Table::EMPTY));
 }

@@ -175,7 +175,7 @@ impl<T> ProcessBuilder<T> {
     /// # Safety
     /// No other thread holds, at the moment of the start, a lock that the child takes: those of the allocator and of the
     /// standard streams count, those of every library that the task uses, and this crate's: no other thread starts, awaits or
-    /// joins a child meanwhile.
+    /// joins a child meanwhile, or makes or drops the end of a channel.
     #[expect(
         unsafe_code,
         reason = "the caller vouches for what the crate otherwise checks; the promise is kept in sys"

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use super::fork::FreshCopy;
+use super::registry::{Inherited, Registry};
 
 /// A descriptor that lives as long as its owner, but that a fresh copy of the process can close at once.
 ///
@@ -14,23 +15,26 @@ use super::fork::FreshCopy;
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     raw: AtomicI32,
-    /// Whether others see it when it is closed: see [`note_end`].
-    is_end: AtomicBool,
+    /// If others see it when it is closed, what it was entered under: see [`note_end`].
+    end: AtomicU32,
 }
 
 const CLOSED: RawFd = -1;
 
+/// No count of forks in a row gets there.
+const NO_END: u32 = u32::MAX;
+
 impl Descriptor {
     pub(crate) fn new(fd: OwnedFd) -> Self {
-        Self { raw: AtomicI32::new(fd.into_raw_fd()), is_end: AtomicBool::new(false) }
+        Self { raw: AtomicI32::new(fd.into_raw_fd()), end: AtomicU32::new(NO_END) }
     }
 
     /// The descriptor, unless this process is a copy that has let go of it.
     pub(crate) fn get(&self) -> Option<BorrowedFd<'_>> {
         let raw = self.raw.load(Ordering::Acquire);
-        // SAFETY: it is open until `drop` or `abandon`; the first needs the last borrow gone, the second a copy of the
-        // process that has just been made, in which nobody borrows: no borrow leaves this crate.
-        (raw != CLOSED).then(|| unsafe { BorrowedFd::borrow_raw(raw) })
+        // SAFETY: it is open until `drop` or `abandon`, its own or that of all ends; the first needs the last borrow gone, the
+        // others a copy of the process that has just been made, in which nobody borrows: no borrow leaves this crate.
+        (raw != CLOSED && !self.is_lost_end()).then(|| unsafe { BorrowedFd::borrow_raw(raw) })
     }
 
     /// The descriptor.
@@ -49,18 +53,29 @@ impl Descriptor {
         drop(self.take());
     }
 
-    /// What a fresh copy of the process goes on with that was given this descriptor. An end is its alone from now on:
-    /// whoever holds this object never runs in the copy.
-    pub(crate) fn inherit(self: &Arc<Self>, _copy: &FreshCopy) -> Option<Arc<Self>> {
-        if self.is_end.load(Ordering::Relaxed) { self.take().map(end) } else { Some(Arc::clone(self)) }
-    }
-
     /// The descriptor itself, from its last holder.
     pub(crate) fn into_owned(self) -> Option<OwnedFd> {
         self.take()
     }
 
+    /// Whether it is an end that this process, as a copy, has let go of.
+    fn is_lost_end(&self) -> bool {
+        let end = self.end.load(Ordering::Relaxed);
+        end != NO_END && end != ENDS.count()
+    }
+
     fn take(&self) -> Option<OwnedFd> {
+        if self.is_lost_end() {
+            return None;
+        }
+        let raw = self.take_raw()?;
+        if self.end.load(Ordering::Relaxed) != NO_END {
+            ENDS.strike_out(raw.as_raw_fd());
+        }
+        Some(raw)
+    }
+
+    fn take_raw(&self) -> Option<OwnedFd> {
         let raw = self.raw.swap(CLOSED, Ordering::AcqRel);
         // SAFETY: this object owned the descriptor, and the swap makes sure that it is handed out once.
         (raw != CLOSED).then(|| unsafe { OwnedFd::from_raw_fd(raw) })
@@ -74,7 +89,7 @@ impl Drop for Descriptor {
 }
 
 /// The descriptors by whose closing others see that this process has no more to say or to hear.
-static ENDS: Mutex<Vec<Weak<Descriptor>>> = Mutex::new(Vec::new());
+static ENDS: Registry = Registry::new();
 
 /// A descriptor whose closing others wait for: the end of a channel.
 pub(crate) fn end(fd: OwnedFd) -> Arc<Descriptor> {
@@ -88,31 +103,35 @@ pub(crate) fn end(fd: OwnedFd) -> Arc<Descriptor> {
 /// A forked child would hold a copy of each of its parent's, and so keep every channel open. It lets go of them by
 /// [`Ends::of_original`] and keeps those alone that it was given.
 pub(crate) fn note_end(end: &Arc<Descriptor>) {
-    if end.is_end.swap(true, Ordering::Relaxed) {
-        return;
+    let raw = end.raw.load(Ordering::Acquire);
+    if raw != CLOSED && end.end.load(Ordering::Relaxed) == NO_END {
+        end.end.store(ENDS.enter(raw), Ordering::Relaxed);
     }
-    let mut ends = super::lock(&ENDS);
-    // Looked through only when it would have to grow, so that each end costs the same however many there are.
-    if ends.len() == ends.capacity() {
-        ends.retain(|known| known.strong_count() > 0);
-        let room = ends.len().max(8);
-        ends.reserve(room);
-    }
-    ends.push(Arc::downgrade(end));
 }
 
 /// The ends that a fresh copy of the process has inherited.
 #[derive(Debug)]
-pub(crate) struct Ends(Vec<Weak<Descriptor>>);
+pub(crate) struct Ends(Inherited);
 
 impl Ends {
-    pub(crate) fn of_original(_copy: &FreshCopy) -> Self {
-        Self(std::mem::take(&mut super::lock(&ENDS)))
+    /// From here on the copy has none of them but what it inherits.
+    pub(crate) fn of_original(copy: &FreshCopy) -> Self {
+        Self(ENDS.take(copy))
+    }
+
+    /// What the copy goes on with that was given this descriptor. An end is its alone from now on: whoever holds that
+    /// object never runs in the copy.
+    pub(crate) fn inherit(&self, descriptor: &Arc<Descriptor>) -> Option<Arc<Descriptor>> {
+        match descriptor.end.load(Ordering::Relaxed) {
+            NO_END => Some(Arc::clone(descriptor)),
+            count if self.0.has(count) => descriptor.take_raw().map(end),
+            _ => None,
+        }
     }
 
     /// Closes those that the copy was not given.
-    pub(crate) fn abandon(self, copy: &FreshCopy) {
-        self.0.iter().filter_map(Weak::upgrade).for_each(|end| end.abandon(copy));
+    pub(crate) fn abandon(self) {
+        self.0.close_but(&ENDS);
     }
 }
 

@@ -22,12 +22,13 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::check;
+use super::unshared::Unshared;
 
 const NONE: RawFd = -1;
 
@@ -56,14 +57,35 @@ impl Lifeline {
         }
     }
 
-    /// Whether the child has armed it.
+    /// What the parent keeps of it once there is a child.
+    pub(crate) fn keep(self) -> Kept {
+        Kept { read_side: Unshared::new(self.read_side), own_write_end: self.own_write_end.map(Unshared::new) }
+    }
+}
+
+/// The lifeline of a child that there is.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    read_side: Unshared,
+    own_write_end: Option<Unshared>,
+}
+
+impl Kept {
+    /// Whether the child has armed it. `NotConnected` in a copy of the process.
     pub(crate) fn is_armed(&self) -> io::Result<bool> {
-        is_async(self.read_side.as_fd())
+        is_async(self.read_side()?)
     }
 
     /// Lets the child live on after this process; it must have armed its lifeline before.
-    pub(crate) fn disarm(&self) -> io::Result<()> {
-        set_flags(self.read_side.as_raw_fd(), libc::O_NONBLOCK)
+    pub(crate) fn disarm(self) -> io::Result<()> {
+        let disarmed = self.read_side().and_then(|raw| set_flags(raw.as_raw_fd(), libc::O_NONBLOCK));
+        // A pipe of the child's own would end it when its write end is closed; it stays open, unarmed.
+        std::mem::forget(self.own_write_end);
+        disarmed
+    }
+
+    fn read_side(&self) -> io::Result<BorrowedFd<'_>> {
+        self.read_side.get().ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 }
 

@@ -26,11 +26,13 @@ pub(crate) mod mmap;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
 pub(crate) mod present;
+mod registry;
 pub(crate) mod resident;
 pub(crate) mod robust;
 pub(crate) mod shared;
 pub(crate) mod signal;
 pub(crate) mod socket;
+pub(crate) mod unshared;
 pub(crate) mod view;
 pub(crate) mod word_lock;
 

@@ -13,8 +13,7 @@ use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::sys::fd::{self, Descriptor};
-use crate::sys::fork::FreshCopy;
+use crate::sys::fd::{self, Descriptor, Ends};
 use crate::sys::socket::MAX_DESCRIPTORS;
 
 /// What a frame may carry beside those of its value: a lifeline, a directory, three streams, two memory files.
@@ -42,8 +41,8 @@ impl Incoming {
     }
 
     /// Those of a value that a fresh copy of the process has in its memory.
-    pub(crate) fn inherited(descriptors: &[Arc<Descriptor>], copy: &FreshCopy) -> Self {
-        Self(descriptors.iter().map(|descriptor| descriptor.inherit(copy)).collect())
+    pub(crate) fn inherited(descriptors: &[Arc<Descriptor>], ends: &Ends) -> Self {
+        Self(descriptors.iter().map(|descriptor| ends.inherit(descriptor)).collect())
     }
 }
 

@@ -112,7 +112,7 @@ fn serve(newborn: Newborn) -> ! {
     let Newborn { copy, link, lifeline, blocked } = newborn;
     std::mem::forget(blocked);
     // Whoever waits for the end of a channel must not wait for a process that knows of none.
-    Ends::of_original(&copy).abandon(&copy);
+    Ends::of_original(&copy).abandon();
     let server = Server { name: TEMPLATE_NAME, link, lifeline };
     server.bind_to_parent();
     server.identify_senders();
