@@ -170,10 +170,13 @@ impl PoolBuilder {
     /// are, and goes on trying to have the others.
     ///
     /// # Errors
-    /// [`Setting`](ErrorKind::Setting) for no workers, for less than there have to be, and for an initializer or a limit that
+    /// [`Setting`](ErrorKind::Setting) for no workers, for no tasks per worker, for less than there have to be, and for an initializer or a limit that
     /// fails; those of [`Context::start`](crate::Context::start), if there is not one worker.
     pub fn build(self) -> Result<Pool, Error> {
         let workers = self.checked_workers()?;
+        if self.max_tasks == Some(0) {
+            return Err(Error::new(ErrorKind::Setting, "a worker of a pool has to do at least one task"));
+        }
         // Before there is a thread: what it is a copy of must have but one.
         let template = match self.context.start_method() {
             StartMethod::Fork => Some(Arc::new(Template::new()?)),
