@@ -82,6 +82,7 @@ const SUITES: &[Suite] = &[
     ("pool::results", pool::results::CASES),
     ("pool::maps", pool::maps::CASES),
     ("pool::jobs", pool::jobs::CASES),
+    ("pool::corners", pool::corners::CASES),
     ("pool::faults", pool::faults::CASES),
     ("pool::workers", pool::workers::CASES),
     ("pool::template", pool::template::CASES),

@@ -183,6 +183,9 @@ impl PoolBuilder {
     /// fails; those of [`Context::start`](crate::Context::start), if there is not one worker.
     pub fn build(self) -> Result<Pool, Error> {
         let workers = self.checked_workers()?;
+        if self.max_tasks == Some(0) {
+            return Err(Error::new(ErrorKind::Setting, "a worker of a pool has to do at least one task"));
+        }
         // Before there is a thread: what it is a copy of must have but one.
         let template = match self.context.start_method() {
             StartMethod::Fork => Some(Arc::new(Template::new()?)),
@@ -221,9 +224,6 @@ impl PoolBuilder {
     fn checked_workers(&self) -> Result<usize, Error> {
         let workers = self.workers.unwrap_or_else(sys::attributes::usable_processors);
         match self.min_workers {
-            _ if self.max_tasks == Some(0) => {
-                Err(Error::new(ErrorKind::Setting, "a worker of a pool does at least one task before it is replaced"))
-            }
             _ if workers == 0 => Err(Error::new(ErrorKind::Setting, "a pool needs at least one worker")),
             Some(least) if least > workers => {
                 let text = format!("a pool of at most {workers} workers cannot have at least {least}");

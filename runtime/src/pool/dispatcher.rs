@@ -53,12 +53,14 @@ struct Board {
     state: State,
     is_driven: bool,
     /// The driver sleeps, until what it knew of then is due.
-    is_resting: bool,
+    resting: Option<Deadline>,
     /// Threads that sleep until something has changed.
     waiting: usize,
     own_thread: OwnThread,
     /// How often somebody has begun to drive.
     drives: u64,
+    /// How many workers there had been when the pool's own thread began to watch for their deaths.
+    watched: usize,
     patience: Patience,
 }
 
@@ -147,7 +149,9 @@ impl Shared {
     /// the clock sooner.
     fn rouse(&self, board: &mut Board) {
         if board.is_driven {
-            if board.is_resting && (board.state.must_hire() || board.state.has_limits()) {
+            let state = &board.state;
+            let is_sooner = |until| is_sooner(state.staffing_due(), until);
+            if board.resting.is_some_and(|until| state.must_hire() || state.has_limits() || is_sooner(until)) {
                 bell::ring(self.kick.as_fd());
             }
             return;
@@ -157,7 +161,10 @@ impl Shared {
             OwnThread::Waiting => true,
             OwnThread::Asleep { .. } if board.state.has_jobs_in_line() => true,
             OwnThread::Asleep { until } | OwnThread::Dozing { until } => {
-                needs_driver(&board.state) || is_sooner(board.state.staffing_due(), until)
+                // A worker that came while another thread drove is not watched yet.
+                needs_driver(&board.state)
+                    || is_sooner(board.state.supervision_due(), until)
+                    || board.state.named() != board.watched
             }
         };
         match board.own_thread {
@@ -256,7 +263,10 @@ impl Shared {
         // Also for those who do not wait: nobody else may have looked.
         self.collect(&mut board);
         while !is_so(&board.state) && !is_past(deadline) {
-            if board.is_driven {
+            if !board.state.woken.is_empty() {
+                self.release(board);
+                board = self.lock();
+            } else if board.is_driven {
                 board.waiting += 1;
                 board = self.await_change(board, deadline);
                 board.waiting -= 1;
@@ -281,7 +291,8 @@ impl Shared {
         }
     }
 
-    /// Moves the pool on until something is so, or the deadline has passed.
+    /// Moves the pool on until something is so, the deadline has passed, or there are futures to be woken: what their wakers run
+    /// may wait for the pool, or drop it, which needs somebody who drives.
     fn drive<'a>(
         &'a self,
         mut board: MutexGuard<'a, Board>,
@@ -300,13 +311,10 @@ impl Shared {
                 self.changed.notify_all();
             }
             seen = now;
-            if is_so(&board.state) || is_past(deadline) {
+            if is_so(&board.state) || is_past(deadline) || !board.state.woken.is_empty() {
                 break;
             }
-            if !board.state.woken.is_empty() {
-                self.release(board);
-                board = self.lock();
-            } else if board.state.must_hire() {
+            if board.state.must_hire() {
                 board = self.hire(board);
             } else if !progress && !board.look_for_result() {
                 board = self.rest(board, deadline);
@@ -318,6 +326,7 @@ impl Shared {
 
     /// Sleeps until a worker has a result or has ended.
     fn rest<'a>(&'a self, mut board: MutexGuard<'a, Board>, deadline: Deadline) -> MutexGuard<'a, Board> {
+        let before = board.state.events();
         board.state.dismiss_idle();
         board.state.end_slow_starts();
         let now = Instant::now();
@@ -325,14 +334,16 @@ impl Shared {
         let due = [board.state.enforce_limits(now), board.state.staffing_due(), stalled];
         board.state.hands.iter().for_each(|(_, hand)| hand.listen());
         let has_result = board.state.hands.iter().any(|(_, hand)| hand.has_result());
+        // A job that was about to be ended may have been found done.
+        let is_late = board.state.events() != before;
         let mut events = Vec::new();
-        if !has_result {
-            board.is_resting = true;
-            drop(board);
+        if !has_result && !is_late {
             let until = due.into_iter().chain([deadline]).flatten().min();
+            board.resting = Some(until);
+            drop(board);
             events = self.poller.wait(until).unwrap_or_default();
             board = self.lock();
-            board.is_resting = false;
+            board.resting = None;
         }
         board.state.hands.iter().for_each(|(_, hand)| hand.stop_listening());
         if events.contains(&KICK) {
@@ -375,17 +386,24 @@ impl Shared {
             let added = self.poller.add_bell(bell, number).and_then(|()| self.poller.add(pidfd, number + 1));
             added.map_err(|error| Error::os("cannot wait for a worker", error))
         });
-        added.inspect_err(|_| state.hands.remove(worker).kill(None))
+        added.inspect_err(|_| state.hands.remove(worker).kill(None))?;
+        // There may be less of them to be by now.
+        state.dismiss_surplus();
+        Ok(())
     }
 
     pub(super) fn poll(&self, key: Key, waker: &Waker) -> Option<Outcome> {
+        // Without the lock: it is code of an executor, as is what drops it.
+        let mut waker = Some(waker.clone());
         let mut board = self.lock();
         self.collect(&mut board);
         let taken = board.state.take(key);
-        let replaced = if taken.is_none() { board.state.set_waker(key, waker.clone()) } else { None };
+        if taken.is_none() {
+            waker = waker.and_then(|waker| board.state.set_waker(key, waker));
+        }
         self.rouse(&mut board);
         self.release(board);
-        drop(replaced);
+        drop(waker);
         taken
     }
 
@@ -529,7 +547,8 @@ impl Shared {
         board.state.dismiss_idle();
         board.state.end_slow_starts();
         let is_dozing = board.state.has_jobs_in_line();
-        let until = board.state.staffing_due();
+        let until = board.state.supervision_due();
+        board.watched = board.state.named();
         board.own_thread = if is_dozing { OwnThread::Dozing { until } } else { OwnThread::Asleep { until } };
         let drives = board.drives;
         let pidfds: Vec<OwnedFd> = board.state.hands.iter().filter_map(|(_, hand)| hand.sentinel().ok()).collect();
@@ -540,6 +559,8 @@ impl Shared {
         let mut board = self.lock();
         board.own_thread = OwnThread::Awake;
         bell::answer(self.alarm.as_fd());
+        // Nobody else may have, and only then is it known who is idle.
+        self.collect(&mut board);
         if ready.iter().skip(1).any(|ended| *ended) && !board.is_driven {
             board.state.bury();
             self.changed.notify_all();
@@ -597,10 +618,11 @@ impl Board {
         Self {
             state,
             is_driven: false,
-            is_resting: false,
+            resting: None,
             waiting: 0,
             own_thread: OwnThread::Awake,
             drives: 0,
+            watched: 0,
             patience: Patience::new(),
         }
     }

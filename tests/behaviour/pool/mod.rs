@@ -1,5 +1,6 @@
 //! Pools. What a case waits for are events and counts in memory that it shares with its tasks.
 
+pub(crate) mod corners;
 pub(crate) mod faults;
 pub(crate) mod futures;
 pub(crate) mod hostile;

@@ -38,8 +38,10 @@ impl State {
             };
             next = next.into_iter().chain(look).min();
         }
-        for key in late {
-            self.kill_running(key, JoinErrorKind::TimedOut);
+        if !late.is_empty() {
+            late.into_iter().for_each(|key| self.kill_running(key, JoinErrorKind::TimedOut));
+            // What was in line behind them.
+            self.dispatch();
         }
         next
     }

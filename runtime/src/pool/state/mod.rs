@@ -215,10 +215,11 @@ impl State {
     /// Gives jobs to workers: to the one that has the fewest, as long as one has less than it may have.
     pub(super) fn dispatch(&mut self) -> bool {
         let depth = self.depth();
-        let mut touched = false;
+        let (mut touched, mut full) = (false, Vec::new());
         while let Some(key) = self.queue.front().copied() {
             let plan = &self.plan;
-            let free = self.hands.iter_mut().filter(|(_, hand)| is_free(hand, plan, depth));
+            let may_have = |(worker, hand): &(usize, &mut Hand)| is_free(hand, plan, depth) && !full.contains(worker);
+            let free = self.hands.iter_mut().filter(may_have);
             let Some((worker, hand)) = free.min_by_key(|(_, hand)| (hand.is_stalled(), hand.given.len())) else {
                 break;
             };
@@ -229,7 +230,8 @@ impl State {
                     self.queue.pop_front();
                     touched = true;
                 }
-                Ok(Given::NoRoom) => break,
+                // Its link is full; another's may not be.
+                Ok(Given::NoRoom) => full.push(worker),
                 Err(_) => hand.kill(None),
             }
         }
@@ -267,7 +269,8 @@ impl State {
         if self.idle_worker().is_none() {
             return self.may_return().then(|| now + TICK);
         }
-        let (mut next, mut stalled) = (None::<Instant>, Vec::new());
+        // Jobs that an idle worker could not be given: if too many descriptors are under way, nobody tells when they are fewer.
+        let (mut next, mut stalled) = (self.has_backlog().then(|| now + TICK), Vec::new());
         for (worker, hand) in self.hands.iter_mut().filter(|(_, hand)| hand.standing == Standing::Good) {
             match hand.unbegun_since(now) {
                 Ok(Some(since)) if now >= since + TICK => stalled.push(worker),

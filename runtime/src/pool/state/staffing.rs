@@ -6,7 +6,7 @@
 
 use std::time::Instant;
 
-use super::{Key, Phase, State};
+use super::{Key, Phase, State, TICK};
 use crate::error::{Error, ErrorKind, JoinErrorKind};
 use crate::pool::hand::{Departure, Hand, Stage, Standing};
 use crate::pool::job::{Failure, Outcome, Progress};
@@ -40,6 +40,15 @@ impl State {
         let starts = self.hands.iter().filter(|(_, hand)| hand.standing == Standing::Good);
         let slow_start = starts.filter_map(|(_, hand)| hand.start_due()).min();
         [hire, dismissal, slow_start].into_iter().flatten().min()
+    }
+
+    /// The same for the pool's own thread, which hears of deaths but not of results: if idle workers are to leave, it has to look
+    /// whether some have become idle.
+    pub(in crate::pool) fn supervision_due(&self) -> Deadline {
+        let has_jobs = || self.hands.iter().any(|(_, hand)| !hand.given.is_empty());
+        let limit = self.plan.idle_timeout.filter(|_| self.hands.len() > self.plan.least() && has_jobs());
+        let look = limit.and_then(|limit| Instant::now().checked_add(limit.max(TICK)));
+        [self.staffing_due(), look].into_iter().flatten().min()
     }
 
     pub(super) fn has_one_that_serves(&self) -> bool {
@@ -134,6 +143,11 @@ impl State {
 
     pub(in crate::pool) fn resize(&mut self, workers: usize) {
         self.plan.workers = workers;
+        self.dismiss_surplus();
+    }
+
+    /// Lets workers go, if there are more than there may be.
+    pub(in crate::pool) fn dismiss_surplus(&mut self) {
         let mut idle_first: Vec<(usize, usize)> = self
             .hands
             .iter()
@@ -141,9 +155,13 @@ impl State {
             .map(|(worker, hand)| (hand.given.len(), worker))
             .collect();
         idle_first.sort_unstable();
-        let surplus = idle_first.len().saturating_sub(workers);
+        let surplus = idle_first.len().saturating_sub(self.plan.workers);
         for (_, worker) in idle_first.into_iter().take(surplus) {
-            self.hands[worker].dismiss(Departure::Surplus);
+            if !self.hands[worker].dismiss(Departure::Surplus) {
+                // Its ring is full: others do what it has not begun.
+                self.take_from(worker, None);
+                self.hands[worker].dismiss(Departure::Surplus);
+            }
         }
     }
 
@@ -201,6 +219,11 @@ impl State {
                 hand.kill(Some(JoinErrorKind::TimedOut));
             }
         }
+    }
+
+    /// How many workers there have been, with those that are being started.
+    pub(in crate::pool) fn named(&self) -> usize {
+        self.named
     }
 
     /// The name of the next worker.
