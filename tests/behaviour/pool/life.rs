@@ -16,6 +16,7 @@ cases! {
     alone a_join_waits_for_all;
     alone a_join_minds_no_failures;
     alone a_closed_pool_takes_no_more;
+    alone one_that_runs_when_its_pool_ends_says_that_it_had_begun;
     alone terminated_it_waits_for_nobody;
     alone dropped_it_waits_for_nobody;
     alone dropped_while_others_wait;
@@ -106,6 +107,17 @@ fn ends_at_once(pool: Pool, end: impl FnOnce(Pool)) {
         let error = failure(job);
         assert!(matches!(error.kind(), JoinErrorKind::PoolClosed), "{error:?}");
     }
+}
+
+fn one_that_runs_when_its_pool_ends_says_that_it_had_begun(method: StartMethod) {
+    let pool = pool(method, 1);
+    let worker = pids(&pool)[0];
+    let (first, _gate) = running(&pool);
+    let second = pool.submit(square::call(2));
+    drop(pool);
+    let [first, second] = [failure(first), failure(second)];
+    assert!(matches!((first.kind(), second.kind()), (JoinErrorKind::PoolClosed, JoinErrorKind::PoolClosed)));
+    assert_eq!((first.pid(), second.pid()), (Some(worker), None));
 }
 
 fn terminated_it_waits_for_nobody(method: StartMethod) {

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use offspring::{ErrorKind, JoinErrorKind, PoolBuilder, StartMethod, child_task, current_process, get_context};
 use offspring_tests::{cases, procs, sys, wait};
 
 use super::{
     Counts, add_one, begin_and_wait, build, builder, counts, event, failure, nobody_is_left, now, outcome, pid, pids,
-    pool, running, square, value,
+    pool, running, square, value, wait_for,
 };
 
 cases! {
@@ -29,6 +29,7 @@ cases! {
     alone initializers_that_fail;
     alone an_initializer_that_fails_later;
     alone an_initializer_with_descriptors_and_much_to_read;
+    alone an_initializer_that_hangs_and_has_a_limit;
     alone die_before_they_serve;
     alone count_what_they_do;
     alone a_pool_in_a_worker;
@@ -309,6 +310,19 @@ fn an_initializer_with_descriptors_and_much_to_read(method: StartMethod) {
     }
 }
 
+#[child_task]
+fn never_return() {
+    wait_for(event());
+}
+
+fn an_initializer_that_hangs_and_has_a_limit(method: StartMethod) {
+    let limit = Duration::from_millis(50);
+    let error = builder(method).workers(2).initializer(never_return::call().timeout(limit)).build().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Setting);
+    assert!(error.to_string().contains("never_return") && error.to_string().contains("out of time"), "{error}");
+    nobody_is_left();
+}
+
 /// Three in a row are enough to know that there is no point in going on.
 fn die_before_they_serve(method: StartMethod) {
     let counts = counts();
@@ -324,7 +338,7 @@ fn die_before_they_serve(method: StartMethod) {
             },
         }
     };
-    assert!(error.contains("before they could serve"), "{error}");
+    assert!(error.contains("did not return") && error.contains("die_after_the_first"), "{error}");
     let tries = now(&counts)[0];
     assert!((2..=10).contains(&tries), "{tries} tries");
     drop(pool);

@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, JoinErrorKind};
 use crate::pool::hand::{Departure, Hand, Stage, Standing};
 use crate::pool::job::{Failure, Outcome, Progress};
 use crate::pool::worker;
+use crate::sys;
 use crate::sys::poll::Deadline;
 
 impl State {
@@ -201,8 +202,11 @@ impl State {
         match (failure.kind, &self.plan.initializer) {
             (JoinErrorKind::NotStarted(cause), _) => cause,
             (kind, Some(initializer)) => {
+                // What the system kills for want of memory may do better another time.
+                let is_killed = matches!(kind, JoinErrorKind::Signaled(sys::signal::KILL));
+                let error_kind = if is_killed { ErrorKind::LimitReached } else { ErrorKind::Setting };
                 let how = Failure { kind, ..failure }.of(initializer.task);
-                Error::new(ErrorKind::Setting, format!("the initializer of a pool's worker did not return: {how}"))
+                Error::new(error_kind, format!("the initializer of a pool's worker did not return: {how}"))
             }
             (kind, None) => {
                 let how = Failure { kind, ..failure }.of(worker::NAME);
