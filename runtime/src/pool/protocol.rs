@@ -81,11 +81,16 @@ fn belongs_to_none() -> io::Error {
 pub(super) struct Parcels {
     /// One that was received before its slot was taken out.
     early: Option<Incoming>,
+    /// Why one was lost that may have been that of the next slot: whoever waited for it would wait for ever.
+    lost: Option<io::Error>,
 }
 
 impl Parcels {
     /// Receives the parcel of a slot, which was sent before the slot was filled.
     pub(super) fn receive(&mut self, link: BorrowedFd<'_>, number: u64) -> io::Result<Payload> {
+        if let Some(error) = self.lost.take() {
+            return Err(error);
+        }
         parcel(number, || match self.early.take() {
             Some(early) => Ok(Some(early)),
             None => frame::receive(link, None),
@@ -93,18 +98,20 @@ impl Parcels {
     }
 
     /// Receives, without waiting, those that belong to slots before this number: nobody will ask for them.
-    pub(super) fn pass_over(&mut self, link: BorrowedFd<'_>, number: u64) -> io::Result<()> {
-        while self.early.as_ref().map(slot_of).transpose()?.is_none_or(|early| early < number) {
+    pub(super) fn pass_over(&mut self, link: BorrowedFd<'_>, number: u64) {
+        let is_passed = |parcel: &Incoming| slot_of(parcel).is_ok_and(|slot| slot < number);
+        while self.early.as_ref().is_none_or(is_passed) {
             self.early = match frame::try_receive(link) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                other => other?,
-            };
-            if self.early.is_none() {
+                Ok(Some(parcel)) => Some(parcel),
                 // The parent is gone, and this process with it in a moment.
-                return Ok(());
-            }
+                Ok(None) => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    self.lost = Some(error);
+                    return;
+                }
+            };
         }
-        Ok(())
     }
 }
 

@@ -168,9 +168,9 @@ impl Worker {
     /// over the link: which may find no room there, and wait for ever.
     fn clear_link(&mut self) {
         self.is_littered = false;
-        let cleared = self.link.fd().and_then(|link| self.parcels.pass_over(link, self.passed));
-        // What cannot be received is told by the job that it belongs to; the parent tries again in any case.
-        drop(cleared);
+        if let Ok(link) = self.link.fd() {
+            self.parcels.pass_over(link, self.passed);
+        }
         if let Ok(bell) = self.bell.fd() {
             bell::ring(bell.as_fd());
         }

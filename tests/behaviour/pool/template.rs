@@ -20,6 +20,8 @@ cases! {
         .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
     alone killed_it_is_missed_by_name
         .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
+    alone stopped_it_holds_up_no_end
+        .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
     alone a_process_with_threads_is_refused
         .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
 }
@@ -103,6 +105,16 @@ fn killed_it_is_missed_by_name(method: StartMethod) {
     let JoinErrorKind::NotStarted(cause) = error.kind() else { panic!("{error:?}") };
     assert_eq!(cause.kind(), ErrorKind::ForkServer);
     assert!(error.to_string().contains("template") && error.to_string().contains(&template.to_string()), "{error}");
+    drop(pool);
+    nobody_is_left();
+}
+
+fn stopped_it_holds_up_no_end(method: StartMethod) {
+    let pool = pool(method, 1);
+    sys::kill(own_templates()[0] as i32, libc::SIGSTOP);
+    sys::kill(pids(&pool)[0] as i32, libc::SIGKILL);
+    // From here on the pool's own thread waits for a worker that does not come.
+    wait::until("the worker is buried", || pids(&pool).is_empty());
     drop(pool);
     nobody_is_left();
 }

@@ -92,6 +92,13 @@ impl Launcher for Template {
     }
 }
 
+impl Template {
+    /// Ends it at once, also while somebody waits for its answer.
+    pub(crate) fn kill(&self) {
+        let _ = self.child.signal(sys::signal::KILL);
+    }
+}
+
 impl Drop for Template {
     fn drop(&mut self) {
         // It has nothing to put in order. In a forked copy of this process it is not its child, and is left alone.

@@ -478,6 +478,9 @@ impl State {
         self.phase = Phase::Terminated;
         self.queue.clear();
         self.kill_all();
+        if let Some(template) = &self.plan.template {
+            template.kill();
+        }
         let now = Instant::now();
         let running: Vec<(Key, u32)> = self.hands.iter_mut().filter_map(|(_, hand)| hand.running_by(now)).collect();
         for (key, pid) in running {
