@@ -481,7 +481,7 @@ fn all_workers_before_they_serve(method: StartMethod) {
         };
         match error.kind() {
             JoinErrorKind::NotStarted(cause) => {
-                assert!(cause.to_string().contains("before they could serve"), "{cause}");
+                assert!(cause.to_string().contains("did not return"), "{cause}");
                 refused += 1;
             }
             JoinErrorKind::Signaled(libc::SIGKILL) => {}
