@@ -1,14 +1,15 @@
 //! How long to look for something before going to sleep for it.
 //!
-//! A sleep and the wake-up that ends it cost some ten microseconds on both sides together, a look a few nanoseconds. So whoever waits for
+//! A sleep and the wake-up that ends it cost ten microseconds on both sides together, and some fifty if the processor has gone to sleep as
+//! well; a look costs a few nanoseconds. So whoever waits for
 //! what comes soon looks for it, for about as long as a sleep would cost: then a wait costs at most twice what the better way would have
 //! (competitive spinning; Karlin, Li, Manasse and Owicki, 1991). Where it does not pay (what comes takes longer, or there is no
 //! processor for the other side to run on meanwhile) the looks become fewer; now and then it is tried again.
 
 use std::time::{Duration, Instant};
 
-/// What a sleep costs.
-const LONGEST: Duration = Duration::from_micros(20);
+/// What a sleep costs at most.
+const LONGEST: Duration = Duration::from_micros(50);
 
 /// Where looking does not pay, one wait of so many tries it all the same.
 const TRIAL: u32 = 32;
