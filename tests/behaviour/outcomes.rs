@@ -155,16 +155,7 @@ fn crash(how: String) {
         "segfault" => sys::segfault(),
         "abort" => std::process::abort(),
         "overflow" => overflow(0),
-        _ => {
-            struct Bomb;
-            impl Drop for Bomb {
-                fn drop(&mut self) {
-                    panic!("second");
-                }
-            }
-            let _bomb = Bomb;
-            panic!("first");
-        }
+        _ => panic_in_a_panic(),
     }
 }
 
@@ -261,10 +252,22 @@ fn the_message_of_a_panic_is_on_stderr_whole_row_29(method: StartMethod) {
     failure(child);
 }
 
+/// Panics while it panics, which aborts.
+pub(crate) fn panic_in_a_panic() -> ! {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("second");
+        }
+    }
+    let _bomb = Bomb;
+    panic!("first");
+}
+
 /// A value that serde carries one way only, or not at all.
 #[derive(Debug)]
-struct Fragile {
-    encodable: bool,
+pub(crate) struct Fragile {
+    pub(crate) encodable: bool,
 }
 
 impl Serialize for Fragile {
@@ -280,7 +283,7 @@ impl<'de> Deserialize<'de> for Fragile {
 }
 
 #[child_task]
-fn fragile(encodable: bool) -> Fragile {
+pub(crate) fn fragile(encodable: bool) -> Fragile {
     Fragile { encodable }
 }
 

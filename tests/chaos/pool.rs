@@ -5,8 +5,9 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use offspring::sync::{Event, Mutex};
-use offspring::{ErrorKind, Job, JoinError, JoinErrorKind, Pool, StartMethod, child_task, get_context};
+use offspring::{ErrorKind, JoinError, JoinErrorKind, Pool, StartMethod, child_task, get_context};
 use offspring_tests::random::Random;
+use offspring_tests::wait::outcome;
 use offspring_tests::{Program, cases, procs, program, sys, wait};
 
 cases! {
@@ -47,15 +48,6 @@ fn reversed(mut bytes: Vec<u8>) -> Vec<u8> {
 fn hang() {
     loop {
         std::thread::park();
-    }
-}
-
-#[track_caller]
-fn outcome<T>(mut job: Job<T>) -> Result<T, JoinError> {
-    match job.wait_timeout(wait::LIMIT) {
-        Ok(Some(value)) => Ok(value),
-        Ok(None) => wait::expired("a job is not done"),
-        Err(error) => Err(error),
     }
 }
 

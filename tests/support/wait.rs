@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use offspring::{Job, JoinError};
 
 use crate::procs;
 
@@ -51,6 +52,19 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
 /// Between two looks at a state for which there is no event, leaves the processor to those that are waited for.
 pub fn a_moment() {
     let _ = poll(&mut [], PollTimeout::from(1_u8));
+}
+
+/// What has become of a pool's job.
+///
+/// # Errors
+/// The job's own.
+#[track_caller]
+pub fn outcome<T>(mut job: Job<T>) -> Result<T, JoinError> {
+    match job.wait_timeout(LIMIT) {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => expired("a job is not done"),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads one line, without what comes behind it; `None` at the end of the stream.

@@ -10,6 +10,7 @@ use super::{
     Counts, add_one, all_serve, begin_and_wait, build, builder, count, counts, event, failure, nobody_is_left, now,
     outcome, pid, pids, pool, square, value,
 };
+use crate::outcomes::panic_in_a_panic;
 
 cases! {
     alone each_death_costs_the_job_that_ran;
@@ -36,16 +37,7 @@ fn end(how: String, begun: Event, gate: Event) {
         "abort" => std::process::abort(),
         "overflow" => overflow(0),
         "exit" => std::process::exit(3),
-        "two panics" => {
-            struct Bomb;
-            impl Drop for Bomb {
-                fn drop(&mut self) {
-                    panic!("second");
-                }
-            }
-            let _bomb = Bomb;
-            panic!("first");
-        }
+        "two panics" => panic_in_a_panic(),
         _ => sys::die_by(libc::SIGKILL),
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod workers;
 
 use offspring::sync::{Event, Mutex};
 use offspring::{Job, JoinError, Pool, PoolBuilder, StartMethod, child_task, get_context};
+use offspring_tests::wait::outcome;
 use offspring_tests::{procs, wait};
 
 /// A pool of `method`.
@@ -29,16 +30,6 @@ fn builder(method: StartMethod) -> PoolBuilder {
 #[track_caller]
 fn build(builder: PoolBuilder) -> Pool {
     builder.build().unwrap_or_else(|error| panic!("no pool: {error:?}"))
-}
-
-/// What has become of a job, within the usual deadline.
-#[track_caller]
-fn outcome<T>(mut job: Job<T>) -> Result<T, JoinError> {
-    match job.wait_timeout(wait::LIMIT) {
-        Ok(Some(value)) => Ok(value),
-        Ok(None) => wait::expired("a job is not done"),
-        Err(error) => Err(error),
-    }
 }
 
 #[track_caller]

@@ -6,9 +6,9 @@ use std::io::{Read, Write};
 use offspring::sync::Mutex;
 use offspring::{ErrorKind, Fd, JoinErrorKind, Receiver, Report, Sender, StartMethod, channel, child_task};
 use offspring_tests::{cases, procs, sys, wait};
-use serde::{Deserialize, Serialize};
 
 use super::{build, builder, failure, nobody_is_left, pid, pids, pool, reversed, running, square, value};
+use crate::outcomes::{Fragile, fragile};
 
 cases! {
     alone equal_serial_ones_row_56;
@@ -282,29 +282,6 @@ fn panics_keep_the_worker_row_60(method: StartMethod) {
         }
     }
     assert_eq!(pids(&pool), [worker]);
-}
-
-/// A value that serde carries one way only, or not at all.
-#[derive(Debug)]
-struct Fragile {
-    encodable: bool,
-}
-
-impl Serialize for Fragile {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.encodable { serializer.serialize_u8(1) } else { Err(serde::ser::Error::custom("too fragile")) }
-    }
-}
-
-impl<'de> Deserialize<'de> for Fragile {
-    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(serde::de::Error::custom("broken on the way"))
-    }
-}
-
-#[child_task]
-fn fragile(encodable: bool) -> Fragile {
-    Fragile { encodable }
 }
 
 #[child_task]
