@@ -31,7 +31,7 @@ use crate::sys::exec::LINK_NUMBER;
 use crate::sys::fd::{Descriptor, Ends};
 use crate::sys::fork::FreshCopy;
 use crate::sys::{self, poll};
-use crate::task::{self, Arguments, Output};
+use crate::task::{self, Arguments, Entry, Output};
 use crate::wire::fds;
 use crate::wire::frame::{self, Body, Incoming, Outgoing};
 use crate::wire::payload::{CodecError, Payload};
@@ -238,7 +238,7 @@ fn carry_out(order: Order, kit: Kit, voice: &Voice, birth: &Birth, mut arguments
     let (name, fingerprint) = (order.task.clone(), order.fingerprint);
     settle_in_and_work(order, kit, voice, birth, move || {
         let descriptors = fds::Incoming::new(std::mem::take(&mut arguments.descriptors));
-        run_task(&name, fingerprint, &arguments, descriptors)
+        run_task(task::lookup(&name, fingerprint)?, &arguments, descriptors)
     })
 }
 
@@ -246,26 +246,21 @@ fn carry_out(order: Order, kit: Kit, voice: &Voice, birth: &Birth, mut arguments
 ///
 /// Of the original's channel ends the child keeps those that it was given, as any other child does: one more, in an
 /// object that nobody here can reach, and no end would ever be seen to close.
-pub(crate) fn run_inherited(
-    name: &str,
-    fingerprint: u64,
-    arguments: &Payload,
-    copy: &FreshCopy,
-) -> Result<Output, Error> {
+pub(crate) fn run_inherited(entry: &Entry, arguments: &Payload, copy: &FreshCopy) -> Result<Output, Error> {
     let ends = Ends::of_original(copy);
     let descriptors = fds::Incoming::inherited(&arguments.descriptors, &ends);
     ends.abandon();
-    run_task(name, fingerprint, arguments, descriptors)
+    run_task(entry, arguments, descriptors)
 }
 
-/// Finds a task by its name, decodes its arguments and runs it.
-fn run_task(name: &str, fingerprint: u64, arguments: &Payload, descriptors: fds::Incoming) -> Result<Output, Error> {
-    let entry = task::lookup(name, fingerprint)?;
+/// Decodes a task's arguments and runs it.
+fn run_task(entry: &Entry, arguments: &Payload, descriptors: fds::Incoming) -> Result<Output, Error> {
     let bytes = arguments
         .bytes()
-        .map_err(|error| Error::os(format!("the child cannot map the arguments of `{name}`"), error))?;
+        .map_err(|error| Error::os(format!("the child cannot map the arguments of `{}`", entry.name), error))?;
     (entry.run)(&mut Arguments::new(&bytes, descriptors)).map_err(|error| {
-        Error::new(ErrorKind::Decode, format!("the child cannot decode the arguments of `{name}`: {}", error.0))
+        let text = format!("the child cannot decode the arguments of `{}`: {}", entry.name, error.0);
+        Error::new(ErrorKind::Decode, text)
     })
 }
 
@@ -350,6 +345,9 @@ fn prepare(order: Order, kit: Kit, birth: &Birth) -> Result<(), Error> {
 
 /// Sorted, since `inventory` has no order of its own.
 fn run_after_fork_hooks() {
+    if inventory::iter::<AfterFork>().next().is_none() {
+        return;
+    }
     let mut hooks: Vec<&AfterFork> = inventory::iter::<AfterFork>().collect();
     hooks.sort_by_key(|hook| (hook.name, hook.file, hook.line));
     for hook in hooks {

@@ -222,11 +222,11 @@ impl Spare {
         if self.process.is_some() {
             return Ok(true);
         }
-        let [has_come] = poll::readable([self.link.as_fd()], deadline)?;
-        if !has_come {
-            return Err(io::ErrorKind::TimedOut.into());
-        }
-        let word = frame::try_receive_at_least_head(self.link.as_fd()).inspect_err(|_| note_stranger())?;
+        let word = frame::receive_at_least_head(self.link.as_fd(), deadline).inspect_err(|error| {
+            if error.kind() != io::ErrorKind::TimedOut {
+                note_stranger();
+            }
+        })?;
         let Some(word) = word.filter(|word| word.kind == WAITING) else {
             note_stranger();
             return Ok(false);

@@ -15,14 +15,16 @@ use crate::sys::fork::{FreshCopy, OtherThreads, Side, SingleThreaded};
 use crate::sys::lifeline::Lifeline;
 use crate::sys::signal::{self, Blocked};
 use crate::sys::{pidfd, socket};
-use crate::task::Output;
+use crate::task::{self, Output};
 
 pub(super) struct Fork;
 
 impl Launcher for Fork {
     fn launch(&self, request: Request<'_>) -> Result<Launched, Error> {
-        let (name, fingerprint, arguments) = (request.order.task.clone(), request.order.fingerprint, request.arguments);
-        copy(request, move |fresh| bootstrap::run_inherited(&name, fingerprint, arguments, fresh))
+        let arguments = request.arguments;
+        // Here, and not in the copy, which pays for each page that it looks at; a miss is the child's to tell, as everywhere.
+        let entry = task::lookup(&request.order.task, request.order.fingerprint);
+        copy(request, move |fresh| bootstrap::run_inherited(entry?, arguments, fresh))
     }
 }
 

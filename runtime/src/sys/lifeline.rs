@@ -13,7 +13,7 @@
 //! - The owner set by `F_SETOWN` belongs to the open file description: children that shared one would leave all but
 //!   the last unprotected. Hence one opening for each child, by the parent, so that it needs no `/proc` in the child
 //!   and no matching ids. A pipe is 0600 of its maker, who may have changed its ids since: hence the change of mode.
-//! - A spare of the forkserver opens its own, through what the server has, and sends its parent a duplicate.
+//! - That of a spare is opened by the forkserver, through its own; the spare sends its parent a duplicate.
 //! - Arming late gets no signal for an end that is already there: hence the poll after it.
 //! - `PR_SET_PDEATHSIG` is not used: it fires when the starting *thread* ends, and nobody but the child can take it back,
 //!   which [`disarm`] has to.

@@ -75,8 +75,11 @@ pub(crate) fn monotonic_nanoseconds() -> u64 {
 }
 
 /// The id of this process.
+///
+/// Not std's, in a piece of code that a fresh copy of a process would have to fault in.
 pub(crate) fn pid() -> u32 {
-    std::process::id()
+    // SAFETY: getpid has no preconditions.
+    unsafe { libc::getpid() as u32 }
 }
 
 /// The id of the parent of this process, as it is now.

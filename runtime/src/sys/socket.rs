@@ -5,8 +5,8 @@
 //! - A datagram of length 0 reads like end of file: none is ever sent (the frames above have a header). Where others may
 //!   have sent one, [`receive_into`] asks whether it is the end.
 //! - A peer that exits with unread data gives `ECONNRESET` *before* what it had sent: [`receive`] reads on.
-//! - A full descriptor table drops a datagram's descriptors (`MSG_CTRUNC`) and loses them for ever: [`receive`] looks
-//!   first and gives up one descriptor that it keeps in reserve.
+//! - A full descriptor table drops a datagram's descriptors (`MSG_CTRUNC`) and loses them for ever: [`receive`] takes duplicates
+//!   (`MSG_PEEK`) before the datagram, and if there is no room gives up one descriptor that is kept in reserve.
 //! - Too many descriptors under way (`ETOOMANYREFS`, unprivileged users only) is a full queue by another name.
 //!
 //! Sources: unix(7), cmsg(3), recvmsg(2).
@@ -181,24 +181,35 @@ pub(crate) struct Sender {
 /// # Errors
 /// `WouldBlock` when nothing has come; `InvalidData` for a datagram that is longer than `limit`, which is then gone.
 pub(crate) fn receive(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Option<Datagram>> {
-    let Some(next) = peek(fd)? else { return Ok(None) };
-    let mut bytes = vec![0; next.length.min(limit)];
-    let received = if next.has_control {
-        with_reserve_given_up(|| receive_message(fd, &mut bytes, libc::MSG_DONTWAIT))
-    } else {
-        receive_message(fd, &mut bytes, libc::MSG_DONTWAIT)
-    }?;
-    if received.truncated || next.length > limit {
-        let text = format!("a datagram of {} bytes where at most {limit} are allowed", next.length);
-        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    // Of a datagram that is looked at, the descriptors come as duplicates: if there is no room for them, none is lost.
+    let mut short = [0; SHORT];
+    let seen = receive_message(fd, &mut short, libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT)?;
+    if seen.length == 0 {
+        return Ok(None);
+    }
+    let length = seen.length;
+    if let Some(bytes) = short.get(..length)
+        && !seen.control_truncated
+    {
+        discard(fd)?;
+        return if length > limit { Err(too_long(length, limit)) } else { Ok(Some(seen.datagram(bytes.to_vec()))) };
+    }
+    drop(seen);
+    let mut bytes = vec![0; length.min(limit)];
+    let received = with_reserve_given_up(|| receive_message(fd, &mut bytes, libc::MSG_DONTWAIT))?;
+    if received.truncated || length > limit {
+        return Err(too_long(length, limit));
     }
     bytes.truncate(received.length);
-    Ok(Some(Datagram {
-        bytes,
-        descriptors: received.descriptors,
-        descriptors_lost: received.control_truncated,
-        sender: received.sender,
-    }))
+    Ok(Some(received.datagram(bytes)))
+}
+
+/// What nearly every message of a link is shorter than.
+const SHORT: usize = 512;
+
+fn too_long(length: usize, limit: usize) -> io::Error {
+    let text = format!("a datagram of {length} bytes where at most {limit} are allowed");
+    io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
 /// Receives one datagram into a buffer that is long enough for every one; `None` at end of file.
@@ -242,21 +253,12 @@ fn is_at_end(fd: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(left == 0)
 }
 
-struct Next {
-    length: usize,
-    has_control: bool,
-}
-
-/// Looks at the next datagram and leaves it, with its descriptors, where it is.
-fn peek(fd: BorrowedFd<'_>) -> io::Result<Option<Next>> {
-    let flags = libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT;
-    // SAFETY: all zeroes is a valid msghdr: no buffers at all, so that the kernel only tells lengths.
-    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
-    let length = read_on(|| {
-        // SAFETY: the header has no buffers.
-        check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, flags) } as libc::c_long)
-    })? as usize;
-    Ok((length != 0).then_some(Next { length, has_control: message.msg_flags & libc::MSG_CTRUNC != 0 }))
+/// Takes the next datagram out of the queue, which the caller has looked at.
+fn discard(fd: BorrowedFd<'_>) -> io::Result<()> {
+    let nowhere = std::ptr::null_mut();
+    // SAFETY: nothing is written to a buffer of length 0.
+    read_on(|| check(unsafe { libc::recv(fd.as_raw_fd(), nowhere, 0, libc::MSG_DONTWAIT) } as libc::c_long))?;
+    Ok(())
 }
 
 /// `ECONNRESET` comes once, before the data that the peer sent before it went.
@@ -276,6 +278,13 @@ pub(crate) struct Received {
     pub(crate) control_truncated: bool,
     pub(crate) descriptors: Vec<OwnedFd>,
     sender: Option<Sender>,
+}
+
+impl Received {
+    fn datagram(self, bytes: Vec<u8>) -> Datagram {
+        let Self { descriptors, control_truncated: descriptors_lost, sender, .. } = self;
+        Datagram { bytes, descriptors, descriptors_lost, sender }
+    }
 }
 
 const CONTROL_SPACE: usize = space_for(MAX_DESCRIPTORS * size_of::<RawFd>()) + space_for(size_of::<libc::ucred>());

@@ -162,6 +162,14 @@ impl Incoming {
 /// # Errors
 /// `TimedOut`; `InvalidData` for what is no frame; `QuotaExceeded` if the limit of descriptors cost the frame some of its own.
 pub(crate) fn receive(link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<Incoming>> {
+    wait_for(link, deadline, try_receive)
+}
+
+fn wait_for(
+    link: BorrowedFd<'_>,
+    deadline: Deadline,
+    try_receive: fn(BorrowedFd<'_>) -> io::Result<Option<Incoming>>,
+) -> io::Result<Option<Incoming>> {
     loop {
         match try_receive(link) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -189,11 +197,15 @@ pub(crate) fn try_receive(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> 
     }
 }
 
-/// The same, for a frame that is worth something without its descriptors too: if they are lost, it has none.
+/// Receives a frame that is worth something without its descriptors too: if they are lost, it has none.
 ///
 /// # Errors
-/// As [`try_receive`], but for the loss of descriptors.
-pub(crate) fn try_receive_at_least_head(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> {
+/// As [`receive`], but for the loss of descriptors.
+pub(crate) fn receive_at_least_head(link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<Incoming>> {
+    wait_for(link, deadline, try_receive_at_least_head)
+}
+
+fn try_receive_at_least_head(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> {
     let Some(mut datagram) = socket::receive(link, HEADER + INLINE_MAX)? else { return Ok(None) };
     let mut header = Header::decode(&datagram.bytes)?;
     if datagram.descriptors_lost {

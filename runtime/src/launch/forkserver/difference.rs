@@ -33,6 +33,10 @@ pub(super) fn take_over(present: Present, base: &Present, request: &mut Request<
             *slot = stream.duplicate()?;
             *setting = if slot.is_some() { StreamSetting::Given } else { StreamSetting::Null };
         }
+        // All three of the server's are `/dev/null`.
+        if *setting == StreamSetting::Null {
+            *setting = StreamSetting::Keep;
+        }
     }
     Ok(())
 }

@@ -102,13 +102,12 @@ fn redirect_input() -> Result<(), Error> {
 }
 
 /// Lets go of the output that the preloads could print to: children get theirs with their orders, and whoever reads the
-/// parent's output must see its end when the parent closes it, not when the server ends.
+/// parent's output must see its end when the parent closes it, not when the server ends. Whatever a preload has made of the
+/// input, it is `/dev/null` again too, as children are told that all three are.
 fn silence() -> Result<(), Error> {
     sys::flush_output();
-    let silenced = fd::null().and_then(|null| {
-        fd::redirect(null.as_fd(), Stream::Out)?;
-        fd::redirect(null.as_fd(), Stream::Err)
-    });
+    let silenced =
+        fd::null().and_then(|null| Stream::ALL.into_iter().try_for_each(|stream| fd::redirect(null.as_fd(), stream)));
     silenced.map_err(|error| Error::os("the forkserver cannot open /dev/null", error))
 }
 

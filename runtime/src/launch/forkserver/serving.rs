@@ -63,12 +63,15 @@ impl Server {
     }
 
     /// Makes a spare, which tells the parent itself; if there is none, the end of its link does.
+    ///
+    /// Its lifeline is opened here, where the code for that has been run before: a fresh copy of a process pays for each piece of code.
     fn make_spare(self, request: Incoming) -> Self {
         let patience = request.head().unwrap_or_default();
         if let Some(link) = request.descriptors.into_iter().next()
+            && let Ok(lifeline) = lifeline::for_sibling(self.lifeline.as_fd())
             && let Ok(Sibling::Copy(copy)) = self.clone_sibling()
         {
-            self.become_spare(link, patience, copy)
+            self.become_spare(link, lifeline, patience, copy)
         }
         self
     }
@@ -89,14 +92,10 @@ impl Server {
         bootstrap::obey(link, order, Birth::Copied(copy))
     }
 
-    fn become_spare(self, link: OwnedFd, patience: Option<Duration>, copy: FreshCopy) -> ! {
-        let lifeline = lifeline::for_sibling(self.lifeline.as_fd());
+    fn become_spare(self, link: OwnedFd, lifeline: OwnedFd, patience: Option<Duration>, copy: FreshCopy) -> ! {
         drop(self);
         bootstrap::forget(&copy);
-        match lifeline {
-            Ok(lifeline) => bootstrap::wait_for_order(link, lifeline, patience, copy),
-            Err(error) => bootstrap::fail(&format!("a spare cannot open its lifeline: {error}")),
-        }
+        bootstrap::wait_for_order(link, lifeline, patience, copy)
     }
 
     pub(super) fn say_forked(&self, pid: u32, pidfd: &OwnedFd) {
