@@ -217,11 +217,16 @@ pub(crate) fn starts_for_ever(method: StartMethod, _: &[String]) {
 }
 
 fn the_parent_at_any_moment(method: StartMethod) {
+    kill_parents("kills::starts_for_ever", method, Duration::from_millis(25));
+}
+
+/// Kills programs within `longest` of their first word: nobody of theirs is left, and nothing is complained about.
+pub(crate) fn kill_parents(program: &str, method: StartMethod, longest: Duration) {
     let mut random = Random::new();
     for _ in 0..25 {
-        let mut parent = Program::new("kills::starts_for_ever", method).start();
+        let mut parent = Program::new(program, method).start();
         assert_eq!(parent.line(), "ready");
-        random.pass_time(Duration::from_millis(25));
+        random.pass_time(longest);
         parent.kill();
         let group = parent.pid() as i32;
         wait::until("nobody of the group is left", || procs::group(group).is_empty());

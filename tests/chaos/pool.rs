@@ -8,7 +8,9 @@ use offspring::sync::{Event, Mutex};
 use offspring::{ErrorKind, JoinError, JoinErrorKind, Pool, StartMethod, child_task, get_context};
 use offspring_tests::random::Random;
 use offspring_tests::wait::outcome;
-use offspring_tests::{Program, cases, procs, program, sys, wait};
+use offspring_tests::{cases, procs, program, sys, wait};
+
+use crate::kills::kill_parents;
 
 cases! {
     alone workers_at_any_moment;
@@ -323,18 +325,7 @@ pub(crate) fn works_for_ever(method: StartMethod, _: &[String]) {
 }
 
 fn the_parent_of_a_pool_at_any_moment(method: StartMethod) {
-    let mut random = Random::new();
-    for _ in 0..25 {
-        let mut parent = Program::new("pool::works_for_ever", method).start();
-        assert_eq!(parent.line(), "ready");
-        random.pass_time(Duration::from_millis(30));
-        parent.kill();
-        let group = parent.pid() as i32;
-        wait::until("nobody of the group is left", || procs::group(group).is_empty());
-        let errors = parent.errors();
-        let known = |line: &str| line.is_empty() || line.contains("is not that of the parent process");
-        assert!(errors.lines().all(known), "{errors}");
-    }
+    kill_parents("pool::works_for_ever", method, Duration::from_millis(30));
 }
 
 fn of_limit(kind: ErrorKind) -> bool {
