@@ -86,6 +86,7 @@ mod error;
 mod fd;
 mod launch;
 mod lineage;
+mod patience;
 mod platform;
 mod pool;
 mod process;

@@ -26,6 +26,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, SignalName};
+use crate::patience::Patience;
 use crate::platform::StartMethod;
 use crate::sys::fork::FreshCopy;
 use crate::sys::lifeline::{Kept, Lifeline};
@@ -298,18 +299,32 @@ impl Child {
                 return Ok(Some(status));
             }
             let until = [deadline, self.about.deadline].into_iter().flatten().min();
-            let [ended] = poll::readable([self.pidfd()?], until).map_err(|error| self.failed("wait for", error))?;
+            let pidfd = self.pidfd()?;
+            if self.ends_soon(pidfd, until) {
+                continue;
+            }
+            let [ended] = poll::readable([pidfd], until).map_err(|error| self.failed("wait for", error))?;
             if ended {
                 continue;
             }
             let now = Instant::now();
             if self.kill_if_overdue(now)? {
                 // From here on nothing can hold the end up for long.
-                poll::readable([self.pidfd()?], None).map_err(|error| self.failed("wait for", error))?;
+                poll::readable([pidfd], None).map_err(|error| self.failed("wait for", error))?;
             } else if deadline.is_some_and(|end| now >= end) {
                 return Ok(None);
             }
         }
+    }
+
+    /// Looks for the end of the child for a moment, if there is so much time.
+    fn ends_soon(&self, pidfd: BorrowedFd<'_>, until: Deadline) -> bool {
+        /// A copy that does little lives as long; more would be much beside what a start costs.
+        const LONGEST: Duration = Duration::from_micros(200);
+        /// By start method: a child that is executed lives longer.
+        static PATIENCE: [Patience; 3] = [const { Patience::for_process(LONGEST) }; 3];
+        let has_time = until.is_none_or(|end| end.saturating_duration_since(Instant::now()) > LONGEST);
+        has_time && PATIENCE[self.about.method as usize].look(|| poll::is_readable(pidfd))
     }
 
     /// Kills the child if its own time is over.

@@ -21,13 +21,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockE
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use super::LONGEST_LOOK;
 use super::hand::{Hand, watched};
 use super::job::{Outcome, Record};
-use super::patience::Patience;
 use super::state::{Key, Phase, Plan, State, TICK};
 use super::stats::PoolStats;
 use crate::error::{Error, ErrorKind};
 use crate::launch::POOL_THREAD;
+use crate::patience::Patience;
 use crate::sys::bell::{self, Poller};
 use crate::sys::poll::{self, Deadline};
 use crate::sys::{self, copies};
@@ -623,14 +624,15 @@ impl Board {
             own_thread: OwnThread::Awake,
             drives: 0,
             watched: 0,
-            patience: Patience::new(),
+            patience: Patience::for_memory(LONGEST_LOOK),
         }
     }
 
     /// Looks for a result without sleeping.
-    fn look_for_result(&mut self) -> bool {
+    fn look_for_result(&self) -> bool {
         let hands = &self.state.hands;
-        self.patience.look(|| hands.iter().any(|(_, hand)| hand.has_result()))
+        let has_result = || hands.iter().any(|(_, hand)| hand.has_result());
+        has_result() || self.patience.look(has_result)
     }
 }
 

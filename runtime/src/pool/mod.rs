@@ -15,7 +15,6 @@ mod dispatcher;
 mod hand;
 mod job;
 mod map;
-mod patience;
 #[cfg(feature = "progress")]
 mod progress;
 mod protocol;
@@ -27,6 +26,7 @@ mod worker;
 use std::fmt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 pub use builder::{InitializerOutput, PoolBuilder};
 pub use job::Job;
@@ -44,6 +44,9 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, JoinErrorKind};
 use crate::task::Call;
 use crate::wire::payload::Payload;
+
+/// How long either side of a ring looks for what the other does, before it sleeps: as long as a sleep costs at most.
+const LONGEST_LOOK: Duration = Duration::from_micros(50);
 
 impl Context {
     /// Makes pools whose workers are started by this context's method.

@@ -7,11 +7,12 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::patience::Patience;
+use super::LONGEST_LOOK;
 use super::protocol::{self, Assignment, PackedCall, Parcels, RingMemory, inline, kind};
 use super::ring::{Head, WorkerSide};
 use crate::bootstrap;
 use crate::error::{Error, ErrorKind, Panic, Refusal};
+use crate::patience::Patience;
 use crate::sys::fd::Descriptor;
 use crate::sys::resident::Resident;
 use crate::sys::{self, bell, futex, signal};
@@ -106,7 +107,7 @@ impl Worker {
             side: WorkerSide::new(memory),
             bell,
             link,
-            patience: Patience::new(),
+            patience: Patience::for_memory(LONGEST_LOOK),
             parcels: Parcels::default(),
             passed: 0,
             is_littered: false,
@@ -152,7 +153,7 @@ impl Worker {
             let passed = self.passed;
             let is_called = |side: &WorkerSide<_>| side.has_job() || side.taken() != passed;
             let side = &self.side;
-            if !self.patience.look(|| is_called(side)) {
+            if !is_called(side) && !self.patience.look(|| is_called(side)) {
                 side.sleep_unless(is_called, |word, before| futex::wait(word, before, None));
             }
         }
