@@ -25,7 +25,7 @@ struct ErrorInner {
 pub enum ErrorKind {
     /// `main` has neither `#[process_main]` nor a call of [`guard`](crate::guard), so a re-executed child would run the program itself.
     MissingGuard,
-    /// The process has more than one thread, so a fork of it could not run ordinary code.
+    /// The process has more than one thread, so a fork of it could not run ordinary code; or the thread that would fork is panicking.
     MultiThreadedFork,
     /// The start method was set before; [`force_start_method`](crate::force_start_method) always wins.
     ContextAlreadySet,

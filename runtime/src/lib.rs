@@ -60,10 +60,6 @@
 //! - A child gets descriptors 0 to 2, its link and its lifeline, what its arguments hold, and nothing else (under `fork`: and what
 //!   its parent has opened itself).
 //!
-//! # Locks
-//!
-//! [`sync`] has std's locks for processes that share them, which survive whoever holds them.
-//!
 //! # Tests
 //!
 //! A test binary is started anew for a child as well. Binary crates with `#[process_main]` need nothing for it; a library and each file of `tests/` say

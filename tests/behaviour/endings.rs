@@ -16,6 +16,9 @@ cases! {
     here exit_handlers_row_30;
     here exit_handlers_of_the_parent_do_not_run;
     here threads_of_a_task_end_with_it_row_28;
+    here a_thread_that_holds_the_output_is_not_waited_for;
+    here output_beside_threads_is_written_out;
+    here pipes_end_with_the_handle;
     here destructors_of_the_parent_do_not_run;
 }
 
@@ -55,6 +58,9 @@ pub(crate) fn ends(method: StartMethod, arguments: &[String]) {
             drop(stdin);
             assert!(how == "return", "main panics");
         }
+        "unfed" => drop(run(method, build(method, say_when_told::call()).stdin(Stdio::piped()))),
+        "forgotten" => std::mem::forget(run(method, build(method, say_when_told::call()).stdin(Stdio::piped()))),
+        "unread" => drop(run(method, build(method, prints_much::call()).stdout(Stdio::piped()))),
         "daemon" => {
             let child = begun(method, build(method, hang::call()).daemon(true));
             program::say(child.pid());
@@ -104,7 +110,7 @@ fn a_daemon_that_does_not_listen_is_killed(method: StartMethod) {
 fn leaves_a_child_behind() -> u32 {
     let method = offspring::get_start_method();
     let mut child = run(method, build(method, say_when_told::call()).stdin(Stdio::piped()));
-    // Its end of the pipe closes with this process's last handle, or with this process.
+    // From here on it can end.
     drop(child.take_stdin());
     child.pid()
 }
@@ -157,4 +163,51 @@ fn leaves_a_thread_behind() -> u8 {
 fn threads_of_a_task_end_with_it_row_28(method: StartMethod) {
     let mut child = start(method, leaves_a_thread_behind::call());
     assert_eq!(child.join_timeout(Duration::from_secs(10)).unwrap(), Some(5));
+}
+
+#[child_task]
+fn leaves_the_output_locked() -> u8 {
+    let (hold, held) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _output = std::io::stdout().lock();
+        hold.send(()).unwrap();
+        forever()
+    });
+    held.recv().unwrap();
+    5
+}
+
+fn a_thread_that_holds_the_output_is_not_waited_for(method: StartMethod) {
+    let mut child = start(method, leaves_the_output_locked::call());
+    assert_eq!(child.join_timeout(wait::LIMIT).unwrap(), Some(5));
+}
+
+#[child_task]
+fn prints_beside_a_thread() {
+    std::thread::spawn(|| forever());
+    print!("no newline");
+    sys::print_c(c", nor here");
+}
+
+fn output_beside_threads_is_written_out(method: StartMethod) {
+    let mut child = run(method, build(method, prints_beside_a_thread::call()).stdout(Stdio::piped()));
+    assert_eq!(wait::rest(&mut child.take_stdout().unwrap()), "no newline, nor here");
+    value(child);
+}
+
+#[child_task]
+fn prints_much() {
+    use std::io::Write;
+    // More than a pipe holds.
+    let written = std::io::stdout().write_all(&[b'x'; 1 << 20]);
+    eprintln!("{:?}", written.unwrap_err().kind());
+}
+
+fn pipes_end_with_the_handle(method: StartMethod) {
+    for how in ["unfed", "forgotten"] {
+        let printed = Program::new("endings::ends", method).args([how]).finish().succeeded();
+        assert_eq!(printed, "the child has ended\n", "{how}");
+    }
+    let ended = Program::new("endings::ends", method).args(["unread"]).finish();
+    assert_eq!((ended.code(), &*ended.stderr), (0, "BrokenPipe\n"));
 }

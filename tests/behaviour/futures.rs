@@ -21,6 +21,7 @@ cases! {
     alone a_later_waker_replaces_the_first;
     alone a_child_that_has_ended_needs_no_thread;
     alone a_dropped_future_is_forgotten;
+    alone the_input_of_its_child_ends;
     alone fork_is_refused_after_the_first_wait;
 }
 
@@ -188,4 +189,14 @@ fn fork_is_refused_after_the_first_wait(method: StartMethod) {
     assert!(error.to_string().contains("offspring-"), "{error}");
     child.kill().unwrap();
     failure(child);
+}
+
+#[child_task]
+fn reads_all() -> usize {
+    std::io::read_to_string(std::io::stdin()).unwrap().len()
+}
+
+fn the_input_of_its_child_ends(method: StartMethod) {
+    let child = run(method, build(method, reads_all::call()).stdin(Stdio::piped()));
+    assert_eq!(block_on(child).unwrap(), 0);
 }

@@ -4,10 +4,10 @@
 //! spawn         guard: inherited_link ─┐
 //! forkserver    clone ─────────────────┼▶ receive the order ─┐
 //!               clone, spare: wait ────┘                     │
-//! fork          fork, order in memory ───────────────────────┴▶ run ─▶ prepare ─▶ task ─▶ last word ─▶ exit
+//! fork          fork, order in memory ───────────────────────┴▶ prepare ─▶ task ─▶ last word ─▶ exit
 //! ```
 //!
-//! `run` binds the child to its parent's life and makes it what the order says. From there on
+//! A child is bound to its parent's life ([`Voice::bound`]; a spare before it waits) and made what the order says ([`prepare`]). From there on
 //! nothing of the child's fate is left to chance: a failure is a refusal, a panic is caught, and every path ends in
 //! [`Birth::exit`]. A child never returns into the code that made it: hence the never types.
 
@@ -16,9 +16,10 @@ mod panic;
 mod settings;
 mod spare;
 
+use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 pub(crate) use order::{Kit, Order, Settings, StreamSetting, kind};
@@ -46,8 +47,9 @@ pub(crate) const FAILED: i32 = 125;
 /// The exit code of a Rust program that panicked.
 const PANICKED: i32 = 101;
 
-/// How long a child waits for its order. Its parent has sent it by the time that the child runs.
-const ORDER_LIMIT: Duration = Duration::from_secs(30);
+/// How often a child that waits for its order looks whether it still has the parent that it was born to. The end of the link tells that
+/// its parent is gone, unless a copy of the parent that others have made holds that end too.
+const PARENT_CHECK: Duration = Duration::from_secs(10);
 
 /// Whether `main` is guarded in this process.
 static GUARDED: AtomicBool = AtomicBool::new(false);
@@ -123,11 +125,41 @@ impl Birth {
         match self {
             Self::Executed => std::process::exit(code),
             Self::Copied(_) => {
-                sys::flush_output();
+                flush_at_end();
                 sys::exit_now(code)
             }
         }
     }
+}
+
+/// Writes out what the task has printed, unless a thread that the task has left behind holds the lock of it: the end of the process is the end
+/// of that thread, and nobody waits for it. (At the end of a program that was executed, std and the C library do the same.)
+fn flush_at_end() {
+    /// How long a lock is waited for.
+    const GRACE: Duration = Duration::from_millis(100);
+    /// The C library does not tell a lock that is held from output that nobody reads as yet.
+    const GRACE_OF_C: Duration = Duration::from_secs(1);
+    if sys::fork::is_alone() {
+        return sys::flush_output();
+    }
+    let locked = beside(|tell| {
+        let mut output = io::stdout().lock();
+        let _ = tell.send(());
+        let _ = output.flush();
+    });
+    if locked.recv_timeout(GRACE).is_ok() {
+        // However long it takes to be written.
+        let _ = locked.recv();
+    }
+    let _ = beside(|_tell| sys::flush_c_output()).recv_timeout(GRACE_OF_C);
+}
+
+/// Runs something on a thread of its own; the channel ends with it.
+fn beside(work: fn(mpsc::Sender<()>)) -> mpsc::Receiver<()> {
+    let (tell, told) = mpsc::channel();
+    // Without a thread it is not done, as it might be the end of all.
+    let _ = std::thread::Builder::new().spawn(move || work(tell));
+    told
 }
 
 /// The link of a process that was started as a child; `None` in any other process.
@@ -165,7 +197,6 @@ pub(crate) fn inherited_link() -> Option<OwnedFd> {
 
 /// Ends a process that should have been a child.
 pub(crate) fn fail(text: &str) -> ! {
-    use std::io::Write;
     // Whether or not anybody can be told: what would follow is the user's `main`.
     let _ = writeln!(std::io::stderr(), "offspring: {text}");
     sys::exit_now(FAILED)
@@ -199,10 +230,9 @@ pub(crate) fn say_hello(link: &OwnedFd) {
 /// been started under a lower one.
 pub(crate) fn first_message(link: &OwnedFd) -> Incoming {
     let _meanwhile = ManyFiles::allow();
+    // Nearly always it is there, and a fresh copy of a process is spared the clock.
     let message = match frame::try_receive(link.as_fd()) {
-        Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
-            frame::receive(link.as_fd(), poll::deadline_in(ORDER_LIMIT))
-        }
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_message(link),
         here => here,
     };
     match message {
@@ -213,6 +243,17 @@ pub(crate) fn first_message(link: &OwnedFd) -> Incoming {
             refuse(link.as_fd(), Error::os("the child cannot receive its order", error))
         }
         Err(error) => fail(&format!("no order has come from the parent: {error}")),
+    }
+}
+
+/// Without a limit: a parent that a debugger or its user has stopped goes on some time.
+fn wait_for_message(link: &OwnedFd) -> io::Result<Option<Incoming>> {
+    let parent = sys::parent_pid();
+    loop {
+        match frame::receive(link.as_fd(), poll::deadline_in(PARENT_CHECK)) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut && sys::parent_pid() == parent => {}
+            other => return other,
+        }
     }
 }
 

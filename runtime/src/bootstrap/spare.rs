@@ -31,7 +31,10 @@ pub(crate) fn wait_for_order(link: OwnedFd, lifeline: OwnedFd, patience: Option<
     };
     let (order, kit, arguments) = open(link, frame);
     // Whoever kills it from here on has killed a child; until now it was a spare, for which another could be taken.
-    let _ = frame::send_value(link, kind::TAKEN, &(), &[]);
+    // And who cannot say so has not taken it: another gets the order.
+    if frame::send_value(link, kind::TAKEN, &(), &[]).is_err() {
+        sys::exit_now(FAILED);
+    }
     carry_out(order, kit, &voice, &Birth::Copied(copy), arguments)
 }
 

@@ -6,10 +6,10 @@
 //!
 //! | descriptor of a child | what it is | closed |
 //! | --- | --- | --- |
-//! | `pidfd` | names the child for ever; readable when it has ended | with the last handle |
-//! | `link` | this process's end; the child's outcome waits in it | with the last handle |
+//! | `pidfd` | names the child for ever; readable when it has ended | when the child is reaped and its handle gone |
+//! | `link` | this process's end; the child's outcome waits in it | the same |
 //! | `lifeline` | the read side that the child has armed | when the child is reaped |
-//! | `streams` | this process's ends of piped standard streams | by the user, or with the last handle |
+//! | `streams` | this process's ends of piped standard streams | by the user, or with the handle |
 //!
 //! A forked copy of this process closes all of them at once ([`forget`]), and touches none of the objects: they are not its
 //! children, and every page that it wrote to would be copied. Nor does a start touch a child that a handle answers for.
@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, ErrorKind, SignalName};
 use crate::patience::Patience;
 use crate::platform::StartMethod;
+use crate::sys::fd::Stream;
 use crate::sys::fork::FreshCopy;
 use crate::sys::lifeline::{Kept, Lifeline};
 use crate::sys::lock;
@@ -309,8 +310,12 @@ impl Child {
             }
             let now = Instant::now();
             if self.kill_if_overdue(now)? {
-                // From here on nothing can hold the end up for long.
-                poll::readable([pidfd], None).map_err(|error| self.failed("wait for", error))?;
+                // Its end takes a moment, which whoever does not want to wait waits for too, unless the kernel holds the child up.
+                let end = deadline.map(|end| end.max(now + KILL_GRACE));
+                let [ended] = poll::readable([pidfd], end).map_err(|error| self.failed("wait for", error))?;
+                if !ended {
+                    return Ok(None);
+                }
             } else if deadline.is_some_and(|end| now >= end) {
                 return Ok(None);
             }
@@ -331,10 +336,15 @@ impl Child {
     pub(crate) fn kill_if_overdue(&self, now: Instant) -> Result<bool, Error> {
         let overdue = self.about.deadline.is_some_and(|end| now >= end);
         if overdue {
-            lock(&self.state).overdue = true;
             self.signal(KILL)?;
+            lock(&self.state).overdue = true;
         }
         Ok(overdue)
+    }
+
+    /// When it is to be killed, unless that has been done.
+    pub(crate) fn deadline(&self) -> Deadline {
+        self.about.deadline.filter(|_| !lock(&self.state).overdue)
     }
 
     /// Whether the child was killed because its time was over.
@@ -342,7 +352,8 @@ impl Child {
         let Some(overdue_from) = self.about.overdue_from else { return false };
         // The timer's second signal, for a task that holds off the first, is anybody's `SIGKILL`.
         let by_its_timer = status == ExitStatus::Signaled(OVERDUE) && Instant::now() >= overdue_from;
-        lock(&self.state).overdue || by_its_timer
+        // A signal to a child that has just exited by itself changes nothing.
+        by_its_timer || (lock(&self.state).overdue && status.code().is_none())
     }
 
     pub(crate) fn signal(&self, signal: i32) -> Result<(), Error> {
@@ -404,7 +415,10 @@ impl Child {
         if state.keeper == Keeper::Handle {
             state.keeper = Keeper::Process;
         }
+        // A child that waits for their end, or for them to be read, would be waited for at the end of the program.
+        let streams = std::mem::take(&mut state.streams);
         drop(state);
+        drop(streams);
         lock(&CHILDREN).leave(self);
         let _ = self.try_status();
     }
@@ -474,8 +488,8 @@ fn ended() -> Vec<Arc<Child>> {
     children.into_iter().zip(ended).filter(|(_, has_ended)| *has_ended).map(|(child, _)| Arc::clone(child)).collect()
 }
 
-/// How often a child is looked at until it has armed its lifeline, which it does before anything else.
-const ARMING: Duration = Duration::from_micros(200);
+/// How often a child is looked at until it has armed its lifeline, which it does before anything else. Nothing tells of it.
+const ARMING: Duration = Duration::from_millis(1);
 
 /// How long a drop waits for the process that it has killed.
 pub(crate) const KILL_GRACE: Duration = Duration::from_millis(100);
@@ -501,6 +515,8 @@ pub(crate) fn finish() {
         }
     }
     for child in &others {
+        // Its handle has been forgotten, if it is still there.
+        drop(child.take_stream(Stream::In as usize));
         let _ = child.wait(None);
     }
     spares::finish(DAEMON_GRACE);

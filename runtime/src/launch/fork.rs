@@ -1,7 +1,7 @@
 //! Fork: the child is a copy of this process as it is, memory included.
 //!
 //! Sound only while the process has one thread (see `sys::fork`), so it is refused otherwise. The child closes what
-//! belongs to its parent's other children, and goes straight to its work: nothing is encoded on the way in. It ends in
+//! belongs to its parent's other children, and goes straight to its work: it has its order, and what a closure has captured, in memory. It ends in
 //! `bootstrap`, never in the frames of its parent that lie above it on the copied stack.
 
 use std::io::{self, Read};

@@ -45,7 +45,8 @@ use crate::wire::frame::Incoming;
 /// `std::process::exit`, which runs it.
 ///
 /// # As a future
-/// `child.await`, `&mut child` in a `select!`, `timeout(limit, &mut child)`. The first poll that has to wait starts one
+/// `child.await`, `&mut child` in a `select!`, `timeout(limit, &mut child)`. A piped standard input that was not taken is closed by the
+/// first poll, as by [`wait`](Self::wait). The first poll that has to wait starts one
 /// helper thread for the whole program, after which the start method `fork` is refused.
 pub struct Process<T> {
     child: Arc<Child>,
@@ -244,7 +245,8 @@ impl<T> Process<T> {
 
     /// Lets the child go: it may outlive this process, and nobody learns its result.
     ///
-    /// Waits until the child has begun, which a spawned one does after about a millisecond.
+    /// Waits until the child has begun, which a spawned one does after about a millisecond. A child that is the first process of a
+    /// pid namespace of its own ends with this process all the same.
     ///
     /// # Errors
     /// [`NotParent`](crate::ErrorKind::NotParent) in a forked copy of the process that started the child.
@@ -286,6 +288,7 @@ impl<T> Future for Process<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Self::Output> {
+        drop(self.child.take_stream(Stream::In as usize));
         match self.try_join() {
             Ok(Some(value)) => Poll::Ready(Ok(value)),
             Err(error) => Poll::Ready(Err(error)),
@@ -317,12 +320,11 @@ impl Source for Child {
     }
 
     fn deadline(&self) -> Deadline {
-        self.about.deadline
+        self.deadline()
     }
 
-    fn is_ready(&self, _polled: bool, now: Instant) -> bool {
-        let _ = self.kill_if_overdue(now);
-        !matches!(self.try_status(), Ok(None))
+    fn is_ready(&self, polled: bool, now: Instant) -> bool {
+        polled || self.kill_if_overdue(now).is_err()
     }
 }
 

@@ -93,6 +93,11 @@ pub(crate) struct OtherThreads {
     pub(crate) names: Vec<String>,
 }
 
+/// Whether this thread is known to be the only one.
+pub(crate) fn is_alone() -> bool {
+    other_threads().is_ok_and(|names| names.is_empty())
+}
+
 /// The names of the other threads of this process.
 ///
 /// `unshare(CLONE_VM)` changes nothing and fails unless there is one thread; where it is forbidden (container seccomp

@@ -16,7 +16,7 @@
 //! - That of a spare is opened by the forkserver, through its own; the spare sends its parent a duplicate.
 //! - Arming late gets no signal for an end that is already there: hence the poll after it.
 //! - `PR_SET_PDEATHSIG` is not used: it fires when the starting *thread* ends, and nobody but the child can take it back,
-//!   which [`disarm`] has to.
+//!   which [`Kept::disarm`] has to. But the first process of a pid namespace has nothing else, and cannot be detached (see [`arm`]).
 //!
 //! Sources: fcntl(2) `F_SETOWN`, `F_SETSIG`, `O_ASYNC`; pipe(7); pthread_atfork(3).
 
@@ -79,8 +79,10 @@ impl Kept {
     /// Lets the child live on after this process; it must have armed its lifeline before.
     pub(crate) fn disarm(self) -> io::Result<()> {
         let disarmed = self.read_side().and_then(|raw| set_flags(raw.as_raw_fd(), libc::O_NONBLOCK));
-        // A pipe of the child's own would end it when its write end is closed; it stays open, unarmed.
-        std::mem::forget(self.own_write_end);
+        if disarmed.is_err() {
+            // Its end would still end the child.
+            std::mem::forget(self.own_write_end);
+        }
         disarmed
     }
 

@@ -118,6 +118,11 @@ pub(crate) fn flush_output() {
     use std::io::Write;
     let _ = io::stdout().flush();
     let _ = io::stderr().flush();
+    flush_c_output();
+}
+
+/// The C part of [`flush_output`].
+pub(crate) fn flush_c_output() {
     // SAFETY: a null stream means all of them; fflush takes the streams' own locks.
     unsafe { libc::fflush(std::ptr::null_mut()) };
 }

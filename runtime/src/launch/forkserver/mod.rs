@@ -44,7 +44,7 @@
 //! | --- | --- | --- | --- |
 //! | server link | this process | this process and the server | to the server: leave; to this process: the server is gone |
 //! | child link | this process, for each child | this process and the child; the server for a moment | to the child: nobody waits for it |
-//! | lifeline | this process; for itself, a spare | the server; each child has its own | – |
+//! | lifeline | this process; for a spare, the server | the server; each child has its own | – |
 //!
 //! **Invariant:** the server never has a second thread, so a clone never copies a held lock.
 //! **Invariant:** a child says hello (with its pid, which the kernel adds) before it begins its task. So when a server

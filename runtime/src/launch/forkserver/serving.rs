@@ -53,7 +53,8 @@ impl Server {
 
     /// Makes a child and tells the parent.
     fn make_child(self, request: Incoming) -> Self {
-        let Some(link) = request.descriptors.into_iter().next() else { return self };
+        // An answer is waited for.
+        let Some(link) = request.descriptors.into_iter().next() else { sys::exit_now(bootstrap::FAILED) };
         match self.clone_sibling() {
             Ok(Sibling::Copy(copy)) => self.become_child(link, copy),
             Ok(Sibling::Original(pid, pidfd)) => self.say_forked(pid, &pidfd),
