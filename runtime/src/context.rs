@@ -59,7 +59,7 @@ impl Context {
     /// Starts a child that runs the call.
     ///
     /// # Errors
-    /// See [`ErrorKind`].
+    /// As [`ProcessBuilder::start`].
     pub fn start<T>(&self, call: Call<T>) -> Result<Process<T>, Error> {
         self.process(call).start()
     }
@@ -103,7 +103,7 @@ impl<T> Call<T> {
     /// program's.
     ///
     /// # Errors
-    /// See [`ErrorKind`].
+    /// As [`ProcessBuilder::start`].
     pub fn start(self) -> Result<Process<T>, Error> {
         let context = match self.entry.start_method {
             Some(method) => get_context(method)?,
@@ -119,7 +119,8 @@ impl<T> Call<T> {
 /// the result is encoded.
 ///
 /// # Errors
-/// [`MultiThreadedFork`](ErrorKind::MultiThreadedFork) unless this process has one thread; [`LimitReached`](ErrorKind::LimitReached).
+/// [`MultiThreadedFork`](ErrorKind::MultiThreadedFork) unless this process has one thread; [`LimitReached`](ErrorKind::LimitReached);
+/// [`Preload`](ErrorKind::Preload) in a `#[preload]` function; [`Os`](ErrorKind::Os).
 ///
 /// Source: fork(2).
 #[track_caller]

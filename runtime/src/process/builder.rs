@@ -189,8 +189,25 @@ impl<T> ProcessBuilder<T> {
     /// Starts the child.
     ///
     /// # Errors
-    /// See [`ErrorKind`]. What only the child can find out (a limit that may not be raised, say) is told by the join, as
+    /// Under every start method:
+    ///
+    /// - [`Encode`](ErrorKind::Encode): an argument refuses to be encoded, or descriptors in it cannot be duplicated.
+    /// - [`DuplicateTask`](ErrorKind::DuplicateTask): another function is registered under the task's name.
+    /// - [`Setting`](ErrorKind::Setting): an option is out of its range, or the working directory cannot be opened.
+    /// - [`UnknownStartMethod`](ErrorKind::UnknownStartMethod), [`UnsupportedStartMethod`](ErrorKind::UnsupportedStartMethod): what
+    ///   `OFFSPRING_START_METHOD` asks for, if nothing else was chosen.
+    /// - [`Preload`](ErrorKind::Preload): this is a `#[preload]` function of a forkserver, which has no children of its own.
+    /// - [`LimitReached`](ErrorKind::LimitReached): no more processes, descriptors or memory at the moment. [`Os`](ErrorKind::Os): anything
+    ///   else that the system refuses.
+    ///
+    /// Under `spawn` and `forkserver`, which start this program anew: [`MissingGuard`](ErrorKind::MissingGuard), [`NoExecutable`](ErrorKind::NoExecutable),
+    /// [`PrivilegedBinary`](ErrorKind::PrivilegedBinary). Under `forkserver` also [`Preload`](ErrorKind::Preload), if the server's preloads
+    /// fail, and [`ForkServer`](ErrorKind::ForkServer), if it cannot be kept alive. Under `fork`: [`MultiThreadedFork`](ErrorKind::MultiThreadedFork).
+    ///
+    /// What only the child can find out (a limit that may not be raised, say) is told by the join, as
     /// [`NotStarted`](crate::JoinErrorKind::NotStarted).
+    ///
+    /// Source: posix_spawn(3), fork(2), clone(2) `CLONE_PARENT`.
     pub fn start(self) -> Result<Process<T>, Error> {
         self.start_by(None)
     }
