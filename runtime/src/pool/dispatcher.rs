@@ -494,11 +494,15 @@ impl Shared {
         drop(template);
     }
 
-    pub(super) fn resize(&self, workers: usize) {
+    pub(super) fn resize(&self, workers: usize) -> Result<(), Error> {
         let mut board = self.lock();
+        if let Some(cause) = board.state.hopeless() {
+            return Err(cause.again());
+        }
         board.state.resize(workers);
         self.rouse(&mut board);
         self.tell(&board);
+        Ok(())
     }
 
     /// Tells every thread that something has changed.

@@ -66,7 +66,8 @@ impl Context {
 ///
 /// A worker that cannot be had (a limit is reached, its initializer fails) is tried for again after a pause, from 10 ms to 1 s.
 /// As long as others serve, that is all. If none does and three in a row have failed, the jobs that wait have
-/// [`NotStarted`](JoinErrorKind::NotStarted) with the cause; later ones wait for the next attempt.
+/// [`NotStarted`](JoinErrorKind::NotStarted) with the cause; later ones wait for the next attempt. A fork pool that has lost its template
+/// (somebody has killed it) gets no more workers: when the last one is gone, all jobs fail at once.
 ///
 /// # Example
 /// ```
@@ -140,13 +141,12 @@ impl Pool {
     /// Changes the number of workers. Those that are too many leave when they have done what they have.
     ///
     /// # Errors
-    /// [`Setting`](ErrorKind::Setting) for no workers.
+    /// [`Setting`](ErrorKind::Setting) for no workers; [`ForkServer`](ErrorKind::ForkServer) in a fork pool that has lost its template.
     pub fn resize(&self, workers: usize) -> Result<(), Error> {
         if workers == 0 {
             return Err(Error::new(ErrorKind::Setting, "a pool needs at least one worker"));
         }
-        self.shared.resize(workers);
-        Ok(())
+        self.shared.resize(workers)
     }
 
     /// What the pool is doing.

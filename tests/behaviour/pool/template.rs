@@ -105,6 +105,10 @@ fn killed_it_is_missed_by_name(method: StartMethod) {
     let JoinErrorKind::NotStarted(cause) = error.kind() else { panic!("{error:?}") };
     assert_eq!(cause.kind(), ErrorKind::ForkServer);
     assert!(error.to_string().contains("template") && error.to_string().contains(&template.to_string()), "{error}");
+    assert_eq!(pool.resize(3).unwrap_err().kind(), ErrorKind::ForkServer);
+    // None of them waits for an attempt that would fail too: one in turn would take hours.
+    let failed = pool.map((0..100_000).map(|_| mark::call())).filter(Result::is_err).count();
+    assert_eq!(failed, 100_000);
     drop(pool);
     nobody_is_left();
 }

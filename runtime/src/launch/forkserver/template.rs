@@ -93,6 +93,11 @@ impl Launcher for Template {
 }
 
 impl Template {
+    /// Whether it will make no more children.
+    pub(crate) fn has_ended(&self) -> bool {
+        !matches!(self.child.try_status(), Ok(None))
+    }
+
     /// Ends it at once, also while somebody waits for its answer.
     pub(crate) fn kill(&self) {
         let _ = self.child.signal(sys::signal::KILL);

@@ -21,6 +21,8 @@ pub(super) struct Backoff {
     /// When the next attempt may be made.
     next: Deadline,
     cause: Option<Error>,
+    /// Whether any other attempt would fail too.
+    is_hopeless: bool,
 }
 
 impl Backoff {
@@ -31,6 +33,17 @@ impl Backoff {
         self.alone = if is_alone { self.alone.saturating_add(1) } else { 0 };
         self.next = Some(now + pause);
         self.cause = Some(cause);
+    }
+
+    /// There will be no worker any more.
+    pub(super) fn give_up(&mut self, cause: Error) {
+        self.cause = Some(cause);
+        self.is_hopeless = true;
+    }
+
+    /// Why there will be none.
+    pub(super) fn hopeless(&self) -> Option<&Error> {
+        self.cause.as_ref().filter(|_| self.is_hopeless)
     }
 
     /// A worker that served has ended before it did anything; it may have been a passing misfortune.
@@ -51,7 +64,8 @@ impl Backoff {
     /// Why the last attempt has failed, if a pool is not to wait for the rest of its first workers: several have failed, or one
     /// in its initializer or for an option, which is no better for being tried again.
     pub(super) fn has_begun_badly(&self) -> Option<&Error> {
-        let is_over = |cause: &&Error| self.failures >= PATIENCE || cause.kind() == ErrorKind::Setting;
+        let is_over =
+            |cause: &&Error| self.failures >= PATIENCE || self.is_hopeless || cause.kind() == ErrorKind::Setting;
         self.cause.as_ref().filter(is_over)
     }
 

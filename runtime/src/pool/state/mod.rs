@@ -214,6 +214,9 @@ impl State {
 
     /// Gives jobs to workers: to the one that has the fewest, as long as one has less than it may have.
     pub(super) fn dispatch(&mut self) -> bool {
+        if self.abandon_hope() {
+            return true;
+        }
         let depth = self.depth();
         let (mut touched, mut full) = (false, Vec::new());
         while let Some(key) = self.queue.front().copied() {

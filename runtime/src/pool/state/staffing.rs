@@ -26,6 +26,9 @@ impl State {
     }
 
     fn vacancies(&self) -> usize {
+        if self.hopeless().is_some() {
+            return 0;
+        }
         self.wanted().saturating_sub(self.hands.len() + self.hiring)
     }
 
@@ -92,10 +95,30 @@ impl State {
 
     /// A worker could not be had. If there is none, those that wait for one are told, but for the first few times.
     pub(in crate::pool) fn note_failed_start(&mut self, cause: Error) {
+        if self.plan.template.as_ref().is_some_and(|template| template.has_ended()) {
+            return self.backoff.give_up(cause);
+        }
         let is_alone = !self.has_one_that_serves();
         self.backoff.note_failure(cause, Instant::now(), is_alone);
         if let Some(cause) = self.backoff.exhausted().map(Error::again) {
             self.abandon_queue(cause);
+        }
+    }
+
+    /// Why the pool will not get another worker, ever.
+    pub(in crate::pool) fn hopeless(&self) -> Option<&Error> {
+        self.backoff.hopeless()
+    }
+
+    /// Tells those that wait for a worker that there will be none.
+    pub(super) fn abandon_hope(&mut self) -> bool {
+        let is_over = !self.queue.is_empty() && self.hands.is_empty() && self.hiring == 0;
+        match self.hopeless().filter(|_| is_over).map(Error::again) {
+            Some(cause) => {
+                self.abandon_queue(cause);
+                true
+            }
+            None => false,
         }
     }
 
