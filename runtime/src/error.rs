@@ -70,10 +70,16 @@ impl Error {
         Self(Box::new(ErrorInner { kind, text: text.into(), source: None }))
     }
 
-    /// An error of the operating system; limits are told from the rest.
+    /// An error of the operating system; limits are told from the rest, with what they are called.
     pub(crate) fn os(text: impl Into<String>, source: io::Error) -> Self {
-        let kind = if sys::is_limit(&source) { ErrorKind::LimitReached } else { ErrorKind::Os };
-        Self::with_source(kind, text, source)
+        if !sys::is_limit(&source) {
+            return Self::with_source(ErrorKind::Os, text, source);
+        }
+        match sys::limit_behind(&source) {
+            Some(limit) => Self::with_source(ErrorKind::LimitReached, format!("{}: {limit}", text.into()), source),
+            // It has been found out here, and says itself which one.
+            None => Self::new(ErrorKind::LimitReached, format!("{}: {source}", text.into())),
+        }
     }
 
     pub(crate) fn with_source(kind: ErrorKind, text: impl Into<String>, source: io::Error) -> Self {

@@ -56,7 +56,7 @@
 //! - A child ends when the process that started it ends, however that happens, unless it was [detached](Process::detach).
 //! - No zombies, no leaked descriptors, no named kernel objects.
 //! - The `fork` method is refused in a process with several threads.
-//! - A dead child, forkserver or parent is an error at once, never a hang.
+//! - A dead child, forkserver or parent is an error at once, never a hang. One that somebody has stopped (`SIGSTOP`) is waited for until it goes on.
 //! - A child gets descriptors 0 to 2, its link and its lifeline, what its arguments hold, and nothing else (under `fork`: and what
 //!   its parent has opened itself).
 //!

@@ -1,6 +1,8 @@
 //! At the limits of the system: a start works, or says that a limit is reached, and leaves nothing behind.
 
-use offspring::{ErrorKind, JoinErrorKind, Process, StartMethod, Stdio, child_task, get_context};
+use std::fs::File;
+
+use offspring::{ErrorKind, Fd, JoinErrorKind, Process, StartMethod, Stdio, channel, child_task, get_context};
 use offspring_tests::{build, cases, failure, procs, start, sys, value, wait};
 
 cases! {
@@ -8,6 +10,7 @@ cases! {
     alone descriptors_run_out_in_the_middle;
     alone descriptors_run_out_at_the_join;
     alone processes_run_out.as_root();
+    alone descriptors_under_way_run_out.as_root().except(StartMethod::Fork, "nothing is sent to a copy");
 }
 
 #[child_task]
@@ -134,4 +137,23 @@ fn processes_run_out(method: StartMethod) {
         }
         assert_eq!(value(context.start(length::call(vec![])).unwrap()), 0);
     }
+}
+
+#[child_task]
+fn take(_: Fd<File>) {}
+
+/// An ordinary user's messages may hold only so many descriptors until somebody receives them.
+fn descriptors_under_way_run_out(method: StartMethod) {
+    sys::become_user(65534);
+    let (_, hard) = sys::limit(libc::RLIMIT_NOFILE);
+    assert!(sys::set_limit(libc::RLIMIT_NOFILE, 64.min(hard), hard));
+    let (sender, receiver) = channel().unwrap();
+    let null = || Fd::from(File::open("/dev/null").unwrap());
+    while sender.try_send(null()).is_ok() {}
+    let error = get_context(method).unwrap().start(take::call(null())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached, "{error:?}");
+    assert!(error.to_string().contains("RLIMIT_NOFILE"), "{error}");
+    // Received, they are out of the way.
+    drop((sender, receiver));
+    value(start(method, take::call(null())));
 }

@@ -156,18 +156,18 @@ pub enum RequestError<T> {
 
 impl<T> fmt::Display for RequestError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Send(_) => "a request was not sent",
-            Self::Receive(_) => "a request was not answered",
-        })
+        match self {
+            Self::Send(error) => write!(f, "a request was not sent: {error}"),
+            Self::Receive(error) => write!(f, "a request was not answered: {error}"),
+        }
     }
 }
 
 impl<T: fmt::Debug + 'static> std::error::Error for RequestError<T> {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Send(error) => Some(error),
-            Self::Receive(error) => Some(error),
+            Self::Send(error) => error.source(),
+            Self::Receive(error) => error.source(),
         }
     }
 }

@@ -66,6 +66,22 @@ pub(crate) fn is_limit(error: &io::Error) -> bool {
         || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
+/// Which limit that is, and where it is set.
+pub(crate) fn limit_behind(error: &io::Error) -> Option<&'static str> {
+    Some(match error.raw_os_error()? {
+        libc::EMFILE => "this process has as many files open as it may (RLIMIT_NOFILE, `ulimit -n`)",
+        libc::ENFILE => "the system has as many files open as it may (/proc/sys/fs/file-max)",
+        libc::EAGAIN => {
+            "this user or this cgroup has as many processes as it may (RLIMIT_NPROC, `ulimit -u`; pids.max)"
+        }
+        libc::ENOMEM => {
+            "there is no more memory, or this process may have no more (RLIMIT_AS, `ulimit -v`; memory.max)"
+        }
+        libc::EFBIG => "no larger file may be made (RLIMIT_FSIZE, `ulimit -f`)",
+        _ => return None,
+    })
+}
+
 /// The monotonic clock, which is the same for all processes of a machine, in nanoseconds.
 pub(crate) fn monotonic_nanoseconds() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };

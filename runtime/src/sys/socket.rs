@@ -110,7 +110,8 @@ impl From<Deadline> for Patience {
 /// Sends one datagram; waits while the queue is full, as long as `patience` says.
 ///
 /// # Errors
-/// `EPIPE` or `ECONNRESET` when the other end is gone, `EMSGSIZE` when it is too long for the socket's buffer, `TimedOut`.
+/// `EPIPE` or `ECONNRESET` when the other end is gone, `EMSGSIZE` when it is too long for the socket's buffer, `TimedOut`; `QuotaExceeded` if
+/// the time of a [`Patience::Limit`] was over for too many descriptors under way.
 pub(crate) fn send(
     fd: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
@@ -130,12 +131,23 @@ pub(crate) fn send(
             Err(error @ (nix::Error::EAGAIN | nix::Error::ETOOMANYREFS)) => {
                 let deadline = *deadline.get_or_insert_with(|| patience.deadline());
                 if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    return Err(io::ErrorKind::TimedOut.into());
+                    return Err(expired(error, patience));
                 }
                 wait_for_room(error, fd, deadline)?;
             }
             Err(error) => return Err(error.into()),
         }
+    }
+}
+
+/// Whoever has set the deadline knows it. The others learn what they have waited for in vain.
+fn expired(error: nix::Error, patience: Patience) -> io::Error {
+    match (error, patience) {
+        (nix::Error::ETOOMANYREFS, Patience::Limit(_)) => {
+            let text = "this user has more descriptors in messages that nobody has received yet than a process may open (RLIMIT_NOFILE)";
+            io::Error::new(io::ErrorKind::QuotaExceeded, text)
+        }
+        _ => io::ErrorKind::TimedOut.into(),
     }
 }
 

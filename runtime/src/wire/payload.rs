@@ -158,7 +158,16 @@ impl From<postcard::Error> for CodecError {
                 "a sequence or map of unknown length (serde's `flatten`, for instance) cannot be encoded"
             }
             Error::WontImplement => {
-                "the type asks its decoder what comes next (serde's untagged or flattened), which a compact encoding cannot tell"
+                "the type asks its decoder what comes next (serde's `untagged`, `tag` or `flatten`), which a compact encoding cannot tell"
+            }
+            Error::DeserializeBadBool
+            | Error::DeserializeBadOption
+            | Error::DeserializeBadVarint
+            | Error::DeserializeBadUtf8
+            | Error::DeserializeBadEnum => {
+                return Self(format!(
+                    "{error} (fields that serde's `skip_serializing_if` leaves out cannot be decoded)"
+                ));
             }
             Error::SerdeSerCustom | Error::SerdeDeCustom => "the type's own serde implementation failed",
             other => return Self(other.to_string()),

@@ -42,6 +42,7 @@ impl Server {
         // Another thread may have started one in between.
         if slot.is_none() {
             let entrance = entrance()?;
+            let unreadable = |error| unreadable("start the forkserver", error);
             let status = Status::read().map_err(unreadable)?;
             *slot = Some(Self::start(entrance, Identity::read(&status).map_err(unreadable)?)?);
         }
@@ -73,7 +74,13 @@ impl Server {
         let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
         let descriptors = [lifeline.read_side.as_fd()];
         // A server that has died already is found out by its answer, or rather by the lack of one.
-        let _ = frame::send_value(link.as_fd(), kind::SERVE, &identity.privileges, &descriptors);
+        match frame::send_value(link.as_fd(), kind::SERVE, &identity.privileges, &descriptors) {
+            Err(error) if !frame::is_gone(&error) => {
+                pidfd::kill_and_reap(pidfd.as_fd());
+                return Err(failed(error));
+            }
+            _ => {}
+        }
         let mut launched = Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], heard: None };
         let present = wait_until_ready(&mut launched).inspect_err(|_| pidfd::kill_and_reap(launched.pidfd.as_fd()))?;
         let about = Description::of_helper(SERVER_NAME, StartMethod::Spawn);
@@ -116,12 +123,14 @@ fn died(server: &Launched) -> Error {
 }
 
 /// The forkserver needs `/proc` on each side.
-fn unreadable(error: io::Error) -> Error {
+fn unreadable(doing: &str, error: io::Error) -> Error {
     if !is_absent(&error) {
-        return Error::os("cannot read what this process is", error);
+        return Error::os(format!("cannot {doing}, since what this process is cannot be read"), error);
     }
-    let text = "cannot read what this process is from /proc/thread-self, which a child of the forkserver is to become \
-                (is /proc mounted?); the start method `fork` works without it";
+    let text = format!(
+        "cannot {doing}, since what this process is, which a child of the forkserver is to become, cannot be read from /proc/thread-self \
+         (is /proc mounted?); the start method `fork` works without it"
+    );
     Error::with_source(ErrorKind::NoExecutable, text, error)
 }
 
@@ -137,7 +146,8 @@ impl Live {
     }
 
     /// What this process is now; `None` if the server's children would be somebody else than its own.
-    fn compare(&self) -> Result<Option<Present>, Error> {
+    fn compare(&self, task: &str) -> Result<Option<Present>, Error> {
+        let unreadable = |error| unreadable(&format!("get a child for `{task}` from the {SERVER_NAME}"), error);
         let status = Status::read().map_err(unreadable)?;
         let identity = Identity::read(&status).map_err(unreadable)?;
         let present = Present::read(&status).map_err(unreadable)?;
@@ -162,7 +172,7 @@ impl Live {
         link: &OwnedFd,
         lifeline: Option<&Lifeline>,
     ) -> Result<Ordered, Error> {
-        let Some(present) = self.compare()? else { return Ok(Ordered::Stale) };
+        let Some(present) = self.compare(&request.order.task)? else { return Ok(Ordered::Stale) };
         request.order.settings = wished.clone();
         let server = self.server();
         let given = server.and_then(|server| difference::take_over(present, &server.present, request));
