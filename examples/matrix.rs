@@ -33,8 +33,8 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     radius: u32,
     /// How many children to start [default: one per processor]
-    #[arg(long, value_name = "N")]
-    children: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    children: Option<u16>,
     /// Where the result goes
     #[arg(long, value_name = "FILE", default_value = "painted.png")]
     output: PathBuf,
@@ -79,7 +79,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         Some(path) => read(path)?,
         None => draw(960, 640)?,
     };
-    let (radius, children) = (arguments.radius as usize, arguments.children.unwrap_or_else(processors).max(1));
+    let (radius, children) = (arguments.radius as usize, arguments.children.map_or_else(processors, usize::from));
     let began = Instant::now();
     let (painted, shares) = paint_by_children(&context, &picture, radius, children)?;
     let parallel = began.elapsed();

@@ -29,8 +29,8 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
     /// How many children the pool has [default: one per processor]
-    #[arg(long, value_name = "N")]
-    children: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    children: Option<u16>,
     /// Files, and directories, whose `target` and `.git` are left out
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let context = arguments.method.context()?;
     let files = files_below(&arguments.paths)?;
-    let number = arguments.children.unwrap_or_else(processors).clamp(1, files.len());
+    let number = arguments.children.map_or_else(processors, usize::from).clamp(1, files.len());
     let pool = context.pool().workers(number).build()?;
     // Some for each child, so that no one waits long for another whose files are larger.
     let batches = deal(&files, BATCHES_PER_CHILD * number);

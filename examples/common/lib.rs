@@ -109,7 +109,7 @@ pub fn files_below<P: AsRef<Path>>(roots: &[P]) -> Result<Vec<OsString>, Box<dyn
         }
     }
     if files.is_empty() {
-        return Err("there is no file at or below the given paths".into());
+        return Err("there is no regular file at or below the given paths".into());
     }
     Ok(files)
 }
@@ -168,6 +168,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
     let number = number.parse().map_err(|_| "a number and `ms` or `s`, such as `500ms`".to_owned())?;
     match unit {
+        "ms" | "s" if number == 0 => Err("it is more than no time".to_owned()),
         "ms" => Ok(Duration::from_millis(number)),
         "s" => Ok(Duration::from_secs(number)),
         _ => Err(format!("{unit:?} is no unit of time here; there are `ms` and `s`")),

@@ -190,7 +190,8 @@ fn picture(thumbnail: Thumbnail) -> Result<RgbaImage, Box<dyn Error>> {
 
 fn name(path: &OsString, folder: &Path) -> String {
     let path = Path::new(path);
-    path.strip_prefix(folder).unwrap_or(path).display().to_string()
+    let below = path.strip_prefix(folder).ok().filter(|below| !below.as_os_str().is_empty());
+    below.unwrap_or(path).display().to_string()
 }
 
 fn tell(count: usize, failures: &[(String, Failure)]) -> io::Result<()> {
