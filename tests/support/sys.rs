@@ -185,18 +185,25 @@ pub fn set_no_new_privileges() {
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
 }
 
+/// A resource's number, whose type is the C library's own.
+#[cfg(target_env = "gnu")]
+pub type Resource = libc::__rlimit_resource_t;
+/// A resource's number, whose type is the C library's own.
+#[cfg(not(target_env = "gnu"))]
+pub type Resource = libc::c_int;
+
 /// Sets soft and hard limit of a resource.
-pub fn set_limit(resource: u32, soft: u64, hard: u64) -> bool {
+pub fn set_limit(resource: Resource, soft: u64, hard: u64) -> bool {
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: the kernel reads one limit.
-    unsafe { libc::setrlimit(resource as _, &limit) == 0 }
+    unsafe { libc::setrlimit(resource, &limit) == 0 }
 }
 
 /// Soft and hard limit of a resource.
-pub fn limit(resource: u32) -> (u64, u64) {
+pub fn limit(resource: Resource) -> (u64, u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel writes one limit.
-    assert_eq!(unsafe { libc::getrlimit(resource as _, &mut limit) }, 0);
+    assert_eq!(unsafe { libc::getrlimit(resource, &mut limit) }, 0);
     (limit.rlim_cur, limit.rlim_max)
 }
 
