@@ -207,6 +207,15 @@ impl Lock {
     }
 }
 
+/// Takes a lock that nobody shares, and lets go of it: thereafter the C library has a robust list for this thread.
+pub(super) fn lock_once() {
+    let lock = Lock(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
+    // SAFETY: nobody else has it.
+    if unsafe { lock.init() }.is_ok() {
+        drop(lock.acquire(Patience::Never));
+    }
+}
+
 /// Locks one of several, whichever is free first, and says which.
 ///
 /// An unlock wakes one alone who sleeps, so that callers who need one lock must not sleep here at once: they hold a gate.

@@ -13,13 +13,14 @@
 //! Sources: get_robust_list(2), futex(2), Documentation/locking/robust-futex-ABI.rst.
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_long, c_void};
+use std::ffi::{c_int, c_void};
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 use std::time::Duration;
 
-use super::{fork, futex, poll};
+use super::robust_list::{self, RobustList};
+use super::{fork, futex, poll, robust};
 
 const WAITERS: u32 = 0x8000_0000;
 const ID: u32 = 0x3fff_ffff;
@@ -28,14 +29,6 @@ const SPINS: u32 = 100;
 
 /// How long a sleeper trusts that it will be woken. A holder that dies between release and wake may wake nobody.
 const RECHECK: Duration = Duration::from_millis(20);
-
-/// What the kernel reads of a thread that ends.
-#[repr(C)]
-struct RobustList {
-    first: *mut c_void,
-    offset: c_long,
-    pending: *mut c_void,
-}
 
 /// What a thread needs for a lock; the same as long as it lives, in a copy of its process too.
 #[derive(Clone, Copy)]
@@ -71,16 +64,16 @@ impl Thread {
 }
 
 fn id_address() -> Option<NonNull<c_int>> {
-    #[cfg(target_env = "gnu")]
-    return fork::thread_id_address().and_then(NonNull::new);
-    #[cfg(not(target_env = "gnu"))]
-    return None;
+    fork::thread_id_address().and_then(NonNull::new)
 }
 
-/// The robust list that the C library has registered for this thread.
+/// The robust list that the C library has registered for this thread; musl does so when it is needed first.
 fn robust_list() -> io::Result<NonNull<RobustList>> {
-    let (head, _) = fork::robust_list()?;
-    NonNull::new(head.cast::<RobustList>()).ok_or_else(|| {
+    if let Some(list) = robust_list::registered()? {
+        return Ok(list);
+    }
+    robust::lock_once();
+    robust_list::registered()?.ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::Unsupported,
             "this thread has no robust list, which locks need; elements of up to 8 bytes need none",
