@@ -208,12 +208,14 @@ impl Lock {
 }
 
 /// Takes a lock that nobody shares, and lets go of it: thereafter the C library has a robust list for this thread.
-pub(super) fn lock_once() {
+///
+/// Tells whom the C library takes this thread for.
+pub(super) fn lock_once() -> Option<u32> {
     let lock = Lock(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
     // SAFETY: nobody else has it.
-    if unsafe { lock.init() }.is_ok() {
-        drop(lock.acquire(Patience::Never));
-    }
+    unsafe { lock.init() }.ok()?;
+    let _held = lock.acquire(Patience::Never).ok()?;
+    lock.holder()
 }
 
 /// Locks one of several, whichever is free first, and says which.

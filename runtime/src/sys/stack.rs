@@ -87,3 +87,30 @@ impl Stack {
         Ok(Self { top: bottom.wrapping_byte_add(size) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsRawFd;
+
+    use super::*;
+
+    #[test]
+    fn it_can_be_written_to_its_bottom_and_no_further() {
+        let size = Stack::size().unwrap();
+        let bottom = Stack::map(size).unwrap().top().wrapping_byte_sub(size);
+        // SAFETY: the lowest byte of a new mapping that nobody else uses.
+        unsafe { bottom.cast::<u8>().write_volatile(1) };
+        let (_reader, writer) = io::pipe().unwrap();
+        // SAFETY: the kernel reads one byte, or refuses to.
+        let can_read = |place: *mut c_void| unsafe { libc::write(writer.as_raw_fd(), place, 1) } == 1;
+        assert!(can_read(bottom));
+        assert!(!can_read(bottom.wrapping_byte_sub(1)) && !can_read(bottom.wrapping_byte_sub(GAP)));
+    }
+
+    #[test]
+    fn it_is_as_large_as_the_limit_says() {
+        let limit = attributes::limit(resource::STACK).unwrap().soft;
+        let size = Stack::size().unwrap() as u64;
+        assert!(size.is_multiple_of(1 << 16) && size >= LEAST && size <= limit.max(LEAST));
+    }
+}

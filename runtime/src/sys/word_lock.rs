@@ -231,4 +231,22 @@ mod tests {
         assert_eq!(hold(&WORD, || 7), 7);
         assert_eq!(WORD.load(Ordering::Relaxed), 0);
     }
+
+    #[test]
+    fn a_copy_that_ends_inside_leaves_the_lock_to_its_original() {
+        let region = super::super::mmap::Region::create(4096).unwrap();
+        // SAFETY: the region is that large and aligned, lives as long as this test, and everyone uses the word atomically.
+        let word = unsafe { region.start().cast::<AtomicU32>().as_ref() };
+        assert_eq!(hold(word, || 6), 6);
+        // SAFETY: the copy takes a lock that nobody holds, and ends by a system call.
+        let copy = unsafe { libc::fork() };
+        if copy == 0 {
+            hold(word, || super::super::exit_now(0));
+        }
+        // SAFETY: a child of this test's; no status is asked for.
+        assert_eq!(unsafe { libc::waitpid(copy, std::ptr::null_mut(), 0) }, copy);
+        let left = word.load(Ordering::Relaxed);
+        assert!(left != 0 && left & ID == 0, "{left:#x}");
+        assert_eq!(hold(word, || 7), 7);
+    }
 }

@@ -221,6 +221,32 @@ mod library {
     pub(super) fn thread_id_address() -> Option<*mut c_int> {
         None
     }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        /// Whether musl knows this thread by its id, as the owner of a mutex; nothing here needs another thread or a lock.
+        extern "C" fn is_known_as_itself(_: *mut c_void) -> c_int {
+            // The kernel's word: musl's function tells what musl believes.
+            // SAFETY: gettid has no preconditions.
+            let own = unsafe { libc::syscall(libc::SYS_gettid) } as u32;
+            crate::sys::exit_now(i32::from(crate::sys::robust::lock_once() != Some(own)))
+        }
+
+        #[test]
+        fn the_answer_is_what_a_copy_shows() {
+            crate::sys::copies::note_copies();
+            let mut stack = vec![0_u128; 4096];
+            let top = stack.as_mut_ptr_range().end.cast::<c_void>();
+            // SAFETY: the copy has its own copy of the stack, and makes calls alone that may be made in a copy of a process with threads.
+            let copy = unsafe { libc::clone(is_known_as_itself, top, libc::SIGCHLD, null_mut()) };
+            let mut status = -1;
+            // SAFETY: a child of this test's; the kernel writes one number.
+            assert_eq!(unsafe { libc::waitpid(copy, &mut status, 0) }, copy);
+            assert_eq!(can_clone(), status == 0);
+        }
+    }
 }
 
 /// Others.
