@@ -210,8 +210,9 @@ pub fn is_known_as_itself() -> bool {
     assert_eq!(unsafe { libc::pthread_mutex_init(&mut mutex, attributes) }, 0);
     // SAFETY: it is initialised.
     assert_eq!(unsafe { libc::pthread_mutex_lock(&mut mutex) }, 0);
+    let owner = (&raw const mutex).cast::<i32>().wrapping_add(OWNER);
     // SAFETY: a mutex is larger than three words, and begins at a word.
-    let owner = unsafe { (&raw const mutex).cast::<i32>().add(OWNER).read_volatile() };
+    let owner = unsafe { owner.read_volatile() };
     // SAFETY: it is locked.
     assert_eq!(unsafe { libc::pthread_mutex_unlock(&mut mutex) }, 0);
     // The kernel's word: musl's function tells what musl believes.
