@@ -53,6 +53,12 @@ pub(crate) fn holds_robust_lock() -> bool {
     })
 }
 
+/// Lets copies by fork have the list too, as glibc does by itself.
+pub(super) fn note_forks() {
+    #[cfg(target_env = "musl")]
+    super::copies::note_copies();
+}
+
 /// What musl leaves undone for the copies that its fork makes: they have to have a list, since others remember where it is, and
 /// it must be empty.
 ///

@@ -46,6 +46,7 @@ impl Thread {
     fn current() -> Self {
         THREAD.with(|known| {
             known.get().unwrap_or_else(|| {
+                robust_list::note_forks();
                 let thread = Self { list: robust_list().ok(), id: id_address() };
                 known.set(Some(thread));
                 thread
@@ -72,7 +73,7 @@ fn robust_list() -> io::Result<NonNull<RobustList>> {
     if let Some(list) = robust_list::registered()? {
         return Ok(list);
     }
-    robust::lock_once();
+    let _ = robust::lock_once();
     robust_list::registered()?.ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::Unsupported,
