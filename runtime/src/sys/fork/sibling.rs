@@ -6,7 +6,7 @@
 //! | C library | how the copy is made | stack |
 //! | --- | --- | --- |
 //! | glibc | the system call, with the address at which glibc keeps the thread's id (`PR_GET_TID_ADDRESS`) | the original's, as after fork |
-//! | musl 1.2.5 | its `clone` function, which treats the copy as fork does | one of the copy's own, see [`Stack`] |
+//! | musl 1.2.5 | its `clone` function, which treats the copy as fork does | one of the copy's own, see `sys::stack` |
 //!
 //! musl has a lock where glibc keeps the id, so that the first way would hang a copy in its first `pthread_create`, and have it signal
 //! the original where it means itself. glibc's `clone` function does nothing of the kind that musl's does. Where neither works
