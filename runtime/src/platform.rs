@@ -78,7 +78,8 @@ use StartMethod::{Fork, ForkServer, Spawn};
 impl Platform {
     /// Linux.
     pub const LINUX: Self = Self { name: "linux", start_methods: &[ForkServer, Fork, Spawn] };
-    /// Linux where a process cannot be cloned for its parent: another C library than glibc, or a kernel without checkpoint support.
+    /// Linux where a process cannot be cloned for its parent: musl before 1.2.5, another C library than that and glibc, or, with
+    /// glibc, a kernel without checkpoint support.
     pub const LINUX_WITHOUT_FORKSERVER: Self = Self { name: "linux", start_methods: &[Spawn, Fork] };
     /// macOS, whose system libraries do not survive a fork well.
     pub const MACOS: Self = Self { name: "macos", start_methods: &[Spawn, Fork, ForkServer] };

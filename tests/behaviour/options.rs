@@ -147,11 +147,11 @@ fn nice_value(method: StartMethod) {
 }
 
 #[child_task]
-fn own_limit(resource: u32) -> (u64, u64) {
+fn own_limit(resource: sys::Resource) -> (u64, u64) {
     sys::limit(resource)
 }
 
-const RESOURCES: [(Resource, u32, u64); 9] = [
+const RESOURCES: [(Resource, sys::Resource, u64); 9] = [
     (Resource::AddressSpace, libc::RLIMIT_AS, 1 << 34),
     (Resource::CpuSeconds, libc::RLIMIT_CPU, 1000),
     (Resource::FileSize, libc::RLIMIT_FSIZE, 1 << 20),

@@ -17,6 +17,8 @@ cases! {
     here exit_codes_row_18_and_20;
     here signals_row_18;
     here crashes;
+    here a_stack_as_large_as_the_limit_says;
+    here the_c_library_knows_the_childs_thread;
     here panics_with_message_and_location_row_60;
     here panics_with_other_payloads;
     here a_panic_of_another_thread_is_not_the_tasks;
@@ -169,13 +171,39 @@ fn crashes(method: StartMethod) {
     for (how, signal) in [
         ("segfault", libc::SIGSEGV),
         ("abort", libc::SIGABRT),
-        ("overflow", libc::SIGABRT),
+        ("overflow", sys::STACK_OVERFLOW),
         ("two panics", libc::SIGABRT),
     ] {
         let child = run(method, build(method, crash::call(how.into())).stderr(Stdio::null()));
         let error = failure(child);
         assert!(matches!(error.kind(), JoinErrorKind::Signaled(told) if *told == signal), "{how}: {error:?}");
     }
+}
+
+/// Uses about so much stack.
+#[child_task]
+fn descend(kib: u64) -> u64 {
+    let kibibyte = std::hint::black_box([1_u8; 1024]);
+    if kib <= 1 { u64::from(kibibyte[7]) } else { descend(kib - 1) + u64::from(kibibyte[3]) }
+}
+
+fn a_stack_as_large_as_the_limit_says(method: StartMethod) {
+    const MOST: u64 = 8 << 20;
+    let limit = sys::limit(libc::RLIMIT_STACK).0.min(MOST);
+    // Without optimisation a frame holds its array about three times.
+    let kib = limit / 1024 / 4;
+    assert_eq!(value(start(method, descend::call(kib))), kib);
+}
+
+#[child_task]
+fn is_itself() -> [bool; 3] {
+    let of_main = sys::is_known_as_itself();
+    let of_another = std::thread::spawn(sys::is_known_as_itself).join().unwrap();
+    [of_main, of_another, sys::is_known_as_itself()]
+}
+
+fn the_c_library_knows_the_childs_thread(method: StartMethod) {
+    assert_eq!(value(start(method, is_itself::call())), [true; 3]);
 }
 
 fn panics_with_message_and_location_row_60(method: StartMethod) {

@@ -185,18 +185,53 @@ pub fn set_no_new_privileges() {
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
 }
 
+/// A resource's number, whose type is the C library's own.
+#[cfg(target_env = "gnu")]
+pub type Resource = libc::__rlimit_resource_t;
+/// A resource's number, whose type is the C library's own.
+#[cfg(not(target_env = "gnu"))]
+pub type Resource = libc::c_int;
+
+/// What ends a program whose main thread runs out of stack. std knows where that one ends with glibc alone, and aborts there.
+pub const STACK_OVERFLOW: i32 = if cfg!(target_env = "gnu") { libc::SIGABRT } else { libc::SIGSEGV };
+
+/// Whether the C library and the kernel agree on who this thread is: by the owner that an error-checking mutex has.
+pub fn is_known_as_itself() -> bool {
+    // A mutex begins with lock, count and owner in glibc, with type and owner in musl.
+    const OWNER: usize = if cfg!(target_env = "gnu") { 2 } else { 1 };
+    let mut attributes = std::mem::MaybeUninit::uninit();
+    let attributes: *mut libc::pthread_mutexattr_t = attributes.as_mut_ptr();
+    let mut mutex = libc::PTHREAD_MUTEX_INITIALIZER;
+    // SAFETY: initialises the attributes.
+    assert_eq!(unsafe { libc::pthread_mutexattr_init(attributes) }, 0);
+    // SAFETY: they are initialised.
+    assert_eq!(unsafe { libc::pthread_mutexattr_settype(attributes, libc::PTHREAD_MUTEX_ERRORCHECK) }, 0);
+    // SAFETY: nobody else has the mutex.
+    assert_eq!(unsafe { libc::pthread_mutex_init(&mut mutex, attributes) }, 0);
+    // SAFETY: it is initialised.
+    assert_eq!(unsafe { libc::pthread_mutex_lock(&mut mutex) }, 0);
+    let owner = (&raw const mutex).cast::<i32>().wrapping_add(OWNER);
+    // SAFETY: a mutex is larger than three words, and begins at a word.
+    let owner = unsafe { owner.read_volatile() };
+    // SAFETY: it is locked.
+    assert_eq!(unsafe { libc::pthread_mutex_unlock(&mut mutex) }, 0);
+    // The kernel's word: musl's function tells what musl believes.
+    // SAFETY: gettid has no preconditions.
+    libc::c_long::from(owner) == unsafe { libc::syscall(libc::SYS_gettid) }
+}
+
 /// Sets soft and hard limit of a resource.
-pub fn set_limit(resource: u32, soft: u64, hard: u64) -> bool {
+pub fn set_limit(resource: Resource, soft: u64, hard: u64) -> bool {
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };
     // SAFETY: the kernel reads one limit.
-    unsafe { libc::setrlimit(resource as _, &limit) == 0 }
+    unsafe { libc::setrlimit(resource, &limit) == 0 }
 }
 
 /// Soft and hard limit of a resource.
-pub fn limit(resource: u32) -> (u64, u64) {
+pub fn limit(resource: Resource) -> (u64, u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel writes one limit.
-    assert_eq!(unsafe { libc::getrlimit(resource as _, &mut limit) }, 0);
+    assert_eq!(unsafe { libc::getrlimit(resource, &mut limit) }, 0);
     (limit.rlim_cur, limit.rlim_max)
 }
 

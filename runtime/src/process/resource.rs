@@ -15,7 +15,8 @@ pub enum Resource {
     FileSize,
     /// The heap and other writable private memory, in bytes (`RLIMIT_DATA`).
     Data,
-    /// The main thread's stack, in bytes (`RLIMIT_STACK`).
+    /// The main thread's stack, in bytes (`RLIMIT_STACK`). With musl, a child of the forkserver has a stack of the size that was the
+    /// limit when the server was started.
     Stack,
     /// A core dump, in bytes (`RLIMIT_CORE`).
     CoreDump,

@@ -81,8 +81,8 @@ impl<T: Pod> SharedArray<T> {
     /// # Errors
     /// - [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached): a limit on descriptors, memory or file sizes
     ///   (`RLIMIT_FSIZE` holds for memory too).
-    /// - [`ErrorKind::Os`](crate::ErrorKind::Os): elements of more than 8 bytes need a lock that a sandbox (or musl, whose
-    ///   threads have no robust list of their own) does not offer.
+    /// - [`ErrorKind::Os`](crate::ErrorKind::Os): elements of more than 8 bytes need a lock that a sandbox
+    ///   may refuse.
     pub fn new(length: usize) -> Result<Self, Error> {
         let elements = Elements::create(length, size_of::<T>()).map_err(|source| {
             Error::os(format!("cannot make a shared array of {length} elements of {} bytes", size_of::<T>()), source)

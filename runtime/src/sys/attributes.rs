@@ -122,12 +122,11 @@ pub(crate) struct Scheduling {
 /// That of this thread.
 pub(crate) fn scheduling() -> io::Result<Scheduling> {
     // SAFETY: 0 is the calling thread.
-    let policy = check(unsafe { libc::sched_getscheduler(0) }.into())? as i32;
-    // SAFETY: all zeroes is a valid sched_param.
-    let mut parameters: libc::sched_param = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel writes one sched_param to the pointer.
-    check(unsafe { libc::sched_getparam(0, &mut parameters) }.into())?;
-    Ok(Scheduling { policy, priority: parameters.sched_priority })
+    let policy = check(unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) })? as i32;
+    let mut priority = 0;
+    // SAFETY: the kernel writes its sched_param, which is one number, to the pointer.
+    check(unsafe { libc::syscall(libc::SYS_sched_getparam, 0, &mut priority) })?;
+    Ok(Scheduling { policy, priority })
 }
 
 /// How many processors an affinity mask can name here.

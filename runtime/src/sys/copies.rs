@@ -16,14 +16,20 @@ pub(crate) fn generation() -> u32 {
     COPIES.load(Ordering::Relaxed)
 }
 
-/// Lets every fork count.
+/// Lets every fork count, and leave its copy a robust list as `robust_list` says.
 pub(crate) fn note_copies() {
     static HANDLER: Once = Once::new();
     extern "C" fn count() {
         COPIES.fetch_add(1, Ordering::Relaxed);
+        #[cfg(target_env = "musl")]
+        super::robust_list::of_forks::renew();
     }
-    // SAFETY: the handler touches an atomic alone.
+    #[cfg(target_env = "musl")]
+    let before: Option<unsafe extern "C" fn()> = Some(super::robust_list::of_forks::note);
+    #[cfg(not(target_env = "musl"))]
+    let before = None;
+    // SAFETY: the handlers touch an atomic and, with musl, the calling thread's robust list.
     HANDLER.call_once(|| unsafe {
-        libc::pthread_atfork(None, None, Some(count));
+        libc::pthread_atfork(before, None, Some(count));
     });
 }

@@ -129,7 +129,7 @@ pub(super) fn on_clock(clock: libc::clockid_t, left: Duration) -> libc::timespec
     unsafe { libc::clock_gettime(clock, &mut time) };
     let nanoseconds = time.tv_nsec as u64 + u64::from(left.subsec_nanos());
     let seconds = left.as_secs().min(i32::MAX as u64) + nanoseconds / 1_000_000_000;
-    time.tv_sec += seconds as libc::time_t;
+    time.tv_sec = time.tv_sec.saturating_add(seconds as _);
     time.tv_nsec = (nanoseconds % 1_000_000_000) as _;
     time
 }

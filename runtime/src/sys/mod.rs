@@ -29,9 +29,12 @@ pub(crate) mod present;
 mod registry;
 pub(crate) mod resident;
 pub(crate) mod robust;
+pub(crate) mod robust_list;
 pub(crate) mod shared;
 pub(crate) mod signal;
 pub(crate) mod socket;
+#[cfg(target_env = "musl")]
+mod stack;
 pub(crate) mod unshared;
 pub(crate) mod view;
 pub(crate) mod word_lock;

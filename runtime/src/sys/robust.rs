@@ -14,10 +14,11 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{MutexGuard, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::copies;
 use super::futex::{self, Watch};
+use super::poll::Deadline;
 
 /// How long to wait for a lock.
 #[derive(Clone, Copy, Debug)]
@@ -29,7 +30,7 @@ pub(crate) enum Patience {
 
 impl Patience {
     /// A limit beyond what the clock can count is for ever.
-    pub(crate) fn within(limit: std::time::Duration) -> Self {
+    pub(crate) fn within(limit: Duration) -> Self {
         super::poll::deadline_in(limit).map_or(Self::Forever, Self::Until)
     }
 
@@ -41,7 +42,7 @@ impl Patience {
         }
     }
 
-    pub(crate) fn deadline(self) -> super::poll::Deadline {
+    pub(crate) fn deadline(self) -> Deadline {
         match self {
             Self::Never => Some(Instant::now()),
             Self::Until(deadline) => Some(deadline),
@@ -77,6 +78,13 @@ const ROBUST: libc::c_int = 1;
 /// Where the kernel's word lies in the C library's mutex; part of the ABI, as programs hold initialised ones.
 const WORD: usize = if cfg!(target_env = "musl") { 1 } else { 0 };
 
+/// The longest sleep in the C library before it is asked again.
+///
+/// An unlock wakes one who sleeps. Should that one be killed before it has the lock, or the unlocker before it wakes anybody, the kernel
+/// wakes the next one, as it finds the lock among what the dead one had *pending*. Of glibc that holds; musl sets nothing
+/// pending while it waits, and takes it back before it wakes. There nobody would be woken, though the lock is free.
+const NAP: Option<Duration> = if cfg!(target_env = "musl") { Some(Duration::from_millis(100)) } else { None };
+
 impl Lock {
     /// Makes it.
     ///
@@ -106,8 +114,13 @@ impl Lock {
             // SAFETY: the mutex is initialised and stays where it is, as it lies in a region that is borrowed.
             Patience::Never => unsafe { libc::pthread_mutex_trylock(self.0.get()) },
             // SAFETY: as above.
-            Patience::Forever => unsafe { libc::pthread_mutex_lock(self.0.get()) },
-            Patience::Until(deadline) => self.timed_lock(deadline),
+            Patience::Forever if NAP.is_none() => unsafe { libc::pthread_mutex_lock(self.0.get()) },
+            // SAFETY: as above.
+            Patience::Forever => match unsafe { libc::pthread_mutex_trylock(self.0.get()) } {
+                libc::EBUSY => self.timed_lock(None),
+                result => result,
+            },
+            Patience::Until(deadline) => self.timed_lock(Some(deadline)),
         };
         if result == 0 { Ok(self.held(false)) } else { self.not_simply(result) }
     }
@@ -124,22 +137,23 @@ impl Lock {
     }
 
     #[inline(never)]
-    fn timed_lock(&self, deadline: Instant) -> libc::c_int {
+    fn timed_lock(&self, deadline: Deadline) -> libc::c_int {
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
+            let left = deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(Instant::now()));
+            let sleep = NAP.unwrap_or(left).min(left);
             let result = match clocklock() {
                 Some(lock) => {
-                    let until = futex::on_clock(libc::CLOCK_MONOTONIC, left);
+                    let until = futex::on_clock(libc::CLOCK_MONOTONIC, sleep);
                     // SAFETY: an initialised mutex, a clock that the function knows, a time that outlives the call.
                     unsafe { lock(self.0.get(), libc::CLOCK_MONOTONIC, &until) }
                 }
                 None => {
-                    let until = futex::on_clock(libc::CLOCK_REALTIME, left);
+                    let until = futex::on_clock(libc::CLOCK_REALTIME, sleep);
                     // SAFETY: as above.
                     unsafe { libc::pthread_mutex_timedlock(self.0.get(), &until) }
                 }
             };
-            // The clock of the day may have been set forward meanwhile.
+            // It was a nap, or the clock of the day has been set forward meanwhile.
             if result != libc::ETIMEDOUT || left.is_zero() {
                 return result;
             }
@@ -205,6 +219,17 @@ impl Lock {
             }
         }
     }
+}
+
+/// Takes a lock that nobody shares, and lets go of it: thereafter the C library has a robust list for this thread.
+///
+/// Tells whom the C library takes this thread for.
+pub(super) fn lock_once() -> Option<u32> {
+    let lock = Lock(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
+    // SAFETY: nobody else has it.
+    unsafe { lock.init() }.ok()?;
+    let _held = lock.acquire(Patience::Never).ok()?;
+    lock.holder()
 }
 
 /// Locks one of several, whichever is free first, and says which.

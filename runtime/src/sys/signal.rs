@@ -152,13 +152,10 @@ fn start_timer(signal: i32, limit: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// Never zero, which would stop the timer; a limit beyond the clock's range is as long as the clock can count.
+/// Never zero, which would stop the timer; 68 years at most, which every C library's type of seconds can count.
 fn timespec(limit: Duration) -> libc::timespec {
     let limit = limit.max(Duration::from_nanos(1));
-    libc::timespec {
-        tv_sec: libc::time_t::try_from(limit.as_secs()).unwrap_or(libc::time_t::MAX / 2),
-        tv_nsec: limit.subsec_nanos().into(),
-    }
+    libc::timespec { tv_sec: limit.as_secs().min(i32::MAX as u64) as _, tv_nsec: limit.subsec_nanos().into() }
 }
 
 /// The usual name of a signal, as `SIGKILL`; real-time signals have none.

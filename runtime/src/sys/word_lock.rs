@@ -13,13 +13,14 @@
 //! Sources: get_robust_list(2), futex(2), Documentation/locking/robust-futex-ABI.rst.
 
 use std::cell::Cell;
-use std::ffi::{c_int, c_long, c_void};
+use std::ffi::{c_int, c_void};
 use std::io;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 use std::time::Duration;
 
-use super::{fork, futex, poll};
+use super::robust_list::{self, RobustList};
+use super::{fork, futex, poll, robust};
 
 const WAITERS: u32 = 0x8000_0000;
 const ID: u32 = 0x3fff_ffff;
@@ -28,14 +29,6 @@ const SPINS: u32 = 100;
 
 /// How long a sleeper trusts that it will be woken. A holder that dies between release and wake may wake nobody.
 const RECHECK: Duration = Duration::from_millis(20);
-
-/// What the kernel reads of a thread that ends.
-#[repr(C)]
-struct RobustList {
-    first: *mut c_void,
-    offset: c_long,
-    pending: *mut c_void,
-}
 
 /// What a thread needs for a lock; the same as long as it lives, in a copy of its process too.
 #[derive(Clone, Copy)]
@@ -53,6 +46,7 @@ impl Thread {
     fn current() -> Self {
         THREAD.with(|known| {
             known.get().unwrap_or_else(|| {
+                robust_list::note_forks();
                 let thread = Self { list: robust_list().ok(), id: id_address() };
                 known.set(Some(thread));
                 thread
@@ -71,16 +65,16 @@ impl Thread {
 }
 
 fn id_address() -> Option<NonNull<c_int>> {
-    #[cfg(target_env = "gnu")]
-    return fork::thread_id_address().and_then(NonNull::new);
-    #[cfg(not(target_env = "gnu"))]
-    return None;
+    fork::thread_id_address().and_then(NonNull::new)
 }
 
-/// The robust list that the C library has registered for this thread.
+/// The robust list that the C library has registered for this thread; musl does so when it is needed first.
 fn robust_list() -> io::Result<NonNull<RobustList>> {
-    let (head, _) = fork::robust_list()?;
-    NonNull::new(head.cast::<RobustList>()).ok_or_else(|| {
+    if let Some(list) = robust_list::registered()? {
+        return Ok(list);
+    }
+    let _ = robust::lock_once();
+    robust_list::registered()?.ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::Unsupported,
             "this thread has no robust list, which locks need; elements of up to 8 bytes need none",
@@ -237,5 +231,23 @@ mod tests {
         }
         assert_eq!(hold(&WORD, || 7), 7);
         assert_eq!(WORD.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn a_copy_that_ends_inside_leaves_the_lock_to_its_original() {
+        let region = super::super::mmap::Region::create(4096).unwrap();
+        // SAFETY: the region is that large and aligned, lives as long as this test, and everyone uses the word atomically.
+        let word = unsafe { region.start().cast::<AtomicU32>().as_ref() };
+        assert_eq!(hold(word, || 6), 6);
+        // SAFETY: the copy takes a lock that nobody holds, and ends by a system call.
+        let copy = unsafe { libc::fork() };
+        if copy == 0 {
+            hold(word, || super::super::exit_now(0));
+        }
+        // SAFETY: a child of this test's; no status is asked for.
+        assert_eq!(unsafe { libc::waitpid(copy, std::ptr::null_mut(), 0) }, copy);
+        let left = word.load(Ordering::Relaxed);
+        assert!(left != 0 && left & ID == 0, "{left:#x}");
+        assert_eq!(hold(word, || 7), 7);
     }
 }

@@ -57,7 +57,7 @@ fn each_death_costs_the_job_that_ran(method: StartMethod) {
     let deaths = [
         ("segfault", libc::SIGSEGV),
         ("abort", libc::SIGABRT),
-        ("overflow", libc::SIGABRT),
+        ("overflow", sys::STACK_OVERFLOW),
         ("two panics", libc::SIGABRT),
         ("kill", libc::SIGKILL),
         ("exit", 0),

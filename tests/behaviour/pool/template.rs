@@ -22,6 +22,7 @@ cases! {
         .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
     alone stopped_it_holds_up_no_end
         .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
+    here in_a_child_of_any_method;
     alone a_process_with_threads_is_refused
         .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
 }
@@ -49,6 +50,24 @@ static MARK: AtomicU32 = AtomicU32::new(0);
 #[child_task]
 fn mark() -> (u32, String) {
     (MARK.load(Ordering::Relaxed), procs::stat(std::process::id()).unwrap().comm)
+}
+
+#[child_task]
+fn square(n: u64) -> u64 {
+    n * n
+}
+
+/// In a pool of forked workers, and once more in each of its workers.
+#[child_task]
+fn sum_of_squares(to: u64, levels: u32) -> u64 {
+    let pool = pool(StartMethod::Fork, 1);
+    let calls = |pool: &Pool| (1..=to).map(|n| pool.submit(square::call(n))).map(value).sum::<u64>();
+    if levels == 0 { calls(&pool) } else { calls(&pool) + value(pool.submit(sum_of_squares::call(to, levels - 1))) }
+}
+
+/// A template is a copy of a process that is one itself.
+fn in_a_child_of_any_method(method: StartMethod) {
+    assert_eq!(offspring_tests::value(offspring_tests::start(method, sum_of_squares::call(4, 2))), 90);
 }
 
 fn workers_are_copies_of_the_moment(method: StartMethod) {

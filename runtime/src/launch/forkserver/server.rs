@@ -10,10 +10,10 @@ use crate::children::SERVER_NAME;
 use crate::error::{Error, ErrorKind, Refusal};
 use crate::report::Report;
 use crate::sys::fd::{self, Stream};
-use crate::sys::fork::{self, Sibling, SingleThreaded};
+use crate::sys::fork::{self, FreshCopy, SingleThreaded};
 use crate::sys::identity::Privileges;
 use crate::sys::present::{Present, Status};
-use crate::sys::{self, signal};
+use crate::sys::{self, robust_list, signal};
 use crate::wire::frame::Incoming;
 
 /// A function that the server runs once, before it serves.
@@ -67,18 +67,7 @@ pub(crate) fn serve(link: OwnedFd, frame: Incoming) -> ! {
     server.identify_senders();
     sys::set_name(SERVER_NAME);
     signal::block_terminal();
-    let server = server.leave_test_harness();
-    bootstrap::note_server();
-    match prepare() {
-        Ok(present) => {
-            server.say(kind::READY, &present, None);
-            server.run()
-        }
-        Err(error) => {
-            server.say(kind::REFUSED, &Refusal::from(error), None);
-            sys::exit_now(bootstrap::FAILED)
-        }
-    }
+    if sys::has_main_thread_elsewhere() { server.leave_test_harness() } else { server.begin() }
 }
 
 fn prepare() -> Result<Present, Error> {
@@ -87,7 +76,7 @@ fn prepare() -> Result<Present, Error> {
     preload()?;
     silence()?;
     single_threaded("after its #[preload] functions; they must end before it can make children")?;
-    if fork::holds_robust_lock() {
+    if robust_list::holds_robust_lock() {
         let text =
             "a #[preload] function has left a process-shared lock held, which no child could share; drop its guard";
         return Err(Error::new(ErrorKind::Preload, text));
@@ -138,29 +127,43 @@ fn single_threaded(when: &str) -> Result<SingleThreaded, Error> {
 }
 
 impl Server {
+    fn begin(self) -> ! {
+        bootstrap::note_server();
+        match prepare() {
+            Ok(present) => {
+                self.say(kind::READY, &present, None);
+                self.run()
+            }
+            Err(error) => {
+                self.say(kind::REFUSED, &Refusal::from(error), None);
+                sys::exit_now(bootstrap::FAILED)
+            }
+        }
+    }
+
     /// A test harness runs the guard on a thread of its own, beside a main thread that only waits for it. There the
-    /// server goes on in a copy of itself, which has that one thread, and which is a child of the same parent. The copy
-    /// itself tells the parent, so that its next word cannot come before that.
-    fn leave_test_harness(self) -> Self {
-        if !sys::has_main_thread_elsewhere() {
-            return self;
+    /// server goes on in a copy of itself, which has that one thread, and which is a child of the same parent.
+    fn leave_test_harness(self) -> ! {
+        let (server, made) = match fork::waiting_main_thread() {
+            Ok(threads) => fork::clone_sibling(&threads, self, Self::begin_outside),
+            Err(error) => (self, Err(error)),
+        };
+        if let Err(error) = made {
+            bootstrap::fail(&format!("the forkserver cannot leave the test harness: {error}"));
         }
-        match fork::waiting_main_thread().and_then(|threads| fork::clone_sibling(&threads)) {
-            // The parent ends this process when it has heard of the other.
-            Ok(Sibling::Original(..)) => {
-                sys::poll::wait_for_hang_up(self.link.as_fd());
-                sys::exit_now(0)
-            }
-            Ok(Sibling::Copy(copy)) => {
-                bootstrap::forget(&copy);
-                self.bind_to_parent();
-                match sys::pidfd::open(sys::pid()) {
-                    Ok(pidfd) => self.say_forked(sys::pid(), &pidfd),
-                    Err(error) => bootstrap::fail(&format!("the forkserver cannot open its pidfd: {error}")),
-                }
-                self
-            }
-            Err(error) => bootstrap::fail(&format!("the forkserver cannot leave the test harness: {error}")),
+        // The parent ends this process when it has heard of the other.
+        sys::poll::wait_for_hang_up(server.link.as_fd());
+        sys::exit_now(0)
+    }
+
+    /// The copy itself tells the parent, so that its next word cannot come before that.
+    fn begin_outside(self, copy: FreshCopy) -> ! {
+        bootstrap::forget(&copy);
+        self.bind_to_parent();
+        match sys::pidfd::open(sys::pid()) {
+            Ok(pidfd) => self.say_forked(sys::pid(), &pidfd),
+            Err(error) => bootstrap::fail(&format!("the forkserver cannot open its pidfd: {error}")),
         }
+        self.begin()
     }
 }

@@ -1,13 +1,12 @@
 //! The loop of one who makes children: a forkserver or a template, on one thread, until its link ends.
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use serde::Serialize;
 
 use crate::bootstrap::{self, Birth, kind};
-use crate::sys::fork::{self, FreshCopy, Sibling, SingleThreaded};
+use crate::sys::fork::{self, FreshCopy, SingleThreaded};
 use crate::sys::identity::own_ids;
 use crate::sys::{self, lifeline, socket};
 use crate::wire::frame::{self, Incoming};
@@ -55,12 +54,14 @@ impl Server {
     fn make_child(self, request: Incoming) -> Self {
         // An answer is waited for.
         let Some(link) = request.descriptors.into_iter().next() else { sys::exit_now(bootstrap::FAILED) };
-        match self.clone_sibling() {
-            Ok(Sibling::Copy(copy)) => self.become_child(link, copy),
-            Ok(Sibling::Original(pid, pidfd)) => self.say_forked(pid, &pidfd),
-            Err(error) => self.say(kind::REFUSED, &error.raw_os_error().unwrap_or_default(), None),
+        let threads = self.threads();
+        let ((server, _link), made) =
+            fork::clone_sibling(&threads, (self, link), |(server, link), copy| server.become_child(link, copy));
+        match made {
+            Ok(child) => server.say_forked(child.pid, &child.pidfd),
+            Err(error) => server.say(kind::REFUSED, &error.raw_os_error().unwrap_or_default(), None),
         }
-        self
+        server
     }
 
     /// Makes a spare, which tells the parent itself; if there is none, the end of its link does.
@@ -68,21 +69,20 @@ impl Server {
     /// Its lifeline is opened here, where the code for that has been run before: a fresh copy of a process pays for each piece of code.
     fn make_spare(self, request: Incoming) -> Self {
         let patience = request.head().unwrap_or_default();
-        if let Some(link) = request.descriptors.into_iter().next()
-            && let Ok(lifeline) = lifeline::for_sibling(self.lifeline.as_fd())
-            && let Ok(Sibling::Copy(copy)) = self.clone_sibling()
-        {
-            self.become_spare(link, lifeline, patience, copy)
-        }
-        self
+        let Some(link) = request.descriptors.into_iter().next() else { return self };
+        let Ok(lifeline) = lifeline::for_sibling(self.lifeline.as_fd()) else { return self };
+        let threads = self.threads();
+        let given = (self, link, lifeline, patience);
+        let ((server, ..), _made) = fork::clone_sibling(&threads, given, |(server, link, lifeline, patience), copy| {
+            server.become_spare(link, lifeline, patience, copy)
+        });
+        server
     }
 
-    fn clone_sibling(&self) -> io::Result<Sibling> {
-        // A thread may have come since the last time, from a timer that a preload has set, say.
-        let Ok(threads) = SingleThreaded::check() else {
-            bootstrap::fail(&format!("the {} has other threads by now", self.name))
-        };
-        fork::clone_sibling(&threads)
+    fn threads(&self) -> SingleThreaded {
+        // One may have come since the last time, from a timer that a preload has set, say.
+        SingleThreaded::check()
+            .unwrap_or_else(|_| bootstrap::fail(&format!("the {} has other threads by now", self.name)))
     }
 
     fn become_child(self, link: OwnedFd, copy: FreshCopy) -> ! {
