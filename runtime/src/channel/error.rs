@@ -18,7 +18,9 @@ pub struct SendError<T> {
 pub enum SendErrorKind {
     /// No process has a receiver any more.
     Disconnected,
-    /// The channel is full, and the call does not wait; or, on a [`Duplex`](crate::Duplex), nobody reads on either side.
+    /// The channel is full, and the call does not wait; or, on a [`Duplex`](crate::Duplex), nobody reads on either side. It is full
+    /// too as long as the messages that nobody has received yet, of all channels of an unprivileged user, hold more descriptors than a process
+    /// may open (`RLIMIT_NOFILE`).
     Full,
     /// The channel has been full until the time was over.
     TimedOut,
