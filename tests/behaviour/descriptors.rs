@@ -18,6 +18,8 @@ cases! {
     alone descriptors_are_not_lost_with_many_children;
     alone with_standard_streams_closed;
     alone with_every_number_below_ten_taken;
+    alone without_close_range;
+    alone where_a_filter_refuses_close_range;
 }
 
 #[child_task]
@@ -151,4 +153,28 @@ fn with_every_number_below_ten_taken(method: StartMethod) {
     assert_eq!(own_of_child(method, &open, &before), link_and_lifeline(), "{open:?}");
     let zeroes = open.values().filter(|target| *target == "/dev/zero").count();
     assert_eq!(zeroes, if method == StartMethod::Fork { held.len() + 1 } else { 0 });
+}
+
+/// Nothing is inherited where descriptors can be closed one by one only, neither by a new program nor by a copy.
+fn without(method: StartMethod, error: i32) {
+    sys::refuse_call(libc::SYS_close_range, error);
+    let siblings: Vec<_> = (0..3).map(|_| hanging(method)).collect();
+    let zero = File::open("/dev/zero").unwrap();
+    let inheritable = [40, 400].map(|number| sys::duplicate_inheritable(&zero, number));
+    let before = procs::descriptors();
+    let open = value(start(method, open::call()));
+    assert_eq!(own_of_child(method, &open, &before), link_and_lifeline(), "{open:?}");
+    drop(inheritable);
+    for sibling in siblings {
+        sibling.kill().unwrap();
+        failure(sibling);
+    }
+}
+
+fn without_close_range(method: StartMethod) {
+    without(method, libc::ENOSYS);
+}
+
+fn where_a_filter_refuses_close_range(method: StartMethod) {
+    without(method, libc::EPERM);
 }

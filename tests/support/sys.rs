@@ -220,6 +220,25 @@ pub fn is_known_as_itself() -> bool {
     libc::c_long::from(owner) == unsafe { libc::syscall(libc::SYS_gettid) }
 }
 
+/// From now on the kernel answers a system call of this process and its children with an error, as an older kernel or the
+/// profile of a container does (seccomp(2)).
+pub fn refuse_call(call: libc::c_long, error: i32) {
+    set_no_new_privileges();
+    let step =
+        |code: u32, if_not: u8, operand: u32| libc::sock_filter { code: code as u16, jt: 0, jf: if_not, k: operand };
+    // The call's number is the first word of what a filter sees.
+    let mut steps = [
+        step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
+        step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call as u32),
+        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ERRNO | error as u32),
+        step(libc::BPF_RET | libc::BPF_K, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: steps.len() as u16, filter: steps.as_mut_ptr() };
+    // SAFETY: the kernel reads as many steps as the length says.
+    let result = unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter) };
+    assert_eq!(result, 0, "a filter: {}", std::io::Error::last_os_error());
+}
+
 /// Sets soft and hard limit of a resource.
 pub fn set_limit(resource: Resource, soft: u64, hard: u64) -> bool {
     let limit = libc::rlimit { rlim_cur: soft, rlim_max: hard };

@@ -117,10 +117,9 @@ fn addclosefrom() -> Option<AddCloseFrom> {
 ///
 /// It comes before any code of the user, but after constructors of libraries, whose descriptors it would close too:
 /// hence only where [`FileActions::close_from`] could not do it.
-pub(crate) fn close_unknown() -> io::Result<()> {
-    if addclosefrom().is_some() {
-        return Ok(());
+pub(crate) fn close_unknown() {
+    if addclosefrom().is_none() {
+        // SAFETY: no code of the user has run, and of ours only the link, which lies below, is open.
+        unsafe { super::fd::close_from(LINK_NUMBER + 1) };
     }
-    // SAFETY: no code of the user has run, and of ours only the link, which lies below, is open.
-    unsafe { super::fd::close_from(LINK_NUMBER + 1) }
 }

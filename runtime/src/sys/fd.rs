@@ -1,10 +1,12 @@
 //! Descriptors: where they are numbered, how they are shared by the threads of one process, how a copy lets go of them.
 
 use std::io;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
+use super::attributes;
 use super::fork::FreshCopy;
 use super::registry::{Inherited, Registry};
 
@@ -200,12 +202,113 @@ impl Stream {
     }
 }
 
-/// Closes every descriptor from `first` on (close_range(2), Linux 5.9).
+/// Closes every descriptor from `first` on.
 ///
 /// # Safety
-/// Nothing that this process goes on using owns one of them.
-pub(super) unsafe fn close_from(first: RawFd) -> io::Result<()> {
+/// Nothing that this process goes on using owns one of them, and no other thread opens any meanwhile.
+pub(super) unsafe fn close_from(first: RawFd) {
     // SAFETY: the caller's promise.
-    super::check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) })?;
+    if unsafe { close_range(first as libc::c_uint, libc::c_uint::MAX) }.is_ok() {
+        return;
+    }
+    match open_from(first) {
+        // SAFETY: the caller's promise.
+        Ok(numbers) => unsafe { close_each(numbers) },
+        // SAFETY: as above.
+        Err(_) => unsafe { close_each(possible_from(first)) },
+    }
+}
+
+/// Closes descriptors whose numbers have no gap between them.
+///
+/// # Safety
+/// As for [`close_from`].
+pub(super) unsafe fn close_run(run: Range<RawFd>) {
+    // SAFETY: the caller's promise.
+    let is_done =
+        run.len() > 1 && unsafe { close_range(run.start as libc::c_uint, run.end as libc::c_uint - 1) }.is_ok();
+    if !is_done {
+        // SAFETY: as above.
+        unsafe { close_each(run) };
+    }
+}
+
+/// Closes them at once (close_range(2)): not before Linux 5.9, nor where a filter of system calls refuses it.
+///
+/// # Safety
+/// As for [`close_from`].
+unsafe fn close_range(first: libc::c_uint, last: libc::c_uint) -> io::Result<()> {
+    // SAFETY: the caller's promise.
+    super::check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) })?;
     Ok(())
+}
+
+/// # Safety
+/// As for [`close_from`].
+unsafe fn close_each(numbers: impl IntoIterator<Item = RawFd>) {
+    for number in numbers {
+        // SAFETY: the caller's promise; a number that is not open stays so.
+        unsafe { libc::close(number) };
+    }
+}
+
+/// The open descriptors from `first` on, but for the one by which they are found.
+fn open_from(first: RawFd) -> io::Result<Vec<RawFd>> {
+    let mut numbers = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let number = entry?.file_name().to_str().and_then(|name| name.parse().ok());
+        numbers.extend(number.filter(|number: &RawFd| *number >= first));
+    }
+    // SAFETY: harmless on any number.
+    numbers.retain(|number| unsafe { libc::fcntl(*number, libc::F_GETFD) } != -1);
+    Ok(numbers)
+}
+
+/// All numbers from `first` on that this process may give to a descriptor.
+fn possible_from(first: RawFd) -> Range<RawFd> {
+    let limit = attributes::limit(attributes::resource::FILES).map_or(u64::MAX, |limit| limit.soft);
+    first..RawFd::try_from(limit).unwrap_or(RawFd::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Above all that other tests have open meanwhile.
+    const HIGH: RawFd = 700;
+
+    fn opened_high(numbers: &[RawFd]) {
+        let null = null().unwrap();
+        for number in numbers {
+            // SAFETY: nobody owns a number as high.
+            assert_eq!(unsafe { libc::dup3(null.as_raw_fd(), HIGH + number, libc::O_CLOEXEC) }, HIGH + number);
+        }
+    }
+
+    fn open_high() -> Vec<RawFd> {
+        open_from(HIGH).unwrap().into_iter().map(|number| number - HIGH).collect()
+    }
+
+    /// In one test, as others would find these numbers.
+    #[test]
+    fn all_are_closed_from_a_number_on_however_it_is_done() {
+        let all = [0, 1, 5, 200];
+        let [some, none] = [vec![0, 200], vec![]];
+        opened_high(&all);
+        assert_eq!(open_high(), all);
+        // SAFETY: here and below, the descriptors have no owner.
+        unsafe { close_run(HIGH + 1..HIGH + 6) };
+        assert_eq!(open_high(), some);
+        // SAFETY: as above.
+        unsafe { close_from(HIGH) };
+        assert_eq!(open_high(), none);
+        opened_high(&all);
+        // SAFETY: as above.
+        unsafe { close_each(open_from(HIGH).unwrap()) };
+        assert_eq!(open_high(), none);
+        opened_high(&all);
+        // SAFETY: as above.
+        unsafe { close_each(possible_from(HIGH)) };
+        assert_eq!(open_high(), none);
+    }
 }

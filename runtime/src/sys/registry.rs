@@ -13,8 +13,6 @@
 //! - No number that is not noted is closed with others: it is somebody else's, or nobody's yet.
 //! - Whoever closes a number strikes it out first: from the close on, another thread may be given it.
 //! - A copy of a copy counts on from where it was copied, so that no object of its ancestors' is ever of its own count.
-//!
-//! Source: close_range(2) (Linux 5.9). Before that, or where a filter of system calls refuses it, each number is closed by itself.
 
 use std::ops::Range;
 use std::os::fd::RawFd;
@@ -79,24 +77,10 @@ impl Inherited {
         self.numbers.subtract(&super::lock(&registry.open));
         for run in self.numbers.runs() {
             // SAFETY: each was owned by an object that, since the count has changed, neither uses nor closes it any more.
-            unsafe { close(run) };
+            unsafe { super::fd::close_run(run.start as RawFd..run.end as RawFd) };
         }
         // Freeing would write to memory that the copy shares with the original.
         std::mem::forget(self.numbers);
-    }
-}
-
-/// # Safety
-/// Nothing that this process goes on using owns one of them.
-unsafe fn close(run: Range<usize>) {
-    let (first, last) = (run.start as libc::c_uint, run.end as libc::c_uint - 1);
-    // SAFETY: the caller's promise.
-    let are_closed = first < last && unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) } == 0;
-    if !are_closed {
-        for raw in run {
-            // SAFETY: the caller's promise; there is one thread, so that nothing is opened meanwhile.
-            unsafe { libc::close(raw as RawFd) };
-        }
     }
 }
 
