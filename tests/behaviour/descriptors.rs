@@ -132,8 +132,14 @@ fn with_standard_streams_closed(method: StartMethod) {
         let open = value(start(method, open::call()));
         assert_eq!(own_of_child(method, &open, &before), link_and_lifeline(), "{open:?}");
     }
+    // Also what this process is sent: the pidfds and lifelines of children that it goes on holding.
+    let held: Vec<_> = (0..3).map(|_| hanging(method)).collect();
     for stream in [0, 1, 2] {
-        assert!(!sys::is_open(stream), "the library must not land on a standard stream");
+        assert!(!sys::is_open(stream), "the library must not land on a standard stream: {:?}", procs::descriptors());
+    }
+    for child in held {
+        child.kill().unwrap();
+        failure(child);
     }
     let mut child = run(method, build(method, crate::tasks::hang::call()).stdout(Stdio::piped()));
     let line = offspring_tests::wait::line(&mut child.take_stdout().unwrap());

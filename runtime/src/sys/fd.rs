@@ -142,6 +142,11 @@ pub(crate) fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() > libc::STDERR_FILENO { Ok(fd) } else { duplicate(fd.as_fd()) }
 }
 
+/// The same, but if there is no room where it is: for one that is sent on and closed before anybody could mistake it.
+pub(crate) fn above_stdio_or_as_it_is(fd: OwnedFd) -> OwnedFd {
+    if fd.as_raw_fd() > libc::STDERR_FILENO { fd } else { duplicate(fd.as_fd()).unwrap_or(fd) }
+}
+
 /// Another descriptor of the same open file, close-on-exec.
 pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     // SAFETY: F_DUPFD_CLOEXEC makes a new descriptor that nobody else owns.

@@ -356,8 +356,14 @@ unsafe fn read_control(header: &libc::cmsghdr, received: &mut Received) {
             let count = (header.cmsg_len as usize - header_length) / size_of::<RawFd>();
             // SAFETY: the data is an array of that many descriptors; its alignment is a length's, which is larger.
             let raw = unsafe { std::slice::from_raw_parts(data.cast::<RawFd>(), count) };
-            // SAFETY: they are new in this process and owned by nobody else.
-            received.descriptors.extend(raw.iter().map(|raw| unsafe { OwnedFd::from_raw_fd(*raw) }));
+            for raw in raw {
+                // SAFETY: it is new in this process and owned by nobody else.
+                match above_stdio(unsafe { OwnedFd::from_raw_fd(*raw) }) {
+                    Ok(fd) => received.descriptors.push(fd),
+                    // As if the kernel had found no room for it either.
+                    Err(_) => received.control_truncated = true,
+                }
+            }
         }
         (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) => {
             // SAFETY: the data is one ucred.

@@ -22,6 +22,7 @@ use std::ptr::NonNull;
 
 use super::{FreshCopy, SingleThreaded};
 use crate::sys::check;
+use crate::sys::fd;
 use crate::sys::robust_list::{self, RobustList};
 
 /// A copy, as its original knows it.
@@ -46,10 +47,10 @@ pub(crate) fn clone_sibling<T>(
     };
     let mut pidfd: RawFd = -1;
     let (start, made) = library::clone(Start { given, live, list }, &mut pidfd);
-    let sibling = made.map(|pid| Sibling {
-        pid,
+    let sibling = made.map(|pid| {
         // SAFETY: a new descriptor that nobody else owns; the kernel writes it in the original only.
-        pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+        let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+        Sibling { pid, pidfd: fd::above_stdio_or_as_it_is(pidfd) }
     });
     (start.given, sibling)
 }
