@@ -19,14 +19,22 @@ cases! {
     here dropped_ends_close_nothing;
 }
 
+/// The place of one that has ended.
+const ENDED: usize = 3;
+
 /// Children that run, also with streams of which the handle has the other ends, and one that has ended.
 fn siblings(method: StartMethod) -> Vec<Process<()>> {
     let mut siblings: Vec<_> = (0..6).map(|_| hanging(method)).collect();
     siblings.push(run(method, build(method, hang::call()).stdin(Stdio::piped()).stdout(Stdio::piped())));
     let mut ended = start(method, nothing::call());
     ended.wait().unwrap();
-    siblings.insert(3, ended);
+    siblings.insert(ENDED, ended);
     siblings
+}
+
+/// Letting go is for the parent alone, whose children go on ending with it.
+fn is_not_detached(sibling: Process<()>) {
+    assert_eq!(sibling.detach().unwrap_err().kind(), ErrorKind::NotParent);
 }
 
 fn end(siblings: Vec<Process<()>>) {
@@ -87,7 +95,7 @@ fn drop_inherited(mut inherited: Vec<Process<()>>) {
         assert_eq!(sibling.sentinel().unwrap_err().kind(), ErrorKind::NotParent);
         assert!(!sibling.is_alive() && sibling.try_join().is_err());
     }
-    inherited.pop().unwrap().detach().unwrap_err();
+    is_not_detached(inherited.pop().unwrap());
     inherited.pop().unwrap().join().unwrap_err();
     drop(inherited);
     assert_eq!(procs::descriptors(), before);
@@ -100,6 +108,7 @@ fn dropped_handles_close_nothing(method: StartMethod) {
         let files = files_in_place_of(&taken);
         let last = siblings.iter_mut().find_map(Process::take_stdin);
         assert!(last.is_none(), "a stream that the handle had in the original");
+        is_not_detached(siblings.remove(ENDED));
         drop_inherited(std::mem::take(&mut siblings));
         // And it can have children of its own, whose numbers are noted anew.
         let own = hanging(method);
@@ -149,6 +158,8 @@ fn dropped_handles_close_nothing_behind_the_librarys_back(method: StartMethod) {
             for sibling in &siblings {
                 assert_eq!(sibling.kill().unwrap_err().kind(), ErrorKind::NotParent);
             }
+            is_not_detached(siblings.remove(ENDED));
+            is_not_detached(siblings.pop().unwrap());
             drop(std::mem::take(&mut siblings));
             assert!(files.iter().all(|file| sys::is_open(file.as_raw_fd())));
             assert_eq!(value(fork(|| 7).unwrap()), 7);

@@ -386,8 +386,10 @@ impl Child {
         }
     }
 
-    /// Lets the child outlive this process.
+    /// Lets the child outlive this process; fails as [`pidfd`](Self::pidfd).
     pub(crate) fn detach(&self) -> Result<(), Error> {
+        // A copy made by others would disarm the lifeline of its original's child, whose open file it shares.
+        self.pidfd()?;
         // Taken back before the child arms it, the lifeline would be armed all the same.
         while !self.is_armed()? && self.wait(poll::deadline_in(ARMING))?.is_none() {}
         let mut state = lock(&self.state);
