@@ -1,9 +1,9 @@
 //! Starts from processes with threads, and from threads.
 
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 
-use offspring::{ErrorKind, JoinErrorKind, StartMethod, child_task, fork, get_context};
-use offspring_tests::{build, cases, failure, get_error, procs, run, start, value};
+use offspring::{ErrorKind, JoinErrorKind, Receiver, Sender, StartMethod, channel, child_task, fork, get_context};
+use offspring_tests::{build, cases, failure, get_error, procs, run, start, sys, value};
 
 use crate::tasks::{double, nothing};
 
@@ -21,6 +21,7 @@ cases! {
     here a_copy_cannot_join_its_siblings;
     here after_fork_hooks_run_in_copies_alone;
     here a_hook_that_panics_is_the_childs_panic.except(StartMethod::Spawn, "runs no hooks");
+    alone channels_of_hooks_serve_the_task.except(StartMethod::Spawn, "runs no hooks");
 }
 
 /// A second thread with a name, for as long as the case runs.
@@ -180,4 +181,44 @@ fn after_fork_hooks_run_in_copies_alone(method: StartMethod) {
     assert_eq!(value(start(method, hooks::call())), u32::from(method != StartMethod::Spawn));
     assert_eq!(HOOKS.load(std::sync::atomic::Ordering::SeqCst), 0);
     assert_eq!(procs::status("self", "Threads"), "1");
+}
+
+/// A child with this variable has a channel of its own.
+const HOOK_OPENS: &str = "OFFSPRING_TESTS_HOOK_OPENS";
+
+static OF_HOOK: Mutex<Option<(Sender<u8>, Receiver<u8>)>> = Mutex::new(None);
+
+#[offspring::after_fork]
+fn open_a_channel() {
+    if std::env::var_os(HOOK_OPENS).is_some() {
+        *OF_HOOK.lock().unwrap() = Some(channel().unwrap());
+    }
+}
+
+fn through_the_hooks_channel() -> u8 {
+    let (sender, receiver) = OF_HOOK.lock().unwrap().take().unwrap();
+    sender.send(7).unwrap();
+    receiver.recv().unwrap()
+}
+
+#[child_task]
+fn add_through_the_hooks_channel(given: Receiver<u8>) -> u8 {
+    given.recv().unwrap() + through_the_hooks_channel()
+}
+
+/// A copy lets go of its original's ends, not of those that its hooks have made in their place.
+fn channels_of_hooks_serve_the_task(method: StartMethod) {
+    sys::set_variable(HOOK_OPENS, "1");
+    let ends: Vec<_> = (0..20).map(|_| channel::<u8>().unwrap()).collect();
+    let (sender, given) = channel().unwrap();
+    let child = start(method, add_through_the_hooks_channel::call(given));
+    sender.send(2).unwrap();
+    assert_eq!(value(child), 9);
+    // A closure may use all that it finds.
+    let child = fork(|| {
+        let (sender, receiver) = &ends[3];
+        sender.send(through_the_hooks_channel()).unwrap();
+        receiver.recv().unwrap()
+    });
+    assert_eq!(value(child.unwrap()), 7);
 }

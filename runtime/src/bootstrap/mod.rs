@@ -281,19 +281,20 @@ fn carry_out(order: Order, kit: Kit, voice: &Voice, birth: &Birth, mut arguments
     })
 }
 
-/// Runs a task in a copy of the process that has its arguments in memory.
+/// What a copy of the process goes on with that has its arguments in memory.
 ///
 /// Of the original's channel ends the child keeps those that it was given, as any other child does: one more, in an
-/// object that nobody here can reach, and no end would ever be seen to close.
-pub(crate) fn run_inherited(entry: &Entry, arguments: &Payload, copy: &FreshCopy) -> Result<Output, Error> {
+/// object that nobody here can reach, and no end would ever be seen to close. It comes before the hooks, whose own ends
+/// are the child's.
+pub(crate) fn inherit(arguments: &Payload, copy: &FreshCopy) -> fds::Incoming {
     let ends = Ends::of_original(copy);
     let descriptors = fds::Incoming::inherited(&arguments.descriptors, &ends);
     ends.abandon();
-    run_task(entry, arguments, descriptors)
+    descriptors
 }
 
 /// Decodes a task's arguments and runs it.
-fn run_task(entry: &Entry, arguments: &Payload, descriptors: fds::Incoming) -> Result<Output, Error> {
+pub(crate) fn run_task(entry: &Entry, arguments: &Payload, descriptors: fds::Incoming) -> Result<Output, Error> {
     let bytes = arguments
         .bytes()
         .map_err(|error| Error::os(format!("the child cannot map the arguments of `{}`", entry.name), error))?;

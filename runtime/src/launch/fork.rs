@@ -24,14 +24,19 @@ impl Launcher for Fork {
         let arguments = request.arguments;
         // Here, and not in the copy, which pays for each page that it looks at; a miss is the child's to tell, as everywhere.
         let entry = task::lookup(&request.order.task, request.order.fingerprint);
-        copy(request, move |fresh| bootstrap::run_inherited(entry?, arguments, fresh))
+        copy(request, move |fresh| {
+            let descriptors = bootstrap::inherit(arguments, fresh);
+            move || bootstrap::run_task(entry?, arguments, descriptors)
+        })
     }
 }
 
-/// Forks a child that does `work`, which may borrow from this process: the child has its own copy.
-pub(crate) fn copy(
+/// Forks a child that does the work which `begin` gives, and which may borrow from this process: the child has its own copy.
+///
+/// `begin` comes before any code of the user runs in the copy, the work after its hooks.
+pub(crate) fn copy<W: FnOnce() -> Result<Output, Error>>(
     mut request: Request<'_>,
-    work: impl FnOnce(&FreshCopy) -> Result<Output, Error>,
+    begin: impl FnOnce(&FreshCopy) -> W,
 ) -> Result<Launched, Error> {
     let newborn = match divide(&request.order.task, request.threads.take())? {
         Divided::Original(launched) => return Ok(Launched { streams: request.streams, ..launched }),
@@ -42,7 +47,8 @@ pub(crate) fn copy(
     drop(streams);
     order.settings.blocked_signals = Some(blocked.before());
     kit.lifeline = Some(lifeline);
-    bootstrap::run(order, kit, link, Birth::Copied(copy), move || work(&copy))
+    let work = begin(&copy);
+    bootstrap::run(order, kit, link, Birth::Copied(copy), work)
 }
 
 /// The two sides of a fork.

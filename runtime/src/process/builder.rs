@@ -230,9 +230,10 @@ pub(crate) fn start_closure<T: Serialize + DeserializeOwned>(
     task: &str,
     work: impl FnOnce() -> T,
 ) -> Result<Process<T>, Error> {
-    let work = |_: &FreshCopy| Ok(Output(Payload::encode(&work())));
-    let child =
-        Options::default().start(task, 0, &Payload::EMPTY, StartMethod::Fork, |request| launch::copy(request, work))?;
+    // It may use every end of a channel that it finds.
+    let begin = |_: &FreshCopy| move || Ok(Output(Payload::encode(&work())));
+    let child = Options::default()
+        .start(task, 0, &Payload::EMPTY, StartMethod::Fork, |request| launch::copy(request, begin))?;
     Ok(Process::new(child, decode_output::<T>))
 }
 
