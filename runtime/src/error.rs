@@ -48,10 +48,11 @@ pub enum ErrorKind {
     Encode,
     /// The child could not decode the arguments.
     Decode,
-    /// A function marked `#[preload]` failed, panicked, left threads or a held lock behind or tried to start a child; or a program reaches
-    /// its guard with several threads, so that it cannot be a forkserver.
+    /// A function marked `#[preload]` failed, panicked, left threads or a held lock behind, moved to another pid namespace or
+    /// tried to start a child; or a program reaches its guard with several threads, so that it cannot be a forkserver.
     Preload,
-    /// The forkserver, or the template of a fork pool, could not be kept alive.
+    /// The forkserver, or the template of a fork pool, could not be kept alive; or the children of this process are in
+    /// another pid namespace than itself, where there is no forkserver.
     ForkServer,
     /// An option of the child (directory, limit, affinity, …) could not be applied.
     Setting,

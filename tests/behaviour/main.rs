@@ -19,6 +19,7 @@ mod hostile;
 mod identity;
 mod image;
 mod lifelines;
+mod namespaces;
 mod options;
 mod outcomes;
 mod pool;
@@ -49,6 +50,7 @@ const SUITES: &[Suite] = &[
     ("privileges", privileges::CASES),
     ("identity", identity::CASES),
     ("contexts", contexts::CASES),
+    ("namespaces", namespaces::CASES),
     ("copies", copies::CASES),
     ("lifelines", lifelines::CASES),
     ("endings", endings::CASES),

@@ -18,6 +18,7 @@ cases! {
     alone one_that_leaves_a_thread;
     alone one_that_leaves_a_lock_held;
     alone one_that_exits;
+    alone one_that_leaves_the_pid_namespace.as_root();
     alone a_lock_that_it_makes_is_one_for_all_children;
     alone mended_by_the_next_start;
 }
@@ -54,6 +55,7 @@ fn load() -> Result<(), std::io::Error> {
         }
         "lock" => std::mem::forget(LOCK.get_or_init(lock).lock()),
         "exit" => std::process::exit(9),
+        "unshare" => nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID)?,
         _ => {}
     }
     Ok(())
@@ -145,6 +147,10 @@ fn a_lock_that_it_makes_is_one_for_all_children(method: StartMethod) {
 
 fn one_that_exits(method: StartMethod) {
     refused(method, "exit", ErrorKind::ForkServer, &["exit code 9"]);
+}
+
+fn one_that_leaves_the_pid_namespace(method: StartMethod) {
+    refused(method, "unshare", ErrorKind::Preload, &["another pid namespace"]);
 }
 
 fn mended_by_the_next_start(method: StartMethod) {

@@ -37,7 +37,7 @@ use crate::wire::frame::{self, Incoming};
 /// What a spare is called until it has its order.
 pub(crate) const NAME: &str = "offspring-spare";
 
-/// The kind of a spare's first word: the head is its pid, the descriptors are its pidfd and its lifeline.
+/// The kind of a spare's first word, to which the kernel adds its pid: the descriptors are its pidfd and its lifeline.
 pub(crate) const WAITING: u8 = 6;
 
 /// The kind of its second word: it has its order, and begins.
@@ -51,7 +51,7 @@ pub(crate) struct Spare {
     process: Option<Known>,
 }
 
-/// What a spare says of itself.
+/// What a spare's first word says of it.
 #[derive(Debug)]
 struct Known {
     pid: u32,
@@ -62,7 +62,8 @@ struct Known {
 impl Known {
     /// `None` where there was no room for the descriptors: without them it is of no use, and is ended.
     fn read(word: Incoming) -> io::Result<Option<Self>> {
-        let pid = word.head()?;
+        // By the kernel's word: a number that was told would be killed.
+        let pid = word.sender.ok_or(io::ErrorKind::InvalidData)?.pid;
         let mut descriptors = word.descriptors.into_iter();
         if let (Some(pidfd), Some(read_side)) = (descriptors.next(), descriptors.next()) {
             return Ok(Some(Self { pid, pidfd, lifeline: Lifeline { read_side, own_write_end: None } }));

@@ -161,6 +161,19 @@ fn namespaces(privileges: &Privileges) -> Vec<OsString> {
     std::iter::once(&USER_NAMESPACE).chain(others).map(read).collect()
 }
 
+/// Whether the children of this thread are in another pid namespace than itself, since unshare(2) or setns(2).
+///
+/// A namespace that has had no process yet has no name.
+pub(crate) fn has_children_elsewhere() -> bool {
+    let read = |name: &str| fs::read_link(format!("/proc/thread-self/ns/{name}"));
+    match (read("pid"), read("pid_for_children")) {
+        (Ok(own), Ok(childrens)) => own != childrens,
+        (Ok(_), Err(error)) => error.kind() == io::ErrorKind::NotFound,
+        // A kernel without such namespaces.
+        (Err(_), _) => false,
+    }
+}
+
 /// Whether this process still has the ids with which it was executed (getauxval(3), `AT_UID` …).
 pub(crate) fn has_ids_of_its_execution() -> bool {
     // SAFETY: getauxval has no preconditions.
@@ -193,6 +206,11 @@ mod tests {
         let present = identity();
         present.privileges.restrict_to().unwrap();
         assert_eq!(identity(), present);
+    }
+
+    #[test]
+    fn children_are_usually_where_their_parent_is() {
+        assert!(!has_children_elsewhere());
     }
 
     #[test]

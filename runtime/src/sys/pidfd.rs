@@ -27,13 +27,19 @@ pub(crate) fn open(pid: u32) -> io::Result<OwnedFd> {
 }
 
 /// Opens a descriptor of a child that has just been made; if that fails, there is no child either.
+///
+/// # Errors
+/// `InvalidInput` for a number that is no process's, as 0 for one that this process's namespace has no number for: others
+/// than pidfd_open(2) take it for a group.
 pub(crate) fn open_or_kill(pid: u32) -> io::Result<OwnedFd> {
+    let number = libc::pid_t::try_from(pid).ok().filter(|number| *number > 0);
+    let number = number.ok_or(io::ErrorKind::InvalidInput)?;
     open(pid).inspect_err(|error| {
         // Somebody else has reaped it, and the pid may be another's by now.
         if error.raw_os_error() == Some(libc::ESRCH) {
             return;
         }
-        let (pid, nowhere) = (pid as libc::pid_t, std::ptr::null_mut());
+        let (pid, nowhere) = (number, std::ptr::null_mut());
         // SAFETY: an unreaped child of ours still has its pid.
         unsafe { libc::kill(pid, libc::SIGKILL) };
         // SAFETY: waitpid does not write a status to a null pointer.
@@ -148,6 +154,13 @@ mod tests {
     #[test]
     fn the_info_request_has_the_size_of_the_first_version() {
         assert_eq!(size_of::<PidfdInfo>(), 64);
+    }
+
+    #[test]
+    fn what_is_no_pid_is_neither_opened_nor_killed() {
+        for number in [0, u32::MAX, 1 << 31] {
+            assert_eq!(open_or_kill(number).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        }
     }
 
     #[test]

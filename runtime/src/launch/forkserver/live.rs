@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Refusal};
 use crate::launch::{Entrance, Request, entrance, is_absent, spawn};
 use crate::platform::StartMethod;
 use crate::sys::environ::Environment;
-use crate::sys::identity::Identity;
+use crate::sys::identity::{self, Identity};
 use crate::sys::lifeline::Lifeline;
 use crate::sys::present::{Present, Status};
 use crate::sys::{pidfd, poll, socket};
@@ -68,6 +68,9 @@ impl Server {
 
     fn start(entrance: Entrance, identity: Identity) -> Result<Self, Error> {
         let failed = |error| Error::os("cannot start the forkserver", error);
+        if identity::has_children_elsewhere() {
+            return Err(elsewhere());
+        }
         let lifeline = Lifeline::new().map_err(failed)?;
         let (link, theirs) = socket::pair().map_err(failed)?;
         let pid = spawn::execute(entrance, Environment::present(), theirs).map_err(failed)?;
@@ -120,6 +123,16 @@ fn died(server: &Launched) -> Error {
         ErrorKind::ForkServer,
         format!("the forkserver (pid {}) has died before it could serve: {how}", server.pid),
     )
+}
+
+/// As the first process of a namespace a server could make no children, which are its siblings (clone(2), `CLONE_PARENT`), and
+/// with it the namespace would be lost. As another it would keep the first from ending: that waits until this process has
+/// reaped all others, server and spares too, while this process waits for it (pid_namespaces(7)).
+fn elsewhere() -> Error {
+    let text = "cannot start the forkserver, since the children of this process are in another pid namespace than itself (unshare(2), setns(2)), \
+                whose first process could not end before the forkserver; use the start method `spawn` or `fork`, or `forkserver` in a child \
+                of that namespace";
+    Error::new(ErrorKind::ForkServer, text)
 }
 
 /// The forkserver needs `/proc` on each side.
@@ -183,6 +196,7 @@ impl Live {
     /// Asks for one more spare, which tells by itself that it is there. A server that is gone leaves its link to end.
     pub(super) fn request_spare(&self, patience: Option<std::time::Duration>) -> io::Result<()> {
         let (link, theirs) = socket::pair()?;
+        socket::identify_senders(link.as_fd())?;
         frame::send_value(maker::link(&self.server()?.child)?, kind::SPARE, &patience, &[theirs.as_fd()])?;
         spares::enter_spare(link);
         Ok(())

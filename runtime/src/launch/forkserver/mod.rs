@@ -25,7 +25,7 @@
 //! ```text
 //!   this process                             forkserver                          spare
 //!   ── SPARE: the spare's end of a link ───▶ clone ─────────────────────────────▶ arm a lifeline, hook panics
-//!   ◀─────────────────────────────────────────── WAITING: pid, pidfd, lifeline ───┤ wait
+//!   ◀──────────────────────────────────────────────── WAITING: pidfd, lifeline ───┤ wait
 //!   what is this process now?                                                     │
 //!   ── order ────────────────────────────────────────────────────────────────────▶│
 //!   ── SPARE: the next one ────────────────▶ …                                    │
@@ -47,6 +47,7 @@
 //! | lifeline | this process; for a spare, the server | the server; each child has its own | – |
 //!
 //! **Invariant:** the server never has a second thread, so a clone never copies a held lock.
+//! **Invariant:** this process, the server and its children are in one pid namespace, so that all have the same numbers.
 //! **Invariant:** a child says hello (with its pid, which the kernel adds) before it begins its task. So when a server
 //! dies between clone and answer, either a hello tells the child's pid, or the end of the link tells that none has begun.
 

@@ -11,7 +11,7 @@ use crate::error::{Error, ErrorKind, Refusal};
 use crate::report::Report;
 use crate::sys::fd::{self, Stream};
 use crate::sys::fork::{self, FreshCopy, SingleThreaded};
-use crate::sys::identity::Privileges;
+use crate::sys::identity::{self, Privileges};
 use crate::sys::present::{Present, Status};
 use crate::sys::{self, robust_list, signal};
 use crate::wire::frame::Incoming;
@@ -79,6 +79,11 @@ fn prepare() -> Result<Present, Error> {
     if robust_list::holds_robust_lock() {
         let text =
             "a #[preload] function has left a process-shared lock held, which no child could share; drop its guard";
+        return Err(Error::new(ErrorKind::Preload, text));
+    }
+    if identity::has_children_elsewhere() {
+        let text = "a #[preload] function has moved the forkserver's children to another pid namespace than its own (unshare(2), setns(2)); \
+                    let the task do that, for children of its own";
         return Err(Error::new(ErrorKind::Preload, text));
     }
     let present = Status::read().and_then(|status| Present::read(&status));

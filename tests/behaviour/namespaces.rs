@@ -1,0 +1,85 @@
+//! Children in another pid namespace than their parent: they have two numbers, of which the parent knows its own.
+
+use offspring::{ErrorKind, Process, StartMethod, child_task, get_context};
+use offspring_tests::{cases, failure, get_error, procs, start, value};
+
+use crate::tasks::{hanging, nothing, own_pid};
+
+const REFUSED: &str = "refused, as `a_forkserver_is_refused` has it";
+
+cases! {
+    alone pids_are_the_parents_numbers.except(StartMethod::ForkServer, REFUSED).as_root();
+    alone the_first_process.except(StartMethod::ForkServer, REFUSED).as_root();
+    alone a_forkserver_is_refused.as_root();
+    alone inside_everything_is_as_usual.as_root();
+}
+
+/// From now on this process's children are in a namespace of their own.
+fn leave_namespace() {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID).unwrap();
+}
+
+fn end(children: impl IntoIterator<Item = Process<()>>) {
+    for child in children {
+        child.kill().unwrap();
+        failure(child);
+    }
+}
+
+fn pids_are_the_parents_numbers(method: StartMethod) {
+    leave_namespace();
+    let children: Vec<_> = (0..3).map(|_| hanging(method)).collect();
+    for child in &children {
+        let seen = procs::stat(child.pid()).unwrap_or_else(|| panic!("{} is nobody's number", child.pid()));
+        assert_eq!((seen.parent, &*seen.comm), (std::process::id(), "hang"));
+        let numbers = procs::status(&child.pid().to_string(), "NSpid");
+        assert_eq!(numbers.split_whitespace().count(), 2, "it has a number of its own: {numbers}");
+    }
+    // The first one ends when the others have been reaped.
+    end(children.into_iter().rev());
+}
+
+fn the_first_process(method: StartMethod) {
+    leave_namespace();
+    let first = start(method, own_pid::call());
+    assert_ne!(first.pid(), 1);
+    assert_eq!(value(first), 1);
+}
+
+/// One that is there, with its spares, is of no more use either.
+fn a_forkserver_is_refused(method: StartMethod) {
+    let context = get_context(StartMethod::ForkServer).unwrap();
+    context.spares(2);
+    value(context.start(nothing::call()).unwrap());
+    leave_namespace();
+    let is_refused = || {
+        let error = get_error(context.start(own_pid::call()));
+        assert_eq!(error.kind(), ErrorKind::ForkServer);
+        assert!(error.to_string().contains("`spawn`"), "the way out: {error}");
+    };
+    is_refused();
+    is_refused();
+    if method != StartMethod::ForkServer {
+        // The namespace has not been spoilt by the attempts.
+        let first = hanging(method);
+        is_refused();
+        assert_eq!(value(start(method, own_pid::call())), 2);
+        end([first]);
+    }
+}
+
+#[child_task]
+fn family(method: StartMethod) -> (u32, Vec<u32>) {
+    let children: Vec<_> = (0..3).map(|_| start(method, own_pid::call())).collect();
+    let pids = children.iter().map(Process::pid).collect();
+    assert_eq!(children.into_iter().map(value).collect::<Vec<_>>(), pids);
+    (std::process::id(), pids)
+}
+
+/// What the first process of a namespace starts has one number for both, also where `/proc` has others.
+fn inside_everything_is_as_usual(method: StartMethod) {
+    leave_namespace();
+    let (first, children) = value(start(StartMethod::Spawn, family::call(method)));
+    assert_eq!(first, 1);
+    assert!(children.iter().all(|pid| (2..20).contains(pid)), "{children:?}");
+}
