@@ -1,6 +1,8 @@
 //! Children in another pid namespace than their parent: they have two numbers, of which the parent knows its own.
 
-use offspring::{ErrorKind, Process, StartMethod, child_task, get_context};
+use std::sync::mpsc;
+
+use offspring::{ErrorKind, Process, StartMethod, child_task, fork, get_context};
 use offspring_tests::{cases, failure, get_error, procs, start, value};
 
 use crate::tasks::{hanging, nothing, own_pid};
@@ -12,6 +14,7 @@ cases! {
     alone the_first_process.except(StartMethod::ForkServer, REFUSED).as_root();
     alone a_forkserver_is_refused.as_root();
     alone inside_everything_is_as_usual.as_root();
+    alone inside_threads_are_told_apart.except(StartMethod::ForkServer, REFUSED).as_root();
 }
 
 /// From now on this process's children are in a namespace of their own.
@@ -82,4 +85,23 @@ fn inside_everything_is_as_usual(method: StartMethod) {
     let (first, children) = value(start(StartMethod::Spawn, family::call(method)));
     assert_eq!(first, 1);
     assert!(children.iter().all(|pid| (2..20).contains(pid)), "{children:?}");
+}
+
+/// Why a fork is refused beside one other thread.
+#[child_task]
+fn refusal_beside_a_thread() -> String {
+    let (done, until_done) = mpsc::channel::<()>();
+    let thread = std::thread::Builder::new().name("other-thread".to_owned());
+    let thread = thread.spawn(move || until_done.recv()).unwrap();
+    let refusal = get_error(fork(|| ())).to_string();
+    drop(done);
+    thread.join().unwrap().unwrap_err();
+    refusal
+}
+
+/// By the numbers that `/proc` has for them.
+fn inside_threads_are_told_apart(method: StartMethod) {
+    leave_namespace();
+    let refusal = value(start(method, refusal_beside_a_thread::call()));
+    assert!(refusal.contains("(other-thread)"), "{refusal}");
 }

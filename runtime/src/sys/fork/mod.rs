@@ -78,10 +78,10 @@ impl SingleThreaded {
 /// `TimedOut`, if it never sleeps; without `/proc` it cannot be seen.
 pub(crate) fn waiting_main_thread() -> io::Result<SingleThreaded> {
     const LIMIT: Duration = Duration::from_secs(10);
-    let path = format!("/proc/self/task/{}/stat", super::pid());
     let end = Instant::now() + LIMIT;
     while Instant::now() < end {
-        let stat = super::present::read_small(&path)?;
+        // That of the main thread, which is not called by its number: `/proc` may be that of another pid namespace.
+        let stat = super::present::read_small("/proc/self/stat")?;
         // The state follows the name, which is in parentheses and may contain some.
         if stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')) {
             return Ok(SingleThreaded(()));
@@ -112,12 +112,12 @@ fn other_threads() -> io::Result<Vec<String>> {
     if unsafe { libc::unshare(libc::CLONE_VM) } == 0 {
         return Ok(Vec::new());
     }
-    // SAFETY: gettid has no preconditions.
-    let own = unsafe { libc::gettid() }.to_string();
+    // Ends with this thread's number in the pid namespace of `/proc`, which may be another than this process's.
+    let own = std::fs::read_link("/proc/thread-self")?;
     let mut names = Vec::new();
     for entry in std::fs::read_dir("/proc/self/task")? {
         let entry = entry?;
-        if entry.file_name().to_str() != Some(&own) {
+        if own.file_name() != Some(&entry.file_name()) {
             // A thread that has ended since has no name any more, and does not count.
             if let Ok(name) = std::fs::read_to_string(entry.path().join("comm")) {
                 names.push(name.trim_end().to_owned());
