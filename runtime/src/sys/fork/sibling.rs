@@ -185,8 +185,14 @@ mod library {
     /// The change by which its `clone` began to treat the copy as fork does also has it refuse, with `EINVAL`, flags that no such copy
     /// could have. An older one hands them on to the kernel, which takes offence at nothing but the address for the pidfd
     /// (`EFAULT`) and makes no child. So the question costs no copy of this process, which may be large.
+    ///
+    /// But the kernel has numbered the child by then, and a pid namespace whose first process does not come to be takes no other. So where
+    /// children are to be in a new one, a recent musl is supposed; the forkserver is refused there for another reason.
     pub(super) fn can_clone() -> bool {
         static ANSWER: OnceLock<bool> = OnceLock::new();
+        if ANSWER.get().is_none() && crate::sys::identity::has_children_elsewhere() {
+            return true;
+        }
         *ANSWER.get_or_init(|| {
             let _signals = crate::sys::signal::Blocked::all();
             let is_invalid = |flag| attempt(flag).raw_os_error() == Some(libc::EINVAL);
