@@ -7,3 +7,8 @@ pub use crate::entrypoint::{main, test_child};
 pub use crate::launch::forkserver::{Preload, PreloadOutput};
 pub use crate::report::{Fallible, ReportAny, ReportNone, ReportSend, Reportable, Reporting};
 pub use crate::task::{Arguments, Encoder, Entry, Output, Registered, Sealed, TaskArg, TaskOutput, Undecodable};
+
+/// The format of values, for its benchmarks, its fuzz target and tests of other types.
+pub mod codec {
+    pub use crate::codec::{Error, from_slice, to_buffer, to_vec};
+}

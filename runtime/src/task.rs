@@ -12,10 +12,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::codec;
 use crate::error::{Error, ErrorKind};
 use crate::platform::StartMethod;
 use crate::wire::fds;
-use crate::wire::payload::{self, CodecError, Decoder, Payload};
+use crate::wire::payload::{self, Decoder, Payload};
 
 /// A function marked `#[child_task]`, as a type.
 ///
@@ -78,12 +79,12 @@ pub trait TaskArg: Sized {
 impl<T: Serialize + DeserializeOwned> TaskArg for T {
     fn put(&self, encoder: &mut Encoder, name: &'static str) {
         if encoder.failure.is_none() {
-            encoder.failure = encoder.values.push(self).err().map(|error| format!("argument `{name}`: {error}"));
+            encoder.failure = encoder.values.push(self).err().map(|error| error.in_argument(name));
         }
     }
 
     fn take(arguments: &mut Arguments<'_>, name: &'static str) -> Result<Self, Undecodable> {
-        arguments.values.pull().map_err(|error| Undecodable(format!("argument `{name}`: {error}")))
+        arguments.values.pull().map_err(|error| Undecodable(error.in_argument(name).to_string()))
     }
 }
 
@@ -107,7 +108,7 @@ impl<T: Serialize + DeserializeOwned> TaskOutput for T {
 
     fn call(entry: &'static Entry, arguments: Encoder) -> Call<Self> {
         let arguments = match arguments.failure {
-            Some(failure) => Err(CodecError(failure)),
+            Some(failure) => Err(failure),
             None => arguments.values.finish(),
         };
         Call { entry, arguments, decode: decode_output::<T>, limit: entry.timeout }
@@ -118,7 +119,7 @@ impl<T: Serialize + DeserializeOwned> TaskOutput for T {
 #[derive(Default)]
 pub struct Encoder {
     values: payload::Encoder,
-    failure: Option<String>,
+    failure: Option<codec::Error>,
 }
 
 impl Encoder {
@@ -158,7 +159,7 @@ pub struct Undecodable(pub(crate) String);
 
 /// An encoded result, or why there is none.
 #[derive(Debug)]
-pub struct Output(pub(crate) Result<Payload, CodecError>);
+pub struct Output(pub(crate) Result<Payload, codec::Error>);
 
 /// How a result is decoded in the process that asked for it.
 pub(crate) type Decode<T> = fn(Payload) -> Result<T, String>;
@@ -176,7 +177,7 @@ pub(crate) fn decode_output<T: DeserializeOwned>(output: Payload) -> Result<T, S
 pub struct Call<T> {
     pub(crate) entry: &'static Entry,
     /// A failure to encode is kept, and reported by the start.
-    arguments: Result<Payload, CodecError>,
+    arguments: Result<Payload, codec::Error>,
     pub(crate) decode: Decode<T>,
     /// The time that it may take.
     pub(crate) limit: Option<Duration>,

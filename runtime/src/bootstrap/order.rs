@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec;
 use crate::lineage::Lineage;
 use crate::sys::attributes::{Limit, ManyFiles};
 use crate::sys::environ::Environment;
@@ -13,7 +14,7 @@ use crate::sys::identity::Privileges;
 use crate::sys::signal::SignalSet;
 use crate::wire::fds;
 use crate::wire::frame::{Body, Incoming, Outgoing, SEND_PATIENCE};
-use crate::wire::payload::{CodecError, Payload, decode_bytes};
+use crate::wire::payload::{Payload, decode_bytes};
 
 /// The kinds of frames on a link.
 pub(crate) mod kind {
@@ -127,11 +128,11 @@ impl Order {
     }
 
     /// Takes one apart that has been received.
-    pub(crate) fn open(frame: Incoming) -> Result<(Self, Kit, Payload), CodecError> {
-        let head = frame.head.bytes().map_err(|error| CodecError(error.to_string()))?;
+    pub(crate) fn open(frame: Incoming) -> Result<(Self, Kit, Payload), codec::Error> {
+        let head = frame.head.bytes().map_err(|error| codec::Error::new(error.to_string()))?;
         let (Manifest(present), order) = decode_bytes::<(Manifest, Self)>(&head, fds::Incoming::default())?;
         if present.iter().filter(|present| **present).count() != frame.descriptors.len() {
-            return Err(CodecError("an order has not the descriptors that it announces".to_owned()));
+            return Err(codec::Error::new("an order has not the descriptors that it announces"));
         }
         let mut descriptors = frame.descriptors.into_iter();
         let [lifeline, directory, input, output, error] =

@@ -8,16 +8,19 @@ use super::decode::{self, Key};
 ///
 /// The path is empty as long as nothing has gone wrong. Each container that an error passes on its way out puts its own step in
 /// front of it, so that success costs nothing.
-pub(crate) struct Error(Box<Fault>);
+#[derive(Clone)]
+pub struct Error(Box<Fault>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Fault {
     text: String,
     /// From the inside out.
     steps: Vec<Step>,
+    /// The argument of a task that the value is.
+    argument: Option<&'static str>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Step {
     Field(String),
     Variant(String),
@@ -27,7 +30,7 @@ enum Step {
 
 impl Error {
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(Box::new(Fault { text: text.into(), steps: Vec::new() }))
+        Self(Box::new(Fault { text: text.into(), steps: Vec::new(), argument: None }))
     }
 
     #[cold]
@@ -56,18 +59,23 @@ impl Error {
         }
     }
 
+    pub(crate) fn in_argument(mut self, name: &'static str) -> Self {
+        self.0.argument = Some(name);
+        self
+    }
+
     fn step(mut self, step: Step) -> Self {
         self.0.steps.push(step);
         self
     }
 
     /// What is wrong.
-    pub(crate) fn text(&self) -> &str {
+    pub fn text(&self) -> &str {
         &self.0.text
     }
 
     /// Where, as it is written in Rust behind the name of the whole: `.rules[3].when`. Empty if it is the whole.
-    pub(crate) fn path(&self) -> String {
+    pub fn path(&self) -> String {
         const SHOWN: usize = 24;
         let steps = &self.0.steps;
         let mut path = String::new();
@@ -97,8 +105,10 @@ fn is_identifier(text: &str) -> bool {
 impl Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path();
-        if !path.is_empty() {
-            write!(f, "at `{}`: ", path.trim_start_matches('.'))?;
+        match self.0.argument {
+            Some(name) => write!(f, "argument `{name}{path}`: ")?,
+            None if path.is_empty() => {}
+            None => write!(f, "at `{}`: ", path.trim_start_matches('.'))?,
         }
         f.write_str(&self.0.text)
     }

@@ -28,7 +28,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use decode::{Decoder, Progress};
 pub(crate) use encode::{Encoder, InMemory, Scratch, Sink};
-pub(crate) use error::Error;
+pub use error::Error;
 
 thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };

@@ -26,7 +26,7 @@ macro_rules! numbers {
             const TAG: u8 = tag::$tag;
         })*
 
-        /// The number that a value is, as its tag in a block and its bytes.
+        /// The number that a value is or refers to, as its tag in a block and its bytes.
         #[inline]
         pub(super) fn number<T: ?Sized>(value: &T) -> Option<(u8, &[u8])> {
             $($(#[$cfg])? if let Some(number) = cast::reference::<T, $number>(value) {

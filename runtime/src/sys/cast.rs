@@ -20,11 +20,19 @@ pub(crate) fn value<A: 'static, B>(value: A) -> Result<B, A> {
     Ok(unsafe { transmute_copy(&*value) })
 }
 
-/// The value as a `B`, if that is its type.
+/// The `B` that a value is, or that it is a reference to.
 #[inline(always)]
 pub(crate) fn reference<A: ?Sized, B: 'static>(value: &A) -> Option<&B> {
-    // SAFETY: the types are one, without a lifetime.
-    is_same::<A, B>().then(|| unsafe { &*std::ptr::from_ref(value).cast() })
+    let place = std::ptr::from_ref(value);
+    if is_same::<A, B>() {
+        // SAFETY: the types are one, without a lifetime.
+        return Some(unsafe { &*place.cast() });
+    }
+    if is_same::<A, &B>() {
+        // SAFETY: the value is a reference, to what lives for as long as the value at least.
+        return Some(unsafe { *place.cast::<&B>() });
+    }
+    None
 }
 
 /// The elements, if the value is a `&[T]` or a `&Vec<T>`.
@@ -50,6 +58,7 @@ mod tests {
         assert_eq!(value::<_, Vec<u8>>(vec![1_u8]), Ok(vec![1]));
         assert_eq!(value::<_, Vec<i8>>(vec![1_u8]), Err(vec![1]));
         assert_eq!(reference::<u64, u64>(&7), Some(&7));
+        assert_eq!(reference::<&u64, u64>(&&7), Some(&7));
         assert_eq!(reference::<u64, i64>(&7), None);
         assert_eq!(reference::<str, u8>("x"), None);
         let numbers = vec![1.5, 2.5];
