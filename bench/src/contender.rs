@@ -50,6 +50,12 @@ pub(crate) fn timed_batch(mut operation: impl FnMut(u64) -> Result<()> + 'static
     })
 }
 
+/// A round that does something to as many parts at once, and says what one of them took.
+pub(crate) fn timed_parts(parts: usize, operation: impl FnMut() -> Result<()> + 'static) -> Round {
+    let mut round = timed(operation);
+    Box::new(move |times| Ok(round(times)? / parts as f64))
+}
+
 /// A contender's process, as the measurement sees it.
 pub(crate) struct Running {
     process: Child,

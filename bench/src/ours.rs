@@ -3,7 +3,7 @@
 use std::num::NonZero;
 
 use offspring::{
-    Bytes, Context, Duplex, Job, Pool, Process, Receiver, Sender, SharedArray, StartMethod, channel, child_task,
+    Bytes, Call, Context, Duplex, Job, Pool, Process, Receiver, Sender, SharedArray, StartMethod, channel, child_task,
     duplex, get_context,
 };
 
@@ -11,9 +11,10 @@ use crate::Result;
 use crate::children::{gated, many};
 use crate::contender::{Round, timed, timed_batch};
 use crate::idle::{Footprint, footprint};
+use crate::samples::Sample;
 use crate::tasks::{
-    ANSWER, ECHO_BYTE, ECHO_BYTES, END, QUESTION, add_up, answer_behind, count_on, echo_bytes, echo_shared, echo_vec,
-    is_echo, square, stay_idle,
+    ANSWER, ECHO_BYTE, ECHO_BYTES, END, QUESTION, add_up, answer_behind, count_on, echo_bytes, echo_shared, is_echo,
+    square, stay_idle,
 };
 
 /// How many spares the rows with spares keep.
@@ -176,11 +177,11 @@ pub(crate) fn queued_jobs() -> Result<Round> {
     }))
 }
 
-pub(crate) fn echo_of_vec() -> Result<Round> {
+/// A value into the child, and back.
+pub(crate) fn echo_of<S: Sample>(sample: S, call: impl Fn(S) -> Call<S> + 'static) -> Result<Round> {
     let pool = pool(1)?;
-    let data = vec![ECHO_BYTE; ECHO_BYTES];
     Ok(timed(move || {
-        assert!(is_echo(&pool.submit(echo_vec::call(data.clone())).wait()?));
+        assert!(pool.submit(call(sample.clone())).wait()?.is_like(&sample));
         Ok(())
     }))
 }

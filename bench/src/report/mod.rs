@@ -63,9 +63,10 @@ const SECTIONS: [Section; 8] = [
     Section {
         title: "64 MiB there and back",
         prefix: "echo/",
-        about: "To a child that sends back what it gets. `vec` is a `Vec<u8>`, encoded by serde element by element; `bytes` begins with ordinary memory too, \
+        about: "To a child that sends back what it gets. `vec`, `f64`, `string` and `rows` go by value, through serde: a `Vec<u8>`, element by element; 8 Mi floats; a `String` of ASCII; \
+            1 Mi structs, which take 64 MiB of memory with their names, and fewer bytes on the way. `bytes` begins with ordinary memory too, \
             and goes by what each has for that: `Bytes`, `IpcSharedMemory`, `serde_bytes`, `send_bytes`; `shared` is shared memory that is there already. \
-            No child looks at what is in it. The floor: memory for it, and one copy.",
+            No child looks at what is in it. The floor: memory for it, and one copy; for `rows` a clone, which is an allocation for each.",
         picture: Picture::Points,
     },
     Section {
