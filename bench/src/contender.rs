@@ -70,6 +70,7 @@ impl Running {
         let mut command = match &contender.way {
             Way::Rust(_) => this_program(row, contender.name),
             Way::Python(arguments) => python_program(arguments, contender.is_large),
+            Way::LeftOut(why) => return Err((*why).into()),
         };
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let requests = process.stdin.take();

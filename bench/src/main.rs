@@ -9,6 +9,7 @@
 //! says what was meant to.
 
 mod children;
+mod codec;
 mod contender;
 mod idle;
 mod machine;
@@ -20,6 +21,7 @@ mod raw;
 mod report;
 mod rows;
 mod samples;
+mod shim;
 mod targets;
 mod tasks;
 

@@ -7,11 +7,16 @@ use offspring::{
     duplex, get_context,
 };
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::Result;
 use crate::children::{gated, many};
+use crate::codec::Format;
 use crate::contender::{Round, timed, timed_batch};
 use crate::idle::{Footprint, footprint};
 use crate::samples::Sample;
+use crate::shim as codec;
 use crate::tasks::{
     ANSWER, ECHO_BYTE, ECHO_BYTES, END, QUESTION, add_up, answer_behind, count_on, echo_bytes, echo_shared, is_echo,
     square, stay_idle,
@@ -208,4 +213,35 @@ pub(crate) fn echo_of_shared() -> Result<Round> {
         assert_eq!((echo.len(), echo.get(0)), (data.len(), echoes));
         Ok(())
     }))
+}
+
+/// What arguments, results and messages are encoded by.
+pub(crate) struct Codec;
+
+impl Format for Codec {
+    const NAME: &str = "offspring";
+
+    fn encode<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<()> {
+        Ok(codec::to_buffer(value, buffer)?)
+    }
+
+    fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+        Ok(codec::from_slice(bytes)?)
+    }
+}
+
+/// The same without memory to use again.
+pub(crate) struct CodecAnew;
+
+impl Format for CodecAnew {
+    const NAME: &str = "offspring, a new vector";
+
+    fn encode<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<()> {
+        *buffer = codec::to_vec(value)?;
+        Ok(())
+    }
+
+    fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+        Codec::decode(bytes)
+    }
 }

@@ -25,3 +25,17 @@ pub(crate) fn clone<S: Sample>(sample: S, parts: usize) -> Result<Round> {
         Ok(())
     }))
 }
+
+/// One copy, into memory that was used before.
+pub(crate) fn copy<T: Copy + 'static>(sample: Vec<T>, parts: usize) -> Result<Round>
+where
+    Vec<T>: Sample,
+{
+    let mut buffer = Vec::new();
+    Ok(timed_parts(parts, move || {
+        buffer.clear();
+        buffer.extend_from_slice(black_box(&sample));
+        assert!(black_box(&buffer).is_like(&sample));
+        Ok(())
+    }))
+}

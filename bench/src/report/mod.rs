@@ -27,7 +27,7 @@ enum Picture {
     Lines { against: &'static str },
 }
 
-const SECTIONS: [Section; 8] = [
+const SECTIONS: [Section; 9] = [
     Section {
         title: "A start",
         prefix: "start/",
@@ -58,6 +58,16 @@ const SECTIONS: [Section; 8] = [
         about: "`channel`: numbers sent one by one to a child that adds them up. `pool-map`: numbers squared by `pool.map`, one call for each; \
             the peers do the same with one call for each, too (`chunksize=1`), and procspawn has 64 under way at a time. The floor of \
             the latter is no other process at all: rayon in this one.",
+        picture: Picture::Points,
+    },
+    Section {
+        title: "Encoding and decoding",
+        prefix: "codec/",
+        about: "Values into bytes and out of them, in one process: `small`, a struct of 4 fields; `rows`, 1,000 structs of 5 fields with an `Option` and \
+            an enum, the cost of each; `f64`, a million floats, the cost of each; `u8`, a `Vec<u8>` of 4 MiB, the cost of each byte; `json`, a \
+            `serde_json::Value` of some KiB. All encode into memory that was used before, and all but those *to a slice* would let it grow; *a new vector* has none. \
+            What is decoded is dropped within the time. `rmp-serde` writes the names of fields. The floors: one copy into memory that was used before, \
+            beside encoding; a clone, beside decoding.",
         picture: Picture::Points,
     },
     Section {
