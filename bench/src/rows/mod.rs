@@ -6,7 +6,7 @@ mod footprint;
 mod roundtrip;
 pub(crate) mod scale;
 pub(crate) mod start;
-mod throughput;
+pub(crate) mod throughput;
 
 use offspring::StartMethod;
 use serde::{Deserialize, Serialize};
