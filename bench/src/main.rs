@@ -21,7 +21,6 @@ mod raw;
 mod report;
 mod rows;
 mod samples;
-mod shim;
 mod targets;
 mod tasks;
 

@@ -16,7 +16,7 @@ use crate::codec::Format;
 use crate::contender::{Round, timed, timed_batch};
 use crate::idle::{Footprint, footprint};
 use crate::samples::Sample;
-use crate::shim as codec;
+use offspring::__private::codec;
 use crate::tasks::{
     ANSWER, ECHO_BYTE, ECHO_BYTES, END, QUESTION, add_up, answer_behind, count_on, echo_bytes, echo_shared, is_echo,
     square, stay_idle,

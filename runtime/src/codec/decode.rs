@@ -18,7 +18,7 @@ use super::{numbers, tag};
 pub(crate) struct Decoder<'de> {
     input: &'de [u8],
     rest: &'de [u8],
-    shapes: Vec<Shape>,
+    shapes: Shapes,
     depth: Depth,
 }
 
@@ -26,7 +26,38 @@ pub(crate) struct Decoder<'de> {
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     at: usize,
-    shapes: Vec<Shape>,
+    shapes: Shapes,
+}
+
+/// The shapes that the message has told, by number. Most messages have one or none, for which no memory is needed.
+#[derive(Debug, Default)]
+struct Shapes {
+    first: Option<Shape>,
+    others: Vec<Shape>,
+}
+
+impl Shapes {
+    #[inline(always)]
+    fn get(&mut self, number: usize) -> Option<&mut Shape> {
+        match number.checked_sub(1) {
+            None => self.first.as_mut(),
+            Some(number) => self.others.get_mut(number),
+        }
+    }
+
+    /// Adds a shape, and returns its number.
+    #[inline]
+    fn push(&mut self, shape: Shape) -> Result<usize, Error> {
+        if self.first.is_none() {
+            self.first = Some(shape);
+            return Ok(0);
+        }
+        if self.others.len() >= MOST_IN_MESSAGE as usize {
+            return Err(Error::new("a value of more shapes than it may tell"));
+        }
+        self.others.push(shape);
+        Ok(self.others.len())
+    }
 }
 
 /// A shape that the message has told.
@@ -177,14 +208,6 @@ impl<'de> Decoder<'de> {
         to_text(self.bytes(length)?)
     }
 
-    /// A block of numbers of one type.
-    #[inline]
-    fn block(&mut self, number: u8, count: usize) -> Result<&'de [u8], Error> {
-        let size = tag::number_size(number).ok_or_else(|| unknown(number))?;
-        let length = count.checked_mul(size).ok_or_else(too_short)?;
-        self.rest.get(..length).ok_or_else(too_short)
-    }
-
     #[inline]
     fn mention(&mut self) -> Result<Mention<'de>, Error> {
         let number = self.length()?;
@@ -209,12 +232,8 @@ impl<'de> Decoder<'de> {
         if kind == tag::PASSING_SHAPE {
             return Ok(Mention { names, fields, number: None });
         }
-        let number = self.shapes.len();
-        if number >= MOST_IN_MESSAGE as usize {
-            return Err(Error::new("a value of more shapes than it may tell"));
-        }
         let verdict = Verdict { visitor: typeid::of::<()>(), expected: (0, 0), holds: false };
-        self.shapes.push(Shape { start, end: start + length, fields, verdict });
+        let number = self.shapes.push(Shape { start, end: start + length, fields, verdict })?;
         Ok(Mention { names, fields, number: Some(number) })
     }
 
@@ -226,7 +245,7 @@ impl<'de> Decoder<'de> {
     fn has_positions<V>(&mut self, mention: Mention<'_>, expected: &'static [&'static str]) -> bool {
         let visitor = typeid::of::<V>();
         let address = (expected.as_ptr().addr(), expected.len());
-        let verdict = mention.number.map(|number| &mut self.shapes[number].verdict);
+        let verdict = mention.number.and_then(|number| Some(&mut self.shapes.get(number)?.verdict));
         if let Some(verdict) = &verdict
             && verdict.visitor == visitor
             && verdict.expected == address
@@ -279,8 +298,7 @@ impl<'de> Decoder<'de> {
             }
             tag::NUMBERS => {
                 let (number, count) = (self.byte()?, self.length()?);
-                let block = self.block(number, count)?;
-                self.bytes(block.len())?;
+                self.run(number, count)?;
             }
             _ if usize::from(tag) <= tag::SHORT_MAX || tag == tag::TEXT => drop(self.text(tag)?),
             _ => drop(self.number(tag)?),
@@ -298,22 +316,48 @@ impl<'de> Decoder<'de> {
     fn skip_element(&mut self) -> Result<bool, Error> {
         match self.byte()? {
             tag::END => return Ok(false),
-            tag::RUN => {
-                let (number, count) = self.run()?;
-                let block = self.block(number, count)?;
-                self.bytes(block.len())?;
-            }
+            tag::RUN => drop(self.next_run()?),
             tag => self.skip(tag)?,
         }
         Ok(true)
     }
 
     #[inline]
-    fn run(&mut self) -> Result<(u8, usize), Error> {
+    fn elements<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+        let hint = self.length()?;
+        // A sequence of one run is a block of numbers.
+        let before = self.rest;
+        if before.first() == Some(&tag::RUN) {
+            self.byte()?;
+            let run = self.next_run()?;
+            if self.rest.first() == Some(&tag::END) {
+                self.byte()?;
+                return run.visit(visitor);
+            }
+            self.rest = before;
+        }
+        self.depth.enter()?;
+        let hint = hint.min(self.rest.len());
+        let mut elements = Elements { decoder: self, hint, index: 0, run: Run::default(), is_over: false };
+        let value = visitor.visit_seq(&mut elements)?;
+        elements.finish()?;
+        Ok(value)
+    }
+
+    /// The numbers of a block.
+    #[inline]
+    fn run(&mut self, number: u8, count: usize) -> Result<Run<'de>, Error> {
+        let size = tag::number_size(number).ok_or_else(|| unknown(number))?;
+        let numbers = self.bytes(count.checked_mul(size).ok_or_else(too_short)?)?;
+        Ok(Run { number, size, numbers })
+    }
+
+    /// The numbers of a run in a sequence.
+    #[inline]
+    fn next_run(&mut self) -> Result<Run<'de>, Error> {
         let number = self.byte()?;
-        let count = u32::from_le_bytes(self.array()?) as usize;
-        self.block(number, count)?;
-        Ok((number, count))
+        let count = u32::from_le_bytes(self.array()?);
+        self.run(number, count as usize)
     }
 
     #[inline]
@@ -361,12 +405,23 @@ pub(super) fn names(mut names: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
+/// Whether bytes of the same length are equal. Names are short: they are compared as two words that may overlap.
+#[inline(always)]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    match one.len() {
+        0..4 => one.iter().eq(other),
+        4..8 => one.first_chunk::<4>() == other.first_chunk() && one.last_chunk::<4>() == other.last_chunk(),
+        8..=16 => one.first_chunk::<8>() == other.first_chunk() && one.last_chunk::<8>() == other.last_chunk(),
+        _ => one == other,
+    }
+}
+
 #[inline]
 fn are_names(mut names: &[u8], expected: &[&str]) -> bool {
     for name in expected {
         let Some((length, rest)) = names.split_first() else { return false };
         let Some((next, rest)) = rest.split_at_checked(name.len()) else { return false };
-        if usize::from(*length) != name.len() || next != name.as_bytes() {
+        if usize::from(*length) != name.len() || !is_same(next, name.as_bytes()) {
             return false;
         }
         names = rest;
@@ -513,32 +568,13 @@ impl<'a, 'de> Value<'a, 'de> {
     #[inline]
     fn sequence<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let Self { decoder, tag } = self;
-        decoder.depth.enter()?;
-        let (hint, run) = match tag {
-            tag::SEQ => (decoder.length()?, (0, 0)),
-            tag::NUMBERS => {
-                let (number, count) = (decoder.byte()?, decoder.length()?);
-                decoder.block(number, count)?;
-                (count, (number, count))
-            }
-            _ => {
-                let count = decoder.length()?;
-                decoder.block(tag::U8, count)?;
-                (count, (tag::U8, count))
-            }
+        let number = match tag {
+            tag::SEQ => return decoder.elements(visitor),
+            tag::NUMBERS => decoder.byte()?,
+            _ => tag::U8,
         };
-        let mut elements = Elements {
-            hint: hint.min(decoder.rest.len()),
-            decoder,
-            index: 0,
-            run: run.0,
-            left: run.1,
-            is_last_run: tag != tag::SEQ,
-            is_over: false,
-        };
-        let value = visitor.visit_seq(&mut elements)?;
-        elements.finish()?;
-        Ok(value)
+        let count = decoder.length()?;
+        decoder.run(number, count)?.visit(visitor)
     }
 
     /// Values with their names. `is_struct`: whether a struct was asked for, so that the keys can be nothing but names of fields.
@@ -650,7 +686,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             }
             tag::SEQ | tag::NUMBERS => self.sequence(visitor),
             tag::MAP | tag::STRUCT | tag::PARTIAL | tag::VARIANT => self.entries(visitor, false),
-            tag::UNIT_VARIANT => visitor.visit_borrowed_str(self.decoder.mention()?.first()?),
+            tag::UNIT_VARIANT => visitor.visit_borrowed_str(to_text(self.decoder.mention()?.first()?)?),
             tag => {
                 let number = self.decoder.number(tag)?;
                 if is_buffer { number.visit_plain(visitor) } else { number.visit(visitor) }
@@ -738,9 +774,8 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             tag::NUMBERS => {
                 let before = self.decoder.rest;
                 let (number, count) = (self.decoder.byte()?, self.decoder.length()?);
-                let block = self.decoder.block(number, count)?;
-                if let Some(numbers) = numbers::collect::<V>(number, block) {
-                    self.decoder.bytes(block.len())?;
+                let run = self.decoder.run(number, count)?;
+                if let Some(numbers) = numbers::collect::<V>(number, run.numbers) {
                     return Ok(numbers);
                 }
                 self.decoder.rest = before;
@@ -803,7 +838,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         let (name, has_value, is_map) = match value.tag {
             tag::UNIT_VARIANT => (value.decoder.mention()?.first()?, false, false),
             tag::VARIANT => (value.decoder.mention()?.first()?, true, false),
-            _ if value.is_text() => (value.decoder.text(value.tag)?, false, false),
+            _ if value.is_text() => (value.decoder.text(value.tag)?.as_bytes(), false, false),
             tag::MAP | tag::STRUCT | tag::PARTIAL => match value.decoder.single_name(value.tag)? {
                 Some(name) => (name, true, value.tag == tag::MAP),
                 None => return Err(Error::invalid_type(Unexpected::Map, &"an enum, as a map of one entry")),
@@ -847,32 +882,95 @@ impl<'de> Value<'_, 'de> {
 }
 
 impl<'de> Mention<'de> {
-    fn first(&self) -> Result<&'de str, Error> {
+    /// The only name of a variant's shape.
+    #[inline]
+    fn first(&self) -> Result<&'de [u8], Error> {
         next_name(&mut { self.names })
     }
 }
 
 /// Takes the first name off.
 #[inline]
-fn next_name<'de>(names: &mut &'de [u8]) -> Result<&'de str, Error> {
+fn next_name<'de>(names: &mut &'de [u8]) -> Result<&'de [u8], Error> {
     let mut decoder = Names::decoder(names);
     let length = decoder.length()?;
     let name = decoder.bytes(length)?;
     *names = decoder.rest;
-    to_text(name)
+    Ok(name)
 }
 
 impl<'de> Decoder<'de> {
     /// The only name of a value that is a map, if it is one of a text.
     #[cold]
-    fn single_name(&mut self, tag: u8) -> Result<Option<&'de str>, Error> {
+    fn single_name(&mut self, tag: u8) -> Result<Option<&'de [u8]>, Error> {
         if tag != tag::MAP {
             let mention = self.mention()?;
             return if tag == tag::STRUCT && mention.fields == 1 { mention.first().map(Some) } else { Ok(None) };
         }
         self.length()?;
         let key = self.value()?;
-        if key.is_text() { key.decoder.text(key.tag).map(Some) } else { Ok(None) }
+        if key.is_text() { key.decoder.text(key.tag).map(|name| Some(name.as_bytes())) } else { Ok(None) }
+    }
+}
+
+/// Numbers of one type that follow each other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Run<'de> {
+    /// Their tag.
+    number: u8,
+    size: usize,
+    numbers: &'de [u8],
+}
+
+impl<'de> Run<'de> {
+    #[inline]
+    fn visit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let all = self.numbers.len();
+        let mut left = None;
+        let value = visitor.visit_seq(Numbers { run: self, all, left: &mut left })?;
+        match left {
+            Some(0) => Ok(value),
+            _ => Err(Error::invalid_length(all / self.size, &"fewer elements")),
+        }
+    }
+}
+
+/// The elements of a sequence that is one run. The visitor owns it, so that the compiler need not keep it in memory.
+struct Numbers<'a, 'de> {
+    run: Run<'de>,
+    /// Bytes at the start.
+    all: usize,
+    /// Bytes at the end.
+    left: &'a mut Option<usize>,
+}
+
+impl Drop for Numbers<'_, '_> {
+    #[inline]
+    fn drop(&mut self) {
+        *self.left = Some(self.run.numbers.len());
+    }
+}
+
+impl<'de> de::SeqAccess<'de> for Numbers<'_, 'de> {
+    type Error = Error;
+
+    #[inline(always)]
+    fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
+        let Run { number, size, numbers } = self.run;
+        if numbers.is_empty() {
+            return Ok(None);
+        }
+        let (bytes, rest) = numbers.split_at_checked(size).ok_or_else(too_short)?;
+        self.run.numbers = rest;
+        match seed.deserialize(InRun { tag: number, bytes }) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(error.at_index((self.all - numbers.len()) / size)),
+        }
+    }
+
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        Some(self.run.numbers.len() / self.run.size.max(1))
     }
 }
 
@@ -881,23 +979,16 @@ struct Elements<'a, 'de> {
     decoder: &'a mut Decoder<'de>,
     hint: usize,
     index: usize,
-    /// The tag of the numbers of a run, and how many of them are left.
-    run: u8,
-    left: usize,
-    /// Whether the sequence is over with the run.
-    is_last_run: bool,
+    run: Run<'de>,
+    /// Whether nothing follows the run.
     is_over: bool,
 }
 
 impl<'de> Elements<'_, 'de> {
-    /// The tag of the next element.
-    #[inline]
+    /// The tag of the next element that is in no run. Before that, there may be another run.
+    #[inline(always)]
     fn next_tag(&mut self) -> Result<Option<u8>, Error> {
-        if self.left > 0 {
-            self.left -= 1;
-            return Ok(Some(self.run));
-        }
-        if self.is_last_run || self.is_over {
+        if self.is_over {
             return Ok(None);
         }
         match self.decoder.byte()? {
@@ -906,34 +997,25 @@ impl<'de> Elements<'_, 'de> {
                 Ok(None)
             }
             tag::RUN => {
-                (self.run, self.left) = self.decoder.run()?;
-                self.next_tag_again()
+                self.run = self.decoder.next_run()?;
+                Ok(None)
             }
             tag => Ok(Some(tag)),
         }
     }
 
-    #[inline(never)]
-    fn next_tag_again(&mut self) -> Result<Option<u8>, Error> {
-        while self.left == 0 {
-            match self.decoder.byte()? {
-                tag::END => {
-                    self.is_over = true;
-                    return Ok(None);
-                }
-                tag::RUN => (self.run, self.left) = self.decoder.run()?,
-                tag => return Ok(Some(tag)),
-            }
-        }
-        self.left -= 1;
-        Ok(Some(self.run))
+    #[inline]
+    fn is_at_end(&self) -> bool {
+        self.is_over && self.run.numbers.is_empty()
     }
 
     #[inline]
     fn finish(&mut self) -> Result<(), Error> {
         // A tuple's visitor does not ask for an element behind the last.
-        if !self.is_over && self.next_tag()?.is_some() {
-            return Err(Error::invalid_length(self.index + 1, &"fewer elements"));
+        while !self.is_at_end() {
+            if !self.run.numbers.is_empty() || self.next_tag()?.is_some() {
+                return Err(Error::invalid_length(self.index + 1, &"fewer elements"));
+            }
         }
         self.decoder.depth.leave();
         Ok(())
@@ -943,19 +1025,101 @@ impl<'de> Elements<'_, 'de> {
 impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
     type Error = Error;
 
-    #[inline]
+    #[inline(always)]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
-        let Some(tag) = self.next_tag()? else { return Ok(None) };
-        self.index += 1;
-        match seed.deserialize(Value { decoder: self.decoder, tag }) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) => Err(error.at_index(self.index - 1)),
+        loop {
+            let decoded = if let Some((bytes, rest)) = self.run.numbers.split_at_checked(self.run.size.max(1)) {
+                self.run.numbers = rest;
+                seed.deserialize(InRun { tag: self.run.number, bytes })
+            } else {
+                match self.next_tag()? {
+                    Some(tag) => seed.deserialize(Value { decoder: self.decoder, tag }),
+                    None if self.is_at_end() => return Ok(None),
+                    None => continue,
+                }
+            };
+            return match decoded {
+                Ok(value) => {
+                    self.index += 1;
+                    Ok(Some(value))
+                }
+                Err(error) => Err(error.at_index(self.index)),
+            };
         }
     }
 
     #[inline]
     fn size_hint(&self) -> Option<usize> {
-        Some(if self.is_last_run { self.left } else { self.hint.saturating_sub(self.index) })
+        Some(self.hint.saturating_sub(self.index))
+    }
+}
+
+/// A number of a run.
+#[derive(Clone, Copy, Debug)]
+struct InRun<'de> {
+    tag: u8,
+    bytes: &'de [u8],
+}
+
+macro_rules! in_run {
+    ($($deserialize:ident $visit:ident $number:ident $tag:ident;)*) => {
+        $(#[inline]
+        fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            match self.bytes.first_chunk() {
+                Some(bytes) if self.tag == tag::$tag => visitor.$visit($number::from_le_bytes(*bytes)),
+                _ => self.number()?.visit_plain(visitor),
+            }
+        })*
+    };
+}
+
+impl InRun<'_> {
+    #[cold]
+    fn number(self) -> Result<Number, Error> {
+        Names::decoder(self.bytes).number(self.tag)
+    }
+}
+
+impl<'de> Deserializer<'de> for InRun<'de> {
+    type Error = Error;
+
+    in_run! {
+        deserialize_u8 visit_u8 u8 U8;
+        deserialize_i8 visit_i8 i8 I8;
+        deserialize_u16 visit_u16 u16 U16_WHOLE;
+        deserialize_i16 visit_i16 i16 I16_WHOLE;
+        deserialize_u32 visit_u32 u32 U32_WHOLE;
+        deserialize_i32 visit_i32 i32 I32_WHOLE;
+        deserialize_u64 visit_u64 u64 U64_WHOLE;
+        deserialize_i64 visit_i64 i64 I64_WHOLE;
+        deserialize_u128 visit_u128 u128 U128;
+        deserialize_i128 visit_i128 i128 I128;
+        deserialize_f32 visit_f32 f32 F32;
+        deserialize_f64 visit_f64 f64 F64;
+    }
+
+    #[inline(never)]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let number = self.number()?;
+        if is_buffer::<V>() { number.visit_plain(visitor) } else { number.visit(visitor) }
+    }
+
+    #[inline]
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_some(self)
+    }
+
+    #[inline]
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+
+    fn is_human_readable(&self) -> bool {
+        true
     }
 }
 
@@ -973,7 +1137,7 @@ impl Positions<'_, '_> {
         let mut names = self.names;
         let name = (0..self.fields - self.left).map(|_| next_name(&mut names)).last();
         match name {
-            Some(Ok(name)) => error.in_field(name),
+            Some(Ok(name)) => error.in_field(&String::from_utf8_lossy(name)),
             _ => error,
         }
     }
@@ -1020,13 +1184,13 @@ enum Names<'de> {
 
 impl<'de> Names<'de> {
     fn decoder(names: &'de [u8]) -> Decoder<'de> {
-        Decoder { input: names, rest: names, shapes: Vec::new(), depth: Depth::default() }
+        Decoder { input: names, rest: names, shapes: Shapes::default(), depth: Depth::default() }
     }
 }
 
 #[derive(Clone, Copy)]
 enum KeyOf<'de> {
-    Name(&'de str),
+    Name(&'de [u8]),
     /// What lies behind includes the key.
     Encoded(&'de [u8]),
 }
@@ -1034,7 +1198,7 @@ enum KeyOf<'de> {
 impl<'de> Entries<'_, 'de> {
     /// The next name from a shape, if it is from there.
     #[inline]
-    fn next_name(&mut self) -> Result<Option<&'de str>, Error> {
+    fn next_name(&mut self) -> Result<Option<&'de [u8]>, Error> {
         match &mut self.names {
             Names::Shape { left: 0, .. } => {
                 self.names = Names::Over;
@@ -1084,7 +1248,7 @@ impl<'de> Entries<'_, 'de> {
     #[cold]
     fn locate(&self, error: Error) -> Error {
         match self.key {
-            KeyOf::Name(name) => error.in_field(name),
+            KeyOf::Name(name) => error.in_field(&String::from_utf8_lossy(name)),
             KeyOf::Encoded(key) => error.at_key(key),
         }
     }
@@ -1097,13 +1261,13 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
         if let Some(name) = self.next_name()? {
             self.key = KeyOf::Name(name);
-            return seed.deserialize(de::value::BorrowedStrDeserializer::new(name)).map(Some);
+            return seed.deserialize(MapKey { key: Key::Name(name), is_field: self.is_struct }).map(Some);
         }
         let before = self.decoder.rest;
         let Some(tag) = self.next_tag()? else { return Ok(None) };
         self.key = KeyOf::Encoded(before);
         let value = Value { decoder: self.decoder, tag };
-        seed.deserialize(MapKey { value, is_field: self.is_struct }).map(Some)
+        seed.deserialize(MapKey { key: Key::Value(value), is_field: self.is_struct }).map(Some)
     }
 
     #[inline]
@@ -1121,26 +1285,31 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
     }
 }
 
-/// A key of a map.
+/// A key of a map, or the name of a field.
 ///
 /// In JSON all keys are text. A type may count on that: it writes its keys as numbers and reads them as text, or the other way
 /// round.
 struct MapKey<'a, 'de> {
-    value: Value<'a, 'de>,
+    key: Key<'a, 'de>,
+    /// Whether it can be nothing but the name of a struct's field.
     is_field: bool,
 }
 
-impl<'de> MapKey<'_, 'de> {
-    /// A number as text, for a visitor of text.
+enum Key<'a, 'de> {
+    Name(&'de [u8]),
+    Value(Value<'a, 'de>),
+}
+
+impl<'a, 'de> Key<'a, 'de> {
+    /// As text, if it is one.
     #[inline]
-    fn text<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let value = self.value.unwrapped()?;
-        match value.tag {
-            _ if value.is_number() => visitor.visit_string(value.decoder.number(value.tag)?.to_string()),
-            tag::TRUE => visitor.visit_borrowed_str("true"),
-            tag::FALSE => visitor.visit_borrowed_str("false"),
-            tag::CHAR => value.deserialize_any(visitor),
-            _ => value.deserialize_str(visitor),
+    fn text(self) -> Result<Result<&'de str, Value<'a, 'de>>, Error> {
+        match self {
+            Self::Name(name) => to_text(name).map(Ok),
+            Self::Value(value) => {
+                let value = value.unwrapped()?;
+                Ok(if value.is_text() { Ok(value.decoder.text(value.tag)?) } else { Err(value) })
+            }
         }
     }
 }
@@ -1149,14 +1318,24 @@ macro_rules! from_text {
     ($($deserialize:ident $visit:ident)*) => {
         $(#[inline]
         fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            let value = self.value.unwrapped()?;
-            if !value.is_text() {
-                return value.$deserialize(visitor);
+            match self.key.text()? {
+                Ok(text) => match text.parse() {
+                    Ok(number) => visitor.$visit(number),
+                    Err(_) => visitor.visit_borrowed_str(text),
+                },
+                Err(value) => value.$deserialize(visitor),
             }
-            let text = value.decoder.text(value.tag)?;
-            match text.parse() {
-                Ok(number) => visitor.$visit(number),
-                Err(_) => visitor.visit_borrowed_str(text),
+        })*
+    };
+}
+
+macro_rules! as_value {
+    ($($deserialize:ident ($($argument:ident: $ty:ty),*))*) => {
+        $(#[inline]
+        fn $deserialize<V: Visitor<'de>>(self, $($argument: $ty,)* visitor: V) -> Result<V::Value, Error> {
+            match self.key {
+                Key::Value(value) => value.$deserialize($($argument,)* visitor),
+                Key::Name(name) => visitor.visit_borrowed_str(to_text(name)?),
             }
         })*
     };
@@ -1181,37 +1360,69 @@ impl<'de> Deserializer<'de> for MapKey<'_, 'de> {
         deserialize_f64 visit_f64
     }
 
-    #[inline]
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        // What is kept for later may be read as a struct, whose visitor would take a number for a field's position.
-        if is_buffer::<V>() { self.text(visitor) } else { self.value.deserialize_any(visitor) }
+    as_value! {
+        deserialize_bytes()
+        deserialize_byte_buf()
+        deserialize_unit()
+        deserialize_unit_struct(name: &'static str)
+        deserialize_seq()
+        deserialize_tuple(length: usize)
+        deserialize_tuple_struct(name: &'static str, length: usize)
+        deserialize_map()
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_ignored_any()
     }
 
     #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        // What is kept for later may be read as a struct, whose visitor would take a number for a field's position.
+        match self.key {
+            Key::Value(value) if !is_buffer::<V>() => value.deserialize_any(visitor),
+            _ => self.deserialize_str(visitor),
+        }
+    }
+
+    /// A number becomes text, for a visitor of text.
+    #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.text(visitor)
+        match self.key.text()? {
+            Ok(text) => visitor.visit_borrowed_str(text),
+            Err(value) if value.is_number() => visitor.visit_string(value.decoder.number(value.tag)?.to_string()),
+            Err(Value { tag: tag::TRUE, .. }) => visitor.visit_borrowed_str("true"),
+            Err(Value { tag: tag::FALSE, .. }) => visitor.visit_borrowed_str("false"),
+            Err(value) => value.deserialize_any(visitor),
+        }
     }
 
     #[inline]
     fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.text(visitor)
+        self.deserialize_str(visitor)
+    }
+
+    #[inline]
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
     }
 
     #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.is_field { self.text(visitor) } else { self.value.deserialize_any(visitor) }
+        match self.key {
+            Key::Name(name) if self.is_field => Identifier(name).deserialize_identifier(visitor),
+            Key::Value(value) if !self.is_field => value.deserialize_any(visitor),
+            _ => self.deserialize_str(visitor),
+        }
     }
 
     #[inline]
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
-        match self.value.tag {
-            tag::NONE | tag::UNIT => visitor.visit_none(),
-            tag::SOME => {
-                self.value.tag = self.value.decoder.byte()?;
-                visitor.visit_some(self)
+        if let Key::Value(value) = &mut self.key {
+            match value.tag {
+                tag::NONE | tag::UNIT => return visitor.visit_none(),
+                tag::SOME => value.tag = value.decoder.byte()?,
+                _ => {}
             }
-            _ => visitor.visit_some(self),
         }
+        visitor.visit_some(self)
     }
 
     #[inline]
@@ -1226,75 +1437,47 @@ impl<'de> Deserializer<'de> for MapKey<'_, 'de> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        self.value.deserialize_enum(name, variants, visitor)
+        match self.key {
+            Key::Value(value) => value.deserialize_enum(name, variants, visitor),
+            Key::Name(name) => visitor.visit_enum(de::value::BorrowedStrDeserializer::new(to_text(name)?)),
+        }
     }
-
-    #[inline]
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        name: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.value.deserialize_struct(name, fields, visitor)
-    }
-
-    #[inline]
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.value.deserialize_seq(visitor)
-    }
-
-    #[inline]
-    fn deserialize_tuple<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Error> {
-        self.value.deserialize_tuple(length, visitor)
-    }
-
-    #[inline]
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        length: usize,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.value.deserialize_tuple(length, visitor)
-    }
-
-    #[inline]
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.value.deserialize_bytes(visitor)
-    }
-
-    #[inline]
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.value.deserialize_bytes(visitor)
-    }
-
-    #[inline]
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.value.deserialize_unit(visitor)
-    }
-
-    #[inline]
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Error> {
-        self.value.deserialize_unit(visitor)
-    }
-
-    #[inline]
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.value.deserialize_ignored_any(visitor)
-    }
-
-    serde::forward_to_deserialize_any! { char map }
 
     fn is_human_readable(&self) -> bool {
         true
     }
 }
 
+/// The name of a variant or of a struct's field.
+struct Identifier<'de>(&'de [u8]);
+
+impl<'de> Deserializer<'de> for Identifier<'de> {
+    type Error = Error;
+
+    #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_borrowed_str(to_text(self.0)?)
+    }
+
+    /// A visitor that serde's derive has written takes bytes as well, which need not be looked at twice.
+    #[inline]
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if std::any::type_name::<V>().ends_with("::__FieldVisitor") {
+            return visitor.visit_borrowed_bytes(self.0);
+        }
+        self.deserialize_any(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct
+        seq tuple tuple_struct map struct enum ignored_any
+    }
+}
+
 /// A variant of an enum.
 struct Variant<'a, 'de> {
     decoder: &'a mut Decoder<'de>,
-    name: &'de str,
+    name: &'de [u8],
     has_value: bool,
 }
 
@@ -1304,7 +1487,7 @@ impl<'a, 'de> de::EnumAccess<'de> for Variant<'a, 'de> {
 
     #[inline]
     fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), Error> {
-        let name = seed.deserialize(de::value::BorrowedStrDeserializer::new(self.name))?;
+        let name = seed.deserialize(Identifier(self.name))?;
         Ok((name, self))
     }
 }
@@ -1319,7 +1502,7 @@ impl<'a, 'de> Variant<'a, 'de> {
         if !self.has_value {
             return Err(Error::invalid_type(Unexpected::UnitVariant, &expected));
         }
-        decode(self.decoder.value()?).map_err(|error| error.in_variant(self.name))
+        decode(self.decoder.value()?).map_err(|error| error.in_variant(&String::from_utf8_lossy(self.name)))
     }
 }
 
@@ -1352,23 +1535,23 @@ impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
 }
 
 /// A key for a person to read.
-pub(super) enum Key {
+pub(super) enum ShownKey {
     Text(String),
     Other(String),
 }
 
 /// Reads the key of a map's entry, if it is a text or a number.
-pub(super) fn key(encoded: &[u8]) -> Option<Key> {
+pub(super) fn key(encoded: &[u8]) -> Option<ShownKey> {
     const SHOWN: usize = 64;
     let mut decoder = Names::decoder(encoded);
     let value = decoder.value().ok()?;
     if value.is_text() {
-        return Some(Key::Text(value.decoder.text(value.tag).ok()?.chars().take(SHOWN).collect()));
+        return Some(ShownKey::Text(value.decoder.text(value.tag).ok()?.chars().take(SHOWN).collect()));
     }
     if value.is_number() {
-        return Some(Key::Other(value.decoder.number(value.tag).ok()?.to_string()));
+        return Some(ShownKey::Other(value.decoder.number(value.tag).ok()?.to_string()));
     }
     let Mention { names, .. } =
         if value.tag == tag::UNIT_VARIANT { value.decoder.mention().ok()? } else { return None };
-    next_name(&mut { names }).ok().map(|name| Key::Other(name.to_owned()))
+    next_name(&mut { names }).ok().map(|name| ShownKey::Other(String::from_utf8_lossy(name).into_owned()))
 }

@@ -58,7 +58,9 @@ pub(crate) struct Scratch {
 /// Encodes one value after another into one message.
 #[derive(Debug)]
 pub(crate) struct Encoder<S> {
-    pub(crate) scratch: Box<Scratch>,
+    /// That of the scratch, which has none meanwhile.
+    pub(crate) buffer: Vec<u8>,
+    scratch: Box<Scratch>,
     pub(crate) sink: S,
     depth: Depth,
 }
@@ -66,14 +68,21 @@ pub(crate) struct Encoder<S> {
 impl<S: Sink> Encoder<S> {
     /// Begins a message in the scratch's buffer.
     pub(crate) fn new(mut scratch: Box<Scratch>, sink: S) -> Self {
-        scratch.buffer.clear();
+        let mut buffer = std::mem::take(&mut scratch.buffer);
+        buffer.clear();
         scratch.shapes.begin();
-        Self { scratch, sink, depth: Depth::default() }
+        Self { buffer, scratch, sink, depth: Depth::default() }
+    }
+
+    /// Ends the message, whose last bytes are in the scratch's buffer.
+    pub(crate) fn finish(mut self) -> (Box<Scratch>, S) {
+        self.scratch.buffer = self.buffer;
+        (self.scratch, self.sink)
     }
 
     /// Bytes so far.
     pub(crate) fn len(&self) -> usize {
-        self.sink.taken() + self.scratch.buffer.len()
+        self.sink.taken() + self.buffer.len()
     }
 
     /// Appends a value.
@@ -83,10 +92,10 @@ impl<S: Sink> Encoder<S> {
     /// part of the value; then it is of no use.
     #[inline]
     pub(crate) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        let (start, taken, shapes) = (self.scratch.buffer.len(), self.sink.taken(), self.scratch.shapes.mark());
+        let (start, taken, shapes) = (self.buffer.len(), self.sink.taken(), self.scratch.shapes.mark());
         let written = self.begin().and_then(|()| value.serialize(&mut *self));
         if written.is_err() && taken == self.sink.taken() {
-            self.scratch.buffer.truncate(start);
+            self.buffer.truncate(start);
             self.scratch.shapes.rewind(shapes);
         }
         written
@@ -99,13 +108,8 @@ impl<S: Sink> Encoder<S> {
     }
 
     #[inline(always)]
-    fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.scratch.buffer
-    }
-
-    #[inline(always)]
     fn has_room(&self, more: usize) -> bool {
-        self.scratch.buffer.capacity() - self.scratch.buffer.len() >= more
+        self.buffer.capacity() - self.buffer.len() >= more
     }
 
     /// Makes sure that `more` bytes can be put into the buffer.
@@ -116,7 +120,7 @@ impl<S: Sink> Encoder<S> {
 
     #[cold]
     fn make_room(&mut self, more: usize) -> Result<(), Error> {
-        self.sink.make_room(&mut self.scratch.buffer, more).map_err(of_sink)
+        self.sink.make_room(&mut self.buffer, more).map_err(of_sink)
     }
 
     #[inline(always)]
@@ -127,14 +131,14 @@ impl<S: Sink> Encoder<S> {
     #[inline(always)]
     fn fixed<const N: usize>(&mut self, bytes: [u8; N]) -> Result<(), Error> {
         self.room(N)?;
-        self.buffer().extend_from_slice(&bytes);
+        self.buffer.extend_from_slice(&bytes);
         Ok(())
     }
 
     #[inline(always)]
     fn raw(&mut self, bytes: &[u8]) -> Result<(), Error> {
         if self.has_room(bytes.len()) {
-            self.buffer().extend_from_slice(bytes);
+            self.buffer.extend_from_slice(bytes);
             return Ok(());
         }
         self.append(bytes)
@@ -142,7 +146,7 @@ impl<S: Sink> Encoder<S> {
 
     #[cold]
     fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.sink.append(&mut self.scratch.buffer, bytes).map_err(of_sink)
+        self.sink.append(&mut self.buffer, bytes).map_err(of_sink)
     }
 
     /// Replaces a byte that was written before.
@@ -150,7 +154,7 @@ impl<S: Sink> Encoder<S> {
     fn patch(&mut self, at: usize, byte: u8) -> Result<(), Error> {
         match at.checked_sub(self.sink.taken()) {
             Some(place) => {
-                self.scratch.buffer[place] = byte;
+                self.buffer[place] = byte;
                 Ok(())
             }
             None => self.sink.patch(at, byte).map_err(of_sink),
@@ -165,9 +169,9 @@ impl<S: Sink> Encoder<S> {
         let mut written = [0; WHOLE];
         written[0] = first + bytes as u8;
         written[1..].copy_from_slice(&number.to_le_bytes());
-        let end = self.buffer().len() + 1 + bytes as usize;
-        self.buffer().extend_from_slice(&written);
-        self.buffer().truncate(end);
+        let end = self.buffer.len() + 1 + bytes as usize;
+        self.buffer.extend_from_slice(&written);
+        self.buffer.truncate(end);
         Ok(())
     }
 
@@ -207,8 +211,8 @@ impl<S: Sink> Encoder<S> {
     fn text(&mut self, text: &str) -> Result<(), Error> {
         if text.len() <= tag::SHORT_MAX {
             self.room(1 + tag::SHORT_MAX)?;
-            self.buffer().push(text.len() as u8);
-            self.buffer().extend_from_slice(text.as_bytes());
+            self.buffer.push(text.len() as u8);
+            self.buffer.extend_from_slice(text.as_bytes());
             return Ok(());
         }
         self.byte(tag::TEXT)?;
@@ -252,7 +256,7 @@ impl<S: Sink> Encoder<S> {
         let mut length = Encoder::new(Box::default(), InMemory);
         length.length(name.len())?;
         self.length(length.len() + name.len())?;
-        self.raw(&length.scratch.buffer)?;
+        self.raw(&length.buffer)?;
         self.raw(name.as_bytes())
     }
 
@@ -264,14 +268,14 @@ impl<S: Sink> Encoder<S> {
         }
     }
 
+    #[inline(never)]
     fn names(&mut self, place: usize) -> Result<(), Error> {
         self.length(tag::NEW_SHAPE)?;
         self.length(self.scratch.shapes.fields(place))?;
         let length = self.scratch.shapes.names(place).len();
         self.length(length)?;
         self.room(length)?;
-        let Scratch { buffer, shapes } = &mut *self.scratch;
-        buffer.extend_from_slice(shapes.names(place));
+        self.buffer.extend_from_slice(self.scratch.shapes.names(place));
         Ok(())
     }
 
@@ -279,20 +283,25 @@ impl<S: Sink> Encoder<S> {
     fn fields(&mut self, name: &'static str, length: usize) -> Result<Fields<'_, S>, Error> {
         self.depth.enter()?;
         let key = Key::of_struct(name, length);
-        let Some(place) = self.scratch.shapes.find(key) else { return self.unknown(Some(key), length) };
-        let Some(mention) = self.scratch.shapes.mention(place) else { return self.unknown(None, length) };
         let head = self.len();
-        self.byte(tag::STRUCT)?;
-        self.mention(mention, place)?;
-        Ok(Fields { encoder: self, state: State::Shape { key, place, at: 0, head }, variant: None })
+        let place = self.scratch.shapes.find(key);
+        let named = match place.map(|place| (self.scratch.shapes.mention(place), place)) {
+            Some((Some(mention), place)) => {
+                self.byte(tag::STRUCT)?;
+                self.mention(mention, place)?;
+                None
+            }
+            unknown => Some(self.unknown(unknown.is_none().then_some(key), length)?),
+        };
+        Ok(Fields { encoder: self, place: place.unwrap_or_default() as u32, at: 0, head, named })
     }
 
     /// A struct whose shape is not known before its end.
     #[cold]
-    fn unknown(&mut self, key: Option<Key>, length: usize) -> Result<Fields<'_, S>, Error> {
+    fn unknown(&mut self, key: Option<Key>, length: usize) -> Result<Box<Named>, Error> {
         self.byte(tag::MAP)?;
         self.length(length)?;
-        Ok(Fields { encoder: self, state: State::Named { key, names: Vec::new(), fields: 0 }, variant: None })
+        Ok(Box::new(Named { key, ..Named::default() }))
     }
 
     #[inline(always)]
@@ -301,7 +310,7 @@ impl<S: Sink> Encoder<S> {
         self.byte(tag::SEQ)?;
         self.length(length.unwrap_or(0))?;
         let has_runs = length.is_none_or(|length| length >= RUN_MIN);
-        Ok(Elements { encoder: self, index: 0, has_runs, run: 0, run_start: 0, variant: None })
+        Ok(Elements { encoder: self, index: 0, has_runs, run: 0, run_start: 0 })
     }
 }
 
@@ -330,10 +339,10 @@ impl<'a, S: Sink> ser::Serializer for &'a mut Encoder<S> {
     type SerializeSeq = Elements<'a, S>;
     type SerializeTuple = Elements<'a, S>;
     type SerializeTupleStruct = Elements<'a, S>;
-    type SerializeTupleVariant = Elements<'a, S>;
+    type SerializeTupleVariant = OfVariant<Elements<'a, S>>;
     type SerializeMap = Entries<'a, S>;
     type SerializeStruct = Fields<'a, S>;
-    type SerializeStructVariant = Fields<'a, S>;
+    type SerializeStructVariant = OfVariant<Fields<'a, S>>;
 
     #[inline]
     fn serialize_bool(self, value: bool) -> Result<(), Error> {
@@ -471,17 +480,17 @@ impl<'a, S: Sink> ser::Serializer for &'a mut Encoder<S> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_seq(self, length: Option<usize>) -> Result<Elements<'a, S>, Error> {
         self.elements(length)
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_tuple(self, length: usize) -> Result<Elements<'a, S>, Error> {
         self.elements(Some(length))
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_tuple_struct(self, _name: &'static str, length: usize) -> Result<Elements<'a, S>, Error> {
         self.elements(Some(length))
     }
@@ -493,9 +502,9 @@ impl<'a, S: Sink> ser::Serializer for &'a mut Encoder<S> {
         _index: u32,
         variant: &'static str,
         length: usize,
-    ) -> Result<Elements<'a, S>, Error> {
+    ) -> Result<Self::SerializeTupleVariant, Error> {
         self.variant(tag::VARIANT, variant)?;
-        Ok(Elements { variant: Some(variant), ..self.elements(Some(length))? })
+        Ok(OfVariant { held: self.elements(Some(length))?, variant })
     }
 
     #[inline]
@@ -506,7 +515,7 @@ impl<'a, S: Sink> ser::Serializer for &'a mut Encoder<S> {
         Ok(Entries { encoder: self, key: 0 })
     }
 
-    #[inline]
+    #[inline(always)]
     fn serialize_struct(self, name: &'static str, length: usize) -> Result<Fields<'a, S>, Error> {
         self.fields(name, length)
     }
@@ -518,9 +527,9 @@ impl<'a, S: Sink> ser::Serializer for &'a mut Encoder<S> {
         _index: u32,
         variant: &'static str,
         length: usize,
-    ) -> Result<Fields<'a, S>, Error> {
+    ) -> Result<Self::SerializeStructVariant, Error> {
         self.variant(tag::VARIANT, variant)?;
-        Ok(Fields { variant: Some(variant), ..self.fields(variant, length)? })
+        Ok(OfVariant { held: self.fields(variant, length)?, variant })
     }
 
     #[inline]
@@ -563,7 +572,6 @@ pub(crate) struct Elements<'a, S> {
     run: u8,
     /// Where in the buffer its numbers begin. It is not taken out before it is closed.
     run_start: usize,
-    variant: Option<&'static str>,
 }
 
 impl<S: Sink> Elements<'_, S> {
@@ -575,20 +583,14 @@ impl<S: Sink> Elements<'_, S> {
             if tag != self.run || !self.encoder.has_room(bytes.len()) {
                 self.open_run(tag)?;
             }
-            self.encoder.buffer().extend_from_slice(bytes);
+            self.encoder.buffer.extend_from_slice(bytes);
             return Ok(());
         }
         self.close_run();
         self.index += 1;
-        value.serialize(&mut *self.encoder).map_err(|error| self.locate(error))
-    }
-
-    #[cold]
-    fn locate(&self, error: Error) -> Error {
-        let error = error.at_index(self.index - 1);
-        match self.variant {
-            Some(variant) => error.in_variant(variant),
-            None => error,
+        match value.serialize(&mut *self.encoder) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.at_index(self.index - 1)),
         }
     }
 
@@ -600,7 +602,7 @@ impl<S: Sink> Elements<'_, S> {
         self.encoder.room(HEAD + 256)?;
         self.encoder.fixed([tag::RUN, tag, 0, 0, 0, 0])?;
         self.run = tag;
-        self.run_start = self.encoder.buffer().len();
+        self.run_start = self.encoder.buffer.len();
         Ok(())
     }
 
@@ -614,7 +616,7 @@ impl<S: Sink> Elements<'_, S> {
     #[cold]
     fn end_run(&mut self) {
         let start = self.run_start;
-        let buffer = self.encoder.buffer();
+        let buffer = &mut self.encoder.buffer;
         let numbers = (buffer.len() - start) / tag::number_size(self.run).unwrap_or(1);
         buffer[start - size_of::<u32>()..start].copy_from_slice(&(numbers as u32).to_le_bytes());
         self.index += numbers;
@@ -637,7 +639,7 @@ macro_rules! elements {
             type Ok = ();
             type Error = Error;
 
-            #[inline]
+            #[inline(always)]
             fn $push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
                 self.push(value)
             }
@@ -654,7 +656,6 @@ elements! {
     SerializeSeq serialize_element;
     SerializeTuple serialize_element;
     SerializeTupleStruct serialize_field;
-    SerializeTupleVariant serialize_field;
 }
 
 /// A map that is being encoded.
@@ -670,7 +671,7 @@ impl<S: Sink> Entries<'_, S> {
     #[cold]
     fn locate(&self, error: Error) -> Error {
         let start = self.key.checked_sub(self.encoder.sink.taken());
-        let key = start.and_then(|start| self.encoder.scratch.buffer.get(start..));
+        let key = start.and_then(|start| self.encoder.buffer.get(start..));
         error.at_key(key.unwrap_or_default())
     }
 }
@@ -701,103 +702,132 @@ impl<S: Sink> ser::SerializeMap for Entries<'_, S> {
 #[derive(Debug)]
 pub(crate) struct Fields<'a, S> {
     encoder: &'a mut Encoder<S>,
-    state: State,
-    variant: Option<&'static str>,
+    /// The shape that was bet on. All fields so far are its own, and the names of the others begin `at` this place.
+    place: u32,
+    at: u32,
+    /// Where the struct's tag is.
+    head: usize,
+    /// Of a struct without a shape, or whose bet is lost.
+    named: Option<Box<Named>>,
 }
 
-#[derive(Debug)]
-enum State {
-    /// All fields so far are those of the shape that was bet on, whose other names begin `at` this place. `head` is where the
-    /// struct's tag is.
-    Shape { key: Key, place: usize, at: usize, head: usize },
-    /// The fields are written with their names, and the names are collected to be remembered, if they can be.
-    Named { key: Option<Key>, names: Vec<u8>, fields: usize },
+/// The names that are written in front of their values. They are collected to be remembered, if they can be.
+#[derive(Debug, Default)]
+struct Named {
+    key: Option<Key>,
+    names: Vec<u8>,
+    fields: usize,
 }
 
 impl<S: Sink> Fields<'_, S> {
     #[inline(always)]
     fn push<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
-        match &mut self.state {
-            State::Shape { place, at, .. } if is_next(&self.encoder.scratch.shapes.names(*place)[*at..], name) => {
-                *at += 1 + name.len();
-            }
-            _ => self.name(name)?,
+        let names = self.encoder.scratch.shapes.names(self.place as usize);
+        if self.named.is_none() && names.get(self.at as usize..).is_some_and(|names| is_next(names, name)) {
+            self.at += 1 + name.len() as u32;
+        } else {
+            self.name(name)?;
         }
-        value.serialize(&mut *self.encoder).map_err(|error| self.locate(error, name))
-    }
-
-    #[cold]
-    fn locate(&self, error: Error, field: &str) -> Error {
-        let error = error.in_field(field);
-        match self.variant {
-            Some(variant) => error.in_variant(variant),
-            None => error,
+        match value.serialize(&mut *self.encoder) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.in_field(name)),
         }
     }
 
     /// Writes a field's name.
     #[cold]
     fn name(&mut self, name: &'static str) -> Result<(), Error> {
-        self.lose_bet()?;
-        if let State::Named { key, names, fields } = &mut self.state {
-            if name.len() > NAME_MAX {
-                *key = None;
-            }
-            push_name(names, name);
-            *fields += 1;
+        let named = self.lose_bet()?;
+        if name.len() > NAME_MAX {
+            named.key = None;
         }
+        push_name(&mut named.names, name);
+        named.fields += 1;
         self.encoder.text(name)
     }
 
-    /// Writes the other fields with their names, if there are any.
+    /// From here on, the fields are written with their names.
     #[cold]
-    fn lose_bet(&mut self) -> Result<(), Error> {
-        if let State::Shape { key, place, at, head } = self.state {
-            self.encoder.patch(head, tag::PARTIAL)?;
-            let names = self.encoder.scratch.shapes.names(place)[..at].to_vec();
-            let fields = decode::names(&names).count();
-            self.state = State::Named { key: Some(key), names, fields };
-            self.encoder.byte(tag::REST)?;
-        }
-        Ok(())
+    fn lose_bet(&mut self) -> Result<&mut Named, Error> {
+        let named = match self.named.take() {
+            Some(named) => named,
+            None => {
+                self.encoder.patch(self.head, tag::PARTIAL)?;
+                self.encoder.byte(tag::REST)?;
+                let (key, names) = self.encoder.scratch.shapes.first_names(self.place as usize, self.at as usize);
+                let fields = decode::names(&names).count();
+                Box::new(Named { key: Some(key), names, fields })
+            }
+        };
+        Ok(self.named.insert(named))
     }
 
     #[inline(always)]
     fn finish(self) -> Result<(), Error> {
         self.encoder.depth.leave();
-        match &self.state {
-            State::Shape { place, at, .. } if self.encoder.scratch.shapes.names(*place).len() == *at => Ok(()),
-            _ => self.finish_named(),
-        }
+        let names = self.encoder.scratch.shapes.names(self.place as usize);
+        if self.named.is_none() && names.len() == self.at as usize { Ok(()) } else { self.finish_named() }
     }
 
     #[cold]
     fn finish_named(mut self) -> Result<(), Error> {
         self.lose_bet()?;
-        if let State::Named { key: Some(key), names, fields } = &self.state {
+        if let Some(Named { key: Some(key), names, fields }) = self.named.as_deref() {
             self.encoder.scratch.shapes.learn(*key, names, *fields);
         }
         self.encoder.byte(tag::END)
     }
 }
 
-macro_rules! fields {
-    ($($kind:ident)*) => {
-        $(impl<S: Sink> ser::$kind for Fields<'_, S> {
-            type Ok = ();
-            type Error = Error;
-
-            #[inline]
-            fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
-                self.push(name, value)
-            }
-
-            #[inline]
-            fn end(self) -> Result<(), Error> {
-                self.finish()
-            }
-        })*
-    };
+/// What a variant holds, being encoded.
+#[derive(Debug)]
+pub(crate) struct OfVariant<V> {
+    held: V,
+    variant: &'static str,
 }
 
-fields! { SerializeStruct SerializeStructVariant }
+impl<S: Sink> ser::SerializeStruct for Fields<'_, S> {
+    type Ok = ();
+    type Error = Error;
+
+    // Where it is called, so that each name is compared as the constant that it is.
+    #[inline(always)]
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+        self.push(name, value)
+    }
+
+    #[inline(always)]
+    fn end(self) -> Result<(), Error> {
+        self.finish()
+    }
+}
+
+impl<S: Sink> ser::SerializeStructVariant for OfVariant<Fields<'_, S>> {
+    type Ok = ();
+    type Error = Error;
+
+    #[inline(always)]
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+        self.held.push(name, value).map_err(|error| error.in_variant(self.variant))
+    }
+
+    #[inline(always)]
+    fn end(self) -> Result<(), Error> {
+        self.held.finish()
+    }
+}
+
+impl<S: Sink> ser::SerializeTupleVariant for OfVariant<Elements<'_, S>> {
+    type Ok = ();
+    type Error = Error;
+
+    #[inline(always)]
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        self.held.push(value).map_err(|error| error.in_variant(self.variant))
+    }
+
+    #[inline(always)]
+    fn end(self) -> Result<(), Error> {
+        self.held.finish()
+    }
+}

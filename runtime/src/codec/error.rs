@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Write as _};
 
-use super::decode::{self, Key};
+use super::decode::{self, ShownKey};
 
 /// Why a value could not be encoded or decoded: serde's own message, and the path to the part of the value that it is about.
 ///
@@ -52,9 +52,9 @@ impl Error {
     #[cold]
     pub(super) fn at_key(self, key: &[u8]) -> Self {
         match decode::key(key) {
-            Some(Key::Text(name)) if is_identifier(&name) => self.step(Step::Field(name)),
-            Some(Key::Text(text)) => self.step(Step::Key(format!("{text:?}"))),
-            Some(Key::Other(text)) => self.step(Step::Key(text)),
+            Some(ShownKey::Text(name)) if is_identifier(&name) => self.step(Step::Field(name)),
+            Some(ShownKey::Text(text)) => self.step(Step::Key(format!("{text:?}"))),
+            Some(ShownKey::Other(text)) => self.step(Step::Key(text)),
             None => self.step(Step::Key("…".to_owned())),
         }
     }

@@ -56,7 +56,7 @@ pub fn to_buffer<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Resu
     std::mem::swap(&mut scratch.buffer, buffer);
     let mut encoder = Encoder::new(scratch, InMemory);
     let encoded = encoder.push(value);
-    let mut scratch = encoder.scratch;
+    let (mut scratch, InMemory) = encoder.finish();
     std::mem::swap(&mut scratch.buffer, buffer);
     keep(scratch);
     encoded

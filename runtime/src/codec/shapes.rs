@@ -117,7 +117,13 @@ impl Shapes {
 
     #[inline(always)]
     pub(super) fn names(&self, place: usize) -> &[u8] {
-        &self.list[place].names
+        self.list.get(place).map_or(&[], |shape| &shape.names)
+    }
+
+    /// The names that begin before `end`, and what the shape is looked for by.
+    pub(super) fn first_names(&self, place: usize, end: usize) -> (Key, Vec<u8>) {
+        let shape = &self.list[place];
+        (shape.key, shape.names[..end].to_vec())
     }
 
     pub(super) fn fields(&self, place: usize) -> usize {
