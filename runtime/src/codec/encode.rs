@@ -58,31 +58,21 @@ pub(crate) struct Scratch {
 /// Encodes one value after another into one message.
 #[derive(Debug)]
 pub(crate) struct Encoder<S> {
-    /// That of the scratch, which has none meanwhile.
-    pub(crate) buffer: Vec<u8>,
-    scratch: Box<Scratch>,
+    pub(crate) scratch: Box<Scratch>,
     pub(crate) sink: S,
-    depth: Depth,
 }
 
 impl<S: Sink> Encoder<S> {
     /// Begins a message in the scratch's buffer.
     pub(crate) fn new(mut scratch: Box<Scratch>, sink: S) -> Self {
-        let mut buffer = std::mem::take(&mut scratch.buffer);
-        buffer.clear();
+        scratch.buffer.clear();
         scratch.shapes.begin();
-        Self { buffer, scratch, sink, depth: Depth::default() }
-    }
-
-    /// Ends the message, whose last bytes are in the scratch's buffer.
-    pub(crate) fn finish(mut self) -> (Box<Scratch>, S) {
-        self.scratch.buffer = self.buffer;
-        (self.scratch, self.sink)
+        Self { scratch, sink }
     }
 
     /// Bytes so far.
     pub(crate) fn len(&self) -> usize {
-        self.sink.taken() + self.buffer.len()
+        self.sink.taken() + self.scratch.buffer.len()
     }
 
     /// Appends a value.
@@ -92,19 +82,61 @@ impl<S: Sink> Encoder<S> {
     /// part of the value; then it is of no use.
     #[inline]
     pub(crate) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        let (start, taken, shapes) = (self.buffer.len(), self.sink.taken(), self.scratch.shapes.mark());
-        let written = self.begin().and_then(|()| value.serialize(&mut *self));
-        if written.is_err() && taken == self.sink.taken() {
-            self.buffer.truncate(start);
-            self.scratch.shapes.rewind(shapes);
-        }
-        written
+        let Scratch { buffer, shapes } = &mut *self.scratch;
+        push(value, buffer, shapes, &mut self.sink)
+    }
+}
+
+/// Encodes a value as a message of its own, in place of what is in the buffer.
+#[inline]
+pub(super) fn message<T: Serialize + ?Sized>(
+    value: &T,
+    buffer: &mut Vec<u8>,
+    scratch: &mut Scratch,
+) -> Result<(), Error> {
+    buffer.clear();
+    scratch.shapes.begin();
+    push(value, buffer, &mut scratch.shapes, &mut InMemory)
+}
+
+#[inline]
+fn push<T: Serialize + ?Sized, S: Sink>(
+    value: &T,
+    buffer: &mut Vec<u8>,
+    shapes: &mut Shapes,
+    sink: &mut S,
+) -> Result<(), Error> {
+    let mark = (buffer.len(), sink.taken(), shapes.mark());
+    let mut writer = Writer { buffer, shapes, sink, depth: Depth::default() };
+    let written = if writer.len() == 0 { writer.byte(tag::VERSION) } else { Ok(()) };
+    let written = written.and_then(|()| value.serialize(&mut writer));
+    if written.is_err() {
+        writer.rewind(mark);
+    }
+    written
+}
+
+/// What serde writes to.
+#[derive(Debug)]
+pub(crate) struct Writer<'m, S> {
+    buffer: &'m mut Vec<u8>,
+    shapes: &'m mut Shapes,
+    sink: &'m mut S,
+    depth: Depth,
+}
+
+impl<'m, S: Sink> Writer<'m, S> {
+    fn len(&self) -> usize {
+        self.sink.taken() + self.buffer.len()
     }
 
-    #[inline]
-    fn begin(&mut self) -> Result<(), Error> {
-        self.depth.reset();
-        if self.len() == 0 { self.byte(tag::VERSION) } else { Ok(()) }
+    /// Takes back a value that has failed, as far as it is here.
+    #[cold]
+    fn rewind(&mut self, (length, taken, shapes): (usize, usize, u32)) {
+        if taken == self.sink.taken() {
+            self.buffer.truncate(length);
+            self.shapes.rewind(shapes);
+        }
     }
 
     #[inline(always)]
@@ -120,7 +152,7 @@ impl<S: Sink> Encoder<S> {
 
     #[cold]
     fn make_room(&mut self, more: usize) -> Result<(), Error> {
-        self.sink.make_room(&mut self.buffer, more).map_err(of_sink)
+        self.sink.make_room(self.buffer, more).map_err(of_sink)
     }
 
     #[inline(always)]
@@ -146,7 +178,7 @@ impl<S: Sink> Encoder<S> {
 
     #[cold]
     fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.sink.append(&mut self.buffer, bytes).map_err(of_sink)
+        self.sink.append(self.buffer, bytes).map_err(of_sink)
     }
 
     /// Replaces a byte that was written before.
@@ -224,9 +256,9 @@ impl<S: Sink> Encoder<S> {
     #[inline]
     fn variant(&mut self, kind: u8, name: &'static str) -> Result<(), Error> {
         self.byte(kind)?;
-        let known = self.scratch.shapes.find(Key::of_variant(name));
-        match known.filter(|place| is_next(self.scratch.shapes.names(*place), name)) {
-            Some(place) => match self.scratch.shapes.mention(place) {
+        let known = self.shapes.find(Key::of_variant(name));
+        match known.filter(|place| is_next(self.shapes.names(*place), name)) {
+            Some(place) => match self.shapes.mention(place) {
                 Some(mention) => self.mention(mention, place),
                 None => self.passing(name),
             },
@@ -241,8 +273,8 @@ impl<S: Sink> Encoder<S> {
         }
         let mut names = Vec::with_capacity(1 + name.len());
         push_name(&mut names, name);
-        let place = self.scratch.shapes.learn(Key::of_variant(name), &names, 1);
-        match place.and_then(|place| Some((self.scratch.shapes.mention(place)?, place))) {
+        let place = self.shapes.learn(Key::of_variant(name), &names, 1);
+        match place.and_then(|place| Some((self.shapes.mention(place)?, place))) {
             Some((mention, place)) => self.mention(mention, place),
             None => self.passing(name),
         }
@@ -253,10 +285,11 @@ impl<S: Sink> Encoder<S> {
     fn passing(&mut self, name: &str) -> Result<(), Error> {
         self.length(tag::PASSING_SHAPE)?;
         self.length(1)?;
-        let mut length = Encoder::new(Box::default(), InMemory);
-        length.length(name.len())?;
-        self.length(length.len() + name.len())?;
-        self.raw(&length.buffer)?;
+        let mut scratch = Scratch::default();
+        let Scratch { buffer, shapes } = &mut scratch;
+        Writer { buffer, shapes, sink: &mut InMemory, depth: Depth::default() }.length(name.len())?;
+        self.length(buffer.len() + name.len())?;
+        self.raw(buffer)?;
         self.raw(name.as_bytes())
     }
 
@@ -271,21 +304,21 @@ impl<S: Sink> Encoder<S> {
     #[inline(never)]
     fn names(&mut self, place: usize) -> Result<(), Error> {
         self.length(tag::NEW_SHAPE)?;
-        self.length(self.scratch.shapes.fields(place))?;
-        let length = self.scratch.shapes.names(place).len();
+        self.length(self.shapes.fields(place))?;
+        let length = self.shapes.names(place).len();
         self.length(length)?;
         self.room(length)?;
-        self.buffer.extend_from_slice(self.scratch.shapes.names(place));
+        self.buffer.extend_from_slice(self.shapes.names(place));
         Ok(())
     }
 
     #[inline(always)]
-    fn fields(&mut self, name: &'static str, length: usize) -> Result<Fields<'_, S>, Error> {
+    fn fields<'a>(&'a mut self, name: &'static str, length: usize) -> Result<Fields<'a, 'm, S>, Error> {
         self.depth.enter()?;
         let key = Key::of_struct(name, length);
         let head = self.len();
-        let place = self.scratch.shapes.find(key);
-        let named = match place.map(|place| (self.scratch.shapes.mention(place), place)) {
+        let place = self.shapes.find(key);
+        let named = match place.map(|place| (self.shapes.mention(place), place)) {
             Some((Some(mention), place)) => {
                 self.byte(tag::STRUCT)?;
                 self.mention(mention, place)?;
@@ -293,7 +326,7 @@ impl<S: Sink> Encoder<S> {
             }
             unknown => Some(self.unknown(unknown.is_none().then_some(key), length)?),
         };
-        Ok(Fields { encoder: self, place: place.unwrap_or_default() as u32, at: 0, head, named })
+        Ok(Fields { writer: self, place: place.unwrap_or_default() as u32, at: 0, head, named })
     }
 
     /// A struct whose shape is not known before its end.
@@ -305,12 +338,12 @@ impl<S: Sink> Encoder<S> {
     }
 
     #[inline(always)]
-    fn elements(&mut self, length: Option<usize>) -> Result<Elements<'_, S>, Error> {
+    fn elements<'a>(&'a mut self, length: Option<usize>) -> Result<Elements<'a, 'm, S>, Error> {
         self.depth.enter()?;
         self.byte(tag::SEQ)?;
         self.length(length.unwrap_or(0))?;
         let has_runs = length.is_none_or(|length| length >= RUN_MIN);
-        Ok(Elements { encoder: self, index: 0, has_runs, run: 0, run_start: 0 })
+        Ok(Elements { writer: self, index: 0, has_runs, run: 0, run_start: 0 })
     }
 }
 
@@ -333,16 +366,16 @@ fn is_next(names: &[u8], name: &str) -> bool {
     })
 }
 
-impl<'a, S: Sink> ser::Serializer for &'a mut Encoder<S> {
+impl<'a, 'm, S: Sink> ser::Serializer for &'a mut Writer<'m, S> {
     type Ok = ();
     type Error = Error;
-    type SerializeSeq = Elements<'a, S>;
-    type SerializeTuple = Elements<'a, S>;
-    type SerializeTupleStruct = Elements<'a, S>;
-    type SerializeTupleVariant = OfVariant<Elements<'a, S>>;
-    type SerializeMap = Entries<'a, S>;
-    type SerializeStruct = Fields<'a, S>;
-    type SerializeStructVariant = OfVariant<Fields<'a, S>>;
+    type SerializeSeq = Elements<'a, 'm, S>;
+    type SerializeTuple = Elements<'a, 'm, S>;
+    type SerializeTupleStruct = Elements<'a, 'm, S>;
+    type SerializeTupleVariant = OfVariant<Elements<'a, 'm, S>>;
+    type SerializeMap = Entries<'a, 'm, S>;
+    type SerializeStruct = Fields<'a, 'm, S>;
+    type SerializeStructVariant = OfVariant<Fields<'a, 'm, S>>;
 
     #[inline]
     fn serialize_bool(self, value: bool) -> Result<(), Error> {
@@ -481,17 +514,17 @@ impl<'a, S: Sink> ser::Serializer for &'a mut Encoder<S> {
     }
 
     #[inline(always)]
-    fn serialize_seq(self, length: Option<usize>) -> Result<Elements<'a, S>, Error> {
+    fn serialize_seq(self, length: Option<usize>) -> Result<Elements<'a, 'm, S>, Error> {
         self.elements(length)
     }
 
     #[inline(always)]
-    fn serialize_tuple(self, length: usize) -> Result<Elements<'a, S>, Error> {
+    fn serialize_tuple(self, length: usize) -> Result<Elements<'a, 'm, S>, Error> {
         self.elements(Some(length))
     }
 
     #[inline(always)]
-    fn serialize_tuple_struct(self, _name: &'static str, length: usize) -> Result<Elements<'a, S>, Error> {
+    fn serialize_tuple_struct(self, _name: &'static str, length: usize) -> Result<Elements<'a, 'm, S>, Error> {
         self.elements(Some(length))
     }
 
@@ -508,15 +541,15 @@ impl<'a, S: Sink> ser::Serializer for &'a mut Encoder<S> {
     }
 
     #[inline]
-    fn serialize_map(self, length: Option<usize>) -> Result<Entries<'a, S>, Error> {
+    fn serialize_map(self, length: Option<usize>) -> Result<Entries<'a, 'm, S>, Error> {
         self.depth.enter()?;
         self.byte(tag::MAP)?;
         self.length(length.unwrap_or(0))?;
-        Ok(Entries { encoder: self, key: 0 })
+        Ok(Entries { writer: self, key: 0 })
     }
 
     #[inline(always)]
-    fn serialize_struct(self, name: &'static str, length: usize) -> Result<Fields<'a, S>, Error> {
+    fn serialize_struct(self, name: &'static str, length: usize) -> Result<Fields<'a, 'm, S>, Error> {
         self.fields(name, length)
     }
 
@@ -563,8 +596,8 @@ const RUN_MIN: usize = 8;
 
 /// A sequence or tuple that is being encoded. Numbers of one type that follow each other are put together as a run.
 #[derive(Debug)]
-pub(crate) struct Elements<'a, S> {
-    encoder: &'a mut Encoder<S>,
+pub(crate) struct Elements<'a, 'm, S> {
+    writer: &'a mut Writer<'m, S>,
     /// Elements so far that are in no run.
     index: usize,
     has_runs: bool,
@@ -574,21 +607,21 @@ pub(crate) struct Elements<'a, S> {
     run_start: usize,
 }
 
-impl<S: Sink> Elements<'_, S> {
+impl<S: Sink> Elements<'_, '_, S> {
     #[inline(always)]
     fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         if self.has_runs
             && let Some((tag, bytes)) = numbers::number(value)
         {
-            if tag != self.run || !self.encoder.has_room(bytes.len()) {
+            if tag != self.run || !self.writer.has_room(bytes.len()) {
                 self.open_run(tag)?;
             }
-            self.encoder.buffer.extend_from_slice(bytes);
+            self.writer.buffer.extend_from_slice(bytes);
             return Ok(());
         }
         self.close_run();
         self.index += 1;
-        match value.serialize(&mut *self.encoder) {
+        match value.serialize(&mut *self.writer) {
             Ok(()) => Ok(()),
             Err(error) => Err(error.at_index(self.index - 1)),
         }
@@ -599,10 +632,10 @@ impl<S: Sink> Elements<'_, S> {
         /// Room for a few numbers too.
         const HEAD: usize = 2 + size_of::<u32>();
         self.close_run();
-        self.encoder.room(HEAD + 256)?;
-        self.encoder.fixed([tag::RUN, tag, 0, 0, 0, 0])?;
+        self.writer.room(HEAD + 256)?;
+        self.writer.fixed([tag::RUN, tag, 0, 0, 0, 0])?;
         self.run = tag;
-        self.run_start = self.encoder.buffer.len();
+        self.run_start = self.writer.buffer.len();
         Ok(())
     }
 
@@ -616,7 +649,7 @@ impl<S: Sink> Elements<'_, S> {
     #[cold]
     fn end_run(&mut self) {
         let start = self.run_start;
-        let buffer = &mut self.encoder.buffer;
+        let buffer = &mut *self.writer.buffer;
         let numbers = (buffer.len() - start) / tag::number_size(self.run).unwrap_or(1);
         buffer[start - size_of::<u32>()..start].copy_from_slice(&(numbers as u32).to_le_bytes());
         self.index += numbers;
@@ -628,14 +661,14 @@ impl<S: Sink> Elements<'_, S> {
     #[inline]
     fn finish(mut self) -> Result<(), Error> {
         self.close_run();
-        self.encoder.depth.leave();
-        self.encoder.byte(tag::END)
+        self.writer.depth.leave();
+        self.writer.byte(tag::END)
     }
 }
 
 macro_rules! elements {
     ($($kind:ident $push:ident;)*) => {
-        $(impl<S: Sink> ser::$kind for Elements<'_, S> {
+        $(impl<S: Sink> ser::$kind for Elements<'_, '_, S> {
             type Ok = ();
             type Error = Error;
 
@@ -660,48 +693,48 @@ elements! {
 
 /// A map that is being encoded.
 #[derive(Debug)]
-pub(crate) struct Entries<'a, S> {
-    encoder: &'a mut Encoder<S>,
+pub(crate) struct Entries<'a, 'm, S> {
+    writer: &'a mut Writer<'m, S>,
     /// Where the last key begins.
     key: usize,
 }
 
-impl<S: Sink> Entries<'_, S> {
+impl<S: Sink> Entries<'_, '_, S> {
     /// The last key, if it is still in the buffer.
     #[cold]
     fn locate(&self, error: Error) -> Error {
-        let start = self.key.checked_sub(self.encoder.sink.taken());
-        let key = start.and_then(|start| self.encoder.buffer.get(start..));
+        let start = self.key.checked_sub(self.writer.sink.taken());
+        let key = start.and_then(|start| self.writer.buffer.get(start..));
         error.at_key(key.unwrap_or_default())
     }
 }
 
-impl<S: Sink> ser::SerializeMap for Entries<'_, S> {
+impl<S: Sink> ser::SerializeMap for Entries<'_, '_, S> {
     type Ok = ();
     type Error = Error;
 
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
-        self.key = self.encoder.len();
-        key.serialize(&mut *self.encoder)
+        self.key = self.writer.len();
+        key.serialize(&mut *self.writer)
     }
 
     #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        value.serialize(&mut *self.encoder).map_err(|error| self.locate(error))
+        value.serialize(&mut *self.writer).map_err(|error| self.locate(error))
     }
 
     #[inline]
     fn end(self) -> Result<(), Error> {
-        self.encoder.depth.leave();
-        self.encoder.byte(tag::END)
+        self.writer.depth.leave();
+        self.writer.byte(tag::END)
     }
 }
 
 /// A struct that is being encoded.
 #[derive(Debug)]
-pub(crate) struct Fields<'a, S> {
-    encoder: &'a mut Encoder<S>,
+pub(crate) struct Fields<'a, 'm, S> {
+    writer: &'a mut Writer<'m, S>,
     /// The shape that was bet on. All fields so far are its own, and the names of the others begin `at` this place.
     place: u32,
     at: u32,
@@ -719,16 +752,16 @@ struct Named {
     fields: usize,
 }
 
-impl<S: Sink> Fields<'_, S> {
+impl<S: Sink> Fields<'_, '_, S> {
     #[inline(always)]
     fn push<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
-        let names = self.encoder.scratch.shapes.names(self.place as usize);
+        let names = self.writer.shapes.names(self.place as usize);
         if self.named.is_none() && names.get(self.at as usize..).is_some_and(|names| is_next(names, name)) {
             self.at += 1 + name.len() as u32;
         } else {
             self.name(name)?;
         }
-        match value.serialize(&mut *self.encoder) {
+        match value.serialize(&mut *self.writer) {
             Ok(()) => Ok(()),
             Err(error) => Err(error.in_field(name)),
         }
@@ -743,7 +776,7 @@ impl<S: Sink> Fields<'_, S> {
         }
         push_name(&mut named.names, name);
         named.fields += 1;
-        self.encoder.text(name)
+        self.writer.text(name)
     }
 
     /// From here on, the fields are written with their names.
@@ -752,9 +785,9 @@ impl<S: Sink> Fields<'_, S> {
         let named = match self.named.take() {
             Some(named) => named,
             None => {
-                self.encoder.patch(self.head, tag::PARTIAL)?;
-                self.encoder.byte(tag::REST)?;
-                let (key, names) = self.encoder.scratch.shapes.first_names(self.place as usize, self.at as usize);
+                self.writer.patch(self.head, tag::PARTIAL)?;
+                self.writer.byte(tag::REST)?;
+                let (key, names) = self.writer.shapes.first_names(self.place as usize, self.at as usize);
                 let fields = decode::names(&names).count();
                 Box::new(Named { key: Some(key), names, fields })
             }
@@ -764,8 +797,8 @@ impl<S: Sink> Fields<'_, S> {
 
     #[inline(always)]
     fn finish(self) -> Result<(), Error> {
-        self.encoder.depth.leave();
-        let names = self.encoder.scratch.shapes.names(self.place as usize);
+        self.writer.depth.leave();
+        let names = self.writer.shapes.names(self.place as usize);
         if self.named.is_none() && names.len() == self.at as usize { Ok(()) } else { self.finish_named() }
     }
 
@@ -773,9 +806,9 @@ impl<S: Sink> Fields<'_, S> {
     fn finish_named(mut self) -> Result<(), Error> {
         self.lose_bet()?;
         if let Some(Named { key: Some(key), names, fields }) = self.named.as_deref() {
-            self.encoder.scratch.shapes.learn(*key, names, *fields);
+            self.writer.shapes.learn(*key, names, *fields);
         }
-        self.encoder.byte(tag::END)
+        self.writer.byte(tag::END)
     }
 }
 
@@ -786,7 +819,7 @@ pub(crate) struct OfVariant<V> {
     variant: &'static str,
 }
 
-impl<S: Sink> ser::SerializeStruct for Fields<'_, S> {
+impl<S: Sink> ser::SerializeStruct for Fields<'_, '_, S> {
     type Ok = ();
     type Error = Error;
 
@@ -802,7 +835,7 @@ impl<S: Sink> ser::SerializeStruct for Fields<'_, S> {
     }
 }
 
-impl<S: Sink> ser::SerializeStructVariant for OfVariant<Fields<'_, S>> {
+impl<S: Sink> ser::SerializeStructVariant for OfVariant<Fields<'_, '_, S>> {
     type Ok = ();
     type Error = Error;
 
@@ -817,7 +850,7 @@ impl<S: Sink> ser::SerializeStructVariant for OfVariant<Fields<'_, S>> {
     }
 }
 
-impl<S: Sink> ser::SerializeTupleVariant for OfVariant<Elements<'_, S>> {
+impl<S: Sink> ser::SerializeTupleVariant for OfVariant<Elements<'_, '_, S>> {
     type Ok = ();
     type Error = Error;
 

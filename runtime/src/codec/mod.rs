@@ -53,11 +53,7 @@ pub(crate) fn keep(scratch: Box<Scratch>) {
 /// As the value's own `Serialize`; if it nests too deep.
 pub fn to_buffer<T: Serialize + ?Sized>(value: &T, buffer: &mut Vec<u8>) -> Result<(), Error> {
     let mut scratch = scratch();
-    std::mem::swap(&mut scratch.buffer, buffer);
-    let mut encoder = Encoder::new(scratch, InMemory);
-    let encoded = encoder.push(value);
-    let (mut scratch, InMemory) = encoder.finish();
-    std::mem::swap(&mut scratch.buffer, buffer);
+    let encoded = encode::message(value, buffer, &mut scratch);
     keep(scratch);
     encoded
 }

@@ -240,7 +240,7 @@ fn a_failed_value_leaves_no_trace_in_its_message() {
     assert!(encoder.push(&(&user, Fails)).is_err());
     encoder.push(&user).unwrap();
     encoder.push(&user).unwrap();
-    let bytes = encoder.buffer.clone();
+    let bytes = encoder.scratch.buffer.clone();
     let mut decoder = Decoder::new(&bytes);
     assert_eq!(decoder.pull::<u8>().unwrap(), 1);
     assert_eq!(decoder.pull::<User>().unwrap(), user);

@@ -262,7 +262,7 @@ mod tests {
     fn a_batch_that_ends_too_early_gives_what_it_has() {
         let mut encoder = codec::Encoder::new(codec::scratch(), codec::InMemory);
         [true, false].iter().for_each(|value| encoder.push(value).unwrap());
-        let content = Content::Heap(encoder.buffer.clone());
+        let content = Content::Heap(encoder.scratch.buffer.clone());
         let mut pending = Pending { content, state: State::default(), left: 3 };
         assert!(matches!(pending.next::<bool>(), Some(Ok(true))));
         assert!(matches!(pending.next::<bool>(), Some(Ok(false))));

@@ -173,7 +173,7 @@ impl Encoder {
 
     pub(crate) fn finish(self) -> Result<Payload, Error> {
         let Self { values, descriptors } = self;
-        let (scratch, mut sink) = values.finish();
+        let codec::Encoder { scratch, mut sink } = values;
         let file = sink.close(&scratch.buffer);
         let content = match file {
             Ok(Some(file)) => Ok(Content::File(file)),
@@ -186,7 +186,7 @@ impl Encoder {
 
     /// The same, with the bytes left where they are.
     pub(crate) fn finish_in_place(self) -> io::Result<(Encoded, Vec<Arc<Descriptor>>)> {
-        let (scratch, mut sink) = self.values.finish();
+        let codec::Encoder { scratch, mut sink } = self.values;
         let sealed = sink.close(&scratch.buffer)?;
         Ok((Encoded { scratch, sealed }, self.descriptors))
     }
