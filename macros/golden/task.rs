@@ -24,6 +24,12 @@ const _: () = {
             name: <add as ::offspring::Task>::NAME,
             signature: "fn(u32, u32) -> u32",
             fingerprint: 0xa298c786f12aa033_u64,
+            origin: ::offspring::__private::Origin {
+                package: ::core::option_env!("CARGO_PKG_NAME"),
+                version: ::core::option_env!("CARGO_PKG_VERSION"),
+                binary: ::core::option_env!("CARGO_BIN_NAME"),
+                test: ::core::cfg!(test),
+            },
             file: ::core::file!(),
             line: ::core::line!(),
             start_method: ::core::option::Option::None,

@@ -27,6 +27,12 @@ const _: () = {
             name: <ResizeTask as crate::prelude::offspring::Task>::NAME,
             signature: "fn((u32, u32), bool, Vec<u8>)",
             fingerprint: 0x27b4efd63db523e6_u64,
+            origin: crate::prelude::offspring::__private::Origin {
+                package: ::core::option_env!("CARGO_PKG_NAME"),
+                version: ::core::option_env!("CARGO_PKG_VERSION"),
+                binary: ::core::option_env!("CARGO_BIN_NAME"),
+                test: ::core::cfg!(test),
+            },
             file: ::core::file!(),
             line: ::core::line!(),
             start_method: ::core::option::Option::Some(

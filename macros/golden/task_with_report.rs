@@ -21,6 +21,12 @@ const _: () = {
             name: <read as ::offspring::Task>::NAME,
             signature: "fn(PathBuf) -> io::Result<String>",
             fingerprint: 0x5e9eaacde9f26965_u64,
+            origin: ::offspring::__private::Origin {
+                package: ::core::option_env!("CARGO_PKG_NAME"),
+                version: ::core::option_env!("CARGO_PKG_VERSION"),
+                binary: ::core::option_env!("CARGO_BIN_NAME"),
+                test: ::core::cfg!(test),
+            },
             file: ::core::file!(),
             line: ::core::line!(),
             start_method: ::core::option::Option::None,

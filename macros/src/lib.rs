@@ -59,7 +59,7 @@ use proc_macro::TokenStream;
 ///
 /// | argument | meaning |
 /// | --- | --- |
-/// | `name = "…"` | the name that children find the task by, in place of the function's path; needed where two functions have one path, as in the bodies of two functions of one module |
+/// | `name = "…"` | the name that children find the task by, in place of the function's path; needed where two functions of one crate have one path, as in the bodies of two functions of one module |
 /// | `handle = Ident` | the name of the struct with `call` and `start`, in place of the function's |
 /// | `report` | sends the error of a `Result` as a `Report`, see below |
 /// | `idempotent` | running it twice does no harm, so that a pool may try it again when its worker has died |

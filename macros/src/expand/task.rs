@@ -84,13 +84,14 @@ fn entry(task: &Task<'_>) -> TokenStream {
         quote!(::core::time::Duration::new(#seconds, #nanos))
     }));
     let idempotent = task.args.idempotent;
-    let place = place(task.function);
+    let (origin, place) = (origin(krate), place(task.function));
     quote! {
         impl #krate::__private::Registered for __Entry {
             const ENTRY: #krate::__private::Entry = #krate::__private::Entry {
                 name: <#handle as #krate::Task>::NAME,
                 signature: #signature,
                 fingerprint: #fingerprint,
+                #origin
                 #place
                 start_method: #start_method,
                 timeout: #timeout,
@@ -98,6 +99,18 @@ fn entry(task: &Task<'_>) -> TokenStream {
                 run: __Entry::run,
             };
         }
+    }
+}
+
+/// The crate that the task is of, evaluated where that is compiled. Cargo may be absent, hence no `env!`.
+fn origin(krate: &TokenStream) -> TokenStream {
+    quote! {
+        origin: #krate::__private::Origin {
+            package: ::core::option_env!("CARGO_PKG_NAME"),
+            version: ::core::option_env!("CARGO_PKG_VERSION"),
+            binary: ::core::option_env!("CARGO_BIN_NAME"),
+            test: ::core::cfg!(test),
+        },
     }
 }
 
