@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::quote;
 
 use crate::expand;
@@ -135,6 +135,13 @@ fn the_body_may_be_half_typed() {
     let item = quote!(fn draft(x: u32) -> u32 { let y = x. });
     let expansion = expand::child_task(quote!(), item).to_string();
     assert!(expansion.contains("let y = x ."), "{expansion}");
+    assert!(!expansion.contains("compile_error"), "{expansion}");
+}
+
+#[test]
+fn the_body_may_come_from_a_macro() {
+    let body = TokenTree::Group(Group::new(Delimiter::None, quote!({ 1 })));
+    let expansion = expand::child_task(quote!(), quote!(fn one() -> u8 #body)).to_string();
     assert!(!expansion.contains("compile_error"), "{expansion}");
 }
 
