@@ -58,21 +58,25 @@ const _: () = {
             ) as crate::prelude::offspring::__private::TaskArg>::take(
                 arguments,
                 "argument_1",
+                crate::prelude::offspring::__private::Fine,
             )?;
             let __1 = <bool as crate::prelude::offspring::__private::TaskArg>::take(
                 arguments,
                 "argument_2_",
+                crate::prelude::offspring::__private::Fine,
             )?;
             let __2 = <Vec<
                 u8,
             > as crate::prelude::offspring::__private::TaskArg>::take(
                 arguments,
                 "argument_2",
+                crate::prelude::offspring::__private::Fine,
             )?;
             crate::prelude::offspring::__private::Arguments::finish(arguments)?;
             ::core::result::Result::Ok(
                 <() as crate::prelude::offspring::__private::TaskOutput>::output(
                     r#match(__0, __1, __2),
+                    crate::prelude::offspring::__private::Fine,
                 ),
             )
         }
@@ -97,11 +101,13 @@ const _: () = {
                 &argument_1,
                 &mut encoder,
                 "argument_1",
+                crate::prelude::offspring::__private::Fine,
             );
             <bool as crate::prelude::offspring::__private::TaskArg>::put(
                 &argument_2_,
                 &mut encoder,
                 "argument_2_",
+                crate::prelude::offspring::__private::Fine,
             );
             <Vec<
                 u8,
@@ -109,10 +115,12 @@ const _: () = {
                 &argument_2,
                 &mut encoder,
                 "argument_2",
+                crate::prelude::offspring::__private::Fine,
             );
             <() as crate::prelude::offspring::__private::TaskOutput>::call(
                 &<__Entry as crate::prelude::offspring::__private::Registered>::ENTRY,
                 encoder,
+                crate::prelude::offspring::__private::Fine,
             )
         }
         /// Starts `match` in a child process, under the default context.

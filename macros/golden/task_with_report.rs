@@ -45,6 +45,7 @@ const _: () = {
             let __0 = <PathBuf as ::offspring::__private::TaskArg>::take(
                 arguments,
                 "path",
+                ::offspring::__private::Fine,
             )?;
             ::offspring::__private::Arguments::finish(arguments)?;
             ::core::result::Result::Ok(
@@ -72,6 +73,7 @@ const _: () = {
                             )
                         }
                     },
+                    ::offspring::__private::Fine,
                 ),
             )
         }
@@ -93,12 +95,14 @@ const _: () = {
                 &path,
                 &mut encoder,
                 "path",
+                ::offspring::__private::Fine,
             );
             <<io::Result<
                 String,
             > as ::offspring::__private::Fallible>::Reported as ::offspring::__private::TaskOutput>::call(
                 &<__Entry as ::offspring::__private::Registered>::ENTRY,
                 encoder,
+                ::offspring::__private::Fine,
             )
         }
         /// Starts `read` in a child process, under the default context.

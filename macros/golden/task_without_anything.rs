@@ -44,7 +44,10 @@ const _: () = {
         > {
             ::offspring::__private::Arguments::finish(arguments)?;
             ::core::result::Result::Ok(
-                <() as ::offspring::__private::TaskOutput>::output(nothing()),
+                <() as ::offspring::__private::TaskOutput>::output(
+                    nothing(),
+                    ::offspring::__private::Fine,
+                ),
             )
         }
     }
@@ -60,6 +63,7 @@ const _: () = {
             <() as ::offspring::__private::TaskOutput>::call(
                 &<__Entry as ::offspring::__private::Registered>::ENTRY,
                 encoder,
+                ::offspring::__private::Fine,
             )
         }
         /// Starts `nothing` in a child process, under the default context.

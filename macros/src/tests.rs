@@ -51,6 +51,16 @@ fn task_with_every_argument() {
 }
 
 #[test]
+fn task_with_types_to_ask_about() {
+    let item = quote! {
+        fn paint(image: Image, others: (u8, Vec<Mutex<u64>>), fd: Fd<File>) -> Result<Vec<io::Lines>, TooBig> {
+            paint_all(image, others, fd)
+        }
+    };
+    golden("task_with_types_to_ask_about", expand::child_task(quote!(), item));
+}
+
+#[test]
 fn task_with_report() {
     let item = quote! {
         fn read(path: PathBuf) -> io::Result<String> {
@@ -136,6 +146,29 @@ fn the_body_may_be_half_typed() {
     let expansion = expand::child_task(quote!(), item).to_string();
     assert!(expansion.contains("let y = x ."), "{expansion}");
     assert!(!expansion.contains("compile_error"), "{expansion}");
+}
+
+#[test]
+fn a_report_is_for_the_error_of_the_task_alone() {
+    let message = |item| expand::child_task(quote!(), item).to_string();
+    let own = message(quote!(
+        fn read() -> Result<Vec<u8>, Box<dyn Error>> {}
+    ));
+    assert!(own.contains("send a report of it"), "{own}");
+    let inner = [
+        quote!(
+            fn read() -> Vec<Result<u8, io::Error>> {}
+        ),
+        quote!(
+            fn read() -> Result<Vec<io::Result<u8>>, String> {}
+        ),
+        quote!(
+            fn read() -> (u8, Result<u8, anyhow::Error>) {}
+        ),
+    ];
+    for message in inner.map(message) {
+        assert!(message.contains("use `Result<_, offspring::Report>` here"), "{message}");
+    }
 }
 
 #[test]

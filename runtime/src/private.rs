@@ -6,6 +6,7 @@ pub use crate::bootstrap::{AfterFork, TestGuard};
 pub use crate::entrypoint::{main, test_child};
 pub use crate::launch::forkserver::{Preload, PreloadOutput};
 pub use crate::report::{Fallible, ReportAny, ReportNone, ReportSend, Reportable, Reporting};
+pub use crate::task::crossing::{self, Carried, Crossing, Failing, Fine, Question, Uncarried, Unknown};
 pub use crate::task::{
     Arguments, Encoder, Entry, Origin, Output, Registered, Sealed, TaskArg, TaskOutput, Undecodable,
 };

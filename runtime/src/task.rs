@@ -7,6 +7,8 @@
 //! One program may have several tasks of one name: `lib.rs` and `main.rs` of a package both say `mod tasks;`, or two
 //! versions of a library are linked. The [`Origin`] tells these apart, and only tasks of one name and origin are in each other's way.
 
+pub mod crossing;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::OnceLock;
@@ -15,6 +17,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use self::crossing::{Fine, Refused, Undecided};
 use crate::error::{Error, ErrorKind};
 use crate::platform::StartMethod;
 use crate::wire::fds;
@@ -130,59 +133,88 @@ pub trait Registered {
     const ENTRY: Entry;
 }
 
-/// A type that a task can take.
+/// A type that a task can take, by the verdict about what it is made of.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a child task",
     label = "serde cannot carry this to another process",
     note = "derive `serde::Serialize` and `serde::Deserialize` for it, or pass what it is made from"
 )]
-pub trait TaskArg: Sized {
+pub trait TaskArg<Verdict = Fine>: Sized {
     /// Encodes it; a failure is kept and reported at the start.
-    fn put(&self, encoder: &mut Encoder, name: &'static str);
+    fn put(&self, encoder: &mut Encoder, name: &'static str, verdict: Verdict);
     /// Decodes it.
     ///
     /// # Errors
     /// Names the argument.
-    fn take(arguments: &mut Arguments<'_>, name: &'static str) -> Result<Self, Undecodable>;
+    fn take(arguments: &mut Arguments<'_>, name: &'static str, verdict: Verdict) -> Result<Self, Undecodable>;
 }
 
 impl<T: Serialize + DeserializeOwned> TaskArg for T {
-    fn put(&self, encoder: &mut Encoder, name: &'static str) {
+    fn put(&self, encoder: &mut Encoder, name: &'static str, _: Fine) {
         if encoder.failure.is_none() {
             encoder.failure = encoder.values.push(self).err().map(|error| format!("argument `{name}`: {error}"));
         }
     }
 
-    fn take(arguments: &mut Arguments<'_>, name: &'static str) -> Result<Self, Undecodable> {
+    fn take(arguments: &mut Arguments<'_>, name: &'static str, _: Fine) -> Result<Self, Undecodable> {
         arguments.values.pull().map_err(|error| Undecodable(format!("argument `{name}`: {error}")))
     }
 }
 
-/// A type that a task can return.
+/// A type that a task can return, by the verdict about what it is made of.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a child task",
     label = "serde cannot carry this to another process",
     note = "derive `serde::Serialize` and `serde::Deserialize` for it; for a `Result` with another error type, add `report`: `#[child_task(report)]`"
 )]
-pub trait TaskOutput: Sized {
+pub trait TaskOutput<Verdict = Fine>: Sized {
     /// Encodes it.
-    fn output(self) -> Output;
+    fn output(self, verdict: Verdict) -> Output;
     /// Makes a call of a task that returns this, from its encoded arguments.
-    fn call(entry: &'static Entry, arguments: Encoder) -> Call<Self>;
+    fn call(entry: &'static Entry, arguments: Encoder, verdict: Verdict) -> Call<Self>;
 }
 
 impl<T: Serialize + DeserializeOwned> TaskOutput for T {
-    fn output(self) -> Output {
+    fn output(self, _: Fine) -> Output {
         Output(Payload::encode(&self))
     }
 
-    fn call(entry: &'static Entry, arguments: Encoder) -> Call<Self> {
+    fn call(entry: &'static Entry, arguments: Encoder, _: Fine) -> Call<Self> {
         let arguments = match arguments.failure {
             Some(failure) => Err(CodecError(failure)),
             None => arguments.values.finish(),
         };
         Call { entry, arguments, decode: decode_output::<T>, limit: entry.timeout }
     }
+}
+
+/// What is never run, since the program has an error.
+macro_rules! refused {
+    ($($verdict:ty),+) => {$(
+        impl<T> TaskArg<$verdict> for T {
+            fn put(&self, _: &mut Encoder, _: &'static str, _: $verdict) {}
+
+            fn take(_: &mut Arguments<'_>, name: &'static str, _: $verdict) -> Result<Self, Undecodable> {
+                Err(Undecodable(format!("argument `{name}`: its type is refused")))
+            }
+        }
+
+        impl<T> TaskOutput<$verdict> for T {
+            fn output(self, _: $verdict) -> Output {
+                Output(Err(refusal()))
+            }
+
+            fn call(entry: &'static Entry, _: Encoder, _: $verdict) -> Call<Self> {
+                Call { entry, arguments: Err(refusal()), decode: |_| Err(refusal().to_string()), limit: None }
+            }
+        }
+    )+};
+}
+
+refused!(Refused, Undecided);
+
+fn refusal() -> CodecError {
+    CodecError("the type of the result is refused".to_owned())
 }
 
 /// Arguments being encoded.

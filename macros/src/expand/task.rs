@@ -5,6 +5,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{LitInt, Type};
 
+use super::verdict::{self, Verdict};
 use super::{allowed_lints, at, optional, place, registered_name, returned, start_method};
 use crate::model::{Function, Parameter, Task};
 
@@ -14,6 +15,7 @@ pub(super) fn items(task: &Task<'_>) -> TokenStream {
     let handle = handle_struct(task);
     let cfg = task.function.attributes("cfg");
     let lints = allowed_lints(task.function);
+    let traits = traits(task);
     let (identity, entry, run, starters) = (identity(task), entry(task), run(task), starters(task));
     let krate = &task.args.krate;
     quote! {
@@ -23,6 +25,7 @@ pub(super) fn items(task: &Task<'_>) -> TokenStream {
         #lints
         const _: () = {
             enum __Entry {} // implements what names the user's types: if they are private, the handle cannot (E0446)
+            #traits
             #identity
             #entry
             #run
@@ -122,8 +125,9 @@ fn run(task: &Task<'_>) -> TokenStream {
         (0..task.parameters.len()).map(|index| format_ident!("__{index}", span = Span::mixed_site())).collect();
     let takes = task.parameters.iter().zip(&locals).map(|(Parameter { name, ty }, local)| {
         let name = spoken(name);
+        let Verdict { value, parameter } = verdict::of_argument(krate, ty);
         quote_spanned! {at(ty)=>
-            let #local = <#ty as #krate::__private::TaskArg>::take(#arguments, #name)?;
+            let #local = <#ty as #krate::__private::TaskArg #parameter>::take(#arguments, #name, #value)?;
         }
     });
     let output = output(task, &locals);
@@ -147,8 +151,10 @@ fn output(task: &Task<'_>, locals: &[Ident]) -> TokenStream {
     let returned = returned(task.function);
     let value = quote!(#function(#(#locals),*));
     let value = if task.args.report.is_some() { reported(krate, &returned, &value) } else { value };
-    let sent = sent_type(task);
-    quote_spanned!(at(&returned)=> <#sent as #krate::__private::TaskOutput>::output(#value))
+    let (sent, Verdict { value: verdict, parameter }) = (sent_type(task), output_verdict(task));
+    quote_spanned! {at(&returned)=>
+        <#sent as #krate::__private::TaskOutput #parameter>::output(#value, #verdict)
+    }
 }
 
 /// Turns the error of `value` into a report by whichever of the runtime's three traits applies to its type, which the
@@ -176,11 +182,13 @@ fn starters(task: &Task<'_>) -> TokenStream {
     let encoder = Ident::new("encoder", Span::mixed_site());
     let mutable = (!names.is_empty()).then(|| quote!(mut));
     let puts = puts(task, &encoder);
+    let Verdict { value: verdict, parameter } = output_verdict(task);
     let (call_docs, start_docs) = starter_docs(task);
     let call = quote_spanned! {at(&returned(task.function))=>
-        <#sent as #krate::__private::TaskOutput>::call(
+        <#sent as #krate::__private::TaskOutput #parameter>::call(
             &<__Entry as #krate::__private::Registered>::ENTRY,
             #encoder,
+            #verdict,
         )
     };
     quote! {
@@ -206,9 +214,9 @@ fn starters(task: &Task<'_>) -> TokenStream {
 fn puts(task: &Task<'_>, encoder: &Ident) -> TokenStream {
     let krate = &task.args.krate;
     let put = |Parameter { name, ty }: &Parameter<'_>| {
-        let text = spoken(name);
+        let (text, Verdict { value, parameter }) = (spoken(name), verdict::of_argument(krate, ty));
         quote_spanned! {at(ty)=>
-            <#ty as #krate::__private::TaskArg>::put(&#name, &mut #encoder, #text);
+            <#ty as #krate::__private::TaskArg #parameter>::put(&#name, &mut #encoder, #text, #value);
         }
     };
     task.parameters.iter().map(put).collect()
@@ -262,6 +270,18 @@ fn sent_type(task: &Task<'_>) -> TokenStream {
         return returned.into_token_stream();
     }
     quote_spanned!(at(&returned)=> <#returned as #krate::__private::Fallible>::Reported)
+}
+
+/// What the verdicts need in scope.
+fn traits(task: &Task<'_>) -> Option<TokenStream> {
+    let arguments = task.types().map(|ty| verdict::of_argument(&task.args.krate, ty));
+    let verdicts: Vec<Verdict> = arguments.chain([output_verdict(task)]).collect();
+    verdict::traits(&task.args.krate, &verdicts)
+}
+
+fn output_verdict(task: &Task<'_>) -> Verdict {
+    let of = if task.args.report.is_some() { verdict::of_reported } else { verdict::of_output };
+    of(&task.args.krate, &returned(task.function))
 }
 
 /// An argument's name as text, without `r#`.
