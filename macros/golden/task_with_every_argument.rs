@@ -13,7 +13,6 @@ pub(crate) const fn r#match((width, height): (u32, u32), _: bool, argument_2: Ve
 pub(crate) struct ResizeTask {
     _private: (),
 }
-#[cfg(unix)]
 #[allow(unused_variables, reason = "for the test")]
 #[allow(deprecated, reason = "the one who calls the task is told")]
 const _: () = {

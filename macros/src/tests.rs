@@ -7,6 +7,7 @@ use std::{env, fs};
 
 use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::quote;
+use syn::{File, Item};
 
 use crate::expand;
 
@@ -216,9 +217,24 @@ fn fingerprint(args: &TokenStream, item: TokenStream) -> String {
     rest.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
+/// An item, and what its attribute `beside` puts there.
+fn expanded(mut item: Item) -> Vec<Item> {
+    let mut beside = Vec::new();
+    if let Item::Struct(item) = &mut item {
+        for attr in
+            item.attrs.extract_if(.., |attr| attr.path().segments.last().is_some_and(|last| last.ident == "beside"))
+        {
+            let list = attr.meta.require_list().expect("the attribute has items");
+            beside.extend(list.parse_args::<File>().expect("its argument is a list of items").items);
+        }
+    }
+    std::iter::once(item).chain(beside).collect()
+}
+
 fn golden(name: &str, expansion: TokenStream) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("golden/{name}.rs"));
-    let file = syn::parse2(expansion).expect("an expansion is a list of items");
+    let mut file: File = syn::parse2(expansion).expect("an expansion is a list of items");
+    file.items = file.items.into_iter().flat_map(expanded).collect();
     let printed = prettyplease::unparse(&file);
     if env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&path, &printed).expect("the golden files can be written");

@@ -1,6 +1,7 @@
 //! What generated code may name. Nothing here is for users, and all of it may change in any release.
 
 pub use inventory;
+pub use offspring_macros::__beside as beside;
 
 pub use crate::bootstrap::{AfterFork, TestGuard};
 pub use crate::entrypoint::{main, test_child};

@@ -12,27 +12,26 @@ use crate::model::{Function, Parameter, Task};
 /// The function as it was, a struct of the same name in the type namespace, and an unnamed constant with all the rest.
 pub(super) fn items(task: &Task<'_>) -> TokenStream {
     let function = documented(task);
-    let handle = handle_struct(task);
-    let cfg = task.function.attributes("cfg");
     let lints = allowed_lints(task.function);
     let traits = traits(task);
     let (identity, entry, run, starters) = (identity(task), entry(task), run(task), starters(task));
     let krate = &task.args.krate;
-    quote! {
-        #function
-        #handle
-        #(#cfg)*
-        #lints
-        const _: () = {
-            enum __Entry {} // implements what names the user's types: if they are private, the handle cannot (E0446)
-            #traits
-            #identity
-            #entry
-            #run
-            #starters
-            #krate::__private::inventory::submit! { <__Entry as #krate::__private::Registered>::ENTRY }
-        };
-    }
+    let handle = handle_struct(
+        task,
+        &quote! {
+            #lints
+            const _: () = {
+                enum __Entry {} // implements what names the user's types: if they are private, the handle cannot (E0446)
+                #traits
+                #identity
+                #entry
+                #run
+                #starters
+                #krate::__private::inventory::submit! { <__Entry as #krate::__private::Registered>::ENTRY }
+            };
+        },
+    );
+    quote!(#function #handle)
 }
 
 /// The user's function with one sentence added to its documentation.
@@ -54,13 +53,18 @@ fn documented(task: &Task<'_>) -> TokenStream {
 }
 
 /// Braces, so that nothing enters the value namespace and `add` stays the function there.
-fn handle_struct(task: &Task<'_>) -> TokenStream {
+///
+/// The attribute puts `rest` beside the struct. An `impl` block cannot have a struct; the compiler then drops it with its attributes
+/// and has one error. If `rest` were there by itself, it would add more about what it does not find.
+fn handle_struct(task: &Task<'_>, rest: &TokenStream) -> TokenStream {
+    let krate = &task.args.krate;
     let carried = task.function.attributes("cfg").chain(task.function.attributes("deprecated"));
     let (vis, handle) = (&task.function.vis, task.handle());
     quote! {
         #(#carried)*
         #[doc(hidden)]
         #[allow(non_camel_case_types, reason = "it is called like the function whose calls it makes")]
+        #[#krate::__private::beside(#rest)]
         #vis struct #handle {
             _private: (),
         }
@@ -232,35 +236,34 @@ fn starter_docs(task: &Task<'_>) -> (String, String) {
 
 /// What a faulty task leaves behind: `call` and `start` exist, so that the one mistake is not followed by one at each use.
 pub(super) fn stand_in_items(task: &Task<'_>) -> TokenStream {
-    let (krate, function, handle) = (&task.args.krate, task.function, task.handle());
-    let handle_struct = handle_struct(task);
+    let (krate, function, name) = (&task.args.krate, task.function, task.handle());
     let (generics, _, where_clause) = function.sig.generics.split_for_impl();
     let types: Vec<_> = task.types().collect();
     let sent = match function.returned() {
         Some(Type::Never(_) | Type::ImplTrait(_)) => quote!(()),
         _ => sent_type(task),
     };
-    let cfg = function.attributes("cfg");
     let lints = allowed_lints(function);
-    quote! {
-        #function
-        #handle_struct
-        #(#cfg)*
-        #lints
-        const _: () = {
-            #[allow(dead_code, private_interfaces, reason = "the task has a mistake, which is reported already")]
-            impl #handle {
-                pub fn call #generics (#(_: #types),*) -> #krate::Call<#sent> #where_clause {
-                    loop {}
+    let handle = handle_struct(
+        task,
+        &quote! {
+            #lints
+            const _: () = {
+                #[allow(dead_code, private_interfaces, reason = "the task has a mistake, which is reported already")]
+                impl #name {
+                    pub fn call #generics (#(_: #types),*) -> #krate::Call<#sent> #where_clause {
+                        loop {}
+                    }
+                    pub fn start #generics (
+                        #(_: #types),*
+                    ) -> ::core::result::Result<#krate::Process<#sent>, #krate::Error> #where_clause {
+                        loop {}
+                    }
                 }
-                pub fn start #generics (
-                    #(_: #types),*
-                ) -> ::core::result::Result<#krate::Process<#sent>, #krate::Error> #where_clause {
-                    loop {}
-                }
-            }
-        };
-    }
+            };
+        },
+    );
+    quote!(#function #handle)
 }
 
 /// The type of the call's value: with `report`, the error in it has become a report.
