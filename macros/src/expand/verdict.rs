@@ -3,7 +3,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::{GenericArgument, PathArguments, Type, TypePath};
+use syn::{GenericArgument, PathArguments, PathSegment, Type, TypePath};
 
 use super::at;
 use crate::check::is_plain;
@@ -26,25 +26,24 @@ pub(super) fn of_argument(krate: &TokenStream, ty: &Type) -> Verdict {
 /// The verdict about everything in the type of a result.
 pub(super) fn of_output(krate: &TokenStream, ty: &Type) -> Verdict {
     let mut questions = Questions { krate, asked: Vec::new() };
-    match (container(ty), ungrouped(ty)) {
-        (Some((name, parts)), _) if name == "Result" => {
-            parts.iter().take(1).for_each(|value| questions.ask(value));
-            questions.put(ty, parts.get(1).copied().unwrap_or(ty), "of_error");
+    match made_of(ty) {
+        Made::Result { value, error } => {
+            questions.ask(value);
+            questions.put(ty, error, "of_error");
         }
-        (None, Type::Path(path)) if !is_plain(ty) && !is_owned(path) => {
-            questions.put(ty, ty, if has_parameters(path) { "of_error" } else { "of_result" });
-        }
+        Made::Named(path) => questions.put(ty, ty, if has_parameters(path) { "of_error" } else { "of_result" }),
         _ => questions.ask(ty),
     }
     questions.verdict()
 }
 
-/// The verdict about a result whose error is reported: the value is all that crosses as it is.
+/// The verdict about a result whose error is reported: the value is all that crosses as it is. What an alias stands for is not asked.
 pub(super) fn of_reported(krate: &TokenStream, ty: &Type) -> Verdict {
-    match container(ty) {
-        Some((_, parts)) if !parts.is_empty() => of_argument(krate, parts[0]),
-        _ => of_argument(krate, ty),
+    let mut questions = Questions { krate, asked: Vec::new() };
+    if let Made::Result { value, .. } = made_of(ty) {
+        questions.ask(value);
     }
+    questions.verdict()
 }
 
 /// The traits whose functions tell the reasons, for a task about whose types there is a question.
@@ -73,22 +72,20 @@ impl Questions<'_> {
         }
     }
 
-    /// Asks about each type that `ty` is made of, as far as the tokens show that they cross by themselves.
+    /// Asks about each type that `ty` is made of.
     fn ask(&mut self, ty: &Type) {
-        match ungrouped(ty) {
-            Type::Tuple(tuple) => tuple.elems.iter().for_each(|part| self.ask(part)),
-            Type::Array(array) => self.ask(&array.elem),
-            Type::Path(path) if is_owned(path) => {}
-            Type::Path(path) => match container(ty) {
-                Some((name, parts)) if name == "Result" => {
-                    parts.iter().take(1).for_each(|value| self.ask(value));
-                    self.put(ty, parts.get(1).copied().unwrap_or(ty), "of_inner_error");
-                }
-                Some((_, parts)) => parts.iter().for_each(|part| self.ask(part)),
-                None if is_plain(ty) => {}
-                None => self.put(ty, ty, if has_parameters(path) { "of_inner_error" } else { "of_type" }),
+        match made_of(ty) {
+            Made::Parts(parts) => parts.into_iter().for_each(|part| self.ask(part)),
+            Made::Pointer(target) => match made_of(target) {
+                Made::Named(_) => self.put(target, target, "of_inner_error"),
+                _ => self.ask(target),
             },
-            _ => {}
+            Made::Result { value, error } => {
+                self.ask(value);
+                self.put(ty, error, "of_inner_error");
+            }
+            Made::Named(path) => self.put(ty, ty, if has_parameters(path) { "of_inner_error" } else { "of_type" }),
+            Made::Nothing => {}
         }
     }
 
@@ -121,43 +118,61 @@ impl Questions<'_> {
     }
 }
 
-/// The types in angle brackets behind the name of a type that holds values of them, and serialises as those.
-fn container(ty: &Type) -> Option<(&Ident, Vec<&Type>)> {
-    const CONTAINERS: &[&str] = &[
-        "Option",
-        "Result",
-        "Box",
-        "Rc",
-        "Arc",
-        "Vec",
-        "VecDeque",
-        "LinkedList",
-        "BinaryHeap",
-        "HashMap",
-        "HashSet",
-        "BTreeMap",
-        "BTreeSet",
-    ];
-    let Type::Path(path) = ungrouped(ty) else { return None };
-    let last = path.path.segments.last().filter(|_| path.qself.is_none())?;
-    let PathArguments::AngleBracketed(list) = &last.arguments else { return None };
-    if !CONTAINERS.iter().any(|name| last.ident == name) {
-        return None;
+/// What a type is made of, as far as the tokens show that it crosses if and only if that does.
+enum Made<'a> {
+    Parts(Vec<&'a Type>),
+    /// The target may be unsized.
+    Pointer(&'a Type),
+    /// In an alias with one parameter, the error is shown where the alias is.
+    Result {
+        value: &'a Type,
+        error: &'a Type,
+    },
+    /// Of what only the compiler knows.
+    Named(&'a TypePath),
+    /// Of nothing to ask about.
+    Nothing,
+}
+
+fn made_of(ty: &Type) -> Made<'_> {
+    match ungrouped(ty) {
+        Type::Tuple(tuple) => Made::Parts(tuple.elems.iter().collect()),
+        Type::Array(array) => Made::Parts(vec![&array.elem]),
+        Type::Slice(slice) => Made::Parts(vec![&slice.elem]),
+        Type::Path(path) => made_of_path(ty, path),
+        _ => Made::Nothing,
     }
-    let parts = list.args.iter().filter_map(|argument| match argument {
-        GenericArgument::Type(part) => Some(part),
+}
+
+fn made_of_path<'a>(ty: &'a Type, path: &'a TypePath) -> Made<'a> {
+    let last = path.path.segments.last().filter(|_| path.qself.is_none());
+    let (name, parameters) = last.map(|last| (last.ident.to_string(), parameters(last))).unwrap_or_default();
+    match (&*name, &*parameters) {
+        ("Result", [value]) => Made::Result { value, error: ty },
+        ("Result", [value, error, ..]) => Made::Result { value, error },
+        ("Box" | "Rc" | "Arc", [target, ..]) => Made::Pointer(target),
+        // What comes behind these is a hasher or an allocator.
+        ("HashMap" | "BTreeMap", [key, value, ..]) => Made::Parts(vec![key, value]),
+        ("Option" | "Vec" | "VecDeque" | "LinkedList" | "BinaryHeap" | "HashSet" | "BTreeSet", [part, ..]) => {
+            Made::Parts(vec![part])
+        }
+        ("PathBuf" | "OsString" | "Duration" | "SystemTime", []) => Made::Nothing,
+        _ if is_plain(ty) => Made::Nothing,
+        _ => Made::Named(path),
+    }
+}
+
+fn parameters(segment: &PathSegment) -> Vec<&Type> {
+    let PathArguments::AngleBracketed(list) = &segment.arguments else { return Vec::new() };
+    let types = list.args.iter().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
         _ => None,
     });
-    Some((&last.ident, parts.collect()))
+    types.collect()
 }
 
 fn has_parameters(ty: &TypePath) -> bool {
     ty.path.segments.last().is_some_and(|last| !last.arguments.is_none())
-}
-
-/// Types of std that are so common that nothing is asked about them.
-fn is_owned(ty: &TypePath) -> bool {
-    ["PathBuf", "OsString", "Duration", "SystemTime"].iter().any(|name| ty.path.is_ident(name))
 }
 
 /// Out of the invisible groups that `macro_rules!` makes, and of parentheses.

@@ -98,17 +98,17 @@ impl<Q> Question<Undecided> for Q {}
 
 /// Asks about a type.
 #[derive(Debug)]
-pub struct Crossing<T>(PhantomData<T>);
+pub struct Crossing<T: ?Sized>(PhantomData<T>);
 
 /// Answers for types that are not known here.
-pub trait Unknown<T> {
+pub trait Unknown<T: ?Sized> {
     /// It is open.
     fn reason() -> Open<T> {
         Open(PhantomData)
     }
 }
 
-impl<T> Unknown<T> for Crossing<T> {}
+impl<T: ?Sized> Unknown<T> for Crossing<T> {}
 
 /// For each reason its type, the trait that has its text, and the types that are refused for it.
 macro_rules! refused {
@@ -310,18 +310,18 @@ impl<T, E: SendsInnerError> Question<InnerError> for Crossing<Result<T, E>> {}
 /// No reason yet: serde's traits decide.
 ///
 /// The generated `(&&Crossing::<T>::reason()).of_type()` finds, by the number of dereferences that each needs, [`Carried`] before
-/// [`Failing`] before [`Uncarried`]. All have the same functions: `of_type` for a type that has no parameters and is not known to be a
-/// `Result`, `of_result` for such a one that the task returns, `of_error` for what is a `Result` that the task returns or has
-/// parameters, and `of_inner_error` for one in another type.
-pub struct Open<T>(PhantomData<T>);
+/// [`Failing`] before [`Uncarried`]. All have the same functions. `of_type` and, for what the task returns, `of_result` refuse whatever serde does
+/// not know. `of_inner_error` and `of_error` refuse the error of a `Result` alone: for a type with parameters, of which the compiler
+/// tells more, or for one behind a pointer, where it may be unsized.
+pub struct Open<T: ?Sized>(PhantomData<T>);
 
-impl<T> Clone for Open<T> {
+impl<T: ?Sized> Clone for Open<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T> Copy for Open<T> {}
+impl<T: ?Sized> Copy for Open<T> {}
 
 macro_rules! answers {
     ($($(#[$about:meta])* $trait:ident for [$($parameter:tt)*] $open:ty:
@@ -360,6 +360,6 @@ answers! {
     /// For a `Result` of which serde knows the value only; seen through any alias.
     Failing for [T: Serialize + DeserializeOwned, E] &Open<Result<T, E>>: InnerError, UnsentError, UnsentError, InnerError;
 
-    /// For all other types. Of one with parameters the compiler then tells which of them serde does not know.
-    Uncarried for [T] Open<T>: Unsendable, Unsendable, Fine, Fine;
+    /// For all other types.
+    Uncarried for [T: ?Sized] Open<T>: Unsendable, Unsendable, Fine, Fine;
 }
