@@ -275,10 +275,10 @@ fn open(link: BorrowedFd<'_>, frame: Incoming) -> (Order, Kit, Payload) {
 }
 
 fn carry_out(order: Order, kit: Kit, voice: &Voice, birth: &Birth, mut arguments: Payload) -> ! {
-    let (name, fingerprint) = (order.task.clone(), order.fingerprint);
+    let (name, mark) = (order.task.clone(), order.mark);
     settle_in_and_work(order, kit, voice, birth, move || {
         let descriptors = fds::Incoming::new(std::mem::take(&mut arguments.descriptors));
-        run_task(task::lookup(&name, fingerprint)?, &arguments, descriptors)
+        run_task(task::lookup(&name, mark)?, &arguments, descriptors)
     })
 }
 

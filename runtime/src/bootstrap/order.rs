@@ -12,6 +12,7 @@ use crate::sys::attributes::{Limit, ManyFiles};
 use crate::sys::environ::Environment;
 use crate::sys::identity::Privileges;
 use crate::sys::signal::SignalSet;
+use crate::task::Mark;
 use crate::wire::fds;
 use crate::wire::frame::{Body, Incoming, Outgoing, SEND_PATIENCE};
 use crate::wire::payload::{Payload, decode_bytes};
@@ -47,8 +48,8 @@ pub(crate) mod kind {
 pub(crate) struct Order {
     /// The task's name.
     pub(crate) task: String,
-    /// Of the task's signature.
-    pub(crate) fingerprint: u64,
+    /// Tells it from others of that name.
+    pub(crate) mark: Mark,
     pub(crate) lineage: Lineage,
     /// What `ps` and `top` show: a chosen name, or the task's without its path.
     pub(crate) title: String,

@@ -214,11 +214,7 @@ impl<'de> Decoder<'de> {
         match number.checked_sub(tag::FIRST_SHAPE) {
             Some(number) => {
                 let shape = self.shapes.get(number).ok_or_else(|| Error::new("a shape that the value has not told"))?;
-                Ok(Mention {
-                    names: &self.input[shape.start..shape.end],
-                    fields: shape.fields,
-                    number: Some(number),
-                })
+                Ok(Mention { names: &self.input[shape.start..shape.end], fields: shape.fields, number: Some(number) })
             }
             None => self.new_shape(number),
         }
@@ -562,7 +558,11 @@ impl<'a, 'de> Value<'a, 'de> {
     #[cold]
     fn as_number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let value = self.unwrapped()?;
-        if value.is_number() { value.decoder.number(value.tag)?.visit_plain(visitor) } else { value.deserialize_any(visitor) }
+        if value.is_number() {
+            value.decoder.number(value.tag)?.visit_plain(visitor)
+        } else {
+            value.deserialize_any(visitor)
+        }
     }
 
     #[inline]
@@ -1174,11 +1174,18 @@ struct Entries<'a, 'de> {
 /// Where the names are.
 enum Names<'de> {
     /// In a shape, as many as are left.
-    Shape { names: &'de [u8], left: usize },
+    Shape {
+        names: &'de [u8],
+        left: usize,
+    },
     /// In a shape up to a mark, then each in front of its value.
-    Partial { names: &'de [u8] },
+    Partial {
+        names: &'de [u8],
+    },
     /// Each in front of its value. What the value said of their number is not to be relied on.
-    Pairs { hint: usize },
+    Pairs {
+        hint: usize,
+    },
     Over,
 }
 
@@ -1525,11 +1532,7 @@ impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
     }
 
     #[inline]
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
+    fn struct_variant<V: Visitor<'de>>(self, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
         self.with("struct variant", |value| value.deserialize_struct("", fields, visitor))
     }
 }

@@ -27,7 +27,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(crate) use decode::{Decoder, Progress};
-pub(crate) use encode::{Encoder, InMemory, Scratch, Sink};
+pub(crate) use encode::{Encoder, Scratch, Sink};
 pub use error::Error;
 
 thread_local! {

@@ -3,6 +3,7 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
+use super::encode::InMemory;
 use super::*;
 
 #[track_caller]
@@ -25,7 +26,10 @@ enum Cmd {
     Start,
     Stop,
     Delete(u32),
-    Move { x: i32, y: i32 },
+    Move {
+        x: i32,
+        y: i32,
+    },
     Pair(u8, String),
 }
 

@@ -17,7 +17,7 @@ use crate::patience::Patience;
 use crate::sys::fd::Descriptor;
 use crate::sys::resident::Resident;
 use crate::sys::{self, bell, futex, signal};
-use crate::task::{self, Arguments, Entry, Output, Undecodable};
+use crate::task::{self, Arguments, Entry, Origin, Output, Undecodable};
 use crate::wire::fds;
 use crate::wire::payload::Payload;
 
@@ -34,6 +34,12 @@ const fn entry() -> Entry {
         name: NAME,
         signature: "fn(Assignment)",
         fingerprint: FINGERPRINT,
+        origin: Origin {
+            package: option_env!("CARGO_PKG_NAME"),
+            version: option_env!("CARGO_PKG_VERSION"),
+            binary: None,
+            test: cfg!(test),
+        },
         file: file!(),
         line: line!(),
         start_method: None,

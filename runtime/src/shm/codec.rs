@@ -145,9 +145,9 @@ fn number(number: u64) -> Result<usize, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::codec::Error;
     use crate::shm::{Bytes, SharedArray, SharedSlice};
     use crate::sys::mmap::{MemoryFile, Region};
-    use crate::codec::Error;
     use crate::wire::payload::{Payload, decode};
 
     fn file(memory: MemoryFile) -> Place {

@@ -260,7 +260,7 @@ mod tests {
 
     #[test]
     fn a_batch_that_ends_too_early_gives_what_it_has() {
-        let mut encoder = codec::Encoder::new(codec::scratch(), codec::InMemory);
+        let mut encoder = codec::Encoder::new(codec::scratch(), codec::encode::InMemory);
         [true, false].iter().for_each(|value| encoder.push(value).unwrap());
         let content = Content::Heap(encoder.scratch.buffer.clone());
         let mut pending = Pending { content, state: State::default(), left: 3 };
