@@ -1,6 +1,7 @@
 //! Channels with a deadline: what comes out of them, and what does not.
 
 use offspring::{Receiver, RecvError, RecvErrorKind, SendError, SendErrorKind};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::{procs, wait};
@@ -56,4 +57,12 @@ pub fn unsent<T>(sent: Result<(), SendError<T>>) -> (SendErrorKind, T) {
 #[track_caller]
 pub fn until_waits_in(pid: u32, call: libc::c_long) {
     wait::until("the child waits in a system call", || procs::is_waiting_in(pid, call));
+}
+
+/// A descriptor in a value, as offspring encodes it: its place in the list of those that come with the value.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub enum Forged {
+    /// Whatever is at this place.
+    #[serde(rename = "$descriptor")]
+    Descriptor(u32),
 }

@@ -144,12 +144,14 @@ fn collect(collected: &mut Vec<Arc<Descriptor>>, descriptor: &Arc<Descriptor>) -
 
 /// Deserialises a descriptor that other parts of the value may refer to as well.
 pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Descriptor>, D::Error> {
+    check_decoding()?;
     let Place::Descriptor(place) = Place::deserialize(deserializer)?;
     with_slot(place, |slot| slot.clone()).map_err(D::Error::custom)
 }
 
 /// Deserialises a descriptor that is this part of the value's alone.
 pub(crate) fn own<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OwnedFd, D::Error> {
+    check_decoding()?;
     let Place::Descriptor(place) = Place::deserialize(deserializer)?;
     let shared = with_slot(place, Option::take).map_err(D::Error::custom)?;
     let owned = match Arc::try_unwrap(shared) {

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use offspring::{Bytes, JoinErrorKind, SharedArray, SharedSlice, StartMethod, child_task};
+use offspring_tests::ends::Forged;
 use offspring_tests::{cases, failure, procs, start, sys, value};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -62,6 +63,20 @@ enum Claim {
     Array(u64, u64, u32),
 }
 
+/// A slice as it is encoded.
+#[derive(Serialize)]
+enum Slice {
+    File { size: u64, offset: u64, length: u64, file: Forged },
+}
+
+/// An array as it is encoded.
+#[derive(Serialize)]
+struct Array {
+    size: u64,
+    length: u64,
+    memory: Forged,
+}
+
 /// A result that is not what its type says: first honest memory, at places 0 (sealed) and 1 (not), then a claim.
 #[derive(Debug)]
 struct Lie<T> {
@@ -73,11 +88,12 @@ impl<T> Serialize for Lie<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let honest = (Bytes::new(&[1; LONG]).unwrap(), SharedArray::<u64>::new(LONG / 8).unwrap());
         match self.claim.as_ref().expect("the child's side") {
-            // The second form of a slice.
-            Claim::Slice(size, offset, length, place) => {
-                (honest, 1_u32, size, offset, length, place).serialize(serializer)
+            &Claim::Slice(size, offset, length, place) => {
+                (honest, Slice::File { size, offset, length, file: Forged::Descriptor(place) }).serialize(serializer)
             }
-            Claim::Array(size, length, place) => (honest, size, length, place).serialize(serializer),
+            &Claim::Array(size, length, place) => {
+                (honest, Array { size, length, memory: Forged::Descriptor(place) }).serialize(serializer)
+            }
         }
     }
 }

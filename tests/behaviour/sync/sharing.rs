@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 
 use offspring::sync::{Barrier, Condvar, Event, Mutex, Once, RwLock, Semaphore};
 use offspring::{ErrorKind, JoinErrorKind, StartMethod, child_task};
+use offspring_tests::ends::Forged;
 use offspring_tests::{cases, failure, procs, start, sys, value};
 use serde::de::value::{Error, U32Deserializer};
 use serde::de::{Deserialize, Deserializer, IntoDeserializer};
@@ -166,13 +167,13 @@ impl<'de> Deserialize<'de> for Confused {
     }
 }
 
-/// A number that pretends to be a descriptor's place.
+/// A place that no descriptor has come for.
 #[derive(Serialize)]
-struct Forged(u32);
+struct Nowhere(Forged);
 
-impl<'de> Deserialize<'de> for Forged {
+impl<'de> Deserialize<'de> for Nowhere {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Mutex::<u64>::deserialize(deserializer).map(|_| Self(0))
+        Mutex::<u64>::deserialize(deserializer).map(|_| Self(Forged::Descriptor(0)))
     }
 }
 
@@ -187,7 +188,7 @@ fn take_confused(confused: Confused) -> bool {
 }
 
 #[child_task]
-fn take_forged(_forged: Forged) {}
+fn take_nowhere(_place: Nowhere) {}
 
 #[track_caller]
 fn refused<T: fmt::Debug>(child: offspring::Process<T>, text: &str) {
@@ -204,7 +205,7 @@ fn memory_of_another_kind_is_refused(method: StartMethod) {
 }
 
 fn a_descriptor_that_did_not_come_is_refused(method: StartMethod) {
-    refused(start(method, take_forged::call(Forged(3))), "did not come with it");
+    refused(start(method, take_nowhere::call(Nowhere(Forged::Descriptor(3)))), "did not come with it");
 }
 
 /// Prints what serde makes of a handle.
