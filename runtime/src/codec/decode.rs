@@ -12,6 +12,7 @@ use super::depth::Depth;
 use super::error::Error;
 use super::shapes::MOST_IN_MESSAGE;
 use super::{numbers, tag};
+use crate::sys::pages;
 
 /// Decodes one value after another from one message.
 #[derive(Debug)]
@@ -391,6 +392,27 @@ fn to_text(bytes: &[u8]) -> Result<&str, Error> {
     str::from_utf8(bytes).map_err(|_| Error::new("a text in the encoded value is not UTF-8"))
 }
 
+/// A large text is copied here, into large pages, as nearly every visitor would copy it into small ones.
+#[inline(always)]
+fn visit_text<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> Result<V::Value, Error> {
+    if text.len() >= pages::LARGE { visit_large_text(text, visitor) } else { visitor.visit_borrowed_str(text) }
+}
+
+#[cold]
+fn visit_large_text<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> Result<V::Value, Error> {
+    let mut room = pages::zeroed::<u8>(text.len());
+    room.clear();
+    let mut copy = String::from_utf8(room).unwrap_or_default();
+    copy.push_str(text);
+    visitor.visit_string(copy)
+}
+
+fn large_vec(bytes: &[u8]) -> Vec<u8> {
+    let mut copy = pages::zeroed(bytes.len());
+    copy.copy_from_slice(bytes);
+    copy
+}
+
 /// The names of a shape that an encoder remembers.
 pub(super) fn names(mut names: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
@@ -656,7 +678,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             self.decoder.depth.check_buffered()?;
         }
         match self.tag {
-            _ if self.is_text() => visitor.visit_borrowed_str(self.decoder.text(self.tag)?),
+            _ if self.is_text() => visit_text(self.decoder.text(self.tag)?, visitor),
             tag::UNIT => visitor.visit_unit(),
             tag::NONE if is_buffer => visitor.visit_unit(),
             tag::NONE => visitor.visit_none(),
@@ -682,7 +704,10 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             }
             tag::BYTES => {
                 let length = self.decoder.length()?;
-                visitor.visit_borrowed_bytes(self.decoder.bytes(length)?)
+                match self.decoder.bytes(length)? {
+                    large if length >= pages::LARGE => visitor.visit_byte_buf(large_vec(large)),
+                    bytes => visitor.visit_borrowed_bytes(bytes),
+                }
             }
             tag::SEQ | tag::NUMBERS => self.sequence(visitor),
             tag::MAP | tag::STRUCT | tag::PARTIAL | tag::VARIANT => self.entries(visitor, false),
@@ -707,7 +732,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
     #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if self.is_text() {
-            return visitor.visit_borrowed_str(self.decoder.text(self.tag)?);
+            return visit_text(self.decoder.text(self.tag)?, visitor);
         }
         self.unwrapped()?.deserialize_any(visitor)
     }

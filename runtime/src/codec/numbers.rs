@@ -12,7 +12,7 @@ use serde::de::{Deserialize, DeserializeOwned, Deserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::tag;
-use crate::sys::cast;
+use crate::sys::{cast, pages};
 
 /// A number that has blocks.
 trait Number: Pod + DeserializeOwned {
@@ -82,10 +82,9 @@ numbers! {
 
 /// The bytes need not be aligned.
 fn copy<T: Number>(bytes: &[u8]) -> Vec<T> {
-    if size_of::<T>() == 1 {
-        return bytemuck::allocation::cast_vec(bytes.to_vec());
-    }
-    bytemuck::allocation::pod_collect_to_vec(bytes)
+    let mut numbers = pages::zeroed::<T>(bytes.len() / size_of::<T>());
+    bytemuck::cast_slice_mut(&mut numbers).copy_from_slice(bytes);
+    numbers
 }
 
 /// The type of the visitor by which a `T` is deserialised.

@@ -25,6 +25,7 @@ pub(crate) mod image;
 pub(crate) mod journal;
 pub(crate) mod lifeline;
 pub(crate) mod mmap;
+pub(crate) mod pages;
 pub(crate) mod pidfd;
 pub(crate) mod poll;
 pub(crate) mod present;
