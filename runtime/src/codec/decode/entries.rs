@@ -1,0 +1,146 @@
+//! Maps, and structs that are read by the names of their fields.
+
+use serde::de::{self, DeserializeSeed, Error as _};
+
+use super::key::{Key, MapKey};
+use super::shape::next_name;
+use super::value::Value;
+use super::{Decoder, Error, tag};
+
+/// The entries of a map, or of a struct that is read by the names of its fields.
+pub(super) struct Entries<'a, 'de> {
+    pub(super) decoder: &'a mut Decoder<'de>,
+    pub(super) names: Names<'de>,
+    pub(super) is_struct: bool,
+    /// Of the value that is next.
+    pub(super) key: KeyOf<'de>,
+}
+
+/// Where the names are.
+pub(super) enum Names<'de> {
+    /// In a shape, as many as are left.
+    Shape {
+        names: &'de [u8],
+        left: usize,
+    },
+    /// In a shape up to a mark, then each in front of its value.
+    Partial {
+        names: &'de [u8],
+    },
+    /// Each in front of its value. What the value said of their number is not to be relied on.
+    Pairs {
+        hint: usize,
+    },
+    Over,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum KeyOf<'de> {
+    Name(&'de [u8]),
+    /// What lies behind includes the key.
+    Encoded(&'de [u8]),
+}
+
+impl<'de> Entries<'_, 'de> {
+    /// The next name from a shape, if it is from there.
+    #[inline]
+    pub(super) fn next_name(&mut self) -> Result<Option<&'de [u8]>, Error> {
+        match &mut self.names {
+            Names::Shape { left: 0, .. } => {
+                self.names = Names::Over;
+                Ok(None)
+            }
+            Names::Shape { names, left } => {
+                *left -= 1;
+                next_name(names).map(Some)
+            }
+            Names::Partial { names } => {
+                if self.decoder.rest.first() != Some(&tag::REST) {
+                    return next_name(names).map(Some);
+                }
+                self.decoder.byte()?;
+                self.names = Names::Pairs { hint: 0 };
+                Ok(None)
+            }
+            Names::Pairs { .. } | Names::Over => Ok(None),
+        }
+    }
+
+    /// The tag of the next key.
+    #[inline]
+    pub(super) fn next_tag(&mut self) -> Result<Option<u8>, Error> {
+        if matches!(self.names, Names::Over) {
+            return Ok(None);
+        }
+        match self.decoder.byte()? {
+            tag::END => {
+                self.names = Names::Over;
+                Ok(None)
+            }
+            tag => Ok(Some(tag)),
+        }
+    }
+
+    #[inline]
+    pub(super) fn finish(&mut self) -> Result<(), Error> {
+        let is_over = matches!(self.names, Names::Over) || (self.next_name()?.is_none() && self.next_tag()?.is_none());
+        if !is_over {
+            return Err(Error::custom("a map has more entries than were asked for"));
+        }
+        self.decoder.depth.leave();
+        Ok(())
+    }
+
+    #[cold]
+    pub(super) fn locate(&self, error: Error) -> Error {
+        match self.key {
+            KeyOf::Name(name) => error.in_field(&String::from_utf8_lossy(name)),
+            KeyOf::Encoded(key) => error.at_key(key),
+        }
+    }
+}
+
+impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
+    type Error = Error;
+
+    #[inline]
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        if let Some(name) = self.next_name()? {
+            self.key = KeyOf::Name(name);
+            return seed.deserialize(MapKey { key: Key::Name(name), is_field: self.is_struct }).map(Some);
+        }
+        let before = self.decoder.rest;
+        let Some(tag) = self.next_tag()? else { return Ok(None) };
+        self.key = KeyOf::Encoded(before);
+        let value = Value { decoder: self.decoder, tag };
+        seed.deserialize(MapKey { key: Key::Value(value), is_field: self.is_struct }).map(Some)
+    }
+
+    #[inline]
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
+        seed.deserialize(self.decoder.value()?).map_err(|error| self.locate(error))
+    }
+
+    #[inline]
+    fn size_hint(&self) -> Option<usize> {
+        Some(match self.names {
+            Names::Shape { left, .. } => left,
+            Names::Pairs { hint } => hint.min(self.decoder.rest.len()),
+            Names::Partial { .. } | Names::Over => 0,
+        })
+    }
+}
+
+impl<'de> Decoder<'de> {
+    /// The only name of a value that is a map, if it is one of a text.
+    #[cold]
+    pub(super) fn single_name(&mut self, tag: u8) -> Result<Option<&'de [u8]>, Error> {
+        if tag != tag::MAP {
+            let mention = self.mention()?;
+            return if tag == tag::STRUCT && mention.fields == 1 { mention.first().map(Some) } else { Ok(None) };
+        }
+        self.length()?;
+        let key = self.value()?;
+        if key.is_text() { key.decoder.text(key.tag).map(|name| Some(name.as_bytes())) } else { Ok(None) }
+    }
+}

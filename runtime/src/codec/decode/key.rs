@@ -1,0 +1,218 @@
+//! Keys of maps, names of fields, and names of variants.
+
+use serde::de::{self, Deserializer, Visitor};
+
+use super::shape::{Mention, next_name};
+use super::value::{Value, is_buffer};
+use super::{Decoder, Error, tag, to_text};
+
+/// A key of a map, or the name of a field.
+///
+/// In JSON all keys are text. A type may count on that: it writes its keys as numbers and reads them as text, or the other way
+/// round.
+pub(super) struct MapKey<'a, 'de> {
+    pub(super) key: Key<'a, 'de>,
+    /// Whether it can be nothing but the name of a struct's field.
+    pub(super) is_field: bool,
+}
+
+pub(super) enum Key<'a, 'de> {
+    Name(&'de [u8]),
+    Value(Value<'a, 'de>),
+}
+
+impl<'a, 'de> Key<'a, 'de> {
+    /// As text, if it is one.
+    #[inline]
+    pub(super) fn text(self) -> Result<Result<&'de str, Value<'a, 'de>>, Error> {
+        match self {
+            Self::Name(name) => to_text(name).map(Ok),
+            Self::Value(value) => {
+                let value = value.unwrapped()?;
+                Ok(if value.is_text() { Ok(value.decoder.text(value.tag)?) } else { Err(value) })
+            }
+        }
+    }
+}
+
+macro_rules! from_text {
+    ($($deserialize:ident $visit:ident)*) => {
+        $(#[inline]
+        fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+            match self.key.text()? {
+                Ok(text) => match text.parse() {
+                    Ok(number) => visitor.$visit(number),
+                    Err(_) => visitor.visit_borrowed_str(text),
+                },
+                Err(value) => value.$deserialize(visitor),
+            }
+        })*
+    };
+}
+
+macro_rules! as_value {
+    ($($deserialize:ident ($($argument:ident: $ty:ty),*))*) => {
+        $(#[inline]
+        fn $deserialize<V: Visitor<'de>>(self, $($argument: $ty,)* visitor: V) -> Result<V::Value, Error> {
+            match self.key {
+                Key::Value(value) => value.$deserialize($($argument,)* visitor),
+                Key::Name(name) => visitor.visit_borrowed_str(to_text(name)?),
+            }
+        })*
+    };
+}
+
+impl<'de> Deserializer<'de> for MapKey<'_, 'de> {
+    type Error = Error;
+
+    from_text! {
+        deserialize_bool visit_bool
+        deserialize_u8 visit_u8
+        deserialize_i8 visit_i8
+        deserialize_u16 visit_u16
+        deserialize_i16 visit_i16
+        deserialize_u32 visit_u32
+        deserialize_i32 visit_i32
+        deserialize_u64 visit_u64
+        deserialize_i64 visit_i64
+        deserialize_u128 visit_u128
+        deserialize_i128 visit_i128
+        deserialize_f32 visit_f32
+        deserialize_f64 visit_f64
+    }
+
+    as_value! {
+        deserialize_bytes()
+        deserialize_byte_buf()
+        deserialize_unit()
+        deserialize_unit_struct(name: &'static str)
+        deserialize_seq()
+        deserialize_tuple(length: usize)
+        deserialize_tuple_struct(name: &'static str, length: usize)
+        deserialize_map()
+        deserialize_struct(name: &'static str, fields: &'static [&'static str])
+        deserialize_ignored_any()
+    }
+
+    #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        // What is kept for later may be read as a struct, whose visitor would take a number for a field's position.
+        match self.key {
+            Key::Value(value) if !is_buffer::<V>() => value.deserialize_any(visitor),
+            _ => self.deserialize_str(visitor),
+        }
+    }
+
+    /// A number becomes text, for a visitor of text.
+    #[inline]
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.key.text()? {
+            Ok(text) => visitor.visit_borrowed_str(text),
+            Err(value) if value.is_number() => visitor.visit_string(value.decoder.number(value.tag)?.to_string()),
+            Err(Value { tag: tag::TRUE, .. }) => visitor.visit_borrowed_str("true"),
+            Err(Value { tag: tag::FALSE, .. }) => visitor.visit_borrowed_str("false"),
+            Err(value) => value.deserialize_any(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    #[inline]
+    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        self.deserialize_str(visitor)
+    }
+
+    #[inline]
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        match self.key {
+            Key::Name(name) if self.is_field => Identifier(name).deserialize_identifier(visitor),
+            Key::Value(value) if !self.is_field => value.deserialize_any(visitor),
+            _ => self.deserialize_str(visitor),
+        }
+    }
+
+    #[inline]
+    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
+        if let Key::Value(value) = &mut self.key {
+            match value.tag {
+                tag::NONE | tag::UNIT => return visitor.visit_none(),
+                tag::SOME => value.tag = value.decoder.byte()?,
+                _ => {}
+            }
+        }
+        visitor.visit_some(self)
+    }
+
+    #[inline]
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    #[inline]
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        match self.key {
+            Key::Value(value) => value.deserialize_enum(name, variants, visitor),
+            Key::Name(name) => visitor.visit_enum(de::value::BorrowedStrDeserializer::new(to_text(name)?)),
+        }
+    }
+
+    fn is_human_readable(&self) -> bool {
+        true
+    }
+}
+
+/// The name of a variant or of a struct's field.
+pub(super) struct Identifier<'de>(pub(super) &'de [u8]);
+
+impl<'de> Deserializer<'de> for Identifier<'de> {
+    type Error = Error;
+
+    #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        visitor.visit_borrowed_str(to_text(self.0)?)
+    }
+
+    /// A visitor that serde's derive has written takes bytes as well, which need not be looked at twice.
+    #[inline]
+    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        if std::any::type_name::<V>().ends_with("::__FieldVisitor") {
+            return visitor.visit_borrowed_bytes(self.0);
+        }
+        self.deserialize_any(visitor)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct
+        seq tuple tuple_struct map struct enum ignored_any
+    }
+}
+
+/// A key for a person to read.
+pub(in super::super) enum ShownKey {
+    Text(String),
+    Other(String),
+}
+
+/// Reads the key of a map's entry, if it is a text or a number.
+pub(in super::super) fn key(encoded: &[u8]) -> Option<ShownKey> {
+    const SHOWN: usize = 64;
+    let mut decoder = Decoder::over(encoded);
+    let value = decoder.value().ok()?;
+    if value.is_text() {
+        return Some(ShownKey::Text(value.decoder.text(value.tag).ok()?.chars().take(SHOWN).collect()));
+    }
+    if value.is_number() {
+        return Some(ShownKey::Other(value.decoder.number(value.tag).ok()?.to_string()));
+    }
+    let Mention { names, .. } =
+        if value.tag == tag::UNIT_VARIANT { value.decoder.mention().ok()? } else { return None };
+    next_name(&mut { names }).ok().map(|name| ShownKey::Other(String::from_utf8_lossy(name).into_owned()))
+}

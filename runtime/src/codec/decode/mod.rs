@@ -1,0 +1,244 @@
+//! Bytes to values.
+//!
+//! The bytes may come from anywhere. Every length is checked against the bytes that are there before anything is allocated for it,
+//! and a value inside a value counts against the [depth](super::depth).
+//!
+//! A container reads the tag of the value that comes next, and gives it to that value with the rest: see [`Value`].
+
+mod entries;
+mod key;
+mod number;
+mod sequence;
+mod shape;
+mod value;
+mod variant;
+
+use serde::de::DeserializeOwned;
+
+pub(super) use self::key::{ShownKey, key};
+use self::shape::Shapes;
+pub(super) use self::shape::names;
+use self::value::Value;
+use super::depth::Depth;
+use super::error::Error;
+use super::tag;
+
+/// Decodes one value after another from one message.
+#[derive(Debug)]
+pub(crate) struct Decoder<'de> {
+    input: &'de [u8],
+    rest: &'de [u8],
+    shapes: Shapes,
+    depth: Depth,
+}
+
+/// How far a message has been decoded.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    at: usize,
+    shapes: Shapes,
+}
+
+impl<'de> Decoder<'de> {
+    pub(crate) fn new(input: &'de [u8]) -> Self {
+        Self::resume(input, Progress::default())
+    }
+
+    /// Goes on with a message that was decoded in part.
+    pub(crate) fn resume(input: &'de [u8], progress: Progress) -> Self {
+        let rest = input.get(progress.at..).unwrap_or_default();
+        Self { input, rest, shapes: progress.shapes, depth: Depth::default() }
+    }
+
+    /// Over bytes that are a part of a message.
+    fn over(part: &'de [u8]) -> Self {
+        Self { input: part, rest: part, shapes: Shapes::default(), depth: Depth::default() }
+    }
+
+    pub(crate) fn into_progress(self) -> Progress {
+        Progress { at: self.at(), shapes: self.shapes }
+    }
+
+    /// The bytes behind the last value.
+    pub(crate) fn left(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// The next value.
+    ///
+    /// # Errors
+    /// As the value's own `Deserialize`; if the bytes are no message.
+    #[inline]
+    pub(crate) fn pull<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
+        self.depth.reset();
+        if self.at() == 0 {
+            self.version()?;
+        }
+        T::deserialize(self.value()?)
+    }
+
+    fn version(&mut self) -> Result<(), Error> {
+        match self.byte()? {
+            tag::VERSION => Ok(()),
+            other => Err(Error::new(format!(
+                "the value is in version {other} of the format, and this program reads version {}",
+                tag::VERSION
+            ))),
+        }
+    }
+
+    fn at(&self) -> usize {
+        self.input.len() - self.rest.len()
+    }
+
+    #[inline]
+    fn value(&mut self) -> Result<Value<'_, 'de>, Error> {
+        let tag = self.byte()?;
+        Ok(Value { decoder: self, tag })
+    }
+
+    #[inline(always)]
+    fn byte(&mut self) -> Result<u8, Error> {
+        let (byte, rest) = self.rest.split_first().ok_or_else(too_short)?;
+        self.rest = rest;
+        Ok(*byte)
+    }
+
+    #[inline(always)]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        let (array, rest) = self.rest.split_first_chunk().ok_or_else(too_short)?;
+        self.rest = rest;
+        Ok(*array)
+    }
+
+    #[inline(always)]
+    fn bytes(&mut self, length: usize) -> Result<&'de [u8], Error> {
+        let (bytes, rest) = self.rest.split_at_checked(length).ok_or_else(too_short)?;
+        self.rest = rest;
+        Ok(bytes)
+    }
+
+    #[inline(always)]
+    fn length(&mut self) -> Result<usize, Error> {
+        match self.byte()? {
+            short if usize::from(short) <= tag::LENGTH_MAX => Ok(short.into()),
+            mark => self.long_length(mark),
+        }
+    }
+
+    #[cold]
+    fn long_length(&mut self, mark: u8) -> Result<usize, Error> {
+        let length = match mark {
+            tag::LENGTH_16 => u16::from_le_bytes(self.array()?).into(),
+            tag::LENGTH_32 => u32::from_le_bytes(self.array()?).into(),
+            _ => u64::from_le_bytes(self.array()?),
+        };
+        usize::try_from(length).map_err(|_| too_short())
+    }
+
+    /// The number of a few little-endian bytes.
+    #[inline(always)]
+    fn unsigned(&mut self, bytes: u8) -> Result<u64, Error> {
+        let bytes = usize::from(bytes);
+        if let Some(word) = self.rest.first_chunk() {
+            self.rest = &self.rest[bytes..];
+            let mask = u64::MAX.checked_shr(u64::BITS - 8 * bytes as u32).unwrap_or(0);
+            return Ok(u64::from_le_bytes(*word) & mask);
+        }
+        let mut word = [0; 8];
+        word[..bytes].copy_from_slice(self.bytes(bytes)?);
+        Ok(u64::from_le_bytes(word))
+    }
+
+    /// The same in two's complement.
+    #[inline(always)]
+    fn signed(&mut self, bytes: u8) -> Result<i64, Error> {
+        let number = self.unsigned(bytes)?;
+        let unused = u64::BITS - 8 * u32::from(bytes);
+        Ok((number.checked_shl(unused).unwrap_or(0) as i64) >> unused.min(u64::BITS - 1))
+    }
+
+    #[inline]
+    fn text(&mut self, tag: u8) -> Result<&'de str, Error> {
+        let length = if usize::from(tag) <= tag::SHORT_MAX { usize::from(tag) } else { self.length()? };
+        to_text(self.bytes(length)?)
+    }
+
+    /// Passes over a value.
+    fn skip(&mut self, tag: u8) -> Result<(), Error> {
+        self.depth.enter()?;
+        match tag {
+            tag::UNIT | tag::NONE | tag::FALSE | tag::TRUE => {}
+            tag::SOME => self.skip_next()?,
+            tag::UNIT_VARIANT => drop(self.mention()?),
+            tag::VARIANT => {
+                self.mention()?;
+                self.skip_next()?;
+            }
+            tag::BYTES => {
+                let length = self.length()?;
+                self.bytes(length)?;
+            }
+            tag::CHAR => drop(self.bytes(3)?),
+            tag::SEQ => {
+                self.length()?;
+                while self.skip_element()? {}
+            }
+            tag::MAP => {
+                self.length()?;
+                while self.skip_element()? {}
+            }
+            tag::STRUCT => {
+                for _ in 0..self.mention()?.fields {
+                    self.skip_next()?;
+                }
+            }
+            tag::PARTIAL => {
+                self.mention()?;
+                while self.rest.first() != Some(&tag::REST) {
+                    self.skip_next()?;
+                }
+                self.byte()?;
+                while self.skip_element()? {}
+            }
+            tag::NUMBERS => {
+                let (number, count) = (self.byte()?, self.length()?);
+                self.run(number, count)?;
+            }
+            _ if usize::from(tag) <= tag::SHORT_MAX || tag == tag::TEXT => drop(self.text(tag)?),
+            _ => drop(self.number(tag)?),
+        }
+        self.depth.leave();
+        Ok(())
+    }
+
+    fn skip_next(&mut self) -> Result<(), Error> {
+        let tag = self.byte()?;
+        self.skip(tag)
+    }
+
+    /// Whether there was one.
+    fn skip_element(&mut self) -> Result<bool, Error> {
+        match self.byte()? {
+            tag::END => return Ok(false),
+            tag::RUN => drop(self.next_run()?),
+            tag => self.skip(tag)?,
+        }
+        Ok(true)
+    }
+}
+
+#[cold]
+fn too_short() -> Error {
+    Error::new("the encoded value ends too early")
+}
+
+#[cold]
+fn unknown(tag: u8) -> Error {
+    Error::new(format!("the encoded value has a byte {tag:#04x} where another value begins"))
+}
+
+#[inline]
+fn to_text(bytes: &[u8]) -> Result<&str, Error> {
+    str::from_utf8(bytes).map_err(|_| Error::new("a text in the encoded value is not UTF-8"))
+}
