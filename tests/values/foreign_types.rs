@@ -1,0 +1,2 @@
+//! x
+pub(crate) const CASES: &[offspring_tests::Case] = &[];
