@@ -151,44 +151,76 @@ macro_rules! everywhere {
 }
 
 everywhere! {
-    skipped_fields: Skipped = [Skipped { cache: 0, id: 1, hint: None, name: "n".into() }];
-    skipped_variants: Command = [Command::Start, Command::Delete(1), Command::Stop { now: true }];
-    one_way_fields: User = [User { id: 1, attempts: 0, age: 30 }];
-    fields_left_out: LeftOut = [
-        LeftOut { first: None, kept: 1, last: vec![] },
-        LeftOut { first: Some("f".into()), kept: 2, last: vec![3] },
+    things_left_out: LeftOut = [
+        LeftOut {
+            cache: 0,
+            first: None,
+            commands: vec![Command::Start, Command::Delete(1), Command::Stop { now: true }],
+            user: User { id: 1, attempts: 0, age: 30 },
+            list: vec![],
+            hint: None,
+            last: None,
+        },
+        LeftOut {
+            cache: 0,
+            first: Some("f".into()),
+            commands: vec![],
+            user: User { id: 2, attempts: 0, age: 31 },
+            list: vec![3],
+            hint: None,
+            last: Some('l'),
+        },
     ];
-    flattened: Flat = [Flat {
-        id: 1,
-        inner: Inner { offset: 2, limit: Some(3) },
-        rest: HashMap::from([("a".to_owned(), json!([1, {"b": null}])), ("c".to_owned(), json!("d"))]),
-    }];
-    internally_tagged: Event = [Event::Quit, Event::Key(Inner { offset: 0, limit: None }), Event::Click { x: 1, y: -1 }];
-    adjacently_tagged: Adjacent = [Adjacent::Unit, Adjacent::Pair(1, "x".into()), Adjacent::Named { a: None }];
-    untagged: Untagged = [Untagged::Number(1), Untagged::Text("t".into()), Untagged::Named { a: 1.5 }, Untagged::List(vec![Untagged::Number(2)])];
+    flattened: Flat = [
+        Flat {
+            id: 1,
+            inner: Inner { offset: 2, limit: Some(3) },
+            rest: HashMap::from([("a".to_owned(), json!([1, {"b": null}])), ("c".to_owned(), json!("d"))]),
+        },
+        // More than a datagram holds.
+        Flat {
+            id: 1,
+            inner: Inner { offset: 2, limit: None },
+            rest: (0..3000).map(|n| (format!("key{n}"), json!({"text": "x".repeat(100), "n": n}))).collect(),
+        },
+    ];
+    tagged_and_untagged: Event = [
+        Event::Quit,
+        Event::Key(Inner { offset: 0, limit: None }),
+        Event::Adjacent { of: vec![Adjacent::Unit, Adjacent::Pair(1, "x".into()), Adjacent::Named { a: None }] },
+        Event::Untagged {
+            of: vec![
+                Untagged::Number(1),
+                Untagged::Text("t".into()),
+                Untagged::Named { a: 1.5 },
+                Untagged::List(vec![Untagged::Number(2)]),
+            ],
+        },
+    ];
     values_of_json: Value = [json!(null), json!({"a": [1, -1, 0.5, {"b": {}}], "": "é"}), json!(u64::MAX)];
-    wide_integers: (i128, u128) = [(i128::MIN, u128::MAX), (-1, 1)];
     nested_options: Option<Option<u8>> = [None, Some(None), Some(Some(1))];
-    keys_that_are_structures: BTreeMap<(u8, Option<char>), u8> = [BTreeMap::from([((1, None), 1), ((1, Some('x')), 2)])];
-    integer_keys: HashMap<i64, String> = [HashMap::from([(i64::MIN, "a".to_owned()), (0, "b".to_owned())])];
+    structures_as_keys: BTreeMap<(u8, Option<char>), i128> =
+        [BTreeMap::from([((1, None), i128::MIN), ((1, Some('x')), 2)])];
+    integers_as_keys: HashMap<i64, u128> = [HashMap::from([(i64::MIN, u128::MAX), (0, 1)])];
     numbers_that_are_none: Nan = [Nan(f64::NAN), Nan(f64::from_bits(0x7ff8_0000_0000_beef)), Nan(f64::NEG_INFINITY)];
     nothings: Vec<()> = [vec![], vec![(); 1000]];
-    big_flattened_ones: Flat = [Flat {
-        id: 1,
-        inner: Inner { offset: 2, limit: None },
-        // More than a datagram holds.
-        rest: (0..3000).map(|n| (format!("key{n}"), json!({"text": "x".repeat(100), "n": n}))).collect(),
-    }];
 }
 
+/// Left out are fields, at all times or while they are empty, on both sides or one, and a variant.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Skipped {
+struct LeftOut {
     #[serde(skip)]
     cache: u8,
-    id: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first: Option<String>,
+    commands: Vec<Command>,
+    user: User,
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    list: Vec<u8>,
     #[serde(skip)]
     hint: Option<String>,
-    name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last: Option<char>,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -212,15 +244,6 @@ struct User {
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct LeftOut {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    first: Option<String>,
-    kept: u8,
-    #[serde(skip_serializing_if = "Vec::is_empty", default)]
-    last: Vec<u8>,
-}
-
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Inner {
     offset: u64,
     limit: Option<u8>,
@@ -240,7 +263,8 @@ struct Flat {
 enum Event {
     Quit,
     Key(Inner),
-    Click { x: i8, y: i8 },
+    Adjacent { of: Vec<Adjacent> },
+    Untagged { of: Vec<Untagged> },
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
