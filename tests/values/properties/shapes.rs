@@ -1,6 +1,6 @@
 //! Types as people derive them, with attributes beside and within each other.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddrV4};
 use std::num::NonZeroU32;
 use std::ops::RangeInclusive;
@@ -40,11 +40,11 @@ properties! {
     internally_tagged: Internal;
     adjacently_tagged: Adjacent;
     untagged: Untagged;
-    tagged_within_untagged: Vec<Within>;
+    tagged_within_untagged: [Within; 3];
     tagged_struct: TaggedStruct;
     tagged_with_maps: TaggedMaps;
-    tagged_with_options: Vec<TaggedOptions>;
-    tagged_generics: Vec<Generic<Option<Internal>, Untagged>>;
+    tagged_with_options: [TaggedOptions; 3];
+    tagged_generics: [Generic<Option<Internal>, Untagged>; 2];
     flat_struct: FlatStruct;
     flat_map: FlatMap;
     flat_internal: FlatInternal;
@@ -62,11 +62,20 @@ properties! {
     strict: Strict;
     defaults: Defaults;
     mixture: Mixture;
-    a_list_of_mixtures: VecDeque<Mixture>;
+    mixtures: [Mixture; 3];
     skipped: Skipped, may_change;
     one_way: OneWay, may_change;
     skipped_in_variants: SkippedInVariants, may_change;
-    other_variant: Vec<Other>, may_change;
+    other_variant: [Other; 4], may_change;
+}
+
+/// proptest's own lists have up to a hundred elements, and lists in lists ten thousand.
+fn few<T: Arbitrary>() -> impl Strategy<Value = Vec<T>> {
+    proptest::collection::vec(any::<T>(), 0..4)
+}
+
+fn few_named<T: Arbitrary>() -> impl Strategy<Value = BTreeMap<String, T>> {
+    proptest::collection::btree_map(any::<String>(), any::<T>(), 0..4)
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Arbitrary)]
@@ -89,7 +98,9 @@ struct Scalars {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Arbitrary)]
 struct Collections {
     list: Vec<u16>,
+    #[proptest(strategy = "few()")]
     lists: Vec<Vec<bool>>,
+    #[proptest(strategy = "few_named()")]
     map: BTreeMap<String, Option<u8>>,
     hashed: HashMap<String, (u8, char)>,
     set: BTreeSet<i8>,
@@ -101,6 +112,7 @@ struct Collections {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Arbitrary)]
 struct NestedOptions {
     first: Option<Option<u8>>,
+    #[proptest(strategy = "few()")]
     list: Vec<Option<Option<String>>>,
     nothing: Option<()>,
     deep: Option<Option<Option<bool>>>,
@@ -164,7 +176,7 @@ struct Nothings {
 struct Tuple(u8, String, Option<i64>);
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Arbitrary)]
-struct Newtype(Vec<Option<bool>>);
+struct Newtype(#[proptest(strategy = "few()")] Vec<Option<bool>>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, Arbitrary)]
 #[rustfmt::skip]
@@ -197,7 +209,7 @@ enum External {
 enum Internal {
     UnitOne,
     OfStruct(Box<Scalars>),
-    OfMap(BTreeMap<String, u8>),
+    OfMap(#[proptest(strategy = "few_named()")] BTreeMap<String, u8>),
     WithFields { a: f32, b: Option<Vec<i16>>, letter: char, of: External },
 }
 
@@ -257,7 +269,7 @@ enum TaggedOptions {
 #[serde(tag = "t", content = "c", rename_all = "lowercase")]
 enum Generic<A, B> {
     One(A),
-    Other { b: B, more: Vec<B> },
+    Other { b: B, more: [B; 2] },
     Both(A, B),
 }
 
@@ -266,6 +278,7 @@ struct Page {
     offset: u64,
     limit: Option<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    #[proptest(strategy = "few()")]
     sort: Vec<String>,
 }
 
@@ -283,6 +296,7 @@ struct FlatStruct {
 struct FlatMap {
     id: i64,
     #[serde(flatten)]
+    #[proptest(strategy = "few_named()")]
     rest: BTreeMap<String, Vec<u8>>,
     last: f64,
 }
@@ -344,6 +358,7 @@ enum FlatInVariants {
     },
     Map {
         #[serde(flatten)]
+        #[proptest(strategy = "few_named()")]
         rest: BTreeMap<String, Option<bool>>,
     },
 }
@@ -495,10 +510,12 @@ struct Mixture {
     first: Option<Untagged>,
     #[serde(flatten)]
     of: Internal,
+    #[proptest(strategy = "few_named()")]
     by_name: BTreeMap<String, Adjacent>,
     #[serde(flatten)]
     page: Page,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[proptest(strategy = "few()")]
     list: Vec<FlatUntagged>,
     last: Tuple,
 }
