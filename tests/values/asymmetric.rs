@@ -569,7 +569,6 @@ struct OptionAsPlain {
     after: u8,
 }
 
-#[expect(clippy::ptr_arg, reason = "serde hands over the field")]
 fn some_text<S: Serializer>(text: &String, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_some(text)
 }

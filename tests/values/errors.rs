@@ -48,7 +48,7 @@ fn unreadable(number: u8) -> When {
 
 impl Serialize for When {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.number % 2 == 1 && !self.is_read_only {
+        if !self.number.is_multiple_of(2) && !self.is_read_only {
             return Err(serde::ser::Error::custom(format_args!("{} is odd", self.number)));
         }
         serializer.serialize_u8(self.number)
@@ -63,7 +63,7 @@ impl TryFrom<u8> for Even {
     type Error = String;
 
     fn try_from(number: u8) -> Result<Self, String> {
-        if number % 2 == 0 { Ok(Self(number)) } else { Err(format!("{number} is odd")) }
+        if number.is_multiple_of(2) { Ok(Self(number)) } else { Err(format!("{number} is odd")) }
     }
 }
 

@@ -61,6 +61,7 @@ macro_rules! everywhere {
             }
 
             #[child_task]
+            #[allow(clippy::result_large_err, reason = "an error may be any value")]
             fn may_fail(value: It, fails: bool) -> Result<(It, u8), (u8, It)> {
                 if fails { Err((1, value)) } else { Ok((value, 2)) }
             }

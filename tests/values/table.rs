@@ -25,6 +25,7 @@ macro_rules! round_trips {
                 $group::arrive(method);
             }
 
+            #[allow(clippy::too_many_arguments, clippy::type_complexity, reason = "a group has what values it has")]
             mod $group {
                 use super::*;
 

@@ -399,9 +399,9 @@ struct Renamed {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, Arbitrary)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum RenamedVariants {
-    TheFirst,
+    FirstOne,
     #[serde(rename = "")]
-    TheSecond(u8),
+    ASecond(u8),
     #[serde(rename_all = "PascalCase")]
     TheThird {
         a_field: u8,
