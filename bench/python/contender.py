@@ -1,6 +1,6 @@
 """The operations by CPython's multiprocessing and concurrent.futures.
 
-python3 contender.py [--large] OPERATION [START_METHOD [MEASURE]]
+python3 contender.py [--large] OPERATION [START_METHOD [MEASURE] | SAMPLE]
 
 Says "ready", then reads how often to do the operation, line by line, and answers with the seconds that one took (or with
 bytes, or a number), as the Rust contenders do.
@@ -10,11 +10,13 @@ import multiprocessing
 import os
 import sys
 import time
+from array import array
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing.shared_memory import SharedMemory
 
 QUESTION, ANSWER = 12, 144
 ECHO_BYTES, ECHO_BYTE = 64 << 20, 0x5A
+ECHO_ROWS = 1 << 20  # as many as `samples.rs` has
 IDLE = "bench-idle"
 END = -1
 
@@ -267,20 +269,39 @@ def is_echo(data):
     return len(data) == ECHO_BYTES and data[0] == data[-1] == ECHO_BYTE
 
 
-def echo_pool():
-    pool, data = multiprocessing.Pool(1), bytes([ECHO_BYTE]) * ECHO_BYTES
+def row(number):
+    """Fields as the Rust contenders' rows have them."""
+    state = ("placed", ("paid", number), ("shipped", number % 10, True))[number % 3]
+    return number, f"{number:08}", number / 100, None if number % 3 else number % 1000, state
+
+
+SAMPLES = {
+    "bytes": lambda: bytes([ECHO_BYTE]) * ECHO_BYTES,
+    "text": lambda: chr(ECHO_BYTE) * ECHO_BYTES,
+    "array": lambda: array("d", [n / 7 for n in range(ECHO_BYTES // 8)]),
+    "floats": lambda: [n / 7 for n in range(ECHO_BYTES // 8)],
+    "rows": lambda: [row(number) for number in range(ECHO_ROWS)],
+}
+
+
+def is_like(one, other):
+    return len(one) == len(other) and one[0] == other[0] and one[-1] == other[-1]
+
+
+def echo_pool(sample):
+    pool, data = multiprocessing.Pool(1), SAMPLES[sample]()
 
     def operation():
-        assert is_echo(pool.apply(echo, (data,)))
+        assert is_like(pool.apply(echo, (data,)), data)
 
     return timed(operation)
 
 
-def echo_executor():
-    executor, data = ProcessPoolExecutor(1), bytes([ECHO_BYTE]) * ECHO_BYTES
+def echo_executor(sample):
+    executor, data = ProcessPoolExecutor(1), SAMPLES[sample]()
 
     def operation():
-        assert is_echo(executor.submit(echo, data).result())
+        assert is_like(executor.submit(echo, data).result(), data)
 
     return timed(operation)
 

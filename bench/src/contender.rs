@@ -50,6 +50,12 @@ pub(crate) fn timed_batch(mut operation: impl FnMut(u64) -> Result<()> + 'static
     })
 }
 
+/// A round that does something to as many parts at once, and says what one of them took.
+pub(crate) fn timed_parts(parts: usize, operation: impl FnMut() -> Result<()> + 'static) -> Round {
+    let mut round = timed(operation);
+    Box::new(move |times| Ok(round(times)? / parts as f64))
+}
+
 /// A contender's process, as the measurement sees it.
 pub(crate) struct Running {
     process: Child,
@@ -64,6 +70,7 @@ impl Running {
         let mut command = match &contender.way {
             Way::Rust(_) => this_program(row, contender.name),
             Way::Python(arguments) => python_program(arguments, contender.is_large),
+            Way::LeftOut(why) => return Err((*why).into()),
         };
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let requests = process.stdin.take();

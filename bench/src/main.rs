@@ -5,9 +5,11 @@
 //! ```
 //!
 //! `rows` says what is measured and who with whom; `measure` asks them in turn, each a process of this program (`contender`)
-//! or of Python; `ours` and `peers` do the work; `report` prints and draws what came of it, `targets` says what was meant to.
+//! or of Python; `ours` and `peers` do the work, with values of `samples`; `report` prints and draws what came of it, `targets`
+//! says what was meant to.
 
 mod children;
+mod codec;
 mod contender;
 mod idle;
 mod machine;
@@ -18,6 +20,7 @@ mod python;
 mod raw;
 mod report;
 mod rows;
+mod samples;
 mod targets;
 mod tasks;
 

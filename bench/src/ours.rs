@@ -3,17 +3,23 @@
 use std::num::NonZero;
 
 use offspring::{
-    Bytes, Context, Duplex, Job, Pool, Process, Receiver, Sender, SharedArray, StartMethod, channel, child_task,
+    Bytes, Call, Context, Duplex, Job, Pool, Process, Receiver, Sender, SharedArray, StartMethod, channel, child_task,
     duplex, get_context,
 };
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
 use crate::Result;
 use crate::children::{gated, many};
+use crate::codec::Format;
 use crate::contender::{Round, timed, timed_batch};
 use crate::idle::{Footprint, footprint};
+use crate::samples::Sample;
+use offspring::__private::codec;
 use crate::tasks::{
-    ANSWER, ECHO_BYTE, ECHO_BYTES, END, QUESTION, add_up, answer_behind, count_on, echo_bytes, echo_shared, echo_vec,
-    is_echo, square, stay_idle,
+    ANSWER, ECHO_BYTE, ECHO_BYTES, END, QUESTION, add_up, answer_behind, count_on, echo_bytes, echo_shared, is_echo,
+    square, stay_idle,
 };
 
 /// How many spares the rows with spares keep.
@@ -176,11 +182,11 @@ pub(crate) fn queued_jobs() -> Result<Round> {
     }))
 }
 
-pub(crate) fn echo_of_vec() -> Result<Round> {
+/// A value into the child, and back.
+pub(crate) fn echo_of<S: Sample>(sample: S, call: impl Fn(S) -> Call<S> + 'static) -> Result<Round> {
     let pool = pool(1)?;
-    let data = vec![ECHO_BYTE; ECHO_BYTES];
     Ok(timed(move || {
-        assert!(is_echo(&pool.submit(echo_vec::call(data.clone())).wait()?));
+        assert!(pool.submit(call(sample.clone())).wait()?.is_like(&sample));
         Ok(())
     }))
 }
@@ -207,4 +213,35 @@ pub(crate) fn echo_of_shared() -> Result<Round> {
         assert_eq!((echo.len(), echo.get(0)), (data.len(), echoes));
         Ok(())
     }))
+}
+
+/// What arguments, results and messages are encoded by.
+pub(crate) struct Codec;
+
+impl Format for Codec {
+    const NAME: &str = "offspring";
+
+    fn encode<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<()> {
+        Ok(codec::to_buffer(value, buffer)?)
+    }
+
+    fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+        Ok(codec::from_slice(bytes)?)
+    }
+}
+
+/// The same without memory to use again.
+pub(crate) struct CodecAnew;
+
+impl Format for CodecAnew {
+    const NAME: &str = "offspring, a new vector";
+
+    fn encode<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<()> {
+        *buffer = codec::to_vec(value)?;
+        Ok(())
+    }
+
+    fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+        Codec::decode(bytes)
+    }
 }

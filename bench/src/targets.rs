@@ -1,9 +1,12 @@
 //! What was aimed for, and whether it is reached.
 
 use crate::Results;
+use crate::codec::Format;
 use crate::measure::Measured;
+use crate::peers::formats::Postcard;
 use crate::rows::scale::{FORK, SPAWN};
 use crate::rows::start::SMALL_PARENT;
+use crate::rows::throughput::IPC_CHANNEL;
 
 /// A bound for one number of the results.
 pub(crate) struct Target {
@@ -16,6 +19,8 @@ pub(crate) struct Target {
 enum What {
     /// Ours to the floor's, at most.
     ToFloor,
+    /// Ours to that peer's, at most.
+    ToPeer(&'static str),
     /// Ours to ours in another way, in the same row, at most.
     ToVariant(&'static str),
     /// Ours, in the row's unit, at most.
@@ -30,9 +35,9 @@ const fn target(row: &'static str, what: What, bound: f64) -> Target {
     Target { row, what, bound }
 }
 
-use What::{AtLeast, AtMost, ToFloor, ToRow, ToVariant};
+use What::{AtLeast, AtMost, ToFloor, ToPeer, ToRow, ToVariant};
 
-pub(crate) const ALL: [Target; 20] = [
+pub(crate) const ALL: [Target; 29] = [
     target("start/spawn/empty", ToFloor, 1.10),
     target("start/fork/empty", ToFloor, 1.3),
     target("start/forkserver/empty", ToFloor, 1.5),
@@ -42,7 +47,16 @@ pub(crate) const ALL: [Target; 20] = [
     target("start/forkserver-spare/rss-1g", ToVariant(SMALL_PARENT), 1.2),
     target("roundtrip/channel/small", ToFloor, 1.3),
     target("roundtrip/pool/small", ToFloor, 1.0),
+    target("throughput/channel/small", ToPeer(IPC_CHANNEL), 1.0),
     target("throughput/pool-map/small", AtLeast, 1e6),
+    target("codec/small/encode", ToPeer(Postcard::NAME), 1.5),
+    target("codec/small/decode", ToPeer(Postcard::NAME), 1.5),
+    target("codec/rows/encode", ToPeer(Postcard::NAME), 3.0),
+    target("codec/rows/decode", ToPeer(Postcard::NAME), 3.0),
+    target("codec/f64/encode", ToFloor, 1.5),
+    target("codec/u8/encode", ToFloor, 1.5),
+    target("echo/vec/64m", ToFloor, 4.0),
+    target("echo/f64/64m", ToFloor, 3.0),
     target("echo/bytes/64m", ToFloor, 1.5),
     target("echo/shared/64m", AtMost, 1.0),
     target("footprint/forkserver/private", AtMost, 512.0),
@@ -75,6 +89,7 @@ impl Target {
     fn value(&self, measured: &Measured, results: &Results) -> Option<f64> {
         match self.what {
             ToFloor => measured.ratio_to_floor,
+            ToPeer(name) => measured.ratio_to(*measured.peers.get(name)?),
             ToVariant(name) => measured.ratio_to(*measured.variants.get(name)?),
             AtMost | AtLeast => measured.ours,
             ToRow(other, way) => {
@@ -92,6 +107,7 @@ impl Target {
         let bound = self.text(measured, self.bound);
         match self.what {
             ToFloor => format!("≤ {bound} the floor ({})", measured.floor_name.as_deref().unwrap_or("none")),
+            ToPeer(name) => format!("≤ {bound} {name}"),
             ToVariant(_) => format!("≤ {bound} what it takes in a small parent"),
             AtMost => format!("≤ {bound}"),
             AtLeast => format!("≥ {bound}"),

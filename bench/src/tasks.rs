@@ -4,6 +4,7 @@ use offspring::{Bytes, Receiver, Sender, SharedArray, child_task};
 use serde::{Deserialize, Serialize};
 
 use crate::idle;
+use crate::samples::Order;
 
 /// What every start asks for, and what it is to answer.
 pub(crate) const QUESTION: u64 = 12;
@@ -55,6 +56,21 @@ pub(crate) fn add_up(numbers: Receiver<u64>, sums: Sender<u64>) {
 
 #[child_task]
 pub(crate) fn echo_vec(data: Vec<u8>) -> Vec<u8> {
+    data
+}
+
+#[child_task]
+pub(crate) fn echo_f64(data: Vec<f64>) -> Vec<f64> {
+    data
+}
+
+#[child_task]
+pub(crate) fn echo_string(data: String) -> String {
+    data
+}
+
+#[child_task]
+pub(crate) fn echo_rows(data: Vec<Order>) -> Vec<Order> {
     data
 }
 

@@ -24,6 +24,12 @@ const _: () = {
             name: <add as ::offspring::Task>::NAME,
             signature: "fn(u32, u32) -> u32",
             fingerprint: 0xa298c786f12aa033_u64,
+            origin: ::offspring::__private::Origin {
+                package: ::core::option_env!("CARGO_PKG_NAME"),
+                version: ::core::option_env!("CARGO_PKG_VERSION"),
+                binary: ::core::option_env!("CARGO_BIN_NAME"),
+                test: ::core::cfg!(test),
+            },
             file: ::core::file!(),
             line: ::core::line!(),
             start_method: ::core::option::Option::None,
@@ -39,11 +45,22 @@ const _: () = {
             ::offspring::__private::Output,
             ::offspring::__private::Undecodable,
         > {
-            let __0 = <u32 as ::offspring::__private::TaskArg>::take(arguments, "a")?;
-            let __1 = <u32 as ::offspring::__private::TaskArg>::take(arguments, "b")?;
+            let __0 = <u32 as ::offspring::__private::TaskArg>::take(
+                arguments,
+                "a",
+                ::offspring::__private::Fine,
+            )?;
+            let __1 = <u32 as ::offspring::__private::TaskArg>::take(
+                arguments,
+                "b",
+                ::offspring::__private::Fine,
+            )?;
             ::offspring::__private::Arguments::finish(arguments)?;
             ::core::result::Result::Ok(
-                <u32 as ::offspring::__private::TaskOutput>::output(add(__0, __1)),
+                <u32 as ::offspring::__private::TaskOutput>::output(
+                    add(__0, __1),
+                    ::offspring::__private::Fine,
+                ),
             )
         }
     }
@@ -56,11 +73,22 @@ const _: () = {
         /// Makes a call of `add`: the task and its encoded arguments. Nothing runs yet.
         pub fn call(a: u32, b: u32) -> ::offspring::Call<u32> {
             let mut encoder = ::offspring::__private::Encoder::new();
-            <u32 as ::offspring::__private::TaskArg>::put(&a, &mut encoder, "a");
-            <u32 as ::offspring::__private::TaskArg>::put(&b, &mut encoder, "b");
+            <u32 as ::offspring::__private::TaskArg>::put(
+                &a,
+                &mut encoder,
+                "a",
+                ::offspring::__private::Fine,
+            );
+            <u32 as ::offspring::__private::TaskArg>::put(
+                &b,
+                &mut encoder,
+                "b",
+                ::offspring::__private::Fine,
+            );
             <u32 as ::offspring::__private::TaskOutput>::call(
                 &<__Entry as ::offspring::__private::Registered>::ENTRY,
                 encoder,
+                ::offspring::__private::Fine,
             )
         }
         /// Starts `add` in a child process, under the default context.

@@ -13,7 +13,6 @@ pub(crate) const fn r#match((width, height): (u32, u32), _: bool, argument_2: Ve
 pub(crate) struct ResizeTask {
     _private: (),
 }
-#[cfg(unix)]
 #[allow(unused_variables, reason = "for the test")]
 #[allow(deprecated, reason = "the one who calls the task is told")]
 const _: () = {
@@ -27,6 +26,12 @@ const _: () = {
             name: <ResizeTask as crate::prelude::offspring::Task>::NAME,
             signature: "fn((u32, u32), bool, Vec<u8>)",
             fingerprint: 0x27b4efd63db523e6_u64,
+            origin: crate::prelude::offspring::__private::Origin {
+                package: ::core::option_env!("CARGO_PKG_NAME"),
+                version: ::core::option_env!("CARGO_PKG_VERSION"),
+                binary: ::core::option_env!("CARGO_BIN_NAME"),
+                test: ::core::cfg!(test),
+            },
             file: ::core::file!(),
             line: ::core::line!(),
             start_method: ::core::option::Option::Some(
@@ -52,21 +57,25 @@ const _: () = {
             ) as crate::prelude::offspring::__private::TaskArg>::take(
                 arguments,
                 "argument_1",
+                crate::prelude::offspring::__private::Fine,
             )?;
             let __1 = <bool as crate::prelude::offspring::__private::TaskArg>::take(
                 arguments,
                 "argument_2_",
+                crate::prelude::offspring::__private::Fine,
             )?;
             let __2 = <Vec<
                 u8,
             > as crate::prelude::offspring::__private::TaskArg>::take(
                 arguments,
                 "argument_2",
+                crate::prelude::offspring::__private::Fine,
             )?;
             crate::prelude::offspring::__private::Arguments::finish(arguments)?;
             ::core::result::Result::Ok(
                 <() as crate::prelude::offspring::__private::TaskOutput>::output(
                     r#match(__0, __1, __2),
+                    crate::prelude::offspring::__private::Fine,
                 ),
             )
         }
@@ -91,11 +100,13 @@ const _: () = {
                 &argument_1,
                 &mut encoder,
                 "argument_1",
+                crate::prelude::offspring::__private::Fine,
             );
             <bool as crate::prelude::offspring::__private::TaskArg>::put(
                 &argument_2_,
                 &mut encoder,
                 "argument_2_",
+                crate::prelude::offspring::__private::Fine,
             );
             <Vec<
                 u8,
@@ -103,10 +114,12 @@ const _: () = {
                 &argument_2,
                 &mut encoder,
                 "argument_2",
+                crate::prelude::offspring::__private::Fine,
             );
             <() as crate::prelude::offspring::__private::TaskOutput>::call(
                 &<__Entry as crate::prelude::offspring::__private::Registered>::ENTRY,
                 encoder,
+                crate::prelude::offspring::__private::Fine,
             )
         }
         /// Starts `match` in a child process, under the default context.

@@ -21,6 +21,12 @@ const _: () = {
             name: <read as ::offspring::Task>::NAME,
             signature: "fn(PathBuf) -> io::Result<String>",
             fingerprint: 0x5e9eaacde9f26965_u64,
+            origin: ::offspring::__private::Origin {
+                package: ::core::option_env!("CARGO_PKG_NAME"),
+                version: ::core::option_env!("CARGO_PKG_VERSION"),
+                binary: ::core::option_env!("CARGO_BIN_NAME"),
+                test: ::core::cfg!(test),
+            },
             file: ::core::file!(),
             line: ::core::line!(),
             start_method: ::core::option::Option::None,
@@ -39,6 +45,7 @@ const _: () = {
             let __0 = <PathBuf as ::offspring::__private::TaskArg>::take(
                 arguments,
                 "path",
+                ::offspring::__private::Fine,
             )?;
             ::offspring::__private::Arguments::finish(arguments)?;
             ::core::result::Result::Ok(
@@ -66,6 +73,7 @@ const _: () = {
                             )
                         }
                     },
+                    ::offspring::__private::Fine,
                 ),
             )
         }
@@ -87,12 +95,14 @@ const _: () = {
                 &path,
                 &mut encoder,
                 "path",
+                ::offspring::__private::Fine,
             );
             <<io::Result<
                 String,
             > as ::offspring::__private::Fallible>::Reported as ::offspring::__private::TaskOutput>::call(
                 &<__Entry as ::offspring::__private::Registered>::ENTRY,
                 encoder,
+                ::offspring::__private::Fine,
             )
         }
         /// Starts `read` in a child process, under the default context.

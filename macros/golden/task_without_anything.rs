@@ -21,6 +21,12 @@ const _: () = {
             name: <nothing as ::offspring::Task>::NAME,
             signature: "fn()",
             fingerprint: 0xe5b1e079110550aa_u64,
+            origin: ::offspring::__private::Origin {
+                package: ::core::option_env!("CARGO_PKG_NAME"),
+                version: ::core::option_env!("CARGO_PKG_VERSION"),
+                binary: ::core::option_env!("CARGO_BIN_NAME"),
+                test: ::core::cfg!(test),
+            },
             file: ::core::file!(),
             line: ::core::line!(),
             start_method: ::core::option::Option::None,
@@ -38,7 +44,10 @@ const _: () = {
         > {
             ::offspring::__private::Arguments::finish(arguments)?;
             ::core::result::Result::Ok(
-                <() as ::offspring::__private::TaskOutput>::output(nothing()),
+                <() as ::offspring::__private::TaskOutput>::output(
+                    nothing(),
+                    ::offspring::__private::Fine,
+                ),
             )
         }
     }
@@ -54,6 +63,7 @@ const _: () = {
             <() as ::offspring::__private::TaskOutput>::call(
                 &<__Entry as ::offspring::__private::Registered>::ENTRY,
                 encoder,
+                ::offspring::__private::Fine,
             )
         }
         /// Starts `nothing` in a child process, under the default context.

@@ -173,7 +173,7 @@ fn no_generics(sig: &Signature, message: &str, errors: &mut Errors) {
 }
 
 /// Whether the tokens alone prove that `ty` is no `Result`.
-fn is_plain(ty: &Type) -> bool {
+pub(crate) fn is_plain(ty: &Type) -> bool {
     match ty {
         Type::Path(ty) if ty.path.segments.len() == 1 => {
             let name = &ty.path.segments[0].ident;

@@ -14,6 +14,7 @@
 //! pattern. So our constants are associated ones, and our locals have `Span::mixed_site()`.
 
 mod task;
+mod verdict;
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};

@@ -59,7 +59,7 @@ use proc_macro::TokenStream;
 ///
 /// | argument | meaning |
 /// | --- | --- |
-/// | `name = "…"` | the name that children find the task by, in place of the function's path; needed where two functions have one path, as in the bodies of two functions of one module |
+/// | `name = "…"` | the name that children find the task by, in place of the function's path; needed where two functions of one crate have one path, as in the bodies of two functions of one module |
 /// | `handle = Ident` | the name of the struct with `call` and `start`, in place of the function's |
 /// | `report` | sends the error of a `Result` as a `Report`, see below |
 /// | `idempotent` | running it twice does no harm, so that a pool may try it again when its worker has died |
@@ -105,9 +105,40 @@ use proc_macro::TokenStream;
 ///
 /// ResizeTask::start("a.png".into(), 128)?;
 /// ```
+///
+/// # In an `impl` block
+///
+/// A task cannot be an associated function, since there is no place for its struct. For one without `self` the compiler says
+///
+/// ```text
+/// error: struct is not supported in `trait`s or `impl`s
+/// help: consider moving the struct out to a nearby module scope
+/// ```
+///
+/// Move the function out of the block, or let a task outside call it:
+///
+/// ```ignore
+/// #[child_task]
+/// fn resize(image: Image, width: u32) -> Image {
+///     Image::resize(image, width)
+/// }
+/// ```
+///
+/// # What is not shared
+///
+/// A `Mutex`, `RwLock`, `Cell` or atomic of std would be copied with its value, hence the compiler refuses it and names what
+/// processes share. So it does for files, channels and other things of std that belong to one process. It looks into tuples, arrays and
+/// containers of std, not into structs.
 #[proc_macro_attribute]
 pub fn child_task(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::child_task(args.into(), item.into()).into()
+}
+
+/// Puts its argument, items that belong to the item below it, beside that.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn __beside(items: TokenStream, item: TokenStream) -> TokenStream {
+    [item, items].into_iter().collect()
 }
 
 /// Guards `main`, so that a child which is this very program never enters it.

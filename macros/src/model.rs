@@ -46,8 +46,7 @@ impl Function {
 
     /// Whether there is something to run; a function that a trait or an `extern` block declares has a `;` instead.
     pub(crate) fn has_body(&self) -> bool {
-        let first = self.body.clone().into_iter().next();
-        matches!(first, Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace)
+        starts_with_braces(self.body.clone())
     }
 
     /// The attributes called `name`, such as every `#[cfg(…)]`.
@@ -73,6 +72,18 @@ impl Function {
             ty = &group.elem;
         }
         Some(ty)
+    }
+}
+
+/// Whether the first token is a group in braces, out of the invisible group that `macro_rules!` puts a `$body:block` in.
+fn starts_with_braces(tokens: TokenStream) -> bool {
+    match tokens.into_iter().next() {
+        Some(TokenTree::Group(group)) => match group.delimiter() {
+            Delimiter::Brace => true,
+            Delimiter::None => starts_with_braces(group.stream()),
+            _ => false,
+        },
+        _ => false,
     }
 }
 

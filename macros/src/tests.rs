@@ -5,8 +5,9 @@
 use std::path::PathBuf;
 use std::{env, fs};
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
 use quote::quote;
+use syn::{File, Item};
 
 use crate::expand;
 
@@ -48,6 +49,16 @@ fn task_with_every_argument() {
         pub(crate) const fn r#match((width, height): (u32, u32), _: bool, argument_2: Vec<u8>) {}
     };
     golden("task_with_every_argument", expand::child_task(args, item));
+}
+
+#[test]
+fn task_with_types_to_ask_about() {
+    let item = quote! {
+        fn paint(image: Image, others: (u8, Vec<Mutex<u64>>), fd: Fd<File>) -> Result<Vec<io::Lines>, TooBig> {
+            paint_all(image, others, fd)
+        }
+    };
+    golden("task_with_types_to_ask_about", expand::child_task(quote!(), item));
 }
 
 #[test]
@@ -139,6 +150,36 @@ fn the_body_may_be_half_typed() {
 }
 
 #[test]
+fn a_report_is_for_the_error_of_the_task_alone() {
+    let message = |item| expand::child_task(quote!(), item).to_string();
+    let own = message(quote!(
+        fn read() -> Result<Vec<u8>, Box<dyn Error>> {}
+    ));
+    assert!(own.contains("send a report of it"), "{own}");
+    let inner = [
+        quote!(
+            fn read() -> Vec<Result<u8, io::Error>> {}
+        ),
+        quote!(
+            fn read() -> Result<Vec<io::Result<u8>>, String> {}
+        ),
+        quote!(
+            fn read() -> (u8, Result<u8, anyhow::Error>) {}
+        ),
+    ];
+    for message in inner.map(message) {
+        assert!(message.contains("use `Result<_, offspring::Report>` here"), "{message}");
+    }
+}
+
+#[test]
+fn the_body_may_come_from_a_macro() {
+    let body = TokenTree::Group(Group::new(Delimiter::None, quote!({ 1 })));
+    let expansion = expand::child_task(quote!(), quote!(fn one() -> u8 #body)).to_string();
+    assert!(!expansion.contains("compile_error"), "{expansion}");
+}
+
+#[test]
 fn the_fingerprint_tells_signatures_apart() {
     let variants = [
         fingerprint(
@@ -176,9 +217,24 @@ fn fingerprint(args: &TokenStream, item: TokenStream) -> String {
     rest.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
+/// An item, and what its attribute `beside` puts there.
+fn expanded(mut item: Item) -> Vec<Item> {
+    let mut beside = Vec::new();
+    if let Item::Struct(item) = &mut item {
+        for attr in
+            item.attrs.extract_if(.., |attr| attr.path().segments.last().is_some_and(|last| last.ident == "beside"))
+        {
+            let list = attr.meta.require_list().expect("the attribute has items");
+            beside.extend(list.parse_args::<File>().expect("its argument is a list of items").items);
+        }
+    }
+    std::iter::once(item).chain(beside).collect()
+}
+
 fn golden(name: &str, expansion: TokenStream) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(format!("golden/{name}.rs"));
-    let file = syn::parse2(expansion).expect("an expansion is a list of items");
+    let mut file: File = syn::parse2(expansion).expect("an expansion is a list of items");
+    file.items = file.items.into_iter().flat_map(expanded).collect();
     let printed = prettyplease::unparse(&file);
     if env::var_os("UPDATE_GOLDEN").is_some() {
         fs::write(&path, &printed).expect("the golden files can be written");

@@ -40,7 +40,7 @@ pub enum ErrorKind {
     PrivilegedBinary,
     /// No task of that name is linked into this program.
     UnknownTask,
-    /// Several functions are registered under the same name.
+    /// Several functions of one crate are registered under the same name.
     DuplicateTask,
     /// The child knows the task with another signature.
     SignatureMismatch,

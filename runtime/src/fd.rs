@@ -94,8 +94,8 @@ impl<T: fmt::Debug> fmt::Debug for Fd<T> {
 impl<T: AsFd> Serialize for Fd<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let duplicate = fd::duplicate(self.0.as_fd());
-        let duplicate = duplicate
-            .map_err(|error| S::Error::custom(fds::fail(format!("cannot duplicate a descriptor: {error}"))))?;
+        let duplicate =
+            duplicate.map_err(|error| S::Error::custom(format_args!("cannot duplicate a descriptor: {error}")))?;
         fds::attach(&fd::end(duplicate), serializer)
     }
 }

@@ -76,6 +76,7 @@ pub mod __private;
 mod bootstrap;
 mod channel;
 mod children;
+mod codec;
 mod context;
 mod entrypoint;
 mod error;

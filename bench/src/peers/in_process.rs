@@ -5,8 +5,9 @@ use std::hint::black_box;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::Result;
-use crate::contender::{Round, timed, timed_batch};
-use crate::tasks::{ECHO_BYTE, ECHO_BYTES, is_echo, square};
+use crate::contender::{Round, timed_batch, timed_parts};
+use crate::samples::Sample;
+use crate::tasks::square;
 
 /// `rayon`, by the threads of this process.
 pub(crate) fn parallel_map() -> Result<Round> {
@@ -17,11 +18,24 @@ pub(crate) fn parallel_map() -> Result<Round> {
     }))
 }
 
-/// Memory for it, and one copy.
-pub(crate) fn copy() -> Result<Round> {
-    let data = vec![ECHO_BYTE; ECHO_BYTES];
-    Ok(timed(move || {
-        assert!(is_echo(&black_box(black_box(&data).to_vec())));
+/// Memory for it, and one copy; for what has owners of memory in it, of each of them.
+pub(crate) fn clone<S: Sample>(sample: S, parts: usize) -> Result<Round> {
+    Ok(timed_parts(parts, move || {
+        assert!(black_box(black_box(&sample).clone()).is_like(&sample));
+        Ok(())
+    }))
+}
+
+/// One copy, into memory that was used before.
+pub(crate) fn copy<T: Copy + 'static>(sample: Vec<T>, parts: usize) -> Result<Round>
+where
+    Vec<T>: Sample,
+{
+    let mut buffer = Vec::new();
+    Ok(timed_parts(parts, move || {
+        buffer.clear();
+        buffer.extend_from_slice(black_box(&sample));
+        assert!(black_box(&buffer).is_like(&sample));
         Ok(())
     }))
 }

@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use crate::Result;
 use crate::contender::{Round, timed, timed_batch};
 use crate::raw::Forked;
+use crate::samples::Sample;
 use crate::tasks::{ECHO_BYTE, ECHO_BYTES, END, QUESTION, is_echo};
 
 /// A child that answers every message, and both channels.
@@ -73,11 +74,10 @@ pub(crate) fn throughput() -> Result<Round> {
     }))
 }
 
-pub(crate) fn echo_of_vec() -> Result<Round> {
-    let child = Answering::start(|data: Vec<u8>| Some(data))?;
-    let data = vec![ECHO_BYTE; ECHO_BYTES];
+pub(crate) fn echo_of<S: Sample>(sample: S) -> Result<Round> {
+    let child = Answering::start(|data: S| Some(data))?;
     Ok(timed(move || {
-        assert!(is_echo(&child.ask(data.clone())?));
+        assert!(child.ask(sample.clone())?.is_like(&sample));
         Ok(())
     }))
 }

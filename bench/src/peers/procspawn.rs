@@ -9,6 +9,7 @@ use crate::children::many;
 use crate::contender::{Round, timed, timed_batch};
 use crate::idle::{self, Footprint, footprint};
 use crate::ours::workers;
+use crate::samples::Sample;
 use crate::tasks::{ANSWER, ECHO_BYTE, ECHO_BYTES, QUESTION, Whole, is_echo, square};
 
 /// How many calls are with its pool at once: each queued one costs three descriptors.
@@ -79,11 +80,10 @@ pub(crate) fn queued_jobs() -> Result<Round> {
     }))
 }
 
-pub(crate) fn echo_of_vec() -> Result<Round> {
+pub(crate) fn echo_of<S: Sample>(sample: S) -> Result<Round> {
     let pool = Pool::new(1)?;
-    let data = vec![ECHO_BYTE; ECHO_BYTES];
     Ok(timed(move || {
-        assert!(is_echo(&pool.spawn(data.clone(), |data| data).join()?));
+        assert!(pool.spawn(sample.clone(), |data| data).join()?.is_like(&sample));
         Ok(())
     }))
 }

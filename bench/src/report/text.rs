@@ -10,6 +10,7 @@ impl Unit {
     /// With three digits that count, and a unit that suits them.
     pub(crate) fn show(self, value: f64) -> String {
         match self {
+            Self::Nanos => seconds(value / 1e9),
             Self::Micros => seconds(value / 1e6),
             Self::Millis => seconds(value / 1e3),
             Self::PerSecond => scaled(value, &[(1e9, " G/s"), (1e6, " M/s"), (1e3, " k/s"), (0.0, "/s")]),
@@ -20,7 +21,7 @@ impl Unit {
 }
 
 fn seconds(value: f64) -> String {
-    scaled(value, &[(1.0, " s"), (1e-3, " ms"), (1e-6, " µs"), (1e-9, " ns")])
+    scaled(value, &[(1.0, " s"), (1e-3, " ms"), (1e-6, " µs"), (1e-9, " ns"), (1e-12, " ps")])
 }
 
 fn scaled(value: f64, units: &[(f64, &str)]) -> String {

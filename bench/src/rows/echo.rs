@@ -1,29 +1,61 @@
 //! `echo/…/64m`: 64 MiB to another process and back.
 
+use offspring::Call;
+
 use super::{Row, Unit};
 use crate::ours;
 use crate::peers::{in_process, ipc_channel, procspawn};
+use crate::samples::{self, Sample};
+use crate::tasks::{echo_f64, echo_rows, echo_string, echo_vec};
+
+const COPY: &str = "allocate and copy";
 
 pub(super) fn rows() -> Vec<Row> {
-    vec![vec(), bytes(), shared()]
+    vec![vec(), f64(), string(), table(), bytes(), shared()]
 }
 
-/// As a `Vec<u8>`, which is encoded element by element.
+/// By value, as serde sees it.
+fn by_value<S: Sample>(name: &str, make: fn() -> S, call: fn(S) -> Call<S>, floor: &'static str) -> Row {
+    Row::new(format!("echo/{name}/64m"), Unit::Millis, 1)
+        .ours(move || ours::echo_of(make(), call))
+        .floor(floor, move || in_process::clone(make(), 1))
+        .peer("ipc-channel", move || ipc_channel::echo_of(make()))
+        .peer("procspawn Pool", move || procspawn::echo_of(make()))
+}
+
+/// As a `Vec<u8>`, whose elements serde knows one by one.
 fn vec() -> Row {
-    Row::new("echo/vec/64m", Unit::Millis, 1)
-        .ours(ours::echo_of_vec)
-        .floor("allocate and copy", in_process::copy)
-        .peer("ipc-channel", ipc_channel::echo_of_vec)
-        .peer("procspawn Pool", procspawn::echo_of_vec)
-        .python("multiprocessing Pool", "echo-pool")
-        .python("concurrent.futures", "echo-executor")
+    by_value("vec", samples::echo_vec, echo_vec::call, COPY)
+        .python("multiprocessing Pool", "echo-pool bytes")
+        .python("concurrent.futures", "echo-executor bytes")
+}
+
+/// Python has its floats in an `array`, or as objects in a list.
+fn f64() -> Row {
+    by_value("f64", samples::echo_floats, echo_f64::call, COPY)
+        .python("concurrent.futures, array", "echo-executor array")
+        .python("concurrent.futures, list", "echo-executor floats")
+        .slow_if(true)
+}
+
+fn string() -> Row {
+    by_value("string", samples::echo_text, echo_string::call, COPY)
+        .python("multiprocessing Pool", "echo-pool text")
+        .python("concurrent.futures", "echo-executor text")
+}
+
+/// As a vector of structs, each with memory of its own; in Python as a list of tuples.
+fn table() -> Row {
+    by_value("rows", samples::echo_rows, echo_rows::call, "clone")
+        .python("concurrent.futures", "echo-executor rows")
+        .slow_if(true)
 }
 
 /// As what there is for bytes; the data begins in ordinary memory.
 fn bytes() -> Row {
     Row::new("echo/bytes/64m", Unit::Millis, 1)
         .ours(ours::echo_of_bytes)
-        .floor("allocate and copy", in_process::copy)
+        .floor(COPY, || in_process::clone(samples::echo_vec(), 1))
         .peer("ipc-channel", ipc_channel::echo_of_bytes)
         .peer("procspawn Pool", procspawn::echo_of_bytes)
         .python("multiprocessing Pipe", "echo-bytes")
@@ -33,7 +65,7 @@ fn bytes() -> Row {
 fn shared() -> Row {
     Row::new("echo/shared/64m", Unit::Millis, 10)
         .ours(ours::echo_of_shared)
-        .floor("allocate and copy", in_process::copy)
+        .floor(COPY, || in_process::clone(samples::echo_vec(), 1))
         .times(1)
         .peer("ipc-channel", ipc_channel::echo_of_shared)
         .python("multiprocessing SharedMemory", "echo-shared")

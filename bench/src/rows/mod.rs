@@ -1,11 +1,12 @@
 //! The rows: what is measured, in what unit, and who is measured beside us.
 
+mod codec;
 mod echo;
 mod footprint;
 mod roundtrip;
 pub(crate) mod scale;
 pub(crate) mod start;
-mod throughput;
+pub(crate) mod throughput;
 
 use offspring::StartMethod;
 use serde::{Deserialize, Serialize};
@@ -52,10 +53,14 @@ pub(crate) enum Way {
     Rust(Box<dyn Fn() -> Result<Round>>),
     /// By `python/contender.py`, with these arguments.
     Python(String),
+    /// Not at all, for this reason.
+    LeftOut(&'static str),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Unit {
+    #[serde(rename = "ns")]
+    Nanos,
     #[serde(rename = "µs")]
     Micros,
     #[serde(rename = "ms")]
@@ -72,6 +77,7 @@ impl Unit {
     /// From what a round says: seconds for one operation, bytes, or a number.
     pub(crate) fn of(self, measured: f64) -> f64 {
         match self {
+            Self::Nanos => measured * 1e9,
             Self::Micros => measured * 1e6,
             Self::Millis => measured * 1e3,
             Self::PerSecond => 1.0 / measured,
@@ -112,6 +118,11 @@ impl Row {
         self.with(Role::Peer, name, Way::Python(arguments.into()))
     }
 
+    /// Somebody who is looked for here, and why he has no number.
+    fn left_out(self, name: &'static str, why: &'static str) -> Self {
+        self.with(Role::Peer, name, Way::LeftOut(why))
+    }
+
     fn with(mut self, role: Role, name: &'static str, way: Way) -> Self {
         self.contenders.push(Contender { role, name, way, times: self.times, is_large: false, is_slow: false });
         self
@@ -147,6 +158,7 @@ pub(crate) fn all() -> Vec<Row> {
         start::many(),
         roundtrip::rows(),
         throughput::rows(),
+        codec::rows(),
         echo::rows(),
         footprint::rows(),
         scale::rows(),

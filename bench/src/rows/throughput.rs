@@ -8,6 +8,8 @@ const MESSAGES: u64 = 100_000;
 const CALLS: u64 = 1_000_000;
 const SLOW_CALLS: u64 = 5_000;
 
+pub(crate) const IPC_CHANNEL: &str = "ipc-channel";
+
 pub(super) fn rows() -> Vec<Row> {
     vec![channel(), pool_map()]
 }
@@ -17,7 +19,7 @@ fn channel() -> Row {
         .ours(|| ours::throughput_channel(false))
         .variant("offspring send_all", || ours::throughput_channel(true))
         .floor("socketpair", socketpair::throughput)
-        .peer("ipc-channel", ipc_channel::throughput)
+        .peer(IPC_CHANNEL, ipc_channel::throughput)
         .python("multiprocessing SimpleQueue", "throughput-queue")
         .times(20_000)
 }

@@ -4,6 +4,8 @@
 //! may well be serialisable.
 
 use quote::ToTokens;
+use syn::punctuated::Punctuated;
+use syn::token::Comma;
 use syn::visit::{self, Visit};
 use syn::{
     Expr, GenericArgument, Lifetime, Path, PathArguments, Type, TypeFnPtr, TypeImplTrait, TypeParamBound, TypePath,
@@ -15,17 +17,18 @@ use crate::signature;
 
 /// Checks the type of an argument.
 pub(super) fn argument(ty: &Type, errors: &mut Errors) {
-    Crossing { way: Way::In, errors }.visit_type(ty);
+    Crossing { way: Way::In, part: Part::Inner, errors }.visit_type(ty);
 }
 
 /// Checks the type of a result.
 pub(super) fn output(ty: &Type, errors: &mut Errors) {
-    Crossing { way: Way::Out, errors }.visit_type(ty);
+    let part = if matches!(ty, Type::Path(_)) { Part::Whole } else { Part::Inner };
+    Crossing { way: Way::Out, part, errors }.visit_type(ty);
 }
 
 /// Checks the type of a result of which only the value crosses, since its error is reported.
 pub(super) fn reported_output(ty: &Type, errors: &mut Errors) {
-    output(reported_value(ty), errors);
+    Crossing { way: Way::Out, part: Part::Inner, errors }.visit_type(reported_value(ty));
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -34,23 +37,32 @@ enum Way {
     Out,
 }
 
+/// How far `report` reaches: it changes the error of the task's own `Result`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// All that the task returns.
+    Whole,
+    /// In the error of a `Result` that the task returns.
+    Error,
+    /// Anything in another type.
+    Inner,
+}
+
 /// Walks a type that is sent to a child or back.
 struct Crossing<'e> {
     way: Way,
+    part: Part,
     errors: &'e mut Errors,
 }
 
 impl Visit<'_> for Crossing<'_> {
     fn visit_type_path(&mut self, ty: &TypePath) {
         match foreign_error(&ty.path) {
-            Some(error) if self.way == Way::Out => self.errors.reject(
-                ty,
-                format_args!(
-                    "`{error}` cannot be sent as it is; send a report of it with \
-                     `#[child_task(report)]`"
-                ),
-            ),
-            _ => visit::visit_type_path(self, ty),
+            Some(error) if self.way == Way::Out => {
+                let message = self.unsent(&error);
+                self.errors.reject(ty, message);
+            }
+            _ => self.visit_parts(ty),
         }
     }
 
@@ -112,10 +124,7 @@ impl Visit<'_> for Crossing<'_> {
                 "a closure cannot be sent to another process; make what it does a child \
                  task of its own, and send the values"
             }
-            Some("Error") if self.way == Way::Out => {
-                "`dyn Error` cannot be sent as it is; send a report of it with \
-                 `#[child_task(report)]`"
-            }
+            Some("Error") if self.way == Way::Out => &self.unsent("dyn Error"),
             Some("Error") => "`dyn Error` cannot be sent to a child; send its text, as a `String`",
             Some("Any") => "`dyn Any` cannot be sent to another process; name the concrete type",
             _ => return visit::visit_type_trait_object(self, ty),
@@ -125,6 +134,40 @@ impl Visit<'_> for Crossing<'_> {
 
     /// The length of an array is no type, whatever lifetimes or casts it is computed with.
     fn visit_expr(&mut self, _: &Expr) {}
+}
+
+impl Crossing<'_> {
+    /// What to do about an error that serde does not know.
+    fn unsent(&self, error: &str) -> String {
+        match self.part {
+            Part::Whole | Part::Error => {
+                format!("`{error}` cannot be sent as it is; send a report of it with `#[child_task(report)]`")
+            }
+            Part::Inner => format!(
+                "`{error}` cannot be sent as it is; use `Result<_, offspring::Report>` here, since \
+                 `#[child_task(report)]` changes only the `Result` that the task returns"
+            ),
+        }
+    }
+
+    /// Walks the types in a path, each as the part that it is.
+    fn visit_parts(&mut self, ty: &TypePath) {
+        let part = self.part;
+        match (part, path_end(&ty.path).as_deref(), parameters(&ty.path)) {
+            (Part::Whole, Some("Result"), Some(parameters)) => {
+                for (parameter, part) in parameters.iter().zip([Part::Inner, Part::Error]) {
+                    self.part = part;
+                    self.visit_generic_argument(parameter);
+                }
+            }
+            (Part::Whole, ..) => {
+                self.part = Part::Inner;
+                visit::visit_type_path(self, ty);
+            }
+            _ => visit::visit_type_path(self, ty),
+        }
+        self.part = part;
+    }
 }
 
 /// The error in `io::Result<T>` and its like, which are known to be no serde types: the compiler would say so too, but not
@@ -180,13 +223,17 @@ fn path_end(path: &Path) -> Option<String> {
     path.segments.last().map(|segment| segment.ident.to_string())
 }
 
+fn parameters(path: &Path) -> Option<&Punctuated<GenericArgument, Comma>> {
+    match &path.segments.last()?.arguments {
+        PathArguments::AngleBracketed(list) => Some(&list.args),
+        _ => None,
+    }
+}
+
 /// With `report`, only the value crosses: the `T` of `Result<T, E>`, which also comes first in every alias of it.
 fn reported_value(ty: &Type) -> &Type {
     let Type::Path(path) = ty else { return ty };
-    let Some(PathArguments::AngleBracketed(list)) = path.path.segments.last().map(|segment| &segment.arguments) else {
-        return ty;
-    };
-    let first = list.args.iter().find_map(|argument| match argument {
+    let first = parameters(&path.path).into_iter().flatten().find_map(|argument| match argument {
         GenericArgument::Type(value) => Some(value),
         _ => None,
     });

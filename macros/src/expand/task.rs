@@ -5,31 +5,33 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{LitInt, Type};
 
+use super::verdict::{self, Verdict};
 use super::{allowed_lints, at, optional, place, registered_name, returned, start_method};
 use crate::model::{Function, Parameter, Task};
 
 /// The function as it was, a struct of the same name in the type namespace, and an unnamed constant with all the rest.
 pub(super) fn items(task: &Task<'_>) -> TokenStream {
     let function = documented(task);
-    let handle = handle_struct(task);
-    let cfg = task.function.attributes("cfg");
     let lints = allowed_lints(task.function);
+    let traits = traits(task);
     let (identity, entry, run, starters) = (identity(task), entry(task), run(task), starters(task));
     let krate = &task.args.krate;
-    quote! {
-        #function
-        #handle
-        #(#cfg)*
-        #lints
-        const _: () = {
-            enum __Entry {} // implements what names the user's types: if they are private, the handle cannot (E0446)
-            #identity
-            #entry
-            #run
-            #starters
-            #krate::__private::inventory::submit! { <__Entry as #krate::__private::Registered>::ENTRY }
-        };
-    }
+    let handle = handle_struct(
+        task,
+        &quote! {
+            #lints
+            const _: () = {
+                enum __Entry {} // implements what names the user's types: if they are private, the handle cannot (E0446)
+                #traits
+                #identity
+                #entry
+                #run
+                #starters
+                #krate::__private::inventory::submit! { <__Entry as #krate::__private::Registered>::ENTRY }
+            };
+        },
+    );
+    quote!(#function #handle)
 }
 
 /// The user's function with one sentence added to its documentation.
@@ -51,13 +53,18 @@ fn documented(task: &Task<'_>) -> TokenStream {
 }
 
 /// Braces, so that nothing enters the value namespace and `add` stays the function there.
-fn handle_struct(task: &Task<'_>) -> TokenStream {
+///
+/// The attribute puts `rest` beside the struct. An `impl` block cannot have a struct; the compiler then drops it with its attributes
+/// and has one error. If `rest` were there by itself, it would add more about what it does not find.
+fn handle_struct(task: &Task<'_>, rest: &TokenStream) -> TokenStream {
+    let krate = &task.args.krate;
     let carried = task.function.attributes("cfg").chain(task.function.attributes("deprecated"));
     let (vis, handle) = (&task.function.vis, task.handle());
     quote! {
         #(#carried)*
         #[doc(hidden)]
         #[allow(non_camel_case_types, reason = "it is called like the function whose calls it makes")]
+        #[#krate::__private::beside(#rest)]
         #vis struct #handle {
             _private: (),
         }
@@ -84,13 +91,14 @@ fn entry(task: &Task<'_>) -> TokenStream {
         quote!(::core::time::Duration::new(#seconds, #nanos))
     }));
     let idempotent = task.args.idempotent;
-    let place = place(task.function);
+    let (origin, place) = (origin(krate), place(task.function));
     quote! {
         impl #krate::__private::Registered for __Entry {
             const ENTRY: #krate::__private::Entry = #krate::__private::Entry {
                 name: <#handle as #krate::Task>::NAME,
                 signature: #signature,
                 fingerprint: #fingerprint,
+                #origin
                 #place
                 start_method: #start_method,
                 timeout: #timeout,
@@ -98,6 +106,18 @@ fn entry(task: &Task<'_>) -> TokenStream {
                 run: __Entry::run,
             };
         }
+    }
+}
+
+/// The crate that the task is of, evaluated where that is compiled. Cargo may be absent, hence no `env!`.
+fn origin(krate: &TokenStream) -> TokenStream {
+    quote! {
+        origin: #krate::__private::Origin {
+            package: ::core::option_env!("CARGO_PKG_NAME"),
+            version: ::core::option_env!("CARGO_PKG_VERSION"),
+            binary: ::core::option_env!("CARGO_BIN_NAME"),
+            test: ::core::cfg!(test),
+        },
     }
 }
 
@@ -109,8 +129,9 @@ fn run(task: &Task<'_>) -> TokenStream {
         (0..task.parameters.len()).map(|index| format_ident!("__{index}", span = Span::mixed_site())).collect();
     let takes = task.parameters.iter().zip(&locals).map(|(Parameter { name, ty }, local)| {
         let name = spoken(name);
+        let Verdict { value, parameter } = verdict::of_argument(krate, ty);
         quote_spanned! {at(ty)=>
-            let #local = <#ty as #krate::__private::TaskArg>::take(#arguments, #name)?;
+            let #local = <#ty as #krate::__private::TaskArg #parameter>::take(#arguments, #name, #value)?;
         }
     });
     let output = output(task, &locals);
@@ -134,8 +155,10 @@ fn output(task: &Task<'_>, locals: &[Ident]) -> TokenStream {
     let returned = returned(task.function);
     let value = quote!(#function(#(#locals),*));
     let value = if task.args.report.is_some() { reported(krate, &returned, &value) } else { value };
-    let sent = sent_type(task);
-    quote_spanned!(at(&returned)=> <#sent as #krate::__private::TaskOutput>::output(#value))
+    let (sent, Verdict { value: verdict, parameter }) = (sent_type(task), output_verdict(task));
+    quote_spanned! {at(&returned)=>
+        <#sent as #krate::__private::TaskOutput #parameter>::output(#value, #verdict)
+    }
 }
 
 /// Turns the error of `value` into a report by whichever of the runtime's three traits applies to its type, which the
@@ -163,11 +186,13 @@ fn starters(task: &Task<'_>) -> TokenStream {
     let encoder = Ident::new("encoder", Span::mixed_site());
     let mutable = (!names.is_empty()).then(|| quote!(mut));
     let puts = puts(task, &encoder);
+    let Verdict { value: verdict, parameter } = output_verdict(task);
     let (call_docs, start_docs) = starter_docs(task);
     let call = quote_spanned! {at(&returned(task.function))=>
-        <#sent as #krate::__private::TaskOutput>::call(
+        <#sent as #krate::__private::TaskOutput #parameter>::call(
             &<__Entry as #krate::__private::Registered>::ENTRY,
             #encoder,
+            #verdict,
         )
     };
     quote! {
@@ -193,9 +218,9 @@ fn starters(task: &Task<'_>) -> TokenStream {
 fn puts(task: &Task<'_>, encoder: &Ident) -> TokenStream {
     let krate = &task.args.krate;
     let put = |Parameter { name, ty }: &Parameter<'_>| {
-        let text = spoken(name);
+        let (text, Verdict { value, parameter }) = (spoken(name), verdict::of_argument(krate, ty));
         quote_spanned! {at(ty)=>
-            <#ty as #krate::__private::TaskArg>::put(&#name, &mut #encoder, #text);
+            <#ty as #krate::__private::TaskArg #parameter>::put(&#name, &mut #encoder, #text, #value);
         }
     };
     task.parameters.iter().map(put).collect()
@@ -211,35 +236,34 @@ fn starter_docs(task: &Task<'_>) -> (String, String) {
 
 /// What a faulty task leaves behind: `call` and `start` exist, so that the one mistake is not followed by one at each use.
 pub(super) fn stand_in_items(task: &Task<'_>) -> TokenStream {
-    let (krate, function, handle) = (&task.args.krate, task.function, task.handle());
-    let handle_struct = handle_struct(task);
+    let (krate, function, name) = (&task.args.krate, task.function, task.handle());
     let (generics, _, where_clause) = function.sig.generics.split_for_impl();
     let types: Vec<_> = task.types().collect();
     let sent = match function.returned() {
         Some(Type::Never(_) | Type::ImplTrait(_)) => quote!(()),
         _ => sent_type(task),
     };
-    let cfg = function.attributes("cfg");
     let lints = allowed_lints(function);
-    quote! {
-        #function
-        #handle_struct
-        #(#cfg)*
-        #lints
-        const _: () = {
-            #[allow(dead_code, private_interfaces, reason = "the task has a mistake, which is reported already")]
-            impl #handle {
-                pub fn call #generics (#(_: #types),*) -> #krate::Call<#sent> #where_clause {
-                    loop {}
+    let handle = handle_struct(
+        task,
+        &quote! {
+            #lints
+            const _: () = {
+                #[allow(dead_code, private_interfaces, reason = "the task has a mistake, which is reported already")]
+                impl #name {
+                    pub fn call #generics (#(_: #types),*) -> #krate::Call<#sent> #where_clause {
+                        loop {}
+                    }
+                    pub fn start #generics (
+                        #(_: #types),*
+                    ) -> ::core::result::Result<#krate::Process<#sent>, #krate::Error> #where_clause {
+                        loop {}
+                    }
                 }
-                pub fn start #generics (
-                    #(_: #types),*
-                ) -> ::core::result::Result<#krate::Process<#sent>, #krate::Error> #where_clause {
-                    loop {}
-                }
-            }
-        };
-    }
+            };
+        },
+    );
+    quote!(#function #handle)
 }
 
 /// The type of the call's value: with `report`, the error in it has become a report.
@@ -249,6 +273,18 @@ fn sent_type(task: &Task<'_>) -> TokenStream {
         return returned.into_token_stream();
     }
     quote_spanned!(at(&returned)=> <#returned as #krate::__private::Fallible>::Reported)
+}
+
+/// What the verdicts need in scope.
+fn traits(task: &Task<'_>) -> Option<TokenStream> {
+    let arguments = task.types().map(|ty| verdict::of_argument(&task.args.krate, ty));
+    let verdicts: Vec<Verdict> = arguments.chain([output_verdict(task)]).collect();
+    verdict::traits(&task.args.krate, &verdicts)
+}
+
+fn output_verdict(task: &Task<'_>) -> Verdict {
+    let of = if task.args.report.is_some() { verdict::of_reported } else { verdict::of_output };
+    of(&task.args.krate, &returned(task.function))
 }
 
 /// An argument's name as text, without `r#`.

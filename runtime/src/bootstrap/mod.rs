@@ -26,6 +26,7 @@ pub(crate) use order::{Kit, Order, Settings, StreamSetting, kind};
 pub(crate) use panic::{catch as catch_panic, message as panic_message};
 pub(crate) use spare::wait_for_order;
 
+use crate::codec;
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::sys::attributes::ManyFiles;
 use crate::sys::exec::LINK_NUMBER;
@@ -35,7 +36,7 @@ use crate::sys::{self, poll};
 use crate::task::{self, Arguments, Entry, Output};
 use crate::wire::fds;
 use crate::wire::frame::{self, Body, Incoming, Outgoing};
-use crate::wire::payload::{CodecError, Payload};
+use crate::wire::payload::Payload;
 use crate::{children, lineage};
 
 /// The one variable that tells a re-executed program that it is a child. Removed before any code of the user runs.
@@ -274,10 +275,10 @@ fn open(link: BorrowedFd<'_>, frame: Incoming) -> (Order, Kit, Payload) {
 }
 
 fn carry_out(order: Order, kit: Kit, voice: &Voice, birth: &Birth, mut arguments: Payload) -> ! {
-    let (name, fingerprint) = (order.task.clone(), order.fingerprint);
+    let (name, mark) = (order.task.clone(), order.mark);
     settle_in_and_work(order, kit, voice, birth, move || {
         let descriptors = fds::Incoming::new(std::mem::take(&mut arguments.descriptors));
-        run_task(task::lookup(&name, fingerprint)?, &arguments, descriptors)
+        run_task(task::lookup(&name, mark)?, &arguments, descriptors)
     })
 }
 
@@ -400,7 +401,7 @@ enum LastWord {
     Returned(Output),
     Panicked(Panic),
     Refused(Error),
-    Unencodable(CodecError),
+    Unencodable(codec::Error),
 }
 
 /// The child's side of the link. In a copy of the child it is mute.
@@ -434,13 +435,13 @@ impl Voice {
                 // No memory file of this size, or none more at all: then at least why.
                 Err(error) if !frame::is_gone(&error) => {
                     let text = format!("the result cannot be sent: {error}");
-                    self.say_last(LastWord::Unencodable(CodecError(text)))
+                    self.say_last(LastWord::Unencodable(codec::Error::new(text)))
                 }
                 _ => 0,
             },
             LastWord::Returned(Output(Err(error))) => self.say_last(LastWord::Unencodable(error)),
             LastWord::Unencodable(error) => {
-                self.say(kind::UNENCODABLE, &error.0);
+                self.say(kind::UNENCODABLE, &error.to_string());
                 1
             }
             LastWord::Panicked(panic) => {

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::codec;
 use crate::lineage::Lineage;
 use crate::sys::attributes::{Limit, ManyFiles};
 use crate::sys::environ::Environment;
 use crate::sys::identity::Privileges;
 use crate::sys::signal::SignalSet;
+use crate::task::Mark;
 use crate::wire::fds;
 use crate::wire::frame::{Body, Incoming, Outgoing, SEND_PATIENCE};
-use crate::wire::payload::{CodecError, Payload, decode_bytes};
+use crate::wire::payload::{Payload, decode_bytes};
 
 /// The kinds of frames on a link.
 pub(crate) mod kind {
@@ -46,8 +48,8 @@ pub(crate) mod kind {
 pub(crate) struct Order {
     /// The task's name.
     pub(crate) task: String,
-    /// Of the task's signature.
-    pub(crate) fingerprint: u64,
+    /// Tells it from others of that name.
+    pub(crate) mark: Mark,
     pub(crate) lineage: Lineage,
     /// What `ps` and `top` show: a chosen name, or the task's without its path.
     pub(crate) title: String,
@@ -127,11 +129,11 @@ impl Order {
     }
 
     /// Takes one apart that has been received.
-    pub(crate) fn open(frame: Incoming) -> Result<(Self, Kit, Payload), CodecError> {
-        let head = frame.head.bytes().map_err(|error| CodecError(error.to_string()))?;
+    pub(crate) fn open(frame: Incoming) -> Result<(Self, Kit, Payload), codec::Error> {
+        let head = frame.head.bytes().map_err(|error| codec::Error::new(error.to_string()))?;
         let (Manifest(present), order) = decode_bytes::<(Manifest, Self)>(&head, fds::Incoming::default())?;
         if present.iter().filter(|present| **present).count() != frame.descriptors.len() {
-            return Err(CodecError("an order has not the descriptors that it announces".to_owned()));
+            return Err(codec::Error::new("an order has not the descriptors that it announces"));
         }
         let mut descriptors = frame.descriptors.into_iter();
         let [lifeline, directory, input, output, error] =

@@ -16,7 +16,6 @@ use super::{RecvError, RecvErrorKind, RequestError, SendError, SendErrorKind};
 use crate::error::Error;
 use crate::sys::poll::{self, Deadline};
 use crate::sys::socket;
-use crate::wire::fds;
 use crate::wire::message::{self, Unsent};
 
 /// What an end receives while it waits to send, at most. Two ends that both send and never read would wait for each other.
@@ -218,7 +217,7 @@ impl<S, R> Serialize for Duplex<S, R> {
     fn serialize<Z: Serializer>(&self, serializer: Z) -> Result<Z::Ok, Z::Error> {
         if !self.inbox.is_empty() {
             let text = "a two-way pipe cannot be passed on while this process has messages of it that it has not read";
-            return Err(Z::Error::custom(fds::fail(text.to_owned())));
+            return Err(Z::Error::custom(text));
         }
         self.end.serialize(serializer)
     }

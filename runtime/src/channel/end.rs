@@ -52,7 +52,7 @@ impl<'de> Deserialize<'de> for End {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let descriptor = fds::share(deserializer)?;
         if !descriptor.fd().is_ok_and(socket::is_link) {
-            return Err(D::Error::custom(fds::fail("a descriptor that should be the end of a channel is not".into())));
+            return Err(D::Error::custom("a descriptor that should be the end of a channel is not"));
         }
         fd::note_end(&descriptor);
         Ok(Self(descriptor))

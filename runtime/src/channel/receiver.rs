@@ -14,7 +14,6 @@ use super::end::End;
 use super::inbox::Inbox;
 use super::{Receiving, RecvError, RecvErrorKind};
 use crate::sys::poll::{self, Deadline};
-use crate::wire::fds;
 
 /// Receives values of type `T` from any [`Sender`](crate::Sender) of its channel. Made by [`channel`](crate::channel).
 ///
@@ -147,7 +146,7 @@ impl<T> Serialize for Receiver<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if !self.inbox.is_empty() {
             let text = "a receiver cannot be passed on while this process has messages of a batch that it has not read";
-            return Err(S::Error::custom(fds::fail(text.to_owned())));
+            return Err(S::Error::custom(text));
         }
         self.end.serialize(serializer)
     }

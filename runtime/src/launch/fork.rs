@@ -23,7 +23,7 @@ impl Launcher for Fork {
     fn launch(&self, request: Request<'_>) -> Result<Launched, Error> {
         let arguments = request.arguments;
         // Here, and not in the copy, which pays for each page that it looks at; a miss is the child's to tell, as everywhere.
-        let entry = task::lookup(&request.order.task, request.order.fingerprint);
+        let entry = task::lookup(&request.order.task, request.order.mark);
         copy(request, move |fresh| {
             let descriptors = bootstrap::inherit(arguments, fresh);
             move || bootstrap::run_task(entry?, arguments, descriptors)

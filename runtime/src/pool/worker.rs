@@ -11,14 +11,15 @@ use super::LONGEST_LOOK;
 use super::protocol::{self, Assignment, PackedCall, Parcels, RingMemory, inline, kind};
 use super::ring::{Head, WorkerSide};
 use crate::bootstrap;
+use crate::codec;
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::patience::Patience;
 use crate::sys::fd::Descriptor;
 use crate::sys::resident::Resident;
 use crate::sys::{self, bell, futex, signal};
-use crate::task::{self, Arguments, Entry, Output, Undecodable};
+use crate::task::{self, Arguments, Entry, Origin, Output, Undecodable};
 use crate::wire::fds;
-use crate::wire::payload::{CodecError, Payload};
+use crate::wire::payload::Payload;
 
 /// The name of the worker's own task.
 pub(super) const NAME: &str = "offspring::pool::worker";
@@ -33,6 +34,12 @@ const fn entry() -> Entry {
         name: NAME,
         signature: "fn(Assignment)",
         fingerprint: FINGERPRINT,
+        origin: Origin {
+            package: option_env!("CARGO_PKG_NAME"),
+            version: option_env!("CARGO_PKG_VERSION"),
+            binary: None,
+            test: cfg!(test),
+        },
         file: file!(),
         line: line!(),
         start_method: None,
@@ -60,7 +67,7 @@ enum Done {
     Returned(Payload),
     Panicked(Panic),
     Refused(Error),
-    Unencodable(CodecError),
+    Unencodable(codec::Error),
 }
 
 struct Worker {
@@ -197,7 +204,7 @@ impl Worker {
             Done::Returned(payload) => (returned, Ok(payload)),
             Done::Panicked(panic) => (kind::PANICKED, Payload::encode(&panic)),
             Done::Refused(error) => (kind::REFUSED, Payload::encode(&Refusal::from(error))),
-            Done::Unencodable(error) => (kind::UNENCODABLE, Payload::encode(&error.0)),
+            Done::Unencodable(error) => (kind::UNENCODABLE, Payload::encode(&error.to_string())),
         };
         let payload = payload.unwrap_or(Payload::EMPTY);
         if let Err(error) = self.put(number, kind, spent, &payload) {

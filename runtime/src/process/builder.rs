@@ -21,7 +21,7 @@ use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
 use crate::sys::fork::{FreshCopy, SingleThreaded};
 use crate::sys::{poll, socket};
-use crate::task::{Call, Output, decode_output};
+use crate::task::{Call, Mark, Output, decode_output};
 use crate::wire::payload::Payload;
 
 /// A child that has not been started yet: its task, its start method and its options.
@@ -192,7 +192,7 @@ impl<T> ProcessBuilder<T> {
     /// Under every start method:
     ///
     /// - [`Encode`](ErrorKind::Encode): an argument refuses to be encoded, or descriptors in it cannot be duplicated.
-    /// - [`DuplicateTask`](ErrorKind::DuplicateTask): another function is registered under the task's name.
+    /// - [`DuplicateTask`](ErrorKind::DuplicateTask): another function of the same crate is registered under the task's name.
     /// - [`Setting`](ErrorKind::Setting): an option is out of its range, or the working directory cannot be opened.
     /// - [`UnknownStartMethod`](ErrorKind::UnknownStartMethod), [`UnsupportedStartMethod`](ErrorKind::UnsupportedStartMethod): what
     ///   `OFFSPRING_START_METHOD` asks for, if nothing else was chosen.
@@ -220,7 +220,7 @@ impl<T> ProcessBuilder<T> {
         let arguments = call.check()?;
         let decode = call.decode;
         options
-            .start(call.entry.name, call.entry.fingerprint, arguments, method, |request| launcher.launch(request))
+            .start(call.entry.name, call.entry.mark(), arguments, method, |request| launcher.launch(request))
             .map(|child| Process::new(child, decode))
     }
 }
@@ -233,7 +233,7 @@ pub(crate) fn start_closure<T: Serialize + DeserializeOwned>(
     // It may use every end of a channel that it finds.
     let begin = |_: &FreshCopy| move || Ok(Output(Payload::encode(&work())));
     let child = Options::default()
-        .start(task, 0, &Payload::EMPTY, StartMethod::Fork, |request| launch::copy(request, begin))?;
+        .start(task, Mark::default(), &Payload::EMPTY, StartMethod::Fork, |request| launch::copy(request, begin))?;
     Ok(Process::new(child, decode_output::<T>))
 }
 
@@ -241,7 +241,7 @@ impl Options {
     fn start(
         self,
         task: &str,
-        fingerprint: u64,
+        mark: Mark,
         arguments: &Payload,
         method: StartMethod,
         launch: impl FnOnce(Request<'_>) -> Result<Launched, Error>,
@@ -272,7 +272,7 @@ impl Options {
         let title = name.clone().unwrap_or_else(|| task.rsplit("::").next().unwrap_or(task).to_owned());
         let lineage = Lineage::of_next_child(name, method, daemon);
         let name = lineage.name.clone();
-        let order = Order { task: task.to_owned(), fingerprint, lineage, title, settings, timeout, privileges: None };
+        let order = Order { task: task.to_owned(), mark, lineage, title, settings, timeout, privileges: None };
         let overdue_from = timeout.and_then(poll::deadline_in);
         let launched = launch(Request { order, arguments, kit, streams: ours, threads })?;
         // From here on, as the child's own timer: what came before (a forkserver's start and preloads, say) is not its time.

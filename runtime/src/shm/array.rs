@@ -385,6 +385,6 @@ mod tests {
 
     #[test]
     fn outside_of_a_send_it_is_not_serialised() {
-        assert!(postcard::to_allocvec(&SharedArray::<u8>::new(1).unwrap()).is_err());
+        assert!(crate::codec::to_vec(&SharedArray::<u8>::new(1).unwrap()).is_err());
     }
 }

@@ -127,7 +127,7 @@ fn deserialize<'de, T: Pod, D: Deserializer<'de>, const SLOTS: usize, const WORD
     deserializer: D,
 ) -> Result<Arc<Shared<T, SLOTS, WORDS>>, D::Error> {
     let shared = Shared::accept(kind as u32, fds::share(deserializer)?);
-    let refused = |error| serde::de::Error::custom(fds::fail(format!("{} cannot be taken over: {error}", kind.name())));
+    let refused = |error| serde::de::Error::custom(format_args!("{} cannot be taken over: {error}", kind.name()));
     shared.map(Arc::new).map_err(refused)
 }
 

@@ -11,6 +11,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::FileExt as _;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
@@ -58,6 +59,11 @@ impl MemoryFile {
         self.file.write_all(bytes)?;
         self.length = length;
         Ok(())
+    }
+
+    /// Replaces a byte that was written before.
+    pub(crate) fn patch(&mut self, at: usize, byte: u8) -> io::Result<()> {
+        self.file.write_all_at(&[byte], at as u64)
     }
 
     /// Lets `fill` write `length` bytes where they will stay. They begin as zeroes.

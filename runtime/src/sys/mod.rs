@@ -11,6 +11,7 @@
 
 pub(crate) mod attributes;
 pub(crate) mod bell;
+pub(crate) mod cast;
 pub(crate) mod copies;
 pub(crate) mod elements;
 pub(crate) mod environ;
@@ -18,6 +19,7 @@ pub(crate) mod exec;
 pub(crate) mod fd;
 pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod headroom;
 pub(crate) mod identity;
 pub(crate) mod image;
 pub(crate) mod journal;

@@ -6,6 +6,7 @@
 //! no list, so that serialising a descriptor is an error there.
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
@@ -23,12 +24,22 @@ const OTHERS: usize = 7;
 pub(crate) const MAX: usize = MAX_DESCRIPTORS - OTHERS;
 
 thread_local! {
-    static WINDOW: RefCell<Option<Window>> = const { RefCell::new(None) };
+    /// It has no destructor, and so is there until the thread is gone: values are sent by destructors of other thread-locals too.
+    /// Between two values it is empty.
+    static WINDOW: RefCell<ManuallyDrop<Option<Window>>> = const { RefCell::new(ManuallyDrop::new(None)) };
 }
 
 enum Window {
-    Encoding(Vec<Arc<Descriptor>>, Option<String>),
-    Decoding(Incoming, Option<String>),
+    Encoding(Vec<Arc<Descriptor>>),
+    Decoding(Incoming),
+}
+
+/// A descriptor in a value: its place in the list. No other value looks like it, so that a type which takes one of several kinds of
+/// values (serde's `untagged`) does not mistake it for a number.
+#[derive(Serialize, Deserialize)]
+enum Place {
+    #[serde(rename = "$descriptor")]
+    Descriptor(u32),
 }
 
 /// The descriptors that came with a value. What the value does not take is closed.
@@ -51,47 +62,43 @@ struct Reopen(Option<Window>);
 
 impl Drop for Reopen {
     fn drop(&mut self) {
-        WINDOW.set(self.0.take());
+        replace(self.0.take());
     }
 }
 
+fn replace(window: Option<Window>) -> Option<Window> {
+    WINDOW.with(|open| std::mem::replace(&mut **open.borrow_mut(), window))
+}
+
 fn within<T>(open: Window, work: impl FnOnce() -> T) -> (T, Option<Window>) {
-    let mut reopen = Reopen(WINDOW.replace(Some(open)));
+    let mut reopen = Reopen(replace(Some(open)));
     let done = work();
-    let window = WINDOW.replace(reopen.0.take());
+    let window = replace(reopen.0.take());
     std::mem::forget(reopen); // it has nothing left
     (done, window)
 }
 
 /// Encodes with `encode`; the descriptors that its values hold are added to `descriptors`.
-///
-/// The text is what went wrong with a descriptor, which a codec may not be able to tell.
-pub(crate) fn encoding<T>(descriptors: &mut Vec<Arc<Descriptor>>, encode: impl FnOnce() -> T) -> (T, Option<String>) {
-    let (done, window) = within(Window::Encoding(std::mem::take(descriptors), None), encode);
-    match window {
-        Some(Window::Encoding(collected, failure)) => {
-            *descriptors = collected;
-            (done, failure)
-        }
-        _ => (done, None),
+pub(crate) fn encoding<T>(descriptors: &mut Vec<Arc<Descriptor>>, encode: impl FnOnce() -> T) -> T {
+    let (done, window) = within(Window::Encoding(std::mem::take(descriptors)), encode);
+    if let Some(Window::Encoding(collected)) = window {
+        *descriptors = collected;
     }
+    done
 }
 
 /// Decodes with `decode`, whose values take their descriptors from `incoming`.
-pub(crate) fn decoding<T>(incoming: &mut Incoming, decode: impl FnOnce() -> T) -> (T, Option<String>) {
-    let (done, window) = within(Window::Decoding(std::mem::take(incoming), None), decode);
-    match window {
-        Some(Window::Decoding(left, failure)) => {
-            *incoming = left;
-            (done, failure)
-        }
-        _ => (done, None),
+pub(crate) fn decoding<T>(incoming: &mut Incoming, decode: impl FnOnce() -> T) -> T {
+    let (done, window) = within(Window::Decoding(std::mem::take(incoming)), decode);
+    if let Some(Window::Decoding(left)) = window {
+        *incoming = left;
     }
+    done
 }
 
 /// Serialises a descriptor: as its place in the list of the value that is being encoded.
 pub(crate) fn attach<S: Serializer>(descriptor: &Arc<Descriptor>, serializer: S) -> Result<S::Ok, S::Error> {
-    place(descriptor).map_err(S::Error::custom)?.serialize(serializer)
+    Place::Descriptor(place(descriptor).map_err(S::Error::custom)?).serialize(serializer)
 }
 
 const NO_WINDOW: &str = "a descriptor (a channel's end, shared memory, an open file) can be serialised only in the \
@@ -101,20 +108,20 @@ const NOTHING_SENT: &str = "a descriptor can be deserialised only from what anot
 
 /// Whether a value is being encoded for another process: what sometimes holds a descriptor is serialised only then, always.
 pub(crate) fn check_encoding<E: serde::ser::Error>() -> Result<(), E> {
-    let is_open = WINDOW.with(|window| matches!(*window.borrow(), Some(Window::Encoding(..))));
+    let is_open = WINDOW.with(|window| matches!(**window.borrow(), Some(Window::Encoding(_))));
     if is_open { Ok(()) } else { Err(E::custom(NO_WINDOW)) }
 }
 
 /// The same for decoding.
 pub(crate) fn check_decoding<E: serde::de::Error>() -> Result<(), E> {
-    let is_open = WINDOW.with(|window| matches!(*window.borrow(), Some(Window::Decoding(..))));
+    let is_open = WINDOW.with(|window| matches!(**window.borrow(), Some(Window::Decoding(_))));
     if is_open { Ok(()) } else { Err(E::custom(NOTHING_SENT)) }
 }
 
 fn place(descriptor: &Arc<Descriptor>) -> Result<u32, String> {
     WINDOW.with(|window| {
         let mut window = window.borrow_mut();
-        let Some(Window::Encoding(collected, failure)) = window.as_mut() else {
+        let Some(Window::Encoding(collected)) = window.as_mut() else {
             return Err(NO_WINDOW.to_owned());
         };
         let known = collected.iter().position(|known| Arc::ptr_eq(known, descriptor));
@@ -122,7 +129,7 @@ fn place(descriptor: &Arc<Descriptor>) -> Result<u32, String> {
             Some(place) => Ok(place),
             None => collect(collected, descriptor),
         };
-        found.map(|place| place as u32).inspect_err(|text| *failure = Some(text.clone()))
+        found.map(|place| place as u32)
     })
 }
 
@@ -137,20 +144,20 @@ fn collect(collected: &mut Vec<Arc<Descriptor>>, descriptor: &Arc<Descriptor>) -
 
 /// Deserialises a descriptor that other parts of the value may refer to as well.
 pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Descriptor>, D::Error> {
-    let place = u32::deserialize(deserializer)?;
+    let Place::Descriptor(place) = Place::deserialize(deserializer)?;
     with_slot(place, |slot| slot.clone()).map_err(D::Error::custom)
 }
 
 /// Deserialises a descriptor that is this part of the value's alone.
 pub(crate) fn own<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OwnedFd, D::Error> {
-    let place = u32::deserialize(deserializer)?;
+    let Place::Descriptor(place) = Place::deserialize(deserializer)?;
     let shared = with_slot(place, Option::take).map_err(D::Error::custom)?;
     let owned = match Arc::try_unwrap(shared) {
         Ok(last) => last.into_owned().ok_or_else(|| std::io::ErrorKind::NotConnected.into()),
         // The value is decoded where it was encoded, and may be decoded again.
         Err(shared) => shared.fd().and_then(fd::duplicate),
     };
-    owned.map_err(|error| D::Error::custom(fail(format!("a descriptor cannot be taken over: {error}"))))
+    owned.map_err(|error| D::Error::custom(format_args!("a descriptor cannot be taken over: {error}")))
 }
 
 fn with_slot(
@@ -158,23 +165,14 @@ fn with_slot(
     take: impl FnOnce(&mut Option<Arc<Descriptor>>) -> Option<Arc<Descriptor>>,
 ) -> Result<Arc<Descriptor>, String> {
     let taken = WINDOW.with(|window| match window.borrow_mut().as_mut() {
-        Some(Window::Decoding(Incoming(slots), _)) => Some(slots.get_mut(place as usize).and_then(take)),
+        Some(Window::Decoding(Incoming(slots))) => Some(slots.get_mut(place as usize).and_then(take)),
         _ => None,
     });
     match taken {
         Some(Some(descriptor)) => Ok(descriptor),
-        Some(None) => Err(fail(format!("a value refers to descriptor {place}, which did not come with it"))),
+        Some(None) => Err(format!("a value refers to descriptor {place}, which did not come with it")),
         None => Err(NOTHING_SENT.to_owned()),
     }
-}
-
-/// Notes in the open window what has gone wrong, for a codec that cannot tell, and gives it back.
-pub(crate) fn fail(text: String) -> String {
-    WINDOW.with(|window| match window.borrow_mut().as_mut() {
-        Some(Window::Encoding(_, failure) | Window::Decoding(_, failure)) => *failure = Some(text.clone()),
-        None => {}
-    });
-    text
 }
 
 #[cfg(test)]
@@ -215,25 +213,25 @@ mod tests {
 
     #[test]
     fn outside_of_a_window_there_is_an_error_and_no_panic() {
-        let encoded = postcard::to_allocvec(&held());
+        let encoded = crate::codec::to_vec(&held());
         assert!(encoded.is_err());
-        assert!(postcard::from_bytes::<Owned>(&[0]).is_err());
+        assert!(crate::codec::from_slice::<Owned>(&[1, 0x60, 0]).is_err());
     }
 
     #[test]
     fn a_place_that_did_not_come_or_was_taken_is_an_error_that_says_so() {
-        let forged = Payload::encode(&3_u32).unwrap();
+        let forged = Payload::encode(&Place::Descriptor(3)).unwrap();
         let error = decode::<Owned>(forged).unwrap_err();
-        assert!(error.0.contains("descriptor 3"), "{error}");
+        assert!(error.text().contains("descriptor 3"), "{error}");
         let one = held();
         let payload = Payload::encode(&(&one, &one)).unwrap();
-        assert!(decode::<(Owned, Owned)>(payload).unwrap_err().0.contains("did not come"));
+        assert!(decode::<(Owned, Owned)>(payload).unwrap_err().text().contains("did not come"));
     }
 
     #[test]
     fn more_than_the_kernel_carries_is_an_error_that_says_so() {
         let many: Vec<Held> = (0..=MAX).map(|_| held()).collect();
-        assert!(Payload::encode(&many).unwrap_err().0.contains("descriptors in one value"));
+        assert!(Payload::encode(&many).unwrap_err().text().contains("descriptors in one value"));
         assert!(Payload::encode(&many[..MAX]).is_ok());
     }
 

@@ -13,8 +13,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::frame::{self, Body, HEADER, Opened, Outgoing};
-use super::payload::{CodecError, Decoder, Encoder, Part, decode_bytes};
+use super::payload::{Decoder, Encoder, Part, State, decode_bytes};
 use super::{INLINE_MAX, fds};
+use crate::codec::Error;
 use crate::sys::fd::{self, Descriptor};
 use crate::sys::mmap::Mapping;
 use crate::sys::poll::Deadline;
@@ -27,15 +28,14 @@ const MESSAGE: u8 = 64;
 const BATCH: u8 = 65;
 
 thread_local! {
-    /// Taken while it is used: a value whose encoding sends another one makes do with a new buffer.
-    static OUTGOING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// Taken while it is used: a value whose decoding receives another one makes do with a new buffer.
     static INCOMING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// Why a message was not sent.
 #[derive(Debug)]
 pub(crate) enum Unsent {
-    Codec(CodecError),
+    Codec(Error),
     Os(io::Error),
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum Unsent {
 #[derive(Debug)]
 pub(crate) enum Unread {
     /// It is gone, and the next one may be better.
-    Codec(CodecError),
+    Codec(Error),
     /// The same: this process may not open more descriptors.
     DescriptorsLost,
     Os(io::Error),
@@ -51,7 +51,7 @@ pub(crate) enum Unread {
 
 /// Sends one value; waits while the queue is full, until `deadline`.
 pub(crate) fn send<T: Serialize>(end: BorrowedFd<'_>, value: &T, deadline: Deadline) -> Result<(), Unsent> {
-    let mut encoder = Encoder::reusing(OUTGOING.take());
+    let mut encoder = Encoder::default();
     encoder.push(value).map_err(Unsent::Codec)?;
     deliver(end, encoder, MESSAGE, &[], deadline)
 }
@@ -60,7 +60,7 @@ fn deliver(end: BorrowedFd<'_>, encoder: Encoder, kind: u8, head: &[u8], deadlin
     let (encoded, held) = encoder.finish_in_place().map_err(Unsent::Os)?;
     let body = Body { part: encoded.part(), held: &held };
     let sent = Outgoing { kind, head, body, descriptors: &[] }.send(end, deadline);
-    OUTGOING.set(encoded.into_buffer());
+    encoded.reuse();
     sent.map_err(Unsent::Os)
 }
 
@@ -77,7 +77,7 @@ const BATCH_VALUES: u32 = 4096;
 
 impl Batch {
     pub(crate) fn new() -> Self {
-        Self { encoder: Encoder::reusing(OUTGOING.take()), count: 0 }
+        Self { encoder: Encoder::default(), count: 0 }
     }
 
     /// Appends a value; whether the batch is full with it.
@@ -100,9 +100,8 @@ impl Batch {
 #[derive(Debug)]
 pub(crate) struct Pending {
     content: Content,
-    at: usize,
+    state: State,
     left: u32,
-    descriptors: fds::Incoming,
 }
 
 #[derive(Debug)]
@@ -131,11 +130,9 @@ impl Pending {
     /// The next value; `None` when there is no more. What follows one that cannot be decoded cannot be found, and is given up.
     pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Option<Result<T, Unread>> {
         self.left = self.left.checked_sub(1)?;
-        let mut decoder = Decoder::new(&self.content[self.at..], std::mem::take(&mut self.descriptors));
+        let mut decoder = Decoder::resume(&self.content, std::mem::take(&mut self.state));
         let value = decoder.pull();
-        let rest;
-        (rest, self.descriptors) = decoder.into_rest();
-        self.at = self.content.len() - rest;
+        self.state = decoder.stop();
         if value.is_err() {
             self.left = 0;
         }
@@ -182,7 +179,8 @@ fn with_datagram<R>(
     deadline: Deadline,
     open: impl FnOnce(&[u8], Vec<OwnedFd>) -> Result<R, Unread>,
 ) -> Result<Option<R>, Unread> {
-    let mut buffer = INCOMING.take();
+    // A thread that is past the end of its thread-locals has no buffer to keep.
+    let mut buffer = INCOMING.try_with(Cell::take).unwrap_or_default();
     buffer.resize(HEADER + INLINE_MAX, 0);
     let opened = match socket::receive_into(end, &mut buffer, deadline) {
         Ok(None) => Ok(None),
@@ -190,14 +188,14 @@ fn with_datagram<R>(
         Ok(Some(received)) => open(&buffer[..received.length], received.descriptors).map(Some),
         Err(error) => Err(unread(error)),
     };
-    INCOMING.set(buffer);
+    let _ = INCOMING.try_with(|kept| kept.set(buffer));
     opened
 }
 
 /// What was received is no message, or the system would not receive it.
 fn unread(error: io::Error) -> Unread {
     match error.kind() {
-        io::ErrorKind::InvalidData => Unread::Codec(CodecError(error.to_string())),
+        io::ErrorKind::InvalidData => Unread::Codec(Error::new(error.to_string())),
         _ => Unread::Os(error),
     }
 }
@@ -208,7 +206,7 @@ fn incoming(held: Vec<OwnedFd>) -> fds::Incoming {
 
 /// Copies a frame's values out of its datagram, for later.
 fn pending(frame: Opened<'_>) -> Result<Pending, Unread> {
-    let invalid = |text: String| Unread::Codec(CodecError(text));
+    let invalid = |text: String| Unread::Codec(Error::new(text));
     let left = match (frame.kind, frame.head) {
         (MESSAGE, _) => 1,
         (BATCH, Part::Bytes(head)) => {
@@ -222,7 +220,7 @@ fn pending(frame: Opened<'_>) -> Result<Pending, Unread> {
         Part::File(file) => Content::Mapped(file.map().map_err(unread)?),
     };
     let descriptors = fds::Incoming::new(frame.held.into_iter().map(fd::end).collect());
-    Ok(Pending { content, at: 0, left, descriptors })
+    Ok(Pending { content, state: State::start(descriptors), left })
 }
 
 #[cfg(test)]
@@ -230,6 +228,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     use super::*;
+    use crate::codec;
 
     fn received<T: DeserializeOwned>(receiver: &OwnedFd) -> T {
         match receive(receiver.as_fd(), None) {
@@ -261,10 +260,12 @@ mod tests {
 
     #[test]
     fn a_batch_that_ends_too_early_gives_what_it_has() {
-        let content = Content::Heap(vec![1, 2]);
-        let mut pending = Pending { content, at: 0, left: 3, descriptors: fds::Incoming::default() };
-        assert!(matches!(pending.next::<u8>(), Some(Ok(1))));
-        assert!(matches!(pending.next::<u8>(), Some(Ok(2))));
+        let mut encoder = codec::Encoder::new(codec::scratch(), codec::encode::InMemory);
+        [true, false].iter().for_each(|value| encoder.push(value).unwrap());
+        let content = Content::Heap(encoder.scratch.buffer.clone());
+        let mut pending = Pending { content, state: State::default(), left: 3 };
+        assert!(matches!(pending.next::<bool>(), Some(Ok(true))));
+        assert!(matches!(pending.next::<bool>(), Some(Ok(false))));
         assert!(matches!(pending.next::<u8>(), Some(Err(_))));
         assert!(pending.next::<u8>().is_none());
     }

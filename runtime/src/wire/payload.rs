@@ -1,17 +1,18 @@
 //! Encoded values: arguments on their way to a child, results on their way back.
 //!
-//! The codec is postcard behind serde. Small values are encoded in place, larger ones in a vector, and whatever would
-//! not fit into a datagram goes straight into a memory file, so that there is never a second copy of something big.
+//! The [codec](crate::codec) writes into a buffer that each thread keeps. Small values are copied out of it into the payload itself,
+//! larger ones into a vector. Bytes that would not fit into a datagram go straight into a memory file, so that there is never a
+//! second copy of something big.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-use postcard::ser_flavors::Flavor;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{INLINE_MAX, MESSAGE_MAX, fds};
+use crate::codec::{self, Error, Progress, Sink};
 use crate::sys::fd::Descriptor;
 use crate::sys::mmap::{Mapping, MemoryFile, SealedFile};
 
@@ -44,7 +45,7 @@ impl Payload {
         Self { content: Content::Small { length: 0, bytes: [0; SMALL] }, descriptors: Vec::new() };
 
     /// Encodes one value.
-    pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, CodecError> {
+    pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
         let mut encoder = Encoder::default();
         encoder.push(value)?;
         encoder.finish()
@@ -137,67 +138,22 @@ impl std::ops::Deref for Bytes<'_> {
     }
 }
 
-/// Why a value could not be encoded or decoded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CodecError(pub(crate) String);
-
-impl std::fmt::Display for CodecError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for CodecError {}
-
-impl From<postcard::Error> for CodecError {
-    fn from(error: postcard::Error) -> Self {
-        use postcard::Error;
-        let text = match error {
-            Error::DeserializeUnexpectedEnd => "the encoded value ends too early",
-            Error::SerializeSeqLengthUnknown => {
-                "a sequence or map of unknown length (serde's `flatten`, for instance) cannot be encoded"
-            }
-            Error::WontImplement => {
-                "the type asks its decoder what comes next (serde's `untagged`, `tag` or `flatten`), which a compact encoding cannot tell"
-            }
-            Error::DeserializeBadBool
-            | Error::DeserializeBadOption
-            | Error::DeserializeBadVarint
-            | Error::DeserializeBadUtf8
-            | Error::DeserializeBadEnum => {
-                return Self(format!(
-                    "{error} (fields that serde's `skip_serializing_if` leaves out cannot be decoded)"
-                ));
-            }
-            Error::SerdeSerCustom | Error::SerdeDeCustom => "the type's own serde implementation failed",
-            other => return Self(other.to_string()),
-        };
-        Self(text.to_owned())
-    }
-}
-
 /// Collects the encodings of several values.
 pub(crate) struct Encoder {
-    serializer: postcard::Serializer<Sink>,
+    values: codec::Encoder<Spill>,
     descriptors: Vec<Arc<Descriptor>>,
 }
 
 impl Default for Encoder {
     fn default() -> Self {
-        Self::reusing(Vec::new())
+        Self { values: codec::Encoder::new(codec::scratch(), Spill::default()), descriptors: Vec::new() }
     }
 }
 
 impl Encoder {
-    /// An encoder that fills a buffer which was used before, instead of a new one.
-    pub(crate) fn reusing(mut buffer: Vec<u8>) -> Self {
-        buffer.clear();
-        Self { serializer: postcard::Serializer { output: Sink::new(buffer) }, descriptors: Vec::new() }
-    }
-
     /// In bytes.
     pub(crate) fn len(&self) -> usize {
-        self.serializer.output.len()
+        self.values.len()
     }
 
     /// Whether the values hold descriptors, of which there is not room for many.
@@ -206,29 +162,44 @@ impl Encoder {
     }
 
     /// Appends one value.
-    pub(crate) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), CodecError> {
-        let (encoded, refused) = fds::encoding(&mut self.descriptors, || value.serialize(&mut self.serializer));
-        let failure = self.serializer.output.take_failure().map(|failure| failure.to_string());
-        match failure.or(refused.filter(|_| encoded.is_err())) {
-            Some(failure) => Err(CodecError(failure)),
-            None => encoded.map_err(CodecError::from),
+    pub(crate) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        let descriptors = self.descriptors.len();
+        let pushed = fds::encoding(&mut self.descriptors, || self.values.push(value));
+        if pushed.is_err() {
+            self.descriptors.truncate(descriptors);
         }
+        pushed.and_then(|()| check_length(self.len()).map_err(of_system))
     }
 
-    pub(crate) fn finish(self) -> Result<Payload, CodecError> {
-        let content = self.serializer.output.into_content().map_err(|error| CodecError(error.to_string()))?;
-        Ok(Payload { content, descriptors: self.descriptors })
+    pub(crate) fn finish(self) -> Result<Payload, Error> {
+        let Self { values, descriptors } = self;
+        let codec::Encoder { scratch, mut sink } = values;
+        let file = sink.close(&scratch.buffer);
+        let content = match file {
+            Ok(Some(file)) => Ok(Content::File(file)),
+            Ok(None) => Ok(Content::from(&*scratch.buffer)),
+            Err(error) => Err(of_system(error)),
+        };
+        codec::keep(scratch);
+        Ok(Payload { content: content?, descriptors })
     }
 
-    /// The same, with the bytes left in the buffer that the encoder was made with.
+    /// The same, with the bytes left where they are.
     pub(crate) fn finish_in_place(self) -> io::Result<(Encoded, Vec<Arc<Descriptor>>)> {
-        Ok((self.serializer.output.into_encoded()?, self.descriptors))
+        let codec::Encoder { scratch, mut sink } = self.values;
+        let sealed = sink.close(&scratch.buffer)?;
+        Ok((Encoded { scratch, sealed }, self.descriptors))
     }
 }
 
-/// Encoded bytes that have not been copied out of the encoder's buffer.
+#[cold]
+fn of_system(error: io::Error) -> Error {
+    Error::new(error.to_string())
+}
+
+/// Encoded bytes that have not been copied out of the thread's buffer.
 pub(crate) struct Encoded {
-    sink: Sink,
+    scratch: Box<codec::Scratch>,
     sealed: Option<Arc<SealedFile>>,
 }
 
@@ -236,124 +207,73 @@ impl Encoded {
     pub(crate) fn part(&self) -> Part<'_> {
         match &self.sealed {
             Some(file) => Part::File(Arc::clone(file)),
-            None => Part::Bytes(self.sink.collected()),
+            None => Part::Bytes(&self.scratch.buffer),
         }
     }
 
-    pub(crate) fn into_buffer(self) -> Vec<u8> {
-        self.sink.buffer
+    /// Gives the buffer back to the thread.
+    pub(crate) fn reuse(self) {
+        codec::keep(self.scratch);
     }
 }
 
-/// Where encoded bytes go: into `small` while `buffer` has no memory, then into that, and from there, whenever it is full, into
-/// a memory file.
-///
-/// A codec hands over a vector of bytes one by one. What finds room in the buffer is therefore put there in the midst of the
-/// loop of whoever encodes, in another crate as a rule; all the rest, limits included, waits for bytes that find none.
-struct Sink {
-    small: [u8; SMALL],
-    small_length: u8,
-    buffer: Vec<u8>,
+/// Where bytes go for which the buffer has no room: it grows up to [`SPILL`], and from there on is emptied into a memory file.
+#[derive(Debug, Default)]
+struct Spill {
     file: Option<MemoryFile>,
-    /// The codec's error type cannot carry an I/O error.
-    failure: Option<io::Error>,
 }
 
 /// The first memory that a buffer gets.
-const FIRST: usize = 256;
+const FIRST: usize = 1024;
 
-impl Sink {
-    fn new(buffer: Vec<u8>) -> Self {
-        Self { small: [0; SMALL], small_length: 0, buffer, file: None, failure: None }
-    }
-
-    fn len(&self) -> usize {
-        self.file.as_ref().map_or(0, MemoryFile::len) + self.collected().len()
-    }
-
-    /// What is not in the file.
-    fn collected(&self) -> &[u8] {
-        match self.small_length {
-            0 => &self.buffer,
-            length => &self.small[..usize::from(length)],
-        }
-    }
-
-    /// What has gone wrong since this was asked last; that what lies in the buffer is over the limit shows only here.
-    #[inline]
-    fn take_failure(&mut self) -> Option<io::Error> {
-        match self.failure.take() {
-            None if self.file.is_some() => check_length(self.len()).err(),
-            failure => failure,
-        }
-    }
-
-    /// Takes bytes that the buffer has no room for.
-    fn extend_otherwise(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        if self.buffer.capacity() == 0
-            && let Some(room) = self.small[usize::from(self.small_length)..].get_mut(..bytes.len())
-        {
-            room.copy_from_slice(bytes);
-            self.small_length += bytes.len() as u8;
-            return Ok(());
-        }
-        self.spill_or_grow(bytes).map_err(|error| {
-            self.failure = Some(error);
-            postcard::Error::SerializeBufferFull
-        })
-    }
-
-    #[cold]
-    fn spill_or_grow(&mut self, bytes: &[u8]) -> io::Result<()> {
-        check_length(self.len() + bytes.len())?;
-        if bytes.len() > SPILL {
-            return self.spill(bytes);
-        }
-        if self.collected().len() + bytes.len() > SPILL {
-            self.spill(&[])?;
-        }
-        self.grow(self.collected().len() + bytes.len());
-        self.buffer.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    /// Gives the buffer memory for at least `length` bytes, and never for more than it may have before it is spilt.
-    fn grow(&mut self, length: usize) {
-        let capacity = length.max(2 * self.buffer.capacity()).clamp(FIRST, SPILL);
-        self.buffer.reserve_exact(capacity - self.buffer.len());
-        self.buffer.extend_from_slice(&self.small[..usize::from(self.small_length)]);
-        self.small_length = 0;
-    }
-
+impl Spill {
     /// Moves what is collected, and `bytes` behind it, into the file.
-    fn spill(&mut self, bytes: &[u8]) -> io::Result<()> {
+    fn spill(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
+        check_length(self.taken() + buffer.len() + bytes.len())?;
         let mut file = self.file.take().map_or_else(MemoryFile::new, Ok)?;
-        file.write(self.collected())?;
+        file.write(buffer)?;
         file.write(bytes)?;
         self.file = Some(file);
-        self.small_length = 0;
-        self.buffer.clear();
+        buffer.clear();
         Ok(())
     }
 
     /// Spills what is left over if there is a file, and seals it.
-    fn close(&mut self) -> io::Result<Option<Arc<SealedFile>>> {
+    fn close(&mut self, buffer: &[u8]) -> io::Result<Option<Arc<SealedFile>>> {
         let Some(mut file) = self.file.take() else { return Ok(None) };
-        file.write(self.collected())?;
+        file.write(buffer)?;
         Ok(Some(Arc::new(file.seal()?)))
     }
+}
 
-    fn into_content(mut self) -> io::Result<Content> {
-        Ok(match self.close()? {
-            Some(file) => Content::File(file),
-            None if self.buffer.is_empty() => Content::Small { length: self.small_length, bytes: self.small },
-            None => Content::Heap(self.buffer.into()),
-        })
+impl Sink for Spill {
+    fn make_room(&mut self, buffer: &mut Vec<u8>, more: usize) -> io::Result<()> {
+        if buffer.len() + more > SPILL {
+            self.spill(buffer, &[])?;
+        }
+        if buffer.capacity() - buffer.len() < more {
+            let capacity = (buffer.len() + more).max(2 * buffer.capacity()).max(FIRST);
+            // Never more than it may have before it is spilt, so that it is spilt in time.
+            buffer.reserve_exact(capacity.min(SPILL.max(more)) - buffer.len());
+        }
+        Ok(())
     }
 
-    fn into_encoded(mut self) -> io::Result<Encoded> {
-        let sealed = self.close()?;
-        Ok(Encoded { sink: self, sealed })
+    fn append(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
+        if buffer.len() + bytes.len() > SPILL {
+            return self.spill(buffer, bytes);
+        }
+        self.make_room(buffer, bytes.len())?;
+        buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn taken(&self) -> usize {
+        self.file.as_ref().map_or(0, MemoryFile::len)
+    }
+
+    fn patch(&mut self, at: usize, byte: u8) -> io::Result<()> {
+        self.file.as_mut().map_or_else(|| Err(io::ErrorKind::InvalidInput.into()), |file| file.patch(at, byte))
     }
 }
 
@@ -365,78 +285,62 @@ fn check_length(length: usize) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::FileTooLarge, text))
 }
 
-impl Flavor for Sink {
-    type Output = Self;
-
-    #[inline]
-    fn try_push(&mut self, byte: u8) -> postcard::Result<()> {
-        if self.buffer.len() == self.buffer.capacity() {
-            return self.extend_otherwise(&[byte]);
-        }
-        self.buffer.push(byte);
-        Ok(())
-    }
-
-    #[inline]
-    fn try_extend(&mut self, bytes: &[u8]) -> postcard::Result<()> {
-        if bytes.len() > self.buffer.capacity() - self.buffer.len() {
-            return self.extend_otherwise(bytes);
-        }
-        self.buffer.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finalize(self) -> postcard::Result<Self> {
-        Ok(self)
-    }
-}
-
 /// Reads several values one after another.
 pub(crate) struct Decoder<'a> {
-    rest: &'a [u8],
+    values: codec::Decoder<'a>,
     descriptors: fds::Incoming,
 }
 
 impl<'a> Decoder<'a> {
     pub(crate) fn new(bytes: &'a [u8], descriptors: fds::Incoming) -> Self {
-        Self { rest: bytes, descriptors }
+        Self::resume(bytes, State::start(descriptors))
     }
 
-    pub(crate) fn pull<T: DeserializeOwned>(&mut self) -> Result<T, CodecError> {
-        let (taken, refused) = fds::decoding(&mut self.descriptors, || postcard::take_from_bytes(self.rest));
-        let (value, rest) = match (taken, refused) {
-            (Ok(taken), _) => taken,
-            (Err(_), Some(refused)) => return Err(CodecError(refused)),
-            (Err(error), None) => return Err(error.into()),
-        };
-        self.rest = rest;
-        Ok(value)
+    /// Goes on where another one has stopped, in the same bytes.
+    pub(crate) fn resume(bytes: &'a [u8], state: State) -> Self {
+        Self { values: codec::Decoder::resume(bytes, state.progress), descriptors: state.descriptors }
     }
 
-    /// How many bytes are left, and which descriptors.
-    pub(crate) fn into_rest(self) -> (usize, fds::Incoming) {
-        (self.rest.len(), self.descriptors)
+    pub(crate) fn pull<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
+        fds::decoding(&mut self.descriptors, || self.values.pull())
+    }
+
+    pub(crate) fn stop(self) -> State {
+        State { progress: self.values.into_progress(), descriptors: self.descriptors }
     }
 
     /// # Errors
     /// If bytes are left over: then the two sides do not mean the same values.
-    pub(crate) fn finish(self) -> Result<(), CodecError> {
-        match self.rest.len() {
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        match self.values.left() {
             0 => Ok(()),
-            left => Err(CodecError(format!("{left} bytes are left over behind the last value"))),
+            left => Err(Error::new(format!("{left} bytes are left over behind the last value"))),
         }
     }
 }
 
+/// How far bytes have been decoded, and the descriptors that are left.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    progress: Progress,
+    descriptors: fds::Incoming,
+}
+
+impl State {
+    pub(crate) fn start(descriptors: fds::Incoming) -> Self {
+        Self { descriptors, ..Self::default() }
+    }
+}
+
 /// Decodes a payload of exactly one value, which takes over its descriptors.
-pub(crate) fn decode<T: DeserializeOwned>(mut payload: Payload) -> Result<T, CodecError> {
+pub(crate) fn decode<T: DeserializeOwned>(mut payload: Payload) -> Result<T, Error> {
     let descriptors = fds::Incoming::new(std::mem::take(&mut payload.descriptors));
-    let bytes = payload.bytes().map_err(|error| CodecError(error.to_string()))?;
+    let bytes = payload.bytes().map_err(of_system)?;
     decode_bytes(&bytes, descriptors)
 }
 
 /// Decodes exactly one value.
-pub(crate) fn decode_bytes<T: DeserializeOwned>(bytes: &[u8], descriptors: fds::Incoming) -> Result<T, CodecError> {
+pub(crate) fn decode_bytes<T: DeserializeOwned>(bytes: &[u8], descriptors: fds::Incoming) -> Result<T, Error> {
     let mut decoder = Decoder::new(bytes, descriptors);
     let value = decoder.pull()?;
     decoder.finish()?;
@@ -462,50 +366,69 @@ mod tests {
     #[test]
     fn pieces_of_every_size_are_put_behind_each_other() {
         let lengths =
-            [0, 1, SMALL - 2, SMALL, FIRST - SMALL, FIRST, SPILL - FIRST, SPILL - 3, SPILL, SPILL + 1, 2 * SPILL];
+            [0, 1, SMALL - 2, SMALL, FIRST - SMALL, FIRST, SPILL - FIRST, SPILL - 8, SPILL, SPILL + 1, 2 * SPILL];
         let pieces = lengths.iter().flat_map(|first| lengths.iter().map(move |second| (*first, *second)));
-        let mut buffer = Vec::new();
         for (first, second) in pieces {
             let bytes: Vec<u8> = (0..first).map(|index| index as u8).collect();
             let value = (&bytes, "x".repeat(second), first as u64, &bytes);
-            let expected = postcard::to_allocvec(&value).unwrap();
+            let expected = codec::to_vec(&value).unwrap();
             let payload = Payload::encode(&value).unwrap();
             assert!(*payload.bytes().unwrap() == *expected, "{first} bytes, {second} letters");
-            let mut encoder = Encoder::reusing(buffer);
+            let mut encoder = Encoder::default();
             encoder.push(&value).unwrap();
             assert_eq!(encoder.len(), expected.len());
             let (encoded, _) = encoder.finish_in_place().unwrap();
             assert!(*encoded.part().into_bytes().unwrap() == *expected, "{first} bytes, {second} letters, used again");
-            buffer = encoded.into_buffer();
-            assert!(buffer.capacity() <= SPILL);
+            assert!(encoded.scratch.buffer.capacity() <= SPILL);
+            encoded.reuse();
+        }
+    }
+
+    /// A struct whose fields are others each time, so that its tag is changed after its first fields are in the file.
+    #[test]
+    fn a_tag_is_changed_in_the_file_too() {
+        #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        struct Changes {
+            first: serde_bytes::ByteBuf,
+            #[serde(skip_serializing_if = "Option::is_none", default)]
+            second: Option<u8>,
+            #[serde(skip_serializing_if = "Option::is_none", default)]
+            third: Option<u8>,
+        }
+        for (second, third) in [(Some(1), None), (None, Some(2)), (Some(3), None), (None, None), (None, Some(4))] {
+            for length in [0, 10, SPILL, 3 * SPILL] {
+                let value = Changes { first: vec![7; length].into(), second, third };
+                let payload = Payload::encode(&(1_u8, &value)).unwrap();
+                assert_eq!(decode::<(u8, Changes)>(payload).unwrap(), (1, value));
+            }
         }
     }
 
     #[test]
+    fn numbers_one_by_one_go_into_the_file_in_runs() {
+        let numbers: std::collections::VecDeque<f64> = (0..1_000_000).map(f64::from).collect();
+        let payload = Payload::encode(&numbers).unwrap();
+        assert!(payload.len() < 8_001_000);
+        assert!(decode::<std::collections::VecDeque<f64>>(payload).unwrap() == numbers);
+    }
+
+    #[test]
     fn what_is_too_long_is_refused_wherever_it_ends() {
-        struct Raw<'a>(&'a [u8]);
-        impl Serialize for Raw<'_> {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_bytes(self.0)
-            }
-        }
         let over = |encoder: &mut Encoder, value: &[u8]| {
-            let error = encoder.push(&Raw(value)).unwrap_err();
-            assert!(error.0.contains("longer than"), "{error}");
+            let error = encoder.push(serde_bytes::Bytes::new(value)).unwrap_err();
+            assert!(error.text().contains("longer than"), "{error}");
         };
         over(&mut Encoder::default(), &vec![0; MESSAGE_MAX]);
-        for room in [0, 100] {
-            let mut encoder = Encoder::reusing(Vec::with_capacity(room));
-            encoder.serializer.output.file = Some(MemoryFile::filled(MESSAGE_MAX - 1, |_| ()).unwrap());
-            encoder.push(&1_u8).unwrap();
-            over(&mut encoder, &[2]);
-        }
+        let mut encoder = Encoder::default();
+        encoder.values.sink.file = Some(MemoryFile::filled(MESSAGE_MAX - 2, |_| ()).unwrap());
+        encoder.push(&1_u8).unwrap();
+        over(&mut encoder, &[2]);
     }
 
     #[test]
     fn small_is_in_place_and_big_is_in_a_file() {
         let content = |value: &[u8]| Payload::encode(value).unwrap().content;
-        assert!(matches!(content(&[7]), Content::Small { length: 2, .. }));
+        assert!(matches!(content(&[7]), Content::Small { .. }));
         assert!(matches!(content(&[1; 1000]), Content::Heap(_)));
         assert!(matches!(content(&[1; INLINE_MAX]), Content::File(_)));
     }
@@ -513,20 +436,25 @@ mod tests {
     #[test]
     fn leftovers_and_early_ends_are_errors() {
         let none = fds::Incoming::default;
-        assert!(decode_bytes::<u8>(&[1, 2], none()).is_err());
-        assert!(decode_bytes::<(u8, u8)>(&[1], none()).is_err());
-        assert!(decode_bytes::<String>(&[200, 1, b'x'], none()).is_err());
+        let mut bytes = codec::to_vec("text").unwrap();
+        assert!(decode_bytes::<String>(&bytes[..4], none()).is_err());
+        bytes.push(1);
+        assert!(decode_bytes::<String>(&bytes, none()).unwrap_err().text().contains("left over"));
+        assert!(decode_bytes::<u8>(&[9, 9, 9], none()).unwrap_err().text().contains("version 9"));
     }
 
     #[test]
-    fn what_the_codec_cannot_carry_says_why() {
-        struct Endless;
-        impl Serialize for Endless {
+    fn a_value_that_fails_takes_its_descriptors_back() {
+        struct Fails(Arc<Descriptor>);
+        impl Serialize for Fails {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_seq(std::iter::from_fn(|| None::<u8>))
+                fds::attach(&self.0, serializer)?;
+                Err(serde::ser::Error::custom("no"))
             }
         }
-        let error = Payload::encode(&Endless).unwrap_err();
-        assert!(error.0.contains("unknown length"), "{error}");
+        let mut encoder = Encoder::default();
+        let descriptor = Arc::new(Descriptor::new(crate::sys::fd::null().unwrap()));
+        assert_eq!(encoder.push(&Fails(descriptor)).unwrap_err().text(), "no");
+        assert!(!encoder.holds_descriptors());
     }
 }

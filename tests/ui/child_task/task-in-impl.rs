@@ -1,4 +1,4 @@
-//! Without `self` the attribute cannot know that it stands in an `impl` block: the compiler says so.
+//! Without `self` the attribute cannot know that it stands in an `impl` block: the compiler says so, of its struct.
 
 use offspring::child_task;
 

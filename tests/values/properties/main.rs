@@ -6,17 +6,14 @@
 
 mod data;
 mod shapes;
-mod shim;
 
 use std::fmt::Debug;
 
+use offspring::__private::codec;
 use proptest::test_runner::{Config as ProptestConfig, TestCaseError};
 use proptest::{prop_assert, prop_assert_eq};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-
-/// The codec under test.
-use shim as codec;
 
 /// A failure goes into no file: the smallest value that fails is printed, and becomes a case of the tables.
 fn config() -> ProptestConfig {

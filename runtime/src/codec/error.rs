@@ -1,0 +1,135 @@
+//! What can be wrong with a value, and where in it.
+
+use std::fmt::{self, Display, Write as _};
+
+use super::decode::{self, ShownKey};
+
+/// Why a value could not be encoded or decoded: serde's own message, and the path to the part of the value that it is about.
+///
+/// The path is empty as long as nothing has gone wrong. Each container that an error passes on its way out puts its own step in
+/// front of it, so that success costs nothing.
+#[derive(Clone)]
+pub struct Error(Box<Fault>);
+
+#[derive(Clone, Debug)]
+struct Fault {
+    text: String,
+    /// From the inside out.
+    steps: Vec<Step>,
+    /// The argument of a task that the value is.
+    argument: Option<&'static str>,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Field(String),
+    Variant(String),
+    Index(usize),
+    Key(String),
+}
+
+impl Error {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(Box::new(Fault { text: text.into(), steps: Vec::new(), argument: None }))
+    }
+
+    #[cold]
+    pub(super) fn in_field(self, name: &str) -> Self {
+        self.step(Step::Field(name.to_owned()))
+    }
+
+    #[cold]
+    pub(super) fn in_variant(self, name: &str) -> Self {
+        self.step(Step::Variant(name.to_owned()))
+    }
+
+    #[cold]
+    pub(super) fn at_index(self, index: usize) -> Self {
+        self.step(Step::Index(index))
+    }
+
+    /// The key is given as it is encoded.
+    #[cold]
+    pub(super) fn at_key(self, key: &[u8]) -> Self {
+        match decode::key(key) {
+            Some(ShownKey::Text(name)) if is_identifier(&name) => self.step(Step::Field(name)),
+            Some(ShownKey::Text(text)) => self.step(Step::Key(format!("{text:?}"))),
+            Some(ShownKey::Other(text)) => self.step(Step::Key(text)),
+            None => self.step(Step::Key("…".to_owned())),
+        }
+    }
+
+    pub(crate) fn in_argument(mut self, name: &'static str) -> Self {
+        self.0.argument = Some(name);
+        self
+    }
+
+    fn step(mut self, step: Step) -> Self {
+        self.0.steps.push(step);
+        self
+    }
+
+    /// What is wrong.
+    pub fn text(&self) -> &str {
+        &self.0.text
+    }
+
+    /// Where, as it is written in Rust behind the name of the whole: `.rules[3].when`. Empty if it is the whole.
+    pub fn path(&self) -> String {
+        const SHOWN: usize = 24;
+        let steps = &self.0.steps;
+        let mut path = String::new();
+        for (place, step) in steps.iter().rev().enumerate() {
+            if steps.len() > 2 * SHOWN && place == SHOWN {
+                path.push_str(" … ");
+            }
+            if steps.len() > 2 * SHOWN && (SHOWN..steps.len() - SHOWN).contains(&place) {
+                continue;
+            }
+            let written = match step {
+                Step::Field(name) | Step::Variant(name) => write!(path, ".{name}"),
+                Step::Index(index) => write!(path, "[{index}]"),
+                Step::Key(key) => write!(path, "[{key}]"),
+            };
+            written.expect("a string takes any text");
+        }
+        path
+    }
+}
+
+fn is_identifier(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_alphabetic() || first == '_')
+        && text.chars().all(|letter| letter.is_alphanumeric() || letter == '_')
+}
+
+impl Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path();
+        match self.0.argument {
+            Some(name) => write!(f, "argument `{name}{path}`: ")?,
+            None if path.is_empty() => {}
+            None => write!(f, "at `{}`: ", path.trim_start_matches('.'))?,
+        }
+        f.write_str(&self.0.text)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl serde::ser::Error for Error {
+    fn custom<T: Display>(text: T) -> Self {
+        Self::new(text.to_string())
+    }
+}
+
+impl serde::de::Error for Error {
+    fn custom<T: Display>(text: T) -> Self {
+        Self::new(text.to_string())
+    }
+}

@@ -1,0 +1,137 @@
+//! Blocks of numbers, which are copied as a whole.
+//!
+//! serde hands the elements of a sequence over one by one and does not say what they are. A `Vec<f64>` is recognised by its type
+//! all the same: when it is encoded, by the type of the iterator that it gives to `collect_seq`; when it is decoded, by the type of
+//! the visitor that `Vec<f64>` itself gives to `deserialize_seq`. Any other visitor sees the elements one by one.
+
+use std::any::TypeId;
+use std::fmt;
+
+use bytemuck::Pod;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, Visitor};
+use serde::forward_to_deserialize_any;
+
+use super::tag;
+use crate::sys::cast;
+
+/// A number that has blocks.
+trait Number: Pod + DeserializeOwned {
+    /// Its tag in a block.
+    const TAG: u8;
+}
+
+macro_rules! numbers {
+    ($($(#[$cfg:meta])? $number:ident $tag:ident;)*) => {
+        $($(#[$cfg])? impl Number for $number {
+            const TAG: u8 = tag::$tag;
+        })*
+
+        /// The number that a value is or refers to, as its tag in a block and its bytes.
+        #[inline]
+        pub(super) fn number<T: ?Sized>(value: &T) -> Option<(u8, &[u8])> {
+            $($(#[$cfg])? if let Some(number) = cast::reference::<T, $number>(value) {
+                return Some(($number::TAG, bytemuck::bytes_of(number)));
+            })*
+            None
+        }
+
+        /// The block that an iterable is, as the tag of its numbers and their bytes.
+        #[inline]
+        pub(super) fn block<I>(iterable: &I) -> Option<(u8, &[u8])> {
+            $($(#[$cfg])? if let Some(numbers) = cast::slice::<I, $number>(iterable) {
+                return Some(($number::TAG, bytemuck::cast_slice(numbers)));
+            })*
+            None
+        }
+
+        /// The value of a visitor of `Vec`'s for a whole block.
+        #[inline]
+        pub(super) fn collect<'de, V: Visitor<'de>>(tag: u8, bytes: &[u8]) -> Option<V::Value> {
+            $($(#[$cfg])? if tag == $number::TAG && typeid::of::<V>() == visitor_of::<Vec<$number>>() {
+                return cast::value::<Vec<$number>, V::Value>(copy(bytes)).ok();
+            })*
+            None
+        }
+    };
+}
+
+// As they are in memory on a little-endian machine. Elsewhere all go one by one.
+#[cfg(target_endian = "little")]
+numbers! {
+    u8 U8;
+    i8 I8;
+    u16 U16_WHOLE;
+    i16 I16_WHOLE;
+    u32 U32_WHOLE;
+    i32 I32_WHOLE;
+    u64 U64_WHOLE;
+    i64 I64_WHOLE;
+    u128 U128;
+    i128 I128;
+    f32 F32;
+    f64 F64;
+    #[cfg(target_pointer_width = "64")] usize U64_WHOLE;
+    #[cfg(target_pointer_width = "64")] isize I64_WHOLE;
+}
+
+#[cfg(target_endian = "big")]
+numbers! {
+    u8 U8;
+    i8 I8;
+}
+
+/// The bytes need not be aligned.
+fn copy<T: Number>(bytes: &[u8]) -> Vec<T> {
+    if size_of::<T>() == 1 {
+        return bytemuck::allocation::cast_vec(bytes.to_vec());
+    }
+    bytemuck::allocation::pod_collect_to_vec(bytes)
+}
+
+/// The type of the visitor by which a `T` is deserialised.
+#[inline]
+pub(super) fn visitor_of<T: for<'de> Deserialize<'de>>() -> TypeId {
+    match T::deserialize(Probe) {
+        Err(Found(visitor)) => visitor,
+        Ok(_) => typeid::of::<()>(),
+    }
+}
+
+/// A deserializer that only looks at the visitor.
+struct Probe;
+
+struct Found(TypeId);
+
+impl<'de> Deserializer<'de> for Probe {
+    type Error = Found;
+
+    #[inline]
+    fn deserialize_any<V: Visitor<'de>>(self, _visitor: V) -> Result<V::Value, Found> {
+        Err(Found(typeid::of::<V>()))
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct
+        seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl serde::de::Error for Found {
+    fn custom<T: fmt::Display>(_text: T) -> Self {
+        Self(typeid::of::<()>())
+    }
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a probe's visitor")
+    }
+}
+
+impl fmt::Display for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Found {}

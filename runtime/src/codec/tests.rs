@@ -1,0 +1,254 @@
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Debug;
+
+use serde::{Deserialize, Serialize};
+
+use super::encode::InMemory;
+use super::*;
+
+#[track_caller]
+fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
+    // The second time, the shapes are known.
+    for _ in 0..3 {
+        let bytes = to_vec(&value).unwrap();
+        assert_eq!(from_slice::<T>(&bytes).unwrap(), value, "{bytes:02x?}");
+    }
+    let twice = to_vec(&(&value, 7_u8, &value)).unwrap();
+    let (first, seven, second) = from_slice::<(T, u8, T)>(&twice).unwrap();
+    assert_eq!((&first, seven, &second), (&value, 7, &value));
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum Cmd {
+    #[serde(skip)]
+    #[expect(dead_code, reason = "it shifts the others")]
+    Internal(u8),
+    Start,
+    Stop,
+    Delete(u32),
+    Move {
+        x: i32,
+        y: i32,
+    },
+    Pair(u8, String),
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize, Clone)]
+struct User {
+    id: u64,
+    #[serde(skip_serializing, default)]
+    attempts: u32,
+    age: u8,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    nick: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    mail: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+enum Tagged {
+    A { n: u64, c: char, o: Option<Option<u8>> },
+    B(Inner),
+    C,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Inner {
+    address: std::net::IpAddr,
+    #[serde(flatten)]
+    rest: HashMap<String, u64>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Untagged {
+    Num(i64),
+    Text(String),
+    List(Vec<Untagged>),
+    Deep { a: Box<Untagged> },
+}
+
+#[test]
+fn attributes_of_every_kind() {
+    same(vec![Cmd::Start, Cmd::Stop, Cmd::Delete(7), Cmd::Move { x: -1, y: 300 }, Cmd::Pair(1, "é".into())]);
+    let user = |nick: Option<&str>, mail: Option<&str>| User {
+        id: 1,
+        attempts: 0,
+        age: 30,
+        nick: nick.map(Into::into),
+        mail: mail.map(Into::into),
+    };
+    same((user(None, None), [1_u32, 500]));
+    same(vec![user(Some("a"), None), user(None, Some("b")), user(None, None), user(Some("c"), Some("d"))]);
+    same(vec![
+        Tagged::A { n: 5, c: 'é', o: Some(Some(3)) },
+        Tagged::A { n: 5, c: 'x', o: None },
+        Tagged::B(Inner { address: "::1".parse().unwrap(), rest: HashMap::from([("x".into(), 1)]) }),
+        Tagged::C,
+    ]);
+    same(Untagged::Deep {
+        a: Box::new(Untagged::List(vec![Untagged::Num(-5), Untagged::Num(500), Untagged::Text("x".into())])),
+    });
+}
+
+#[test]
+fn plain_values() {
+    same((0_u8, u8::MAX, i8::MIN, 0_u16, 255_u16, 256_u16, u16::MAX, i16::MIN, -1_i16));
+    same((0_u32, u32::MAX, 70_000_u32, i32::MIN, -1_i32, 127_i32, 128_i32, -128_i32, -129_i32));
+    same((0_u64, u64::MAX, 1_u64 << 40, i64::MIN, i64::MAX, -1_i64, -(1_i64 << 40), u128::MAX, i128::MIN));
+    same((1.5_f32, -0.0_f64, f64::INFINITY, true, false, 'x', '\0', '\u{10ffff}', ()));
+    same((Some(Some(1)), Some(None::<u8>), None::<Option<u8>>, Some(()), None::<()>));
+    same((String::new(), "x".repeat(63), "x".repeat(64), "é".repeat(300), "z".repeat(70_000)));
+    same((vec![(); 5], vec![Some(()); 3], [1.5_f64; 20], [7_u8; 32], (1_u8, 2_u16)));
+    same(vec![1.5_f64, -0.0, 1e300]);
+    same((vec![1_u8; 300], vec![-1_i16; 300], vec![usize::MAX; 3], vec![true, false], Vec::<u64>::new()));
+    same(std::collections::VecDeque::from(vec![1_u64; 100_000]));
+    same(BTreeMap::from([((1, 'x'), Some(1)), ((2, 'y'), None)]));
+    same(BTreeMap::from([(Some(true), -1_i8), (None, 1)]));
+    same(HashMap::from([(1_u64, "a".to_owned()), (u64::MAX, "b".to_owned())]));
+}
+
+#[test]
+fn bits_of_floats_stay() {
+    for bits in [0x7FF8_0000_0000_1234_u64, 0x8000_0000_0000_0000, 0xFFF0_0000_0000_0001, 1] {
+        let value = f64::from_bits(bits);
+        assert_eq!(from_slice::<f64>(&to_vec(&value).unwrap()).unwrap().to_bits(), bits);
+        let list: Vec<f64> = from_slice(&to_vec(&vec![value; 9]).unwrap()).unwrap();
+        assert!(list.iter().all(|value| value.to_bits() == bits));
+    }
+}
+
+#[test]
+fn wrong_lengths_do_no_harm() {
+    struct Lies(usize);
+    impl Serialize for Lies {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::{SerializeStruct as _, SerializeTuple as _};
+            let mut tuple = serializer.serialize_tuple(2)?;
+            struct Fields(usize);
+            impl Serialize for Fields {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    let mut fields = serializer.serialize_struct("Lies", 2)?;
+                    for name in &["a", "b", "c"][..self.0] {
+                        fields.serialize_field(name, &1_u8)?;
+                    }
+                    fields.end()
+                }
+            }
+            for fields in [1, 2, 3, 2, 0, self.0] {
+                tuple.serialize_element(&Fields(fields))?;
+            }
+            tuple.end()
+        }
+    }
+    for fields in 0..4 {
+        let expected: Vec<usize> = vec![1, 2, 3, 2, 0, fields];
+        let got: Vec<BTreeMap<String, u8>> = from_slice(&to_vec(&Lies(fields)).unwrap()).unwrap();
+        assert_eq!(got.iter().map(BTreeMap::len).collect::<Vec<_>>(), expected);
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Config {
+    rules: Vec<Rule>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Rule {
+    name: String,
+    when: Even,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(try_from = "u64")]
+struct Even(u64);
+
+impl TryFrom<u64> for Even {
+    type Error = String;
+    fn try_from(n: u64) -> Result<Self, String> {
+        if n % 2 == 0 { Ok(Self(n)) } else { Err(format!("{n} is odd")) }
+    }
+}
+
+#[test]
+fn errors_say_where_and_what() {
+    #[derive(Serialize)]
+    struct Odd(u64);
+    #[derive(Serialize)]
+    struct OddRule {
+        name: String,
+        when: Odd,
+    }
+    let rule = |n| OddRule { name: "x".into(), when: Odd(n) };
+    let config = BTreeMap::from([("rules", [rule(0), rule(2), rule(4), rule(3)])]);
+    for _ in 0..2 {
+        let error = from_slice::<Config>(&to_vec(&config).unwrap()).unwrap_err();
+        assert_eq!((error.path().as_str(), error.text()), (".rules[3].when", "3 is odd"));
+    }
+    assert!(from_slice::<u8>(&to_vec("text").unwrap()).unwrap_err().text().contains("string \"text\""));
+    let error = from_slice::<BTreeMap<String, u8>>(&to_vec(&BTreeMap::from([("a b", 300)])).unwrap()).unwrap_err();
+    assert_eq!(error.path(), "[\"a b\"]");
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Node {
+    next: Option<Box<Node>>,
+}
+
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Loose {
+    Leaf(u8),
+    Node { next: Box<Loose> },
+}
+
+#[test]
+fn depth_is_an_error_and_no_abort() {
+    let thread = |work: fn()| {
+        std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
+    };
+    // By hand: neither encoding nor dropping them would go well.
+    thread(|| {
+        let mut bytes = to_vec(&Node { next: None }).unwrap();
+        let level = [tag::MAP, 1, 4, b'n', b'e', b'x', b't', tag::SOME];
+        bytes.truncate(1);
+        (0..1_000_000).for_each(|_| bytes.extend(level));
+        let error = from_slice::<Node>(&bytes).unwrap_err();
+        assert!(error.text().contains("levels deep"), "{error}");
+        assert!(from_slice::<Loose>(&bytes).unwrap_err().text().contains("levels deep"));
+        assert!(from_slice::<serde::de::IgnoredAny>(&bytes).unwrap_err().text().contains("levels deep"));
+    });
+    thread(|| {
+        for levels in [100, 300] {
+            let node = (0..levels).fold(Node { next: None }, |node, _| Node { next: Some(Box::new(node)) });
+            same(node);
+        }
+        let loose = (0..120).fold(Loose::Leaf(1), |next, _| Loose::Node { next: Box::new(next) });
+        same(loose);
+    });
+}
+
+#[test]
+fn a_failed_value_leaves_no_trace_in_its_message() {
+    struct Fails;
+    impl Serialize for Fails {
+        fn serialize<S: serde::Serializer>(&self, _serializer: S) -> Result<S::Ok, S::Error> {
+            Err(serde::ser::Error::custom("no"))
+        }
+    }
+    let user = User { id: 1, attempts: 0, age: 2, nick: None, mail: None };
+    let _ = to_vec(&user);
+    let mut encoder = Encoder::new(scratch(), InMemory);
+    encoder.push(&1_u8).unwrap();
+    assert!(encoder.push(&(&user, Fails)).is_err());
+    encoder.push(&user).unwrap();
+    encoder.push(&user).unwrap();
+    let bytes = encoder.scratch.buffer.clone();
+    let mut decoder = Decoder::new(&bytes);
+    assert_eq!(decoder.pull::<u8>().unwrap(), 1);
+    assert_eq!(decoder.pull::<User>().unwrap(), user);
+    let mut decoder = Decoder::resume(&bytes, decoder.into_progress());
+    assert_eq!(decoder.pull::<User>().unwrap(), user);
+    assert_eq!(decoder.left(), 0);
+}

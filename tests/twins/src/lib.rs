@@ -1,0 +1,3 @@
+//! The library of a package whose binary has the same module.
+
+pub mod tasks;
