@@ -166,7 +166,9 @@ fn unsafe_and_the_kernel_are_in_sys() {
 
 #[test]
 fn every_file_says_what_it_is() {
-    for folder in ["runtime/src", "macros/src", "tests/support", "tests/behaviour", "tests/chaos", "tests/guard"] {
+    for folder in
+        ["runtime/src", "macros/src", "tests/support", "tests/behaviour", "tests/chaos", "tests/guard", "tests/values"]
+    {
         let silent = sources(folder).into_iter().filter(|source| !source.text.starts_with("//! "));
         none(&format!("files of {folder} that begin without a word"), silent.map(|source| source.at(1)).collect());
     }
