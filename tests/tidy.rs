@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 /// Each module of the runtime may use those behind it, and none before it; `platform` beside them what it needs of `sys`.
 #[rustfmt::skip]
-const ORDER: [&str; 16] = [
+const ORDER: [&str; 17] = [
     "pool", "context", "process", "launch", "bootstrap", "lineage", "children", "task",
-    "channel", "sync", "shm", "fd", "reactor", "patience", "wire", "sys",
+    "channel", "sync", "shm", "fd", "reactor", "patience", "wire", "codec", "sys",
 ];
 
 /// They stand before all others: what generated code and `main` enter by.

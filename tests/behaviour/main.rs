@@ -18,6 +18,7 @@ mod handles;
 mod hostile;
 mod identity;
 mod image;
+mod late;
 mod lifelines;
 mod namespaces;
 mod options;
@@ -54,6 +55,7 @@ const SUITES: &[Suite] = &[
     ("copies", copies::CASES),
     ("lifelines", lifelines::CASES),
     ("endings", endings::CASES),
+    ("late", late::CASES),
     ("descriptors", descriptors::CASES),
     ("image", image::CASES),
     ("stdio", stdio::CASES),
@@ -99,6 +101,7 @@ const PROGRAMS: &[Entry] = &[
     ("bootstrap::marker", bootstrap::marker),
     ("endings::ends", endings::ends),
     ("image::starts", image::starts),
+    ("late::works", late::works),
     ("lifelines::parent", lifelines::parent),
     ("preloads::two_children", preloads::two_children),
     ("spares::keeper", spares::keeper),

@@ -24,7 +24,8 @@ pub(super) fn watch(report: impl Fn(&Panic) + Send + Sync + 'static) {
         if cfg!(panic = "abort") {
             report(&panic);
         }
-        LAST.with(|last| *last.borrow_mut() = Some(panic));
+        // A thread that is past the end of its thread-locals runs no task.
+        let _ = LAST.try_with(|last| *last.borrow_mut() = Some(panic));
     }));
 }
 
@@ -34,7 +35,7 @@ pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
         let message = message(&*payload);
         // Dropping what somebody else's type panicked with could panic again; the process ends anyway.
         std::mem::forget(payload);
-        let noted = LAST.with(|last| last.borrow_mut().take());
+        let noted = LAST.try_with(|last| last.borrow_mut().take()).ok().flatten();
         // A hook of the task's own may have replaced ours, and this be an older panic that the task caught.
         noted.filter(|panic| panic.message == message).unwrap_or(Panic { message, location: None, backtrace: None })
     })

@@ -1,3 +1,5 @@
+//! Values that the format must carry, and bytes that it must refuse.
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 
@@ -107,6 +109,60 @@ fn plain_values() {
     same(BTreeMap::from([((1, 'x'), Some(1)), ((2, 'y'), None)]));
     same(BTreeMap::from([(Some(true), -1_i8), (None, 1)]));
     same(HashMap::from([(1_u64, "a".to_owned()), (u64::MAX, "b".to_owned())]));
+}
+
+/// Made for JSON: it knows no `Option` and no bytes.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Lenient {
+    #[serde(deserialize_with = "text_or_number")]
+    id: Option<String>,
+    #[serde(serialize_with = "serde_bytes::serialize", deserialize_with = "by_value")]
+    bytes: Vec<u8>,
+}
+
+fn by_value<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Listed {
+        List(Vec<u8>),
+    }
+    Listed::deserialize(deserializer).map(|Listed::List(list)| list)
+}
+
+fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    struct Id;
+    impl serde::de::Visitor<'_> for Id {
+        type Value = Option<String>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a text, a number or null")
+        }
+        fn visit_str<E>(self, text: &str) -> Result<Option<String>, E> {
+            Ok(Some(text.to_owned()))
+        }
+        fn visit_u64<E>(self, number: u64) -> Result<Option<String>, E> {
+            Ok(Some(number.to_string()))
+        }
+        fn visit_unit<E>(self) -> Result<Option<String>, E> {
+            Ok(None)
+        }
+    }
+    deserializer.deserialize_any(Id)
+}
+
+#[test]
+fn types_that_know_json_alone() {
+    same(vec![Lenient { id: Some("x".into()), bytes: vec![1, 2, 255] }, Lenient { id: None, bytes: vec![] }]);
+    // Of a message with several values, each has an attempt of its own.
+    let mut encoder = Encoder::new(scratch(), InMemory);
+    let lenient = Lenient { id: Some("x".into()), bytes: vec![7] };
+    let user = User { id: 1, attempts: 0, age: 2, nick: None, mail: None };
+    encoder.push(&user).unwrap();
+    encoder.push(&(&user, &lenient)).unwrap();
+    encoder.push(&user).unwrap();
+    let mut decoder = Decoder::new(&encoder.scratch.buffer);
+    assert_eq!(decoder.pull::<User>(|| true).unwrap(), user);
+    assert_eq!(decoder.pull::<(User, Lenient)>(|| true).unwrap().1, lenient);
+    assert_eq!(decoder.pull::<User>(|| true).unwrap(), user);
 }
 
 #[test]
@@ -246,9 +302,9 @@ fn a_failed_value_leaves_no_trace_in_its_message() {
     encoder.push(&user).unwrap();
     let bytes = encoder.scratch.buffer.clone();
     let mut decoder = Decoder::new(&bytes);
-    assert_eq!(decoder.pull::<u8>().unwrap(), 1);
-    assert_eq!(decoder.pull::<User>().unwrap(), user);
+    assert_eq!(decoder.pull::<u8>(|| true).unwrap(), 1);
+    assert_eq!(decoder.pull::<User>(|| true).unwrap(), user);
     let mut decoder = Decoder::resume(&bytes, decoder.into_progress());
-    assert_eq!(decoder.pull::<User>().unwrap(), user);
+    assert_eq!(decoder.pull::<User>(|| true).unwrap(), user);
     assert_eq!(decoder.left(), 0);
 }

@@ -44,16 +44,21 @@ enum Place {
 
 /// The descriptors that came with a value. What the value does not take is closed.
 #[derive(Debug, Default)]
-pub(crate) struct Incoming(Vec<Option<Arc<Descriptor>>>);
+pub(crate) struct Incoming {
+    slots: Vec<Option<Arc<Descriptor>>>,
+    /// Whether a value has become the owner of one.
+    is_one_taken: bool,
+}
 
 impl Incoming {
     pub(crate) fn new(descriptors: Vec<Arc<Descriptor>>) -> Self {
-        Self(descriptors.into_iter().map(Some).collect())
+        Self { slots: descriptors.into_iter().map(Some).collect(), is_one_taken: false }
     }
 
     /// Those of a value that a fresh copy of the process has in its memory.
     pub(crate) fn inherited(descriptors: &[Arc<Descriptor>], ends: &Ends) -> Self {
-        Self(descriptors.iter().map(|descriptor| ends.inherit(descriptor)).collect())
+        let slots = descriptors.iter().map(|descriptor| ends.inherit(descriptor)).collect();
+        Self { slots, is_one_taken: false }
     }
 }
 
@@ -154,6 +159,7 @@ pub(crate) fn own<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OwnedFd,
     check_decoding()?;
     let Place::Descriptor(place) = Place::deserialize(deserializer)?;
     let shared = with_slot(place, Option::take).map_err(D::Error::custom)?;
+    note_taken();
     let owned = match Arc::try_unwrap(shared) {
         Ok(last) => last.into_owned().ok_or_else(|| std::io::ErrorKind::NotConnected.into()),
         // The value is decoded where it was encoded, and may be decoded again.
@@ -162,12 +168,25 @@ pub(crate) fn own<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OwnedFd,
     owned.map_err(|error| D::Error::custom(format_args!("a descriptor cannot be taken over: {error}")))
 }
 
+/// Whether the value that is being decoded can be decoded from its beginning once more.
+pub(crate) fn are_all_there() -> bool {
+    WINDOW.with(|window| !matches!(**window.borrow(), Some(Window::Decoding(Incoming { is_one_taken: true, .. }))))
+}
+
+fn note_taken() {
+    WINDOW.with(|window| {
+        if let Some(Window::Decoding(incoming)) = window.borrow_mut().as_mut() {
+            incoming.is_one_taken = true;
+        }
+    });
+}
+
 fn with_slot(
     place: u32,
     take: impl FnOnce(&mut Option<Arc<Descriptor>>) -> Option<Arc<Descriptor>>,
 ) -> Result<Arc<Descriptor>, String> {
     let taken = WINDOW.with(|window| match window.borrow_mut().as_mut() {
-        Some(Window::Decoding(Incoming(slots))) => Some(slots.get_mut(place as usize).and_then(take)),
+        Some(Window::Decoding(Incoming { slots, .. })) => Some(slots.get_mut(place as usize).and_then(take)),
         _ => None,
     });
     match taken {

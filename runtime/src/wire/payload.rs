@@ -302,7 +302,7 @@ impl<'a> Decoder<'a> {
     }
 
     pub(crate) fn pull<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
-        fds::decoding(&mut self.descriptors, || self.values.pull())
+        fds::decoding(&mut self.descriptors, || self.values.pull(fds::are_all_there))
     }
 
     pub(crate) fn stop(self) -> State {

@@ -27,7 +27,7 @@ pub(super) enum Names<'de> {
     Partial {
         names: &'de [u8],
     },
-    /// Each in front of its value. What the value said of their number is not to be relied on.
+    /// Each in front of its value. The message need not be right about their number.
     Pairs {
         hint: usize,
     },
@@ -125,7 +125,7 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
     fn size_hint(&self) -> Option<usize> {
         Some(match self.names {
             Names::Shape { left, .. } => left,
-            Names::Pairs { hint } => hint.min(self.decoder.rest.len()),
+            Names::Pairs { hint } => hint,
             Names::Partial { .. } | Names::Over => 0,
         })
     }

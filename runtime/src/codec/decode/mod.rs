@@ -30,6 +30,11 @@ pub(crate) struct Decoder<'de> {
     rest: &'de [u8],
     shapes: Shapes,
     depth: Depth,
+    /// Elements that sequences and maps may still announce. Each takes a byte at least, so that no honest message announces more, and
+    /// no other makes room for more than that.
+    announced: usize,
+    /// Whether values are told as JSON would tell them.
+    is_plain: bool,
 }
 
 /// How far a message has been decoded.
@@ -47,12 +52,13 @@ impl<'de> Decoder<'de> {
     /// Goes on with a message that was decoded in part.
     pub(crate) fn resume(input: &'de [u8], progress: Progress) -> Self {
         let rest = input.get(progress.at..).unwrap_or_default();
-        Self { input, rest, shapes: progress.shapes, depth: Depth::default() }
+        Self { input, rest, shapes: progress.shapes, depth: Depth::default(), announced: rest.len(), is_plain: false }
     }
 
     /// Over bytes that are a part of a message.
+    #[inline]
     fn over(part: &'de [u8]) -> Self {
-        Self { input: part, rest: part, shapes: Shapes::default(), depth: Depth::default() }
+        Self::resume(part, Progress::default())
     }
 
     pub(crate) fn into_progress(self) -> Progress {
@@ -66,15 +72,39 @@ impl<'de> Decoder<'de> {
 
     /// The next value.
     ///
+    /// The first attempt tells everything as it was written. A type that was made for JSON may not know some of that: it takes a text and a
+    /// number, but no `Option` of one, or a list, but no bytes. If the first attempt fails, and what it has done can be done again, a second one tells
+    /// everything as JSON would.
+    ///
     /// # Errors
     /// As the value's own `Deserialize`; if the bytes are no message.
     #[inline]
-    pub(crate) fn pull<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
-        self.depth.reset();
+    pub(crate) fn pull<T: DeserializeOwned>(&mut self, can_try_again: impl FnOnce() -> bool) -> Result<T, Error> {
         if self.at() == 0 {
             self.version()?;
         }
+        let (rest, shapes) = (self.rest, self.shapes.len());
+        match self.attempt() {
+            Err(error) if can_try_again() => self.attempt_plain(rest, shapes).map_err(|_| error),
+            attempt => attempt,
+        }
+    }
+
+    #[inline]
+    fn attempt<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
+        self.depth.reset();
+        self.announced = self.rest.len();
         T::deserialize(self.value()?)
+    }
+
+    #[cold]
+    fn attempt_plain<T: DeserializeOwned>(&mut self, rest: &'de [u8], shapes: usize) -> Result<T, Error> {
+        self.rest = rest;
+        self.shapes.truncate(shapes);
+        self.is_plain = true;
+        let value = self.attempt();
+        self.is_plain = false;
+        value
     }
 
     fn version(&mut self) -> Result<(), Error> {
@@ -124,6 +154,14 @@ impl<'de> Decoder<'de> {
             short if usize::from(short) <= tag::LENGTH_MAX => Ok(short.into()),
             mark => self.long_length(mark),
         }
+    }
+
+    /// A number of elements to make room for.
+    #[inline]
+    fn hint(&mut self) -> Result<usize, Error> {
+        let hint = self.length()?.min(self.announced);
+        self.announced -= hint;
+        Ok(hint)
     }
 
     #[cold]

@@ -10,7 +10,7 @@ use super::{Decoder, Error, tag, too_short, unknown};
 impl<'de> Decoder<'de> {
     #[inline]
     pub(super) fn elements<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
-        let hint = self.length()?;
+        let hint = self.hint()?;
         // A sequence of one run is a block of numbers.
         let before = self.rest;
         if before.first() == Some(&tag::RUN) {
@@ -23,7 +23,6 @@ impl<'de> Decoder<'de> {
             self.rest = before;
         }
         self.depth.enter()?;
-        let hint = hint.min(self.rest.len());
         let mut elements = Elements { decoder: self, hint, index: 0, run: Run::default(), is_over: false };
         let value = visitor.visit_seq(&mut elements)?;
         elements.finish()?;

@@ -21,6 +21,18 @@ impl Shapes {
         }
     }
 
+    #[inline]
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.others.len()
+    }
+
+    pub(super) fn truncate(&mut self, length: usize) {
+        self.others.truncate(length.saturating_sub(1));
+        if length == 0 {
+            self.first = None;
+        }
+    }
+
     /// Adds a shape, and returns its number.
     #[inline]
     pub(super) fn push(&mut self, shape: Shape) -> Result<usize, Error> {
@@ -90,6 +102,9 @@ impl<'de> Decoder<'de> {
         let length = self.length()?;
         let start = self.at();
         let names = self.bytes(length)?;
+        if fields > length {
+            return Err(Error::new("a shape of more names than it has"));
+        }
         if kind == tag::PASSING_SHAPE {
             return Ok(Mention { names, fields, number: None });
         }

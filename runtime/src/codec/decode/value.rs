@@ -42,7 +42,7 @@ impl<'a, 'de> Value<'a, 'de> {
 
     /// For a number where another type of number was written, if one was written at all.
     #[cold]
-    pub(super) fn as_number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    pub(super) fn into_number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let value = self.unwrapped()?;
         if value.is_number() {
             value.decoder.number(value.tag)?.visit_plain(visitor)
@@ -67,7 +67,7 @@ impl<'a, 'de> Value<'a, 'de> {
     #[inline]
     pub(super) fn entries<V: Visitor<'de>>(self, visitor: V, is_struct: bool) -> Result<V::Value, Error> {
         let names = match self.tag {
-            tag::MAP => Names::Pairs { hint: self.decoder.length()? },
+            tag::MAP => Names::Pairs { hint: self.decoder.hint()? },
             tag::STRUCT => {
                 let Mention { names, fields, .. } = self.decoder.mention()?;
                 Names::Shape { names, left: fields }
@@ -117,7 +117,7 @@ macro_rules! numbers {
                     let _ = $tag;
                     visitor.$visit($read)
                 }
-                _ => self.as_number(visitor),
+                _ => self.into_number(visitor),
             }
         })*
     };
@@ -146,15 +146,17 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         if is_buffer {
             self.decoder.depth.check_buffered()?;
         }
+        let is_plain = is_buffer || self.decoder.is_plain;
         match self.tag {
             _ if self.is_text() => visit_text(self.decoder.text(self.tag)?, visitor),
             tag::UNIT => visitor.visit_unit(),
-            tag::NONE if is_buffer => visitor.visit_unit(),
+            tag::NONE if is_plain => visitor.visit_unit(),
             tag::NONE => visitor.visit_none(),
             tag::SOME => {
                 let value = self.decoder.value()?;
-                // An `Option` in an `Option` would be lost.
-                if is_buffer && !matches!(value.tag, tag::UNIT | tag::NONE | tag::SOME) {
+                // An `Option` in an `Option` would be lost in a buffer.
+                let is_nested = matches!(value.tag, tag::UNIT | tag::NONE | tag::SOME);
+                if is_plain && !(is_buffer && is_nested) {
                     return value.deserialize_any(visitor);
                 }
                 value.decoder.depth.enter()?;
@@ -169,8 +171,9 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
                 let [a, b, c] = self.decoder.array()?;
                 let number = u32::from_le_bytes([a, b, c, 0]);
                 let letter = char::from_u32(number).ok_or_else(|| Error::new("a `char` that is none"))?;
-                if is_buffer { visitor.visit_string(letter.into()) } else { visitor.visit_char(letter) }
+                if is_plain { visitor.visit_string(letter.into()) } else { visitor.visit_char(letter) }
             }
+            tag::BYTES if self.decoder.is_plain => self.sequence(visitor),
             tag::BYTES => {
                 let length = self.decoder.length()?;
                 match self.decoder.bytes(length)? {
@@ -183,7 +186,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             tag::UNIT_VARIANT => visitor.visit_borrowed_str(to_text(self.decoder.mention()?.first()?)?),
             tag => {
                 let number = self.decoder.number(tag)?;
-                if is_buffer { number.visit_plain(visitor) } else { number.visit(visitor) }
+                if is_plain { number.visit_plain(visitor) } else { number.visit(visitor) }
             }
         }
     }
