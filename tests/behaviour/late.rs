@@ -38,7 +38,8 @@ extern "C" fn handler() {
     work(*METHOD.get().expect("it is set before"));
 }
 
-/// Everything that encodes or decodes. A `fork` beside other threads is refused, and so is a job of a pool that has ended with `main`.
+/// Everything that encodes or decodes. A `fork` beside other threads is refused. The end of `main` ends the workers of a pool, and only some pools can make
+/// new ones then.
 fn work(method: StartMethod) {
     let (to, from) = channel::<Vec<String>>().unwrap();
     to.send(vec!["a message".to_owned()]).unwrap();
@@ -50,14 +51,14 @@ fn work(method: StartMethod) {
     }
     match POOL.get().expect("it is made before").submit(double::call(4)).wait() {
         Ok(value) => println!("the pool gives {value}"),
-        Err(error) if matches!(error.kind(), JoinErrorKind::PoolClosed) => println!("the pool gives 8 if it could"),
+        Err(error) if matches!(error.kind(), JoinErrorKind::NotStarted(_)) => println!("the pool gives 8 if it could"),
         Err(error) => println!("{error:?}"),
     }
 }
 
 /// First the destructor that runs last is made known, then this thread encodes and decodes.
 fn prepare(method: StartMethod, late: bool) {
-    LATE.with(|slot| *slot.borrow_mut() = late.then_some(Late(method)));
+    LATE.with(|slot| *slot.borrow_mut() = late.then(|| Late(method)));
     let (to, from) = channel::<String>().unwrap();
     to.send("before".to_owned()).unwrap();
     assert_eq!(from.recv().unwrap(), "before");

@@ -10,7 +10,7 @@ use serde_bytes::ByteBuf;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Struct {
+pub(crate) struct Struct {
     id: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -23,7 +23,7 @@ pub struct Struct {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub enum Enum {
+pub(crate) enum Enum {
     Unit,
     Newtype(ByteBuf),
     Tuple(u8, BTreeMap<i64, Enum>),
@@ -37,7 +37,7 @@ pub enum Enum {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "tag")]
-pub enum Tagged {
+pub(crate) enum Tagged {
     Unit,
     Newtype(Struct),
     Struct { inner: Vec<Tagged> },
@@ -45,7 +45,7 @@ pub enum Tagged {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Untagged {
+pub(crate) enum Untagged {
     Number(i16),
     Text(String),
     List(Vec<Untagged>),
@@ -53,7 +53,7 @@ pub enum Untagged {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Flat {
+pub(crate) struct Flat {
     a: Option<u32>,
     #[serde(flatten)]
     rest: BTreeMap<String, Untagged>,
@@ -61,7 +61,7 @@ pub struct Flat {
 
 /// What the decoder makes of bytes is its own affair, as long as it is a value or an error, and a value stays what it is when it is
 /// sent on.
-pub fn decode_as_everything(bytes: &[u8]) {
+pub(crate) fn decode_as_everything(bytes: &[u8]) {
     let _ = from_slice::<IgnoredAny>(bytes);
     decode::<serde_json::Value>(bytes);
     decode::<Struct>(bytes);

@@ -87,11 +87,11 @@ struct Lie<T> {
 impl<T> Serialize for Lie<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let honest = (Bytes::new(&[1; LONG]).unwrap(), SharedArray::<u64>::new(LONG / 8).unwrap());
-        match self.claim.as_ref().expect("the child's side") {
-            &Claim::Slice(size, offset, length, place) => {
+        match *self.claim.as_ref().expect("the child's side") {
+            Claim::Slice(size, offset, length, place) => {
                 (honest, Slice::File { size, offset, length, file: Forged::Descriptor(place) }).serialize(serializer)
             }
-            &Claim::Array(size, length, place) => {
+            Claim::Array(size, length, place) => {
                 (honest, Array { size, length, memory: Forged::Descriptor(place) }).serialize(serializer)
             }
         }

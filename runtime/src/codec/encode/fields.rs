@@ -1,0 +1,144 @@
+//! Structs, and what is bet on while their fields come.
+
+use serde::ser::{self, Serialize};
+
+use super::super::decode;
+use super::super::shapes::{Key, NAME_MAX};
+use super::{Error, Sink, Writer, tag};
+
+impl<'m, S: Sink> Writer<'m, S> {
+    #[inline(always)]
+    pub(super) fn fields<'a>(&'a mut self, name: &'static str, length: usize) -> Result<Fields<'a, 'm, S>, Error> {
+        self.depth.enter()?;
+        let key = Key::of_struct(name, length);
+        let head = self.len();
+        let place = self.shapes.find(key);
+        let named = match place.map(|place| (self.shapes.mention(place), place)) {
+            Some((Some(mention), place)) => {
+                self.byte(tag::STRUCT)?;
+                self.mention(mention, place)?;
+                None
+            }
+            unknown => Some(self.unknown(unknown.is_none().then_some(key), length)?),
+        };
+        Ok(Fields { writer: self, place: place.unwrap_or_default() as u32, at: 0, head, named })
+    }
+
+    /// A struct whose shape is not known before its end.
+    #[cold]
+    fn unknown(&mut self, key: Option<Key>, length: usize) -> Result<Box<Named>, Error> {
+        self.byte(tag::MAP)?;
+        self.length(length)?;
+        Ok(Box::new(Named { key, ..Named::default() }))
+    }
+}
+
+/// A struct that is being encoded.
+#[derive(Debug)]
+pub(in super::super) struct Fields<'a, 'm, S> {
+    writer: &'a mut Writer<'m, S>,
+    /// The shape that was bet on. All fields so far are its own, and the names of the others begin `at` this place.
+    place: u32,
+    at: u32,
+    /// Where the struct's tag is.
+    head: usize,
+    /// Of a struct without a shape, or whose bet is lost.
+    named: Option<Box<Named>>,
+}
+
+/// The names that are written in front of their values. They are collected to be remembered, if they can be.
+#[derive(Debug, Default)]
+struct Named {
+    key: Option<Key>,
+    names: Vec<u8>,
+    fields: usize,
+}
+
+impl<S: Sink> Fields<'_, '_, S> {
+    #[inline(always)]
+    pub(super) fn push<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+        let names = self.writer.shapes.names(self.place as usize);
+        if self.named.is_none() && names.get(self.at as usize..).is_some_and(|names| is_next(names, name)) {
+            self.at += 1 + name.len() as u32;
+        } else {
+            self.name(name)?;
+        }
+        match value.serialize(&mut *self.writer) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.in_field(name)),
+        }
+    }
+
+    /// Writes a field's name.
+    #[cold]
+    fn name(&mut self, name: &'static str) -> Result<(), Error> {
+        let named = self.lose_bet()?;
+        if name.len() > NAME_MAX {
+            named.key = None;
+        }
+        push_name(&mut named.names, name);
+        named.fields += 1;
+        self.writer.text(name)
+    }
+
+    /// From here on, the fields are written with their names.
+    #[cold]
+    fn lose_bet(&mut self) -> Result<&mut Named, Error> {
+        let named = match self.named.take() {
+            Some(named) => named,
+            None => {
+                self.writer.patch(self.head, tag::PARTIAL)?;
+                self.writer.byte(tag::REST)?;
+                let (key, names) = self.writer.shapes.first_names(self.place as usize, self.at as usize);
+                let fields = decode::names(&names).count();
+                Box::new(Named { key: Some(key), names, fields })
+            }
+        };
+        Ok(self.named.insert(named))
+    }
+
+    #[inline(always)]
+    pub(super) fn finish(self) -> Result<(), Error> {
+        self.writer.depth.leave();
+        let names = self.writer.shapes.names(self.place as usize);
+        if self.named.is_none() && names.len() == self.at as usize { Ok(()) } else { self.finish_named() }
+    }
+
+    #[cold]
+    fn finish_named(mut self) -> Result<(), Error> {
+        self.lose_bet()?;
+        if let Some(Named { key: Some(key), names, fields }) = self.named.as_deref() {
+            self.writer.shapes.learn(*key, names, *fields);
+        }
+        self.writer.byte(tag::END)
+    }
+}
+
+impl<S: Sink> ser::SerializeStruct for Fields<'_, '_, S> {
+    type Ok = ();
+    type Error = Error;
+
+    // Where it is called, so that each name is compared as the constant that it is.
+    #[inline(always)]
+    fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
+        self.push(name, value)
+    }
+
+    #[inline(always)]
+    fn end(self) -> Result<(), Error> {
+        self.finish()
+    }
+}
+
+pub(super) fn push_name(names: &mut Vec<u8>, name: &str) {
+    names.push(name.len() as u8);
+    names.extend_from_slice(name.as_bytes());
+}
+
+/// Whether names begin with this one.
+#[inline(always)]
+pub(super) fn is_next(names: &[u8], name: &str) -> bool {
+    names.split_first().is_some_and(|(length, names)| {
+        usize::from(*length) == name.len() && names.get(..name.len()).is_some_and(|next| next == name.as_bytes())
+    })
+}
