@@ -29,6 +29,7 @@ cases! {
     here a_result_that_cannot_be_decoded;
     here arguments_that_cannot_be_encoded;
     here arguments_that_cannot_be_decoded;
+    alone values_that_nest_too_deep;
     here a_value_is_given_once;
     here arguments_are_dropped_with_the_call_row_25;
     here the_error_names_task_and_child;
@@ -344,6 +345,54 @@ fn arguments_that_cannot_be_decoded(method: StartMethod) {
     let JoinErrorKind::NotStarted(cause) = error.kind() else { panic!("{error:?}") };
     assert_eq!(cause.kind(), ErrorKind::Decode);
     assert!(cause.to_string().contains("argument `given`"), "{cause}");
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Link {
+    next: Option<Box<Link>>,
+}
+
+impl Link {
+    fn chain(length: usize) -> Self {
+        (0..length).fold(Self { next: None }, |chain, _| Self { next: Some(Box::new(chain)) })
+    }
+}
+
+/// Link by link: the compiler's way is a call for each link.
+impl Drop for Link {
+    fn drop(&mut self) {
+        let mut next = self.next.take();
+        while let Some(mut link) = next {
+            next = link.next.take();
+        }
+    }
+}
+
+#[child_task]
+fn chain(length: usize) -> Link {
+    Link::chain(length)
+}
+
+#[child_task]
+fn take_chain(_chain: Link) {}
+
+/// The stack of the thread that encodes or decodes decides, and is never run out of.
+fn values_that_nest_too_deep(method: StartMethod) {
+    let too_deep = |text: String| assert!(text.contains("levels deep"), "{text}");
+    let error = build(method, take_chain::call(Link::chain(1_000_000))).start().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Encode);
+    too_deep(error.to_string());
+
+    let error = failure(start(method, chain::call(1_000_000)));
+    assert!(matches!(error.kind(), JoinErrorKind::Unencodable), "{error:?}");
+    too_deep(error.to_string());
+
+    // Enough for the main thread of a child, and too much for a thread of this process.
+    let child = start(method, chain::call(2_000));
+    let join = move || failure(child);
+    let error = std::thread::Builder::new().stack_size(256 * 1024).spawn(join).unwrap().join().unwrap();
+    assert!(matches!(error.kind(), JoinErrorKind::Undecodable), "{error:?}");
+    too_deep(error.to_string());
 }
 
 fn a_value_is_given_once(method: StartMethod) {

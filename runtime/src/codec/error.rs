@@ -76,7 +76,7 @@ impl Error {
 
     /// Where, as it is written in Rust behind the name of the whole: `.rules[3].when`. Empty if it is the whole.
     pub fn path(&self) -> String {
-        const SHOWN: usize = 24;
+        const SHOWN: usize = 8;
         let steps = &self.0.steps;
         let mut path = String::new();
         for (place, step) in steps.iter().rev().enumerate() {
