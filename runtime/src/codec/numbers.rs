@@ -82,8 +82,8 @@ numbers! {
 
 /// The bytes need not be aligned.
 fn copy<T: Number>(bytes: &[u8]) -> Vec<T> {
-    let mut numbers = pages::zeroed::<T>(bytes.len() / size_of::<T>());
-    bytemuck::cast_slice_mut(&mut numbers).copy_from_slice(bytes);
+    let mut numbers = pages::with_capacity(bytes.len() / size_of::<T>());
+    numbers.extend(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned::<T>));
     numbers
 }
 

@@ -183,5 +183,6 @@ fn are_names(mut names: &[u8], expected: &[&str]) -> bool {
 /// Whether serde's derive has written a visitor, by its name. If it had another name, all would be as right, and slower.
 fn is_derived<V>() -> bool {
     let name = std::any::type_name::<V>();
-    name.ends_with("::__Visitor") || (name.ends_with('>') && name.contains("::__Visitor<"))
+    // With the lifetime that it has in some versions of the compiler, or the parameters of the user's type.
+    name.ends_with("::__Visitor") || name.ends_with("::__Visitor<'_>") || name.contains("::__Visitor<")
 }

@@ -399,15 +399,13 @@ fn visit_text<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> Result<V::Val
 
 #[cold]
 fn visit_large_text<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> Result<V::Value, Error> {
-    let mut room = pages::zeroed::<u8>(text.len());
-    room.clear();
-    let mut copy = String::from_utf8(room).unwrap_or_default();
+    let mut copy = String::from_utf8(pages::with_capacity(text.len())).unwrap_or_default();
     copy.push_str(text);
     visitor.visit_string(copy)
 }
 
 fn large_vec(bytes: &[u8]) -> Vec<u8> {
-    let mut copy = pages::zeroed(bytes.len());
-    copy.copy_from_slice(bytes);
+    let mut copy = pages::with_capacity(bytes.len());
+    copy.extend_from_slice(bytes);
     copy
 }
