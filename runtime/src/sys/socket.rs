@@ -12,6 +12,7 @@
 //! Sources: unix(7), cmsg(3), recvmsg(2).
 
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -308,10 +309,11 @@ const fn space_for(data: usize) -> usize {
 
 /// Control messages start with a header that has the alignment of a length.
 #[repr(C, align(8))]
-struct Control([u8; CONTROL_SPACE]);
+struct Control(MaybeUninit<[u8; CONTROL_SPACE]>);
 
 fn receive_message(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<Received> {
-    let mut control = Control([0; CONTROL_SPACE]);
+    // The kernel says how much of it it has written.
+    let mut control = Control(MaybeUninit::uninit());
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
     // SAFETY: all zeroes is a valid msghdr.
     let mut message: libc::msghdr = unsafe { std::mem::zeroed() };

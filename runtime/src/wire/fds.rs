@@ -5,7 +5,7 @@
 //! the bytes (`SCM_RIGHTS`), and while the value is decoded a window holds what came. Outside of a window there is
 //! no list, so that serialising a descriptor is an error there.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -24,14 +24,64 @@ const OTHERS: usize = 7;
 pub(crate) const MAX: usize = MAX_DESCRIPTORS - OTHERS;
 
 thread_local! {
-    /// It has no destructor, and so is there until the thread is gone: values are sent by destructors of other thread-locals too.
-    /// Between two values it is empty.
-    static WINDOW: RefCell<ManuallyDrop<Option<Window>>> = const { RefCell::new(ManuallyDrop::new(None)) };
+    static WINDOW: Window = const { Window::CLOSED };
 }
 
-enum Window {
-    Encoding(Vec<Arc<Descriptor>>),
-    Decoding(Incoming),
+/// It has no destructor, and so is there until the thread is gone: values are sent by destructors of other thread-locals too.
+/// Between two values it is empty.
+struct Window {
+    open: Cell<Open>,
+    /// What the value that is being encoded holds.
+    collected: RefCell<ManuallyDrop<Vec<Arc<Descriptor>>>>,
+    /// What has come with the value that is being decoded.
+    incoming: RefCell<ManuallyDrop<Incoming>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    Closed,
+    Encoding,
+    Decoding,
+}
+
+impl Window {
+    const CLOSED: Self = Self {
+        open: Cell::new(Open::Closed),
+        collected: RefCell::new(ManuallyDrop::new(Vec::new())),
+        incoming: RefCell::new(ManuallyDrop::new(Incoming { slots: Vec::new(), is_one_taken: false })),
+    };
+
+    fn open(&self, open: Open) -> Reopen<'_> {
+        let before = self.open.replace(open);
+        // A value whose serde code encodes or decodes another one.
+        let outer = (before != Open::Closed).then(|| Box::new(self.take()));
+        Reopen { window: self, before, outer }
+    }
+
+    fn take(&self) -> (Vec<Arc<Descriptor>>, Incoming) {
+        (std::mem::take(&mut **self.collected.borrow_mut()), std::mem::take(&mut **self.incoming.borrow_mut()))
+    }
+}
+
+/// Puts the window that was open before back, also when the work panics.
+struct Reopen<'a> {
+    window: &'a Window,
+    before: Open,
+    outer: Option<Box<(Vec<Arc<Descriptor>>, Incoming)>>,
+}
+
+impl Drop for Reopen<'_> {
+    fn drop(&mut self) {
+        self.window.open.set(self.before);
+        let is_empty = self.window.collected.borrow().is_empty() && self.window.incoming.borrow().slots.is_empty();
+        if !is_empty {
+            drop(self.window.take());
+        }
+        if let Some(outer) = self.outer.take() {
+            **self.window.collected.borrow_mut() = outer.0;
+            **self.window.incoming.borrow_mut() = outer.1;
+        }
+    }
 }
 
 /// A descriptor in a value: its place in the list. No other value looks like it, so that a type which takes one of several kinds of
@@ -62,43 +112,42 @@ impl Incoming {
     }
 }
 
-/// Puts the window that was open before back when the work panics.
-struct Reopen(Option<Window>);
-
-impl Drop for Reopen {
-    fn drop(&mut self) {
-        replace(self.0.take());
-    }
-}
-
-fn replace(window: Option<Window>) -> Option<Window> {
-    WINDOW.with(|open| std::mem::replace(&mut **open.borrow_mut(), window))
-}
-
-fn within<T>(open: Window, work: impl FnOnce() -> T) -> (T, Option<Window>) {
-    let mut reopen = Reopen(replace(Some(open)));
-    let done = work();
-    let window = replace(reopen.0.take());
-    std::mem::forget(reopen); // it has nothing left
-    (done, window)
-}
-
 /// Encodes with `encode`; the descriptors that its values hold are added to `descriptors`.
+#[inline]
 pub(crate) fn encoding<T>(descriptors: &mut Vec<Arc<Descriptor>>, encode: impl FnOnce() -> T) -> T {
-    let (done, window) = within(Window::Encoding(std::mem::take(descriptors)), encode);
-    if let Some(Window::Encoding(collected)) = window {
-        *descriptors = collected;
-    }
-    done
+    WINDOW.with(|window| {
+        let _reopen = window.open(Open::Encoding);
+        if !descriptors.is_empty() {
+            **window.collected.borrow_mut() = std::mem::take(descriptors);
+        }
+        let encoded = encode();
+        let mut collected = window.collected.borrow_mut();
+        if !collected.is_empty() {
+            *descriptors = std::mem::take(&mut **collected);
+        }
+        encoded
+    })
 }
 
 /// Decodes with `decode`, whose values take their descriptors from `incoming`.
+#[inline]
 pub(crate) fn decoding<T>(incoming: &mut Incoming, decode: impl FnOnce() -> T) -> T {
-    let (done, window) = within(Window::Decoding(std::mem::take(incoming)), decode);
-    if let Some(Window::Decoding(left)) = window {
-        *incoming = left;
-    }
-    done
+    WINDOW.with(|window| {
+        let _reopen = window.open(Open::Decoding);
+        if !incoming.slots.is_empty() {
+            **window.incoming.borrow_mut() = std::mem::take(incoming);
+        }
+        let decoded = decode();
+        let mut left = window.incoming.borrow_mut();
+        if !left.slots.is_empty() {
+            *incoming = std::mem::take(&mut **left);
+        }
+        decoded
+    })
+}
+
+fn is_open(open: Open) -> bool {
+    WINDOW.with(|window| window.open.get() == open)
 }
 
 /// Serialises a descriptor: as its place in the list of the value that is being encoded.
@@ -113,28 +162,23 @@ const NOTHING_SENT: &str = "a descriptor can be deserialised only from what anot
 
 /// Whether a value is being encoded for another process: what sometimes holds a descriptor is serialised only then, always.
 pub(crate) fn check_encoding<E: serde::ser::Error>() -> Result<(), E> {
-    let is_open = WINDOW.with(|window| matches!(**window.borrow(), Some(Window::Encoding(_))));
-    if is_open { Ok(()) } else { Err(E::custom(NO_WINDOW)) }
+    if is_open(Open::Encoding) { Ok(()) } else { Err(E::custom(NO_WINDOW)) }
 }
 
 /// The same for decoding.
 pub(crate) fn check_decoding<E: serde::de::Error>() -> Result<(), E> {
-    let is_open = WINDOW.with(|window| matches!(**window.borrow(), Some(Window::Decoding(_))));
-    if is_open { Ok(()) } else { Err(E::custom(NOTHING_SENT)) }
+    if is_open(Open::Decoding) { Ok(()) } else { Err(E::custom(NOTHING_SENT)) }
 }
 
 fn place(descriptor: &Arc<Descriptor>) -> Result<u32, String> {
+    if !is_open(Open::Encoding) {
+        return Err(NO_WINDOW.to_owned());
+    }
     WINDOW.with(|window| {
-        let mut window = window.borrow_mut();
-        let Some(Window::Encoding(collected)) = window.as_mut() else {
-            return Err(NO_WINDOW.to_owned());
-        };
+        let mut collected = window.collected.borrow_mut();
         let known = collected.iter().position(|known| Arc::ptr_eq(known, descriptor));
-        let found = match known {
-            Some(place) => Ok(place),
-            None => collect(collected, descriptor),
-        };
-        found.map(|place| place as u32)
+        let place = known.map_or_else(|| collect(&mut collected, descriptor), Ok)?;
+        Ok(place as u32)
     })
 }
 
@@ -170,30 +214,22 @@ pub(crate) fn own<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OwnedFd,
 
 /// Whether the value that is being decoded can be decoded from its beginning once more.
 pub(crate) fn are_all_there() -> bool {
-    WINDOW.with(|window| !matches!(**window.borrow(), Some(Window::Decoding(Incoming { is_one_taken: true, .. }))))
+    WINDOW.with(|window| !window.incoming.borrow().is_one_taken)
 }
 
 fn note_taken() {
-    WINDOW.with(|window| {
-        if let Some(Window::Decoding(incoming)) = window.borrow_mut().as_mut() {
-            incoming.is_one_taken = true;
-        }
-    });
+    WINDOW.with(|window| window.incoming.borrow_mut().is_one_taken = true);
 }
 
 fn with_slot(
     place: u32,
     take: impl FnOnce(&mut Option<Arc<Descriptor>>) -> Option<Arc<Descriptor>>,
 ) -> Result<Arc<Descriptor>, String> {
-    let taken = WINDOW.with(|window| match window.borrow_mut().as_mut() {
-        Some(Window::Decoding(Incoming { slots, .. })) => Some(slots.get_mut(place as usize).and_then(take)),
-        _ => None,
-    });
-    match taken {
-        Some(Some(descriptor)) => Ok(descriptor),
-        Some(None) => Err(format!("a value refers to descriptor {place}, which did not come with it")),
-        None => Err(NOTHING_SENT.to_owned()),
+    if !is_open(Open::Decoding) {
+        return Err(NOTHING_SENT.to_owned());
     }
+    let found = WINDOW.with(|window| window.incoming.borrow_mut().slots.get_mut(place as usize).and_then(take));
+    found.ok_or_else(|| format!("a value refers to descriptor {place}, which did not come with it"))
 }
 
 #[cfg(test)]
@@ -267,6 +303,6 @@ mod tests {
         }
         let payload = Payload::encode(&(Inner, held())).unwrap();
         assert_eq!(payload.descriptors.len(), 1);
-        assert!(WINDOW.with(|window| window.borrow().is_none()));
+        assert!(is_open(Open::Closed));
     }
 }

@@ -261,23 +261,20 @@ impl Header {
     }
 
     fn decode(bytes: &[u8]) -> io::Result<Self> {
-        let field = |range: std::ops::Range<usize>| {
-            bytes.get(range).ok_or_else(|| invalid("a message is shorter than its header"))
+        let Some(bytes) = bytes.first_chunk::<HEADER>() else {
+            return Err(invalid("a message is shorter than its header"));
         };
-        let number = |range| {
-            field(range).map(|bytes| bytes.iter().rev().fold(0_u64, |number, byte| number << 8 | u64::from(*byte)))
-        };
-        let payload = number(16..24)?;
-        if number(0..4)? != u64::from(MAGIC) {
+        let [m0, m1, m2, m3, kind, flags, d0, d1, h0, h1, h2, h3, k0, k1, k2, k3, payload @ ..] = *bytes;
+        if u32::from_le_bytes([m0, m1, m2, m3]) != MAGIC {
             return Err(invalid("a message does not begin as offspring's do"));
         }
         Ok(Self {
-            kind: number(4..5)? as u8,
-            flags: number(5..6)? as u8,
-            descriptors: number(6..8)? as u16,
-            head: number(8..12)? as u32,
-            held: number(12..16)? as u32,
-            payload,
+            kind,
+            flags,
+            descriptors: u16::from_le_bytes([d0, d1]),
+            head: u32::from_le_bytes([h0, h1, h2, h3]),
+            held: u32::from_le_bytes([k0, k1, k2, k3]),
+            payload: u64::from_le_bytes(payload),
         })
     }
 
