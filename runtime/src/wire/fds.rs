@@ -24,7 +24,7 @@ const OTHERS: usize = 7;
 pub(crate) const MAX: usize = MAX_DESCRIPTORS - OTHERS;
 
 thread_local! {
-    static WINDOW: Window = const { Window::CLOSED };
+    static WINDOW: Window = const { Window::closed() };
 }
 
 /// It has no destructor, and so is there until the thread is gone: values are sent by destructors of other thread-locals too.
@@ -45,11 +45,13 @@ enum Open {
 }
 
 impl Window {
-    const CLOSED: Self = Self {
-        open: Cell::new(Open::Closed),
-        collected: RefCell::new(ManuallyDrop::new(Vec::new())),
-        incoming: RefCell::new(ManuallyDrop::new(Incoming { slots: Vec::new(), is_one_taken: false })),
-    };
+    const fn closed() -> Self {
+        Self {
+            open: Cell::new(Open::Closed),
+            collected: RefCell::new(ManuallyDrop::new(Vec::new())),
+            incoming: RefCell::new(ManuallyDrop::new(Incoming { slots: Vec::new(), is_one_taken: false })),
+        }
+    }
 
     fn open(&self, open: Open) -> Reopen<'_> {
         let before = self.open.replace(open);

@@ -193,7 +193,11 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 
     #[inline]
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.unwrapped()?.deserialize_any(visitor)
+        match self.tag {
+            tag::FALSE => visitor.visit_bool(false),
+            tag::TRUE => visitor.visit_bool(true),
+            _ => self.unwrapped()?.deserialize_any(visitor),
+        }
     }
 
     #[inline]
