@@ -1,7 +1,7 @@
 //! How deep a value may nest.
 //!
-//! A value inside a value takes a frame of the stack of the thread that encodes or decodes it, of a size that only the compiler
-//! knows. So the limit is what is left of the stack, and it is asked for from a depth on that any stack has room for.
+//! Each level of nesting takes stack of the encoding or decoding thread, and only the compiler knows how much. The limit is therefore the
+//! rest of the stack. The check begins at a depth for which any stack has room.
 
 use super::error::Error;
 use crate::sys::headroom;
@@ -12,7 +12,7 @@ const UNCHECKED: u32 = 16;
 /// Levels where the end of the stack is unknown: as many as serde_json allows everywhere.
 const WITHOUT_BOUNDS: u32 = 128;
 
-/// Stack that is left to what a value's own code does at the innermost level, and to dropping what has been decoded so far.
+/// Stack for the user's code at the innermost level, and for dropping a half-decoded value.
 const RESERVE: usize = 128 * 1024;
 
 /// Levels of one value inside of another.
@@ -39,8 +39,8 @@ impl Depth {
         self.levels = 0;
     }
 
-    /// Checks for a value that is taken into a buffer first (serde does so for `untagged`, `tag` and `flatten`): what it becomes
-    /// then takes larger frames, which begin where these began.
+    /// Checks the depth of a value in serde's buffer (`untagged`, `tag`, `flatten`). The conversion from the buffer takes larger
+    /// frames, on the same stack.
     #[inline(always)]
     pub(super) fn check_buffered(&mut self) -> Result<(), Error> {
         if self.levels > UNCHECKED { self.check(RESERVE.max(self.at_first / 3 * 2)) } else { Ok(()) }

@@ -1,8 +1,8 @@
 //! The format in which values travel: compact, fast, and self-describing.
 //!
-//! A value arrives as what its own `Serialize` and `Deserialize` make of each other through any self-describing format, or not at
-//! all. The format therefore carries what serde's data model has, names of fields and variants included, and answers whatever a
-//! `Deserialize` asks for. It is described byte by byte in `docs/format.md`.
+//! A value arrives as its `Serialize` and `Deserialize` round-trip through any self-describing format, or not at all. The format
+//! carries serde's whole data model, with the names of fields and variants, and answers every request of a `Deserialize`.
+//! `docs/format.md` describes the format byte by byte.
 //!
 //! - [`encode`]: values to bytes, with the [`shapes`] of structs told once in a message
 //! - [`decode`]: bytes to values; a struct is read by position where its shape is what the type expects, else by names
@@ -34,16 +34,16 @@ thread_local! {
     static SCRATCH: Cell<Option<Box<Scratch>>> = const { Cell::new(None) };
 }
 
-/// What this thread's last encoder has left, or new.
+/// The scratch of this thread's last encoder, or new scratch.
 ///
-/// A value whose `Serialize` encodes another one, and a thread that is past the end of its thread-locals, make do with new scratch.
+/// New scratch serves a `Serialize` that encodes another value, and a thread without thread-locals (at its end).
 pub(crate) fn scratch() -> Box<Scratch> {
     SCRATCH.try_with(Cell::take).ok().flatten().unwrap_or_default()
 }
 
 /// Keeps scratch for this thread's next encoder.
 pub(crate) fn keep(scratch: Box<Scratch>) {
-    // Without its thread-locals, the thread has no use for it.
+    // A thread without thread-locals encodes nothing more.
     let _ = SCRATCH.try_with(|kept| kept.set(Some(scratch)));
 }
 

@@ -1,8 +1,11 @@
 //! Blocks of numbers, which are copied as a whole.
 //!
-//! serde hands the elements of a sequence over one by one and does not say what they are. A `Vec<f64>` is recognised by its type
-//! all the same: when it is encoded, by the type of the iterator that it gives to `collect_seq`; when it is decoded, by the type of
-//! the visitor that `Vec<f64>` itself gives to `deserialize_seq`. Any other visitor sees the elements one by one.
+//! Serde hands over the elements of a sequence one by one, without their type. Types tell a `Vec<f64>` all the same:
+//!
+//! - Encoding: `Vec<f64>` calls `collect_seq` with a `&Vec<f64>`.
+//! - Decoding: `Vec<f64>` calls `deserialize_seq` with a visitor of a certain type. A probe learns the type by deserialising a `Vec<f64>`.
+//!
+//! Any other visitor gets the elements one by one.
 
 use std::any::TypeId;
 use std::fmt;

@@ -1,27 +1,29 @@
 //! The shapes of structs, as the encoder knows them.
 //!
-//! A *shape* is the list of names of the fields that one struct was serialised with. A message has each shape once, where it is
-//! first used; from then on a struct of that shape is its number and its values. serde tells the names one by one, each with its
-//! value, so the encoder bets on the shape that a struct of this name had before, and checks each name against it.
+//! A *shape* is the list of the field names of one serialised struct. A message tells each shape once, at its first use. Every further
+//! struct of the shape is the shape's number and the values.
 //!
-//! The name of an enum's variant is a shape of one name, which is known at once.
+//! Serde hands over each field name together with the field's value. The encoder therefore bets on the last shape of a struct with the
+//! same name and the same number of fields, and checks each name against the bet.
+//!
+//! The name of a variant is a shape of one name, known at once.
 
 /// Names in the order of their fields, each behind its length as one byte.
 #[derive(Debug)]
 struct Shape {
     key: Key,
     names: Box<[u8]>,
-    /// How many they are, which need not be what the struct had announced.
+    /// The count of the names. The struct may have announced another one.
     fields: usize,
-    /// The message that has it, by its number here, and its number there.
+    /// The last message with this shape, and the shape's number in that message.
     message: u64,
     number: u32,
 }
 
-/// By which a shape is looked for. It decides what is bet on, not what is written.
+/// The key of a shape. A wrong key costs a lost bet, and changes no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Key {
-    /// Of the struct's name, or of the variant's.
+    /// Of the name of the struct or variant.
     address: usize,
     fields: usize,
 }
@@ -46,13 +48,13 @@ impl Key {
 const MOST: usize = SLOTS / 2;
 const SLOTS: usize = 512;
 
-/// The longest name that is remembered: its length takes one byte.
+/// The longest name in a shape: the length takes one byte.
 pub(super) const NAME_MAX: usize = super::tag::LENGTH_MAX;
 
 /// Most shapes in one message, so that a decoder can keep them all.
 pub(super) const MOST_IN_MESSAGE: u32 = 1 << 16;
 
-/// All shapes that were seen before.
+/// The shapes of this thread's earlier messages.
 #[derive(Debug)]
 pub(super) struct Shapes {
     list: Vec<Shape>,
@@ -64,9 +66,8 @@ pub(super) struct Shapes {
 
 /// How a message refers to a shape.
 pub(super) enum Mention {
-    /// By the number that it got.
     Number(u32),
-    /// By its names: it has the next number from here on.
+    /// The names, for a shape that is new to the message and gets the next number.
     Names,
 }
 
@@ -77,7 +78,7 @@ impl Default for Shapes {
 }
 
 impl Shapes {
-    /// Begins a message, which has no shapes yet.
+    /// Begins a message without shapes.
     pub(super) fn begin(&mut self) {
         if self.list.len() == MOST {
             self.list.clear();
@@ -92,7 +93,7 @@ impl Shapes {
         self.in_message
     }
 
-    /// Takes back what the message got since a mark.
+    /// Removes the message's shapes since a mark.
     pub(super) fn rewind(&mut self, mark: u32) {
         for shape in &mut self.list {
             if shape.message == self.message && shape.number >= mark {
@@ -120,7 +121,7 @@ impl Shapes {
         self.list.get(place).map_or(&[], |shape| &shape.names)
     }
 
-    /// The names that begin before `end`, and what the shape is looked for by.
+    /// The names that begin before `end`, and the shape's key.
     pub(super) fn first_names(&self, place: usize, end: usize) -> (Key, Vec<u8>) {
         let shape = &self.list[place];
         (shape.key, shape.names[..end].to_vec())
@@ -146,7 +147,7 @@ impl Shapes {
         Some(Mention::Names)
     }
 
-    /// Remembers what a struct was serialised with; `None` if there is no room until the next message.
+    /// Adds a shape as the one to bet on; `None` if the list is full until the next message.
     #[cold]
     pub(super) fn learn(&mut self, key: Key, names: &[u8], fields: usize) -> Option<usize> {
         let known = self.list.iter().position(|shape| shape.key == key && *shape.names == *names);

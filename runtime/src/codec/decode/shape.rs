@@ -115,8 +115,8 @@ impl<'de> Decoder<'de> {
 
     /// Whether the visitor can be given the values of a shape in their order.
     ///
-    /// The names must be those that the visitor expects, in its order, and the visitor must be one that takes values by position: one
-    /// that serde's derive has written. Any other visitor gets the names.
+    /// True if the shape's names equal the expected names, in order, and serde's derive has written the visitor. A visitor written by
+    /// hand may take no sequence, and gets the names.
     #[inline]
     pub(super) fn has_positions<V>(&mut self, mention: Mention<'_>, expected: &'static [&'static str]) -> bool {
         let visitor = typeid::of::<V>();

@@ -382,9 +382,9 @@ impl<'de> Value<'_, 'de> {
     }
 }
 
-/// Whether a visitor only keeps what it is given, for a `Deserialize` that follows (serde's `untagged`, `tag` and `flatten`).
+/// Whether a visitor is serde's buffer for `untagged`, `tag` and `flatten`.
 ///
-/// What is kept there has no place for some of what this format tells, so that it is told as JSON would.
+/// The buffer cannot convert some of the format's values later, such as a `Some` to a plain value. It gets the values of JSON instead.
 #[inline]
 pub(super) fn is_buffer<V>() -> bool {
     #[derive(Deserialize)]

@@ -37,7 +37,7 @@ impl<'m, S: Sink> Writer<'m, S> {
 #[derive(Debug)]
 pub(in super::super) struct Fields<'a, 'm, S> {
     writer: &'a mut Writer<'m, S>,
-    /// The shape that was bet on. All fields so far are its own, and the names of the others begin `at` this place.
+    /// The shape of the bet. All fields so far match the shape. The next name begins at `at`.
     place: u32,
     at: u32,
     /// Where the struct's tag is.
@@ -46,7 +46,7 @@ pub(in super::super) struct Fields<'a, 'm, S> {
     named: Option<Box<Named>>,
 }
 
-/// The names that are written in front of their values. They are collected to be remembered, if they can be.
+/// The names so far, for a new shape. `key` is `None` for names that make no shape.
 #[derive(Debug, Default)]
 struct Named {
     key: Option<Key>,
