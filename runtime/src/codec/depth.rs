@@ -9,6 +9,10 @@ use crate::sys::headroom;
 /// Levels that are not checked.
 const UNCHECKED: u32 = 16;
 
+/// Levels in a buffer of serde's (`untagged`, `tag`, `flatten`): as many as serde_json allows everywhere. The conversion from the
+/// buffer has the frames of the user's types, of any size.
+const BUFFERED: u32 = 128;
+
 /// Levels where the end of the stack is unknown: as many as serde_json allows everywhere.
 const WITHOUT_BOUNDS: u32 = 128;
 
@@ -43,7 +47,11 @@ impl Depth {
     /// frames, on the same stack.
     #[inline(always)]
     pub(super) fn check_buffered(&mut self) -> Result<(), Error> {
-        if self.levels > UNCHECKED { self.check(RESERVE.max(self.at_first / 3 * 2)) } else { Ok(()) }
+        match self.levels {
+            0..=UNCHECKED => Ok(()),
+            _ if self.levels <= BUFFERED => self.check(RESERVE.max(self.at_first / 3 * 2)),
+            _ => Err(self.too_deep("serde keeps no more of it than JSON may have")),
+        }
     }
 
     #[cold]
@@ -56,10 +64,11 @@ impl Depth {
         if has_room {
             return Ok(());
         }
-        Err(Error::new(format!(
-            "the value nests {} levels deep, for which the stack of this thread is too small; send it as a flat list, or use a \
-             thread with a larger stack",
-            self.levels
-        )))
+        Err(self.too_deep("for which the stack of this thread is too small; use a thread with a larger stack"))
+    }
+
+    #[cold]
+    fn too_deep(&self, why: &str) -> Error {
+        Error::new(format!("the value nests {} levels deep, {why}, or send it as a flat list", self.levels))
     }
 }

@@ -11,7 +11,7 @@ use std::any::TypeId;
 use std::fmt;
 
 use bytemuck::Pod;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
 use super::tag;
@@ -96,6 +96,45 @@ pub(super) fn visitor_of<T: for<'de> Deserialize<'de>>() -> TypeId {
     match T::deserialize(Probe) {
         Err(Found(visitor)) => visitor,
         Ok(_) => typeid::of::<()>(),
+    }
+}
+
+/// The type of the visitor by which a `T` deserialises the first key of a map.
+#[inline]
+pub(super) fn key_visitor_of<T: for<'de> Deserialize<'de>>() -> TypeId {
+    match T::deserialize(KeyProbe) {
+        Err(Found(visitor)) => visitor,
+        Ok(_) => typeid::of::<()>(),
+    }
+}
+
+/// A deserializer of a map that only looks at the visitor of the first key.
+struct KeyProbe;
+
+impl<'de> Deserializer<'de> for KeyProbe {
+    type Error = Found;
+
+    #[inline(always)]
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Found> {
+        visitor.visit_map(self)
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct
+        seq tuple tuple_struct map struct enum identifier ignored_any
+    }
+}
+
+impl<'de> MapAccess<'de> for KeyProbe {
+    type Error = Found;
+
+    #[inline(always)]
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Found> {
+        seed.deserialize(Probe).map(Some)
+    }
+
+    fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Found> {
+        seed.deserialize(Probe)
     }
 }
 

@@ -68,6 +68,11 @@ pub(super) const I32_WHOLE: u8 = I32 + 4;
 pub(super) const U64_WHOLE: u8 = U64 + 8;
 pub(super) const I64_WHOLE: u8 = I64 + 8;
 
+/// Whether anything follows a value's tag.
+pub(super) fn has_more(tag: u8) -> bool {
+    !matches!(tag, 0 | UNIT | NONE | FALSE | TRUE | U16 | I16 | U32 | I32 | U64 | I64)
+}
+
 /// The bytes of a number in a block, if there are blocks of this kind.
 pub(super) fn number_size(tag: u8) -> Option<usize> {
     Some(match tag {

@@ -308,3 +308,183 @@ fn a_failed_value_leaves_no_trace_in_its_message() {
     assert_eq!(decoder.pull::<User>(|| true).unwrap(), user);
     assert_eq!(decoder.left(), 0);
 }
+
+fn in_small_stack(work: fn()) {
+    std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+struct Endless(Option<Box<Endless>>);
+
+#[test]
+fn options_without_end_are_errors() {
+    in_small_stack(|| {
+        let mut some = vec![1];
+        some.resize(2_000_000, tag::SOME);
+        some.push(tag::UNIT);
+        assert!(from_slice::<serde_json::Value>(&some).is_err());
+        assert!(from_slice::<Loose>(&some).is_err());
+        let key = [&[1, tag::MAP, 1][..], &vec![tag::SOME; 2_000_000], &[tag::NONE, tag::U8, 1, tag::END]].concat();
+        assert!(from_slice::<BTreeMap<Endless, u8>>(&key).is_err());
+        assert!(from_slice::<Vec<Endless>>(&to_vec(&vec![1_u64; 3]).unwrap()).is_err());
+        for _ in 0..2 {
+            let pair = to_vec(&Rule { name: "x".into(), when: Even(2) }).unwrap();
+            assert!(from_slice::<BTreeMap<Endless, u8>>(&pair).is_err());
+        }
+        struct Newtypes(u32);
+        impl Serialize for Newtypes {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                match self.0 {
+                    0 => serializer.serialize_unit(),
+                    left => serializer.serialize_newtype_struct("Newtypes", &Self(left - 1)),
+                }
+            }
+        }
+        assert!(to_vec(&Newtypes(1_000_000)).unwrap_err().text().contains("levels deep"));
+    });
+}
+
+#[test]
+fn keys_that_are_numbers_are_no_positions() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Keys {
+        #[serde(rename = "1")]
+        one: u8,
+        #[serde(rename = "0")]
+        zero: u8,
+    }
+    impl Serialize for Keys {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serializer.collect_map([(0_u8, self.zero), (1, self.one)])
+        }
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    #[serde(tag = "tag")]
+    enum Tagged {
+        Keys(Keys),
+    }
+    #[derive(Debug, PartialEq, Serialize, Deserialize)]
+    struct Flat {
+        first: u8,
+        #[serde(flatten)]
+        keys: Keys,
+    }
+    let keys = || Keys { one: 1, zero: 2 };
+    same(keys());
+    same(Tagged::Keys(keys()));
+    same(Flat { first: 3, keys: keys() });
+}
+
+#[test]
+fn decimals_stay_what_they_are_in_another_width() {
+    let narrow = to_vec(&(0.1_f32, vec![0.1_f32; 9], f32::MAX)).unwrap();
+    assert_eq!(from_slice::<(f64, Vec<f64>, f64)>(&narrow).unwrap(), (0.1, vec![0.1; 9], 3.4028235e38));
+    for key in [1.0, 0.1, -2.5, 1e21, 1e300, 1e-9] {
+        let json = serde_json::to_string(&HashMap::from([(serde_json::to_string(&key).unwrap(), ())])).unwrap();
+        let json: HashMap<String, ()> = serde_json::from_str(&json).unwrap();
+        struct Float(f64);
+        impl Serialize for Float {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_map([(self.0, ())])
+            }
+        }
+        assert_eq!(from_slice::<HashMap<String, ()>>(&to_vec(&Float(key)).unwrap()).unwrap(), json);
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Forgiving {
+    Number(u8),
+    Bad,
+}
+
+impl Serialize for Forgiving {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Number(number) => number.serialize(serializer),
+            Self::Bad => Rule { name: "x".into(), when: Even(2) }.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Forgiving {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(u8::deserialize(deserializer).map_or(Self::Bad, Self::Number))
+    }
+}
+
+/// Looks at nothing.
+#[derive(Debug, PartialEq, Serialize)]
+struct Blind(#[serde(skip)] u8, Vec<u8>, Option<u8>);
+
+impl<'de> Deserialize<'de> for Blind {
+    fn deserialize<D: serde::Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+        Ok(Self(0, vec![1, 2], Some(3)))
+    }
+}
+
+#[test]
+fn a_type_that_goes_on_after_a_failure_is_no_other_value() {
+    let list = || vec![Forgiving::Number(9), Forgiving::Bad, Forgiving::Number(3)];
+    for _ in 0..3 {
+        let decoded = from_slice::<Vec<Forgiving>>(&to_vec(&list()).unwrap());
+        assert!(decoded.as_ref().map_or(true, |decoded| *decoded == list()), "{decoded:?}");
+    }
+    let blind = || Blind(0, vec![1, 2], Some(3));
+    same((vec![blind(), blind()], 5_u8, Some(blind()), Ok::<_, u8>(blind()), HashMap::from([(1_u8, blind())])));
+    same(BTreeMap::from([("a".to_owned(), (blind(), Some(Some(blind()))))]));
+}
+
+#[test]
+fn a_part_that_fails_to_be_encoded_is_not_left_in() {
+    struct Fails;
+    impl Serialize for Fails {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::SerializeStruct as _;
+            let mut fields = serializer.serialize_struct("Fails", 2)?;
+            fields.serialize_field("a", &1_u8)?;
+            Err(serde::ser::Error::custom("no"))
+        }
+    }
+    struct GoesOn;
+    impl Serialize for GoesOn {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::SerializeSeq as _;
+            let mut elements = serializer.serialize_seq(None)?;
+            let _ = elements.serialize_element(&Fails);
+            elements.serialize_element(&5_u8)?;
+            elements.end()
+        }
+    }
+    assert!(to_vec(&GoesOn).unwrap_err().text().contains("gone on without it"));
+}
+
+#[test]
+fn enums_as_maps_of_one_entry() {
+    #[derive(Debug, PartialEq, Deserialize)]
+    enum Read {
+        A(u8),
+        B(String),
+    }
+    #[derive(Serialize, PartialEq, Eq, Hash)]
+    enum Name {
+        A,
+    }
+    struct Struct(&'static str);
+    impl Serialize for Struct {
+        fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            use serde::ser::SerializeStruct as _;
+            let mut fields = serializer.serialize_struct("Struct", 1)?;
+            match self.0 {
+                "A" => fields.serialize_field("A", &7_u8)?,
+                _ => fields.serialize_field("B", "x")?,
+            }
+            fields.end()
+        }
+    }
+    for _ in 0..3 {
+        let bytes = to_vec(&["A", "B", "A"].map(Struct)).unwrap();
+        assert_eq!(from_slice::<Vec<Read>>(&bytes).unwrap(), [Read::A(7), Read::B("x".into()), Read::A(7)]);
+        assert_eq!(from_slice::<Read>(&to_vec(&HashMap::from([(Name::A, 7)])).unwrap()).unwrap(), Read::A(7));
+    }
+}

@@ -137,6 +137,8 @@ pub(crate) fn decoding<T>(incoming: &mut Incoming, decode: impl FnOnce() -> T) -
     WINDOW.with(|window| {
         let _reopen = window.open(Open::Decoding);
         if !incoming.slots.is_empty() {
+            // What earlier values have taken, this one does not refer to.
+            incoming.is_one_taken = false;
             **window.incoming.borrow_mut() = std::mem::take(incoming);
         }
         let decoded = decode();

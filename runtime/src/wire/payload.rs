@@ -142,11 +142,13 @@ impl std::ops::Deref for Bytes<'_> {
 pub(crate) struct Encoder {
     values: codec::Encoder<Spill>,
     descriptors: Vec<Arc<Descriptor>>,
+    /// Of a value that could not be taken back, since a part of it is in the file.
+    failure: Option<Error>,
 }
 
 impl Default for Encoder {
     fn default() -> Self {
-        Self { values: codec::Encoder::new(codec::scratch(), Spill::default()), descriptors: Vec::new() }
+        Self { values: codec::Encoder::new(codec::scratch(), Spill::default()), descriptors: Vec::new(), failure: None }
     }
 }
 
@@ -168,11 +170,20 @@ impl Encoder {
         if pushed.is_err() {
             self.descriptors.truncate(descriptors);
         }
-        pushed.and_then(|()| check_length(self.len()).map_err(of_system))
+        let pushed = pushed.and_then(|()| check_length(self.len()).map_err(of_system));
+        if let Err(error) = &pushed
+            && self.values.sink.file.is_some()
+        {
+            self.failure = Some(error.clone());
+        }
+        pushed
     }
 
     pub(crate) fn finish(self) -> Result<Payload, Error> {
-        let Self { values, descriptors } = self;
+        let Self { values, descriptors, failure } = self;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
         let codec::Encoder { scratch, mut sink } = values;
         let file = sink.close(&scratch.buffer);
         let content = match file {
@@ -186,6 +197,9 @@ impl Encoder {
 
     /// The same, with the bytes left where they are.
     pub(crate) fn finish_in_place(self) -> io::Result<(Encoded, Vec<Arc<Descriptor>>)> {
+        if let Some(failure) = self.failure {
+            return Err(io::Error::other(failure));
+        }
         let codec::Encoder { scratch, mut sink } = self.values;
         let sealed = sink.close(&scratch.buffer)?;
         Ok((Encoded { scratch, sealed }, self.descriptors))

@@ -12,6 +12,8 @@ pub(super) struct Entries<'a, 'de> {
     pub(super) decoder: &'a mut Decoder<'de>,
     pub(super) names: Names<'de>,
     pub(super) is_struct: bool,
+    /// Whether a key has been read and its value has not.
+    pub(super) has_value: bool,
     /// Of the value that is next.
     pub(super) key: KeyOf<'de>,
 }
@@ -83,8 +85,12 @@ impl<'de> Entries<'_, 'de> {
 
     #[inline]
     pub(super) fn finish(&mut self) -> Result<(), Error> {
+        if std::mem::take(&mut self.has_value) {
+            self.decoder.skip_next()?;
+        }
         let is_over = matches!(self.names, Names::Over) || (self.next_name()?.is_none() && self.next_tag()?.is_none());
         if !is_over {
+            self.decoder.is_spoilt = true;
             return Err(Error::custom("a map has more entries than were asked for"));
         }
         self.decoder.depth.leave();
@@ -105,20 +111,40 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
 
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
+        if std::mem::replace(&mut self.has_value, true) {
+            self.decoder.skip_next()?;
+        }
         if let Some(name) = self.next_name()? {
             self.key = KeyOf::Name(name);
-            return seed.deserialize(MapKey { key: Key::Name(name), is_field: self.is_struct }).map(Some);
+            return seed.deserialize(MapKey { key: Key::Name(name), is_field: self.is_struct, levels: 0 }).map(Some);
         }
         let before = self.decoder.rest;
-        let Some(tag) = self.next_tag()? else { return Ok(None) };
+        let Some(tag) = self.next_tag()? else {
+            self.has_value = false;
+            return Ok(None);
+        };
         self.key = KeyOf::Encoded(before);
         let value = Value { decoder: self.decoder, tag };
-        seed.deserialize(MapKey { key: Key::Value(value), is_field: self.is_struct }).map(Some)
+        let (tag, before) = (value.tag, value.decoder.rest.len());
+        let key = seed.deserialize(MapKey { key: Key::Value(value), is_field: self.is_struct, levels: 0 });
+        self.decoder.note(&key);
+        let key = key?;
+        self.decoder.settle(tag, before)?;
+        Ok(Some(key))
     }
 
     #[inline]
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
-        seed.deserialize(self.decoder.value()?).map_err(|error| self.locate(error))
+        self.has_value = false;
+        let tag = self.decoder.byte()?;
+        let before = self.decoder.rest.len();
+        match seed.deserialize(Value { decoder: self.decoder, tag }) {
+            Ok(value) => {
+                self.decoder.settle(tag, before)?;
+                Ok(value)
+            }
+            Err(error) => Err(self.locate(error)),
+        }
     }
 
     #[inline]
@@ -132,15 +158,29 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
 }
 
 impl<'de> Decoder<'de> {
-    /// The only name of a value that is a map, if it is one of a text.
+    /// The only key of a value that is a map, if it is a name, and the bytes that end the map behind the value.
     #[cold]
-    pub(super) fn single_name(&mut self, tag: u8) -> Result<Option<&'de [u8]>, Error> {
-        if tag != tag::MAP {
-            let mention = self.mention()?;
-            return if tag == tag::STRUCT && mention.fields == 1 { mention.first().map(Some) } else { Ok(None) };
+    pub(super) fn single_entry(&mut self, tag: u8) -> Result<Option<(&'de [u8], &'static [u8])>, Error> {
+        match tag {
+            tag::STRUCT => {
+                let mention = self.mention()?;
+                return if mention.fields == 1 { Ok(Some((mention.first()?, &[]))) } else { Ok(None) };
+            }
+            tag::PARTIAL => {
+                let mention = self.mention()?;
+                if self.rest.first() != Some(&tag::REST) {
+                    return Ok(Some((mention.first()?, &[tag::REST, tag::END])));
+                }
+                self.byte()?;
+            }
+            _ => drop(self.length()?),
         }
-        self.length()?;
-        let key = self.value()?;
-        if key.is_text() { key.decoder.text(key.tag).map(|name| Some(name.as_bytes())) } else { Ok(None) }
+        let key = self.value()?.unwrapped()?;
+        let name = match key.tag {
+            tag::UNIT_VARIANT => Some(key.decoder.mention()?.first()?),
+            _ if key.is_text() => Some(key.decoder.text(key.tag)?.as_bytes()),
+            _ => None,
+        };
+        Ok(name.map(|name| (name, &[tag::END][..])))
     }
 }

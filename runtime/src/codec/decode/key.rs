@@ -2,8 +2,9 @@
 
 use serde::de::{self, Deserializer, Visitor};
 
+use super::sequence::unwritten_level;
 use super::shape::{Mention, next_name};
-use super::value::{Value, is_buffer};
+use super::value::{Value, is_key_of_buffer};
 use super::{Decoder, Error, tag, to_text};
 
 /// A key of a map, or the name of a field.
@@ -14,6 +15,8 @@ pub(super) struct MapKey<'a, 'de> {
     pub(super) key: Key<'a, 'de>,
     /// Whether it can be nothing but the name of a struct's field.
     pub(super) is_field: bool,
+    /// Options that were asked for and not written.
+    pub(super) levels: u8,
 }
 
 pub(super) enum Key<'a, 'de> {
@@ -98,7 +101,7 @@ impl<'de> Deserializer<'de> for MapKey<'_, 'de> {
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         // What is kept for later may be read as a struct, whose visitor would take a number for a field's position.
         match self.key {
-            Key::Value(value) if !is_buffer::<V>() => value.deserialize_any(visitor),
+            Key::Value(value) if !is_key_of_buffer::<V>() => value.deserialize_any(visitor),
             _ => self.deserialize_str(visitor),
         }
     }
@@ -129,19 +132,19 @@ impl<'de> Deserializer<'de> for MapKey<'_, 'de> {
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.key {
             Key::Name(name) if self.is_field => Identifier(name).deserialize_identifier(visitor),
-            Key::Value(value) if !self.is_field => value.deserialize_any(visitor),
             _ => self.deserialize_str(visitor),
         }
     }
 
     #[inline]
     fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
-        if let Key::Value(value) = &mut self.key {
-            match value.tag {
-                tag::NONE | tag::UNIT => return visitor.visit_none(),
-                tag::SOME => value.tag = value.decoder.byte()?,
-                _ => {}
+        match &mut self.key {
+            Key::Value(Value { tag: tag::NONE | tag::UNIT, .. }) => return visitor.visit_none(),
+            Key::Value(value) if value.tag == tag::SOME => {
+                value.decoder.depth.enter()?;
+                value.tag = value.decoder.byte()?;
             }
+            _ => self.levels = unwritten_level(self.levels)?,
         }
         visitor.visit_some(self)
     }

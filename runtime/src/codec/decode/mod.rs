@@ -35,6 +35,8 @@ pub(crate) struct Decoder<'de> {
     announced: usize,
     /// Whether values are told as JSON would tell them.
     is_plain: bool,
+    /// Whether a value has failed in its midst. A `Deserialize` may go on regardless, with the rest of that value for the next one.
+    is_spoilt: bool,
 }
 
 /// How far a message has been decoded.
@@ -52,7 +54,15 @@ impl<'de> Decoder<'de> {
     /// Goes on with a message that was decoded in part.
     pub(crate) fn resume(input: &'de [u8], progress: Progress) -> Self {
         let rest = input.get(progress.at..).unwrap_or_default();
-        Self { input, rest, shapes: progress.shapes, depth: Depth::default(), announced: rest.len(), is_plain: false }
+        Self {
+            input,
+            rest,
+            shapes: progress.shapes,
+            depth: Depth::default(),
+            announced: rest.len(),
+            is_plain: false,
+            is_spoilt: false,
+        }
     }
 
     /// Over bytes that are a part of a message.
@@ -90,11 +100,33 @@ impl<'de> Decoder<'de> {
         }
     }
 
+    /// Takes a composite value's failure down.
+    #[inline(always)]
+    fn note<T>(&mut self, result: &Result<T, Error>) {
+        if result.is_err() {
+            self.is_spoilt = true;
+        }
+    }
+
+    /// Passes over a value that its `Deserialize` has not looked at. `before`: the bytes that were left behind its tag.
+    #[inline(always)]
+    fn settle(&mut self, tag: u8, before: usize) -> Result<(), Error> {
+        if self.rest.len() == before && tag::has_more(tag) { self.skip(tag) } else { Ok(()) }
+    }
+
     #[inline]
     fn attempt<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
         self.depth.reset();
         self.announced = self.rest.len();
-        T::deserialize(self.value()?)
+        self.is_spoilt = false;
+        let value = self.value()?;
+        let (tag, before) = (value.tag, value.decoder.rest.len());
+        let decoded = T::deserialize(value)?;
+        self.settle(tag, before)?;
+        if self.is_spoilt {
+            return Err(Error::new("a part of the value cannot be decoded, and its type has gone on without it"));
+        }
+        Ok(decoded)
     }
 
     #[cold]

@@ -59,6 +59,13 @@ impl Number {
             Self::I32(number) => number.into(),
             Self::I64(number) => number.into(),
             Self::I128(number) => number,
+            // By way of its decimals: 0.1 is 0.1.
+            Self::F32(number) if number.is_finite() => {
+                return match number.to_string().parse() {
+                    Ok(number) => visitor.visit_f64(number),
+                    Err(_) => visitor.visit_f32(number),
+                };
+            }
             Self::F32(_) | Self::F64(_) => return self.visit(visitor),
         };
         match (u64::try_from(integer), i64::try_from(integer)) {
@@ -82,9 +89,17 @@ impl std::fmt::Display for Number {
             Self::I64(number) => number.fmt(f),
             Self::U128(number) => number.fmt(f),
             Self::I128(number) => number.fmt(f),
-            Self::F32(number) => number.fmt(f),
-            Self::F64(number) => number.fmt(f),
+            Self::F32(number) => decimals(format!("{number:?}"), f),
+            Self::F64(number) => decimals(format!("{number:?}"), f),
         }
+    }
+}
+
+/// As serde_json writes them: with a sign of the exponent.
+fn decimals(number: String, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+    match number.split_once('e') {
+        Some((digits, exponent)) if !exponent.starts_with('-') => write!(f, "{digits}e+{exponent}"),
+        _ => f.write_str(&number),
     }
 }
 

@@ -18,13 +18,15 @@ impl<'de> Decoder<'de> {
             let run = self.next_run()?;
             if self.rest.first() == Some(&tag::END) {
                 self.byte()?;
-                return run.visit(visitor);
+                return run.visit(visitor, self.is_plain);
             }
             self.rest = before;
         }
         self.depth.enter()?;
         let mut elements = Elements { decoder: self, hint, index: 0, run: Run::default(), is_over: false };
-        let value = visitor.visit_seq(&mut elements)?;
+        let value = visitor.visit_seq(&mut elements);
+        elements.decoder.note(&value);
+        let value = value?;
         elements.finish()?;
         Ok(value)
     }
@@ -57,10 +59,10 @@ pub(super) struct Run<'de> {
 
 impl<'de> Run<'de> {
     #[inline]
-    pub(super) fn visit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+    pub(super) fn visit<V: Visitor<'de>>(self, visitor: V, is_plain: bool) -> Result<V::Value, Error> {
         let all = self.numbers.len();
         let mut left = None;
-        let value = visitor.visit_seq(Numbers { run: self, all, left: &mut left })?;
+        let value = visitor.visit_seq(Numbers { run: self, is_plain, all, left: &mut left })?;
         match left {
             Some(0) => Ok(value),
             _ => Err(Error::invalid_length(all / self.size, &"fewer elements")),
@@ -71,6 +73,7 @@ impl<'de> Run<'de> {
 /// The elements of a sequence that is one run. The visitor owns it, so that the compiler need not keep it in memory.
 pub(super) struct Numbers<'a, 'de> {
     pub(super) run: Run<'de>,
+    pub(super) is_plain: bool,
     /// Bytes at the start.
     pub(super) all: usize,
     /// Bytes at the end.
@@ -95,7 +98,7 @@ impl<'de> de::SeqAccess<'de> for Numbers<'_, 'de> {
         }
         let (bytes, rest) = numbers.split_at_checked(size).ok_or_else(too_short)?;
         self.run.numbers = rest;
-        match seed.deserialize(InRun { tag: number, bytes }) {
+        match seed.deserialize(InRun { tag: number, bytes, is_plain: self.is_plain, levels: 0 }) {
             Ok(value) => Ok(Some(value)),
             Err(error) => Err(error.at_index((self.all - numbers.len()) / size)),
         }
@@ -147,6 +150,7 @@ impl<'de> Elements<'_, 'de> {
         // A tuple's visitor does not ask for an element behind the last.
         while !self.is_at_end() {
             if !self.run.numbers.is_empty() || self.next_tag()?.is_some() {
+                self.decoder.is_spoilt = true;
                 return Err(Error::invalid_length(self.index + 1, &"fewer elements"));
             }
         }
@@ -163,10 +167,18 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
         loop {
             let decoded = if let Some((bytes, rest)) = self.run.numbers.split_at_checked(self.run.size.max(1)) {
                 self.run.numbers = rest;
-                seed.deserialize(InRun { tag: self.run.number, bytes })
+                let is_plain = self.decoder.is_plain;
+                seed.deserialize(InRun { tag: self.run.number, bytes, is_plain, levels: 0 })
             } else {
                 match self.next_tag()? {
-                    Some(tag) => seed.deserialize(Value { decoder: self.decoder, tag }),
+                    Some(tag) => {
+                        let before = self.decoder.rest.len();
+                        let decoded = seed.deserialize(Value { decoder: self.decoder, tag });
+                        if decoded.is_ok() {
+                            self.decoder.settle(tag, before)?;
+                        }
+                        decoded
+                    }
                     None if self.is_at_end() => return Ok(None),
                     None => continue,
                 }
@@ -187,11 +199,19 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
     }
 }
 
+/// Counts an `Option` that a type asks for where none was written. A type of nothing but such options would ask for ever.
+pub(super) fn unwritten_level(levels: u8) -> Result<u8, Error> {
+    levels.checked_add(1).ok_or_else(|| Error::new("a type of options without end"))
+}
+
 /// A number of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InRun<'de> {
     pub(super) tag: u8,
     pub(super) bytes: &'de [u8],
+    is_plain: bool,
+    /// Options that were asked for and not written.
+    levels: u8,
 }
 
 macro_rules! in_run {
@@ -199,7 +219,7 @@ macro_rules! in_run {
         $(#[inline]
         fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
             match self.bytes.first_chunk() {
-                Some(bytes) if self.tag == tag::$tag => visitor.$visit($number::from_le_bytes(*bytes)),
+                Some(bytes) if self.tag == tag::$tag && !self.is_plain => visitor.$visit($number::from_le_bytes(*bytes)),
                 _ => self.number()?.visit_plain(visitor),
             }
         })*
@@ -234,12 +254,12 @@ impl<'de> Deserializer<'de> for InRun<'de> {
     #[inline(never)]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let number = self.number()?;
-        if is_buffer::<V>() { number.visit_plain(visitor) } else { number.visit(visitor) }
+        if self.is_plain || is_buffer::<V>() { number.visit_plain(visitor) } else { number.visit(visitor) }
     }
 
     #[inline]
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        visitor.visit_some(self)
+        visitor.visit_some(Self { levels: unwritten_level(self.levels)?, ..self })
     }
 
     #[inline]
@@ -283,8 +303,13 @@ impl<'de> de::SeqAccess<'de> for Positions<'_, 'de> {
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
         let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
         self.left = left;
-        match seed.deserialize(self.decoder.value()?) {
-            Ok(value) => Ok(Some(value)),
+        let tag = self.decoder.byte()?;
+        let before = self.decoder.rest.len();
+        match seed.deserialize(Value { decoder: self.decoder, tag }) {
+            Ok(value) => {
+                self.decoder.settle(tag, before)?;
+                Ok(Some(value))
+            }
             Err(error) => Err(self.locate(error)),
         }
     }

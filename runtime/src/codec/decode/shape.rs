@@ -119,6 +119,9 @@ impl<'de> Decoder<'de> {
     /// hand may take no sequence, and gets the names.
     #[inline]
     pub(super) fn has_positions<V>(&mut self, mention: Mention<'_>, expected: &'static [&'static str]) -> bool {
+        if self.is_plain {
+            return false;
+        }
         let visitor = typeid::of::<V>();
         let address = (expected.as_ptr().addr(), expected.len());
         let verdict = mention.number.and_then(|number| Some(&mut self.shapes.get(number)?.verdict));
@@ -184,5 +187,13 @@ fn are_names(mut names: &[u8], expected: &[&str]) -> bool {
 fn is_derived<V>() -> bool {
     let name = std::any::type_name::<V>();
     // With the lifetime that it has in some versions of the compiler, or the parameters of the user's type.
-    name.ends_with("::__Visitor") || name.ends_with("::__Visitor<'_>") || name.contains("::__Visitor<")
+    name.ends_with("::__Visitor") || name.ends_with("::__Visitor<'_>") || is_generic(name)
+}
+
+/// Whether the visitor itself has that name, and not a parameter of another one.
+#[cold]
+fn is_generic(name: &str) -> bool {
+    let Some(at) = name.find("::__Visitor<") else { return false };
+    let before = &name[..at];
+    name.ends_with('>') && before.matches('<').count() == before.matches('>').count()
 }

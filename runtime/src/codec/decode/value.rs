@@ -60,7 +60,7 @@ impl<'a, 'de> Value<'a, 'de> {
             _ => tag::U8,
         };
         let count = decoder.length()?;
-        decoder.run(number, count)?.visit(visitor)
+        decoder.run(number, count)?.visit(visitor, decoder.is_plain)
     }
 
     /// Values with their names. `is_struct`: whether a struct was asked for, so that the keys can be nothing but names of fields.
@@ -87,8 +87,10 @@ impl<'a, 'de> Value<'a, 'de> {
     ) -> Result<V::Value, Error> {
         let decoder = self.decoder;
         decoder.depth.enter()?;
-        let mut entries = Entries { decoder, names, is_struct, key: KeyOf::Encoded(&[]) };
-        let value = visitor.visit_map(&mut entries)?;
+        let mut entries = Entries { decoder, names, is_struct, has_value: false, key: KeyOf::Encoded(&[]) };
+        let value = visitor.visit_map(&mut entries);
+        entries.decoder.note(&value);
+        let value = value?;
         entries.finish()?;
         Ok(value)
     }
@@ -98,8 +100,11 @@ impl<'a, 'de> Value<'a, 'de> {
         let decoder = self.decoder;
         decoder.depth.enter()?;
         let mut positions = Positions { decoder, names: mention.names, left: mention.fields, fields: mention.fields };
-        let value = visitor.visit_seq(&mut positions)?;
+        let value = visitor.visit_seq(&mut positions);
+        positions.decoder.note(&value);
+        let value = value?;
         if positions.left > 0 {
+            positions.decoder.is_spoilt = true;
             return Err(Error::invalid_length(mention.fields, &"a struct of fewer fields"));
         }
         positions.decoder.depth.leave();
@@ -112,7 +117,7 @@ macro_rules! numbers {
         $(#[inline]
         fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
             match self.tag {
-                $tags => {
+                $tags if !self.decoder.is_plain => {
                     let ($decoder, $tag) = (self.decoder, self.tag);
                     let _ = $tag;
                     visitor.$visit($read)
@@ -156,12 +161,18 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
                 let value = self.decoder.value()?;
                 // An `Option` in an `Option` would be lost in a buffer.
                 let is_nested = matches!(value.tag, tag::UNIT | tag::NONE | tag::SOME);
-                if is_plain && !(is_buffer && is_nested) {
-                    return value.deserialize_any(visitor);
-                }
                 value.decoder.depth.enter()?;
                 let Value { decoder, tag } = value;
-                let value = visitor.visit_some(Value { decoder: &mut *decoder, tag })?;
+                let before = decoder.rest.len();
+                let value = Value { decoder: &mut *decoder, tag };
+                let value = if is_plain && !(is_buffer && is_nested) {
+                    value.deserialize_any(visitor)
+                } else {
+                    visitor.visit_some(value)
+                };
+                decoder.note(&value);
+                let value = value?;
+                decoder.settle(tag, before)?;
                 decoder.depth.leave();
                 Ok(value)
             }
@@ -240,7 +251,11 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         }
         let Self { decoder, tag } = self;
         decoder.depth.enter()?;
-        let value = visitor.visit_some(Value { decoder: &mut *decoder, tag })?;
+        let before = decoder.rest.len();
+        let value = visitor.visit_some(Value { decoder: &mut *decoder, tag });
+        decoder.note(&value);
+        let value = value?;
+        decoder.settle(tag, before)?;
         decoder.depth.leave();
         Ok(value)
     }
@@ -266,7 +281,11 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         if name.starts_with(JSON) && matches!(self.tag, tag::STRUCT | tag::MAP) {
             return self.entries(visitor, true);
         }
-        visitor.visit_newtype_struct(self)
+        let Self { decoder, tag } = self;
+        decoder.depth.enter()?;
+        let value = visitor.visit_newtype_struct(Value { decoder: &mut *decoder, tag })?;
+        decoder.depth.leave();
+        Ok(value)
     }
 
     #[inline]
@@ -336,21 +355,30 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         let value = self.unwrapped()?;
-        let (name, has_value, is_map) = match value.tag {
-            tag::UNIT_VARIANT => (value.decoder.mention()?.first()?, false, false),
-            tag::VARIANT => (value.decoder.mention()?.first()?, true, false),
-            _ if value.is_text() => (value.decoder.text(value.tag)?.as_bytes(), false, false),
-            tag::MAP | tag::STRUCT | tag::PARTIAL => match value.decoder.single_name(value.tag)? {
-                Some(name) => (name, true, value.tag == tag::MAP),
-                None => return Err(Error::invalid_type(Unexpected::Map, &"an enum, as a map of one entry")),
+        let (name, has_value, end): (_, _, &[u8]) = match value.tag {
+            tag::UNIT_VARIANT => (value.decoder.mention()?.first()?, false, &[]),
+            tag::VARIANT => (value.decoder.mention()?.first()?, true, &[]),
+            _ if value.is_text() => (value.decoder.text(value.tag)?.as_bytes(), false, &[]),
+            tag::MAP | tag::STRUCT | tag::PARTIAL => match value.decoder.single_entry(value.tag)? {
+                Some((name, end)) => (name, true, end),
+                None => {
+                    value.decoder.is_spoilt = true;
+                    return Err(Error::invalid_type(Unexpected::Map, &"an enum, as a map of one entry"));
+                }
             },
             _ => return value.deserialize_any(visitor),
         };
         let decoder = value.decoder;
         decoder.depth.enter()?;
-        let variant = Variant { decoder: &mut *decoder, name, has_value };
-        let value = visitor.visit_enum(variant)?;
-        if is_map && decoder.byte()? != tag::END {
+        let before = decoder.rest.len();
+        let value = visitor.visit_enum(Variant { decoder: &mut *decoder, name, has_value });
+        decoder.note(&value);
+        let value = value?;
+        if has_value && decoder.rest.len() == before {
+            decoder.skip_next()?;
+        }
+        if decoder.bytes(end.len())? != end {
+            decoder.is_spoilt = true;
             return Err(Error::invalid_type(Unexpected::Map, &"an enum, as a map of one entry"));
         }
         decoder.depth.leave();
@@ -393,6 +421,17 @@ pub(super) fn is_buffer<V>() -> bool {
         Only(()),
     }
     typeid::of::<V>() == numbers::visitor_of::<Untagged>()
+}
+
+/// Whether a visitor of a map's key is serde's buffer, for `untagged` or for `tag`.
+#[inline]
+pub(super) fn is_key_of_buffer<V>() -> bool {
+    #[derive(Deserialize)]
+    #[serde(tag = "tag")]
+    enum Tagged {
+        Only,
+    }
+    is_buffer::<V>() || typeid::of::<V>() == numbers::key_visitor_of::<Tagged>()
 }
 
 /// A large text is copied here, into large pages, as nearly every visitor would copy it into small ones.

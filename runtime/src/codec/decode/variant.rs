@@ -35,7 +35,13 @@ impl<'a, 'de> Variant<'a, 'de> {
         if !self.has_value {
             return Err(Error::invalid_type(Unexpected::UnitVariant, &expected));
         }
-        decode(self.decoder.value()?).map_err(|error| error.in_variant(&String::from_utf8_lossy(self.name)))
+        let tag = self.decoder.byte()?;
+        let before = self.decoder.rest.len();
+        let decoded = decode(Value { decoder: &mut *self.decoder, tag });
+        if decoded.is_ok() {
+            self.decoder.settle(tag, before)?;
+        }
+        decoded.map_err(|error| error.in_variant(&String::from_utf8_lossy(self.name)))
     }
 }
 

@@ -48,7 +48,7 @@ impl<S: Sink> Elements<'_, '_, S> {
         self.index += 1;
         match value.serialize(&mut *self.writer) {
             Ok(()) => Ok(()),
-            Err(error) => Err(error.at_index(self.index - 1)),
+            Err(error) => Err(self.writer.spoil(error).at_index(self.index - 1)),
         }
     }
 

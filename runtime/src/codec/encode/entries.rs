@@ -29,12 +29,18 @@ impl<S: Sink> ser::SerializeMap for Entries<'_, '_, S> {
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
         self.key = self.writer.len();
-        key.serialize(&mut *self.writer)
+        key.serialize(&mut *self.writer).map_err(|error| self.writer.spoil(error))
     }
 
     #[inline]
     fn serialize_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
-        value.serialize(&mut *self.writer).map_err(|error| self.locate(error))
+        match value.serialize(&mut *self.writer) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let error = self.writer.spoil(error);
+                Err(self.locate(error))
+            }
+        }
     }
 
     #[inline]

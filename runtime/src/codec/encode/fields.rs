@@ -65,7 +65,7 @@ impl<S: Sink> Fields<'_, '_, S> {
         }
         match value.serialize(&mut *self.writer) {
             Ok(()) => Ok(()),
-            Err(error) => Err(error.in_field(name)),
+            Err(error) => Err(self.writer.spoil(error).in_field(name)),
         }
     }
 

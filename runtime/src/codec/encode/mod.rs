@@ -117,9 +117,9 @@ fn push<T: Serialize + ?Sized, S: Sink>(
     sink: &mut S,
 ) -> Result<(), Error> {
     let mark = (buffer.len(), sink.taken(), shapes.mark());
-    let mut writer = Writer { buffer, shapes, sink, depth: Depth::default() };
+    let mut writer = Writer { buffer, shapes, sink, depth: Depth::default(), is_spoilt: false };
     let written = if writer.len() == 0 { writer.byte(tag::VERSION) } else { Ok(()) };
-    let written = written.and_then(|()| value.serialize(&mut writer));
+    let written = written.and_then(|()| value.serialize(&mut writer)).and_then(|()| writer.is_whole());
     if written.is_err() {
         writer.rewind(mark);
     }

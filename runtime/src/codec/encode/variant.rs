@@ -43,7 +43,7 @@ impl<'m, S: Sink> Writer<'m, S> {
         self.length(1)?;
         let mut scratch = Scratch::default();
         let Scratch { buffer, shapes } = &mut scratch;
-        Writer { buffer, shapes, sink: &mut InMemory, depth: Depth::default() }.length(name.len())?;
+        Writer { buffer, shapes, sink: &mut InMemory, depth: Depth::default(), is_spoilt: false }.length(name.len())?;
         self.length(buffer.len() + name.len())?;
         self.raw(buffer)?;
         self.raw(name.as_bytes())

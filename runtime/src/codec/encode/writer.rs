@@ -18,11 +18,27 @@ pub(in super::super) struct Writer<'m, S> {
     pub(super) shapes: &'m mut Shapes,
     pub(super) sink: &'m mut S,
     pub(super) depth: Depth,
+    /// Whether a part of the value has failed. A `Serialize` may go on regardless, behind what there is of that part.
+    pub(super) is_spoilt: bool,
 }
 
 impl<'m, S: Sink> Writer<'m, S> {
     pub(super) fn len(&self) -> usize {
         self.sink.taken() + self.buffer.len()
+    }
+
+    /// Takes a part's failure down.
+    #[cold]
+    pub(super) fn spoil(&mut self, error: Error) -> Error {
+        self.is_spoilt = true;
+        error
+    }
+
+    pub(super) fn is_whole(&self) -> Result<(), Error> {
+        if !self.is_spoilt {
+            return Ok(());
+        }
+        Err(Error::new("a part of the value cannot be encoded, and its type has gone on without it"))
     }
 
     /// Takes back a value that has failed, as far as it is here.
@@ -283,7 +299,10 @@ impl<'a, 'm, S: Sink> ser::Serializer for &'a mut Writer<'m, S> {
 
     #[inline]
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, _name: &'static str, value: &T) -> Result<(), Error> {
-        value.serialize(self)
+        self.depth.enter()?;
+        value.serialize(&mut *self)?;
+        self.depth.leave();
+        Ok(())
     }
 
     #[inline]
