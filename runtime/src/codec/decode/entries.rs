@@ -157,19 +157,29 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
     }
 }
 
+/// The name of a map's only entry, and the bytes behind the entry's value.
+pub(super) struct Single<'de> {
+    pub(super) name: &'de [u8],
+    pub(super) end: &'static [u8],
+}
+
 impl<'de> Decoder<'de> {
-    /// The only key of a value that is a map, if it is a name, and the bytes that end the map behind the value.
+    /// The only entry of a map, if its key is a name.
     #[cold]
-    pub(super) fn single_entry(&mut self, tag: u8) -> Result<Option<(&'de [u8], &'static [u8])>, Error> {
+    pub(super) fn single_entry(&mut self, tag: u8) -> Result<Option<Single<'de>>, Error> {
         match tag {
             tag::STRUCT => {
                 let mention = self.mention()?;
-                return if mention.fields == 1 { Ok(Some((mention.first()?, &[]))) } else { Ok(None) };
+                return if mention.fields == 1 {
+                    Ok(Some(Single { name: mention.first()?, end: &[] }))
+                } else {
+                    Ok(None)
+                };
             }
             tag::PARTIAL => {
                 let mention = self.mention()?;
                 if self.rest.first() != Some(&tag::REST) {
-                    return Ok(Some((mention.first()?, &[tag::REST, tag::END])));
+                    return Ok(Some(Single { name: mention.first()?, end: &[tag::REST, tag::END] }));
                 }
                 self.byte()?;
             }
@@ -181,6 +191,6 @@ impl<'de> Decoder<'de> {
             _ if key.is_text() => Some(key.decoder.text(key.tag)?.as_bytes()),
             _ => None,
         };
-        Ok(name.map(|name| (name, &[tag::END][..])))
+        Ok(name.map(|name| Single { name, end: &[tag::END] }))
     }
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, Unexpected, Visitor};
 
 use super::super::numbers;
-use super::entries::{Entries, KeyOf, Names};
+use super::entries::{Entries, KeyOf, Names, Single};
 use super::sequence::Positions;
 use super::shape::Mention;
 use super::variant::Variant;
@@ -360,7 +360,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             tag::VARIANT => (value.decoder.mention()?.first()?, true, &[]),
             _ if value.is_text() => (value.decoder.text(value.tag)?.as_bytes(), false, &[]),
             tag::MAP | tag::STRUCT | tag::PARTIAL => match value.decoder.single_entry(value.tag)? {
-                Some((name, end)) => (name, true, end),
+                Some(Single { name, end }) => (name, true, end),
                 None => {
                     value.decoder.is_spoilt = true;
                     return Err(Error::invalid_type(Unexpected::Map, &"an enum, as a map of one entry"));
