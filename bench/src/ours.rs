@@ -16,11 +16,11 @@ use crate::codec::Format;
 use crate::contender::{Round, timed, timed_batch};
 use crate::idle::{Footprint, footprint};
 use crate::samples::Sample;
-use offspring::__private::codec;
 use crate::tasks::{
     ANSWER, ECHO_BYTE, ECHO_BYTES, END, QUESTION, add_up, answer_behind, count_on, echo_bytes, echo_shared, is_echo,
     square, stay_idle,
 };
+use offspring::__private::codec;
 
 /// How many spares the rows with spares keep.
 pub(crate) const SPARES: usize = 8;
