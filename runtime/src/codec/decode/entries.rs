@@ -4,7 +4,6 @@ use serde::de::{self, DeserializeSeed, Error as _};
 
 use super::key::{Key, MapKey};
 use super::shape::next_name;
-use super::value::Value;
 use super::{Decoder, Error, tag};
 
 /// The entries of a map, or of a struct that is read by the names of its fields.
@@ -124,27 +123,18 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
             return Ok(None);
         };
         self.key = KeyOf::Encoded(before);
-        let value = Value { decoder: self.decoder, tag };
-        let (tag, before) = (value.tag, value.decoder.rest.len());
-        let key = seed.deserialize(MapKey { key: Key::Value(value), is_field: self.is_struct, levels: 0 });
+        let is_field = self.is_struct;
+        let key =
+            self.decoder.decode(tag, |value| seed.deserialize(MapKey { key: Key::Value(value), is_field, levels: 0 }));
         self.decoder.note(&key);
-        let key = key?;
-        self.decoder.settle(tag, before)?;
-        Ok(Some(key))
+        key.map(Some)
     }
 
     #[inline]
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, Error> {
         self.has_value = false;
         let tag = self.decoder.byte()?;
-        let before = self.decoder.rest.len();
-        match seed.deserialize(Value { decoder: self.decoder, tag }) {
-            Ok(value) => {
-                self.decoder.settle(tag, before)?;
-                Ok(value)
-            }
-            Err(error) => Err(self.locate(error)),
-        }
+        self.decoder.decode(tag, |value| seed.deserialize(value)).map_err(|error| self.locate(error))
     }
 
     #[inline]

@@ -108,10 +108,15 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// Passes over a value that its `Deserialize` has not looked at. `before`: the bytes that were left behind its tag.
+    /// Decodes the value of a tag. Passes over a value that `decode` has not looked at.
     #[inline(always)]
-    fn settle(&mut self, tag: u8, before: usize) -> Result<(), Error> {
-        if self.rest.len() == before && tag::has_more(tag) { self.skip(tag) } else { Ok(()) }
+    fn decode<T>(&mut self, tag: u8, decode: impl FnOnce(Value<'_, 'de>) -> Result<T, Error>) -> Result<T, Error> {
+        let before = self.rest.len();
+        let decoded = decode(Value { decoder: self, tag })?;
+        if self.rest.len() == before && tag::has_more(tag) {
+            self.skip(tag)?;
+        }
+        Ok(decoded)
     }
 
     #[inline]
@@ -119,10 +124,8 @@ impl<'de> Decoder<'de> {
         self.depth.reset();
         self.announced = self.rest.len();
         self.is_spoilt = false;
-        let value = self.value()?;
-        let (tag, before) = (value.tag, value.decoder.rest.len());
-        let decoded = T::deserialize(value)?;
-        self.settle(tag, before)?;
+        let tag = self.byte()?;
+        let decoded = self.decode(tag, |value| T::deserialize(value))?;
         if self.is_spoilt {
             return Err(Error::new("a part of the value cannot be decoded, and its type has gone on without it"));
         }

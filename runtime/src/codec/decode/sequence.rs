@@ -4,7 +4,7 @@ use serde::de::{self, DeserializeSeed, Deserializer, Error as _, Visitor};
 
 use super::number::Number;
 use super::shape::next_name;
-use super::value::{Value, is_buffer};
+use super::value::is_buffer;
 use super::{Decoder, Error, tag, too_short, unknown};
 
 impl<'de> Decoder<'de> {
@@ -171,14 +171,7 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
                 seed.deserialize(InRun { tag: self.run.number, bytes, is_plain, levels: 0 })
             } else {
                 match self.next_tag()? {
-                    Some(tag) => {
-                        let before = self.decoder.rest.len();
-                        let decoded = seed.deserialize(Value { decoder: self.decoder, tag });
-                        if decoded.is_ok() {
-                            self.decoder.settle(tag, before)?;
-                        }
-                        decoded
-                    }
+                    Some(tag) => self.decoder.decode(tag, |value| seed.deserialize(value)),
                     None if self.is_at_end() => return Ok(None),
                     None => continue,
                 }
@@ -304,12 +297,8 @@ impl<'de> de::SeqAccess<'de> for Positions<'_, 'de> {
         let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
         self.left = left;
         let tag = self.decoder.byte()?;
-        let before = self.decoder.rest.len();
-        match seed.deserialize(Value { decoder: self.decoder, tag }) {
-            Ok(value) => {
-                self.decoder.settle(tag, before)?;
-                Ok(Some(value))
-            }
+        match self.decoder.decode(tag, |value| seed.deserialize(value)) {
+            Ok(value) => Ok(Some(value)),
             Err(error) => Err(self.locate(error)),
         }
     }

@@ -163,16 +163,12 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
                 let is_nested = matches!(value.tag, tag::UNIT | tag::NONE | tag::SOME);
                 value.decoder.depth.enter()?;
                 let Value { decoder, tag } = value;
-                let before = decoder.rest.len();
-                let value = Value { decoder: &mut *decoder, tag };
-                let value = if is_plain && !(is_buffer && is_nested) {
-                    value.deserialize_any(visitor)
-                } else {
-                    visitor.visit_some(value)
-                };
+                let is_transparent = is_plain && !(is_buffer && is_nested);
+                let value = decoder.decode(tag, |value| {
+                    if is_transparent { value.deserialize_any(visitor) } else { visitor.visit_some(value) }
+                });
                 decoder.note(&value);
                 let value = value?;
-                decoder.settle(tag, before)?;
                 decoder.depth.leave();
                 Ok(value)
             }
@@ -251,11 +247,9 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         }
         let Self { decoder, tag } = self;
         decoder.depth.enter()?;
-        let before = decoder.rest.len();
-        let value = visitor.visit_some(Value { decoder: &mut *decoder, tag });
+        let value = decoder.decode(tag, |value| visitor.visit_some(value));
         decoder.note(&value);
         let value = value?;
-        decoder.settle(tag, before)?;
         decoder.depth.leave();
         Ok(value)
     }

@@ -36,12 +36,7 @@ impl<'a, 'de> Variant<'a, 'de> {
             return Err(Error::invalid_type(Unexpected::UnitVariant, &expected));
         }
         let tag = self.decoder.byte()?;
-        let before = self.decoder.rest.len();
-        let decoded = decode(Value { decoder: &mut *self.decoder, tag });
-        if decoded.is_ok() {
-            self.decoder.settle(tag, before)?;
-        }
-        decoded.map_err(|error| error.in_variant(&String::from_utf8_lossy(self.name)))
+        self.decoder.decode(tag, decode).map_err(|error| error.in_variant(&String::from_utf8_lossy(self.name)))
     }
 }
 
