@@ -73,45 +73,33 @@ compile_error!("offspring runs on Linux (5.4 or later) only so far; `Platform` s
 #[doc(hidden)]
 #[path = "private.rs"]
 pub mod __private;
-mod bootstrap;
-mod channel;
-mod children;
-mod codec;
-mod context;
-mod entrypoint;
+mod child;
 mod error;
-mod fd;
-mod launch;
-mod lineage;
-mod patience;
+mod guard;
+mod ipc;
 mod platform;
 mod pool;
 mod process;
-mod reactor;
 mod report;
-pub mod shm;
-pub mod sync;
+mod start;
 mod sys;
 mod task;
-mod wire;
+mod this_process;
 
 pub use offspring_macros::{after_fork, child_task, preload, process_main};
 
+pub use crate::error::{Error, ErrorKind, JoinError, JoinErrorKind, Panic};
+pub use crate::guard::guard;
 #[cfg(feature = "stream")]
 #[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
-pub use crate::channel::Values;
-pub use crate::channel::{
+pub use crate::ipc::channel::Values;
+pub use crate::ipc::channel::{
     Duplex, Iter, Receiver, Receiving, RecvError, RecvErrorKind, RequestError, SendError, SendErrorKind, Sender,
     Sending, Waitable, channel, duplex, wait,
 };
-pub use crate::children::ExitStatus;
-pub use crate::context::{
-    Context, force_start_method, fork, get_all_start_methods, get_context, get_start_method, set_start_method,
-};
-pub use crate::entrypoint::guard;
-pub use crate::error::{Error, ErrorKind, JoinError, JoinErrorKind, Panic};
-pub use crate::fd::Fd;
-pub use crate::lineage::{ParentProcess, ProcessInfo, active_children, current_process, parent_process};
+pub use crate::ipc::fd::Fd;
+pub use crate::ipc::shm::{Bytes, SharedArray, SharedSlice};
+pub use crate::ipc::{shm, sync};
 pub use crate::platform::{Platform, StartMethod};
 #[cfg(feature = "progress")]
 #[cfg_attr(docsrs, doc(cfg(feature = "progress")))]
@@ -119,10 +107,14 @@ pub use crate::pool::MapProgress;
 pub use crate::pool::{
     InitializerOutput, Job, Map, MapUnordered, Pool, PoolBuilder, PoolStats, WorkerStats, is_cancelled,
 };
-pub use crate::process::{Process, ProcessBuilder, Resource, Stdio};
+pub use crate::process::{
+    Context, Process, ProcessBuilder, Resource, Stdio, force_start_method, fork, get_all_start_methods, get_context,
+    get_start_method, set_start_method,
+};
 pub use crate::report::Report;
-pub use crate::shm::{Bytes, SharedArray, SharedSlice};
 pub use crate::task::{Call, Task};
+pub use crate::this_process::ancestry::{ParentProcess, ProcessInfo, active_children, current_process, parent_process};
+pub use crate::this_process::children::ExitStatus;
 
 /// Lets the tests of this crate, or of this file of `tests/`, start children. Write it once, at the top level.
 ///

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pool;
-use super::dispatcher::{Shared, start_thread};
-use super::hand::Initializer;
-use super::state::Plan;
-use crate::context::Context;
+use super::driver::{Shared, start_thread};
+use super::local::handle::Initializer;
+use super::scheduler::Plan;
 use crate::error::{Error, ErrorKind};
-use crate::launch::Template;
+use crate::ipc::wire::payload::{Payload, decode};
 use crate::platform::StartMethod;
+use crate::process::Context;
 use crate::process::Resource;
 use crate::report::Report;
+use crate::start::Template;
 use crate::sys;
 use crate::task::{self, Call};
-use crate::wire::payload::{Payload, decode};
 
 /// Makes a [`Pool`]. Made by [`Context::pool`](crate::Context::pool).
 #[derive(Debug)]

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::task::{Context as Polling, Poll, Waker};
 use std::time::Duration;
 
-use super::dispatcher::Shared;
-use super::state::Key;
+use super::driver::Shared;
+use super::scheduler::Key;
 use crate::error::{JoinError, JoinErrorKind};
+use crate::ipc::wire::payload::Payload;
 use crate::sys::poll::{self, Deadline};
 use crate::task::{Decode, Entry};
-use crate::wire::payload::Payload;
 
 /// What the pool keeps of a job.
 pub(super) struct Record {

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::Pool;
 use super::job::{Holder, Outcome, value};
-use super::state::Key;
+use super::scheduler::Key;
 use crate::error::JoinError;
 use crate::task::{Call, Decode};
 

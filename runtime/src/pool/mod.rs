@@ -11,17 +11,14 @@
 //! by the pool's own. `job`, `map` and `builder` are what users hold, `progress` draws a bar for them.
 
 mod builder;
-mod dispatcher;
-mod hand;
+mod driver;
 mod job;
+mod local;
 mod map;
 #[cfg(feature = "progress")]
 mod progress;
-mod protocol;
-mod ring;
-mod state;
+mod scheduler;
 mod stats;
-mod worker;
 
 use std::fmt;
 use std::sync::Arc;
@@ -30,20 +27,20 @@ use std::time::Duration;
 
 pub use builder::{InitializerOutput, PoolBuilder};
 pub use job::Job;
+pub use local::worker::is_cancelled;
 pub use map::{Map, MapUnordered};
 #[cfg(feature = "progress")]
 pub use progress::MapProgress;
 pub use stats::{PoolStats, WorkerStats};
-pub use worker::is_cancelled;
 
 use builder::prepare;
-use dispatcher::Shared;
+use driver::Shared;
 use job::{Failure, Holder, Progress, Record};
 
-use crate::context::Context;
 use crate::error::{Error, ErrorKind, JoinErrorKind};
+use crate::ipc::wire::payload::Payload;
+use crate::process::Context;
 use crate::task::Call;
-use crate::wire::payload::Payload;
 
 /// How long either side of a ring looks for what the other does, before it sleeps: as long as a sleep costs at most.
 const LONGEST_LOOK: Duration = Duration::from_micros(50);

@@ -8,21 +8,22 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::handle::Process;
+use super::rlimit::Resource;
 use super::stdio::{self, Stdio};
-use super::{Process, Resource};
-use crate::bootstrap::{self, Kit, Order, Settings};
-use crate::children::{self, Description, Launched};
+use crate::child::{self, Kit, Order, Settings};
 use crate::error::{Error, ErrorKind};
-use crate::launch::{self, Launcher, Request};
-use crate::lineage::Lineage;
+use crate::ipc::wire::payload::Payload;
 use crate::platform::StartMethod;
+use crate::start::{self, Launcher, Request};
 use crate::sys::attributes;
 use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
 use crate::sys::fork::{FreshCopy, SingleThreaded};
 use crate::sys::{poll, socket};
 use crate::task::{Call, Mark, Output, decode_output};
-use crate::wire::payload::Payload;
+use crate::this_process::ancestry::Lineage;
+use crate::this_process::children::{self, Description, Launched};
 
 /// A child that has not been started yet: its task, its start method and its options.
 ///
@@ -216,7 +217,7 @@ impl<T> ProcessBuilder<T> {
     pub(crate) fn start_by(self, launcher: Option<&dyn Launcher>) -> Result<Process<T>, Error> {
         let Self { call, method, options } = self;
         let method = method?;
-        let launcher = launcher.unwrap_or_else(|| launch::launcher(method));
+        let launcher = launcher.unwrap_or_else(|| start::launcher(method));
         let arguments = call.check()?;
         let decode = call.decode;
         options
@@ -233,7 +234,7 @@ pub(crate) fn start_closure<T: Serialize + DeserializeOwned>(
     // It may use every end of a channel that it finds.
     let begin = |_: &FreshCopy| move || Ok(Output(Payload::encode(&work())));
     let child = Options::default()
-        .start(task, Mark::default(), &Payload::EMPTY, StartMethod::Fork, |request| launch::copy(request, begin))?;
+        .start(task, Mark::default(), &Payload::EMPTY, StartMethod::Fork, |request| start::copy(request, begin))?;
     Ok(Process::new(child, decode_output::<T>))
 }
 
@@ -246,7 +247,7 @@ impl Options {
         method: StartMethod,
         launch: impl FnOnce(Request<'_>) -> Result<Launched, Error>,
     ) -> Result<std::sync::Arc<children::Child>, Error> {
-        bootstrap::refuse_in_server(task)?;
+        child::refuse_in_server(task)?;
         children::sweep();
         socket::keep_reserve();
         let Self { name, environment, directory, streams, mut settings, daemon, kill_on_drop, timeout, threads } = self;

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 
-use crate::bootstrap::StreamSetting;
+use crate::child::StreamSetting;
 use crate::sys::fd::{self, Stream};
 
 /// What a standard stream of a child is.

@@ -9,38 +9,65 @@
 //!   exists nowhere else.
 #![allow(unsafe_code, reason = "the only folder that talks to the kernel and to the C library")]
 
-pub(crate) mod attributes;
-pub(crate) mod bell;
+// For every system: memory that processes share, and what a copy of a process must know of itself.
+pub(crate) mod atomic_cells;
 pub(crate) mod cast;
-pub(crate) mod copies;
-pub(crate) mod elements;
-pub(crate) mod environ;
-pub(crate) mod exec;
-pub(crate) mod fd;
-pub(crate) mod fork;
-pub(crate) mod futex;
-pub(crate) mod headroom;
-pub(crate) mod identity;
-pub(crate) mod image;
+pub(crate) mod fork_generation;
+pub(crate) mod fork_private;
 pub(crate) mod journal;
-pub(crate) mod lifeline;
-pub(crate) mod mmap;
-pub(crate) mod pages;
-pub(crate) mod pidfd;
-pub(crate) mod poll;
-pub(crate) mod present;
 mod registry;
-pub(crate) mod resident;
-pub(crate) mod robust;
-pub(crate) mod robust_list;
-pub(crate) mod shared;
+pub(crate) mod sealed_slice;
+pub(crate) mod shared_object;
+pub(crate) mod word_lock;
+
+// Any Unix.
+#[path = "unix/environ.rs"]
+pub(crate) mod environ;
+#[path = "unix/exec.rs"]
+pub(crate) mod exec;
+#[path = "unix/fd.rs"]
+pub(crate) mod fd;
+#[path = "unix/poll.rs"]
+pub(crate) mod poll;
+#[path = "unix/signal.rs"]
 pub(crate) mod signal;
+
+// Linux; another system has modules of the same names.
+#[path = "linux/attributes.rs"]
+pub(crate) mod attributes;
+#[path = "linux/eventfd.rs"]
+pub(crate) mod eventfd;
+#[path = "linux/executable.rs"]
+pub(crate) mod executable;
+#[path = "linux/fork/mod.rs"]
+pub(crate) mod fork;
+#[path = "linux/futex.rs"]
+pub(crate) mod futex;
+#[path = "linux/headroom.rs"]
+pub(crate) mod headroom;
+#[path = "linux/huge_pages.rs"]
+pub(crate) mod huge_pages;
+#[path = "linux/identity.rs"]
+pub(crate) mod identity;
+#[path = "linux/inherited.rs"]
+pub(crate) mod inherited;
+#[path = "linux/lifeline.rs"]
+pub(crate) mod lifeline;
+#[path = "linux/mmap.rs"]
+pub(crate) mod mmap;
+#[path = "linux/pidfd.rs"]
+pub(crate) mod pidfd;
+#[path = "linux/resident.rs"]
+pub(crate) mod resident;
+#[path = "linux/robust.rs"]
+pub(crate) mod robust;
+#[path = "linux/robust_list.rs"]
+pub(crate) mod robust_list;
+#[path = "linux/socket.rs"]
 pub(crate) mod socket;
 #[cfg(target_env = "musl")]
+#[path = "linux/stack.rs"]
 mod stack;
-pub(crate) mod unshared;
-pub(crate) mod view;
-pub(crate) mod word_lock;
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};

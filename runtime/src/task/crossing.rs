@@ -6,7 +6,7 @@
 //! [`Unknown`], and serde's traits decide. A [`Question`] with a reason needs what the type does not have, and the compiler shows the
 //! reason's text. The verdict is a parameter of `TaskArg` and `TaskOutput`: after a refusal serde is not asked, hence there is one error.
 //!
-//! The tokens cannot tell: `Mutex` may be the one of [`crate::sync`], and `File` a struct of the user's.
+//! The tokens cannot tell: `Mutex` may be the one of [`crate::ipc::sync`], and `File` a struct of the user's.
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -29,10 +29,10 @@ use bytemuck::Pod;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::fd::Fd;
+use crate::ipc::fd::Fd;
+use crate::ipc::shm::SharedArray;
+use crate::ipc::{channel, sync};
 use crate::report::Report;
-use crate::shm::SharedArray;
-use crate::{channel, sync};
 
 /// Serde decides.
 #[derive(Clone, Copy, Debug)]

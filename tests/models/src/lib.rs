@@ -1,10 +1,10 @@
-//! The rings of `runtime/src/pool/ring`, the very files, under loom: every order of the two sides' steps is tried, and every
+//! The rings of `runtime/src/pool/local/ring`, the very files, under loom: every order of the two sides' steps is tried, and every
 //! value that the memory model lets a load return.
 #![cfg(test)]
 #![expect(dead_code, reason = "the runtime uses more of the rings than the models do")]
 
 #[expect(unused_imports, reason = "as above")]
-#[path = "../../../runtime/src/pool/ring/mod.rs"]
+#[path = "../../../runtime/src/pool/local/ring/mod.rs"]
 mod ring;
 
 use std::sync::Arc;

@@ -1,0 +1,66 @@
+//! A child sets itself up as its order says: the same steps for every start method.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+
+use super::spec::{Kit, Settings, StreamSetting};
+use crate::error::{Error, ErrorKind};
+use crate::sys::attributes::resource;
+use crate::sys::fd::{self, Stream};
+use crate::sys::{attributes, signal};
+
+impl Settings {
+    /// Applies all of them but the signal mask.
+    ///
+    /// Limits come last of what can fail, since the other steps may need what they take away; the mask comes after the
+    /// lifeline and the report of a failure (see `child::run`).
+    pub(super) fn apply(&self, kit: Kit) -> Result<(), Error> {
+        if let Some(environment) = &self.environment {
+            environment.install();
+        }
+        if let Some(group) = self.process_group {
+            step("join the process group", group, attributes::set_process_group(group))?;
+        }
+        if let Some(directory) = kit.directory {
+            step("enter the working directory", "", attributes::enter_directory(directory.as_fd()))?;
+        }
+        for ((stream, setting), given) in Stream::ALL.into_iter().zip(self.streams).zip(kit.streams) {
+            step("set the standard stream", stream as i32, set_stream(stream, setting, given))?;
+        }
+        if let Some(umask) = self.umask {
+            attributes::set_umask(umask);
+        }
+        if let Some(ignored) = self.ignored_signals {
+            signal::set_ignored(ignored);
+        }
+        if let Some(score) = &self.oom_score {
+            step("set the out-of-memory score", score.trim(), attributes::set_oom_score(score))?;
+        }
+        if let Some(processors) = &self.affinity {
+            step("run on the processors", format_args!("{processors:?}"), attributes::set_affinity(processors))?;
+        }
+        if let Some(nice) = self.nice {
+            step("set the nice value", nice, attributes::set_nice(nice))?;
+        }
+        drop(kit.many_files);
+        for (number, limit) in &self.limits {
+            let what = format_args!("{} to {} (soft) and {} (hard)", resource::name(*number), limit.soft, limit.hard);
+            step("set", what, attributes::set_limit(*number, *limit))?;
+        }
+        Ok(())
+    }
+}
+
+fn step(doing: &str, what: impl std::fmt::Display, done: io::Result<()>) -> Result<(), Error> {
+    done.map_err(|error| {
+        Error::with_source(ErrorKind::Setting, format!("the child cannot {doing} {what}").trim_end().to_owned(), error)
+    })
+}
+
+fn set_stream(stream: Stream, setting: StreamSetting, given: Option<OwnedFd>) -> io::Result<()> {
+    match (setting, given) {
+        (StreamSetting::Keep, _) => Ok(()),
+        (StreamSetting::Given, Some(given)) => fd::redirect(given.as_fd(), stream),
+        (StreamSetting::Null | StreamSetting::Given, _) => fd::redirect(fd::null()?.as_fd(), stream),
+    }
+}

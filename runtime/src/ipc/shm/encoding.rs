@@ -1,0 +1,223 @@
+//! How shared memory travels: as a descriptor with the numbers that say which part of it is meant, or as its bytes.
+
+use std::sync::Arc;
+
+use bytemuck::Pod;
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::ipc::wire::fds;
+use crate::sys::atomic_cells::Elements;
+use crate::sys::fd::Descriptor;
+use crate::sys::mmap::Sealed;
+use crate::sys::sealed_slice::View;
+
+/// Up to here a slice travels as its bytes and costs no descriptor.
+///
+/// A memory file of any size takes some 20 µs to make and to map, and a place in three tables of the kernel. Up to here, copying
+/// into a datagram and out of it takes no longer; with 64 KiB, there and back, it takes 200 µs more.
+pub(super) const INLINE_MAX: usize = 16 * 1024;
+
+/// A descriptor in its place in a value.
+#[derive(Debug)]
+struct Place(Arc<Descriptor>);
+
+impl Serialize for Place {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        fds::attach(&self.0, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Place {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        fds::share(deserializer).map(Self)
+    }
+}
+
+/// A slice, with the size of its elements, which both sides must mean.
+#[derive(Debug, Serialize, Deserialize)]
+enum Slice<B> {
+    Inline { size: u64, bytes: B },
+    File { size: u64, offset: u64, length: u64, file: Place },
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Array {
+    size: u64,
+    length: u64,
+    memory: Place,
+}
+
+struct Raw<'a>(&'a [u8]);
+
+impl Serialize for Raw<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(self.0)
+    }
+}
+
+/// Elements copied out of encoded bytes, which lie anywhere; or why they are none.
+struct Copied<T>(Result<Arc<[T]>, String>);
+
+impl<'de, T: Pod> Deserialize<'de> for Copied<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_bytes(Copy(std::marker::PhantomData)).map(Self)
+    }
+}
+
+struct Copy<T>(std::marker::PhantomData<T>);
+
+impl<T: Pod> Visitor<'_> for Copy<T> {
+    type Value = Result<Arc<[T]>, String>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the bytes of a shared slice")
+    }
+
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+        if !bytes.len().is_multiple_of(size_of::<T>()) {
+            return Ok(Err(format!("{} bytes are no whole number of elements of {}", bytes.len(), size_of::<T>())));
+        }
+        let mut elements = vec![T::zeroed(); bytes.len() / size_of::<T>()];
+        bytemuck::cast_slice_mut(&mut elements).copy_from_slice(bytes);
+        Ok(Ok(elements.into()))
+    }
+}
+
+pub(super) fn serialize_slice<T: Pod, S: Serializer>(view: &View<T>, serializer: S) -> Result<S::Ok, S::Error> {
+    fds::check_encoding()?;
+    let size = size_of::<T>() as u64;
+    let slice = match view.place() {
+        Some((file, offset)) if size_of_val::<[T]>(view) > INLINE_MAX => {
+            let (offset, length) = (offset as u64, view.len() as u64);
+            Slice::File { size, offset, length, file: Place(Arc::clone(file)) }
+        }
+        _ => Slice::Inline { size, bytes: Raw(bytemuck::cast_slice(view)) },
+    };
+    slice.serialize(serializer)
+}
+
+pub(super) fn deserialize_slice<'de, T: Pod, D: Deserializer<'de>>(deserializer: D) -> Result<View<T>, D::Error> {
+    fds::check_decoding()?;
+    let slice = Slice::<Copied<T>>::deserialize(deserializer)?;
+    accept_slice(slice).map_err(|text| D::Error::custom(format_args!("a shared slice is refused: {text}")))
+}
+
+fn accept_slice<T: Pod>(slice: Slice<Copied<T>>) -> Result<View<T>, String> {
+    match slice {
+        Slice::Inline { size, bytes } => {
+            check_size::<T>(size)?;
+            bytes.0.map(View::of_heap)
+        }
+        Slice::File { size, offset, length, file } => {
+            check_size::<T>(size)?;
+            let file = Sealed::accept(file.0).map_err(|error| error.to_string())?;
+            View::of_file(Arc::new(file), number(offset)?, number(length)?)
+        }
+    }
+}
+
+pub(super) fn serialize_array<T: Pod, S: Serializer>(elements: &Elements, serializer: S) -> Result<S::Ok, S::Error> {
+    let memory = Place(Arc::clone(elements.descriptor()));
+    Array { size: size_of::<T>() as u64, length: elements.len() as u64, memory }.serialize(serializer)
+}
+
+pub(super) fn deserialize_array<'de, T: Pod, D: Deserializer<'de>>(deserializer: D) -> Result<Elements, D::Error> {
+    let array = Array::deserialize(deserializer)?;
+    accept_array::<T>(array).map_err(|text| D::Error::custom(format_args!("a shared array is refused: {text}")))
+}
+
+fn accept_array<T: Pod>(array: Array) -> Result<Elements, String> {
+    check_size::<T>(array.size)?;
+    let length = number(array.length)?;
+    Elements::accept(array.memory.0, length, size_of::<T>()).map_err(|error| error.to_string())
+}
+
+fn check_size<T>(size: u64) -> Result<(), String> {
+    let own = size_of::<T>();
+    if size == own as u64 { Ok(()) } else { Err(format!("its elements have {size} bytes, not {own}")) }
+}
+
+fn number(number: u64) -> Result<usize, String> {
+    usize::try_from(number).map_err(|_| format!("{number} is more than this process can address"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipc::codec::Error;
+    use crate::ipc::shm::{Bytes, SharedArray, SharedSlice};
+    use crate::ipc::wire::payload::{Payload, decode};
+    use crate::sys::mmap::{MemoryFile, Region};
+
+    fn file(memory: MemoryFile) -> Place {
+        Place(Arc::clone(Sealed::new(memory.seal().unwrap()).unwrap().descriptor()))
+    }
+
+    fn sealed(length: usize) -> Place {
+        file(MemoryFile::filled(length, |_| ()).unwrap())
+    }
+
+    fn region(length: usize) -> Place {
+        Place(Arc::clone(Region::create(length).unwrap().descriptor()))
+    }
+
+    #[track_caller]
+    fn refused<T: for<'de> Deserialize<'de>>(claim: impl Serialize, says: &str) {
+        let decoded: Result<T, Error> = decode(Payload::encode(&claim).unwrap());
+        let Err(error) = decoded else { panic!("accepted what is {says:?}") };
+        assert!(error.text().contains(says), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_sealed_or_no_file_is_refused() {
+        let claim = |file| Slice::File::<()> { size: 1, offset: 0, length: 10, file };
+        refused::<Bytes>(claim(region(4096)), "a shared slice is refused: a descriptor that should be a sealed");
+        let null = Descriptor::new(crate::sys::fd::null().unwrap());
+        refused::<Bytes>(claim(Place(Arc::new(null))), "should be a sealed memory file");
+        assert!(decode::<Bytes>(Payload::encode(&claim(sealed(10))).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn numbers_that_do_not_fit_the_file_are_refused() {
+        let claim = |size, offset, length| Slice::File::<()> { size, offset, length, file: sealed(4096) };
+        refused::<SharedSlice<u32>>(claim(4, 0, 1025), "are not in a file of 4096");
+        refused::<SharedSlice<u32>>(claim(4, 4096, 1), "are not in a file of 4096");
+        refused::<SharedSlice<u32>>(claim(4, u64::MAX - 3, 2), "are not in a file of 4096");
+        refused::<SharedSlice<u32>>(claim(4, 8, u64::MAX / 4 + 2), "are not in a file of 4096");
+        refused::<SharedSlice<u32>>(claim(4, 2, 1), "multiples of 4");
+        refused::<SharedSlice<u32>>(claim(8, 0, 1), "have 8 bytes, not 4");
+        refused::<SharedSlice<u32>>(claim(1 << 32 | 4, 0, 1), "not 4");
+    }
+
+    #[test]
+    fn bytes_that_are_no_elements_are_refused() {
+        let claim = |size, bytes| Slice::Inline { size, bytes: Raw(bytes) };
+        refused::<SharedSlice<u32>>(claim(4, &[0; 7]), "7 bytes are no whole number of elements of 4");
+        refused::<SharedSlice<u32>>(claim(2, &[0; 8]), "have 2 bytes, not 4");
+    }
+
+    #[test]
+    fn an_array_of_other_memory_is_refused() {
+        let claim = |size, length, memory| Array { size, length, memory };
+        refused::<SharedArray<u32>>(
+            claim(4, 10, region(36)),
+            "10 elements of 4 bytes are not what shared memory of 36",
+        );
+        refused::<SharedArray<u32>>(claim(4, u64::MAX / 4 + 1, region(0)), "are not what shared memory of 0");
+        refused::<SharedArray<u32>>(claim(8, 5, region(40)), "have 8 bytes, not 4");
+        refused::<SharedArray<u32>>(claim(4, 10, sealed(40)), "a shared array is refused: a descriptor that should be");
+        refused::<SharedArray<[u64; 2]>>(claim(16, 10, region(160)), "are not what shared memory of 160");
+        assert!(decode::<SharedArray<u32>>(Payload::encode(&claim(4, 10, region(40))).unwrap()).is_ok());
+    }
+
+    #[test]
+    fn a_descriptor_is_carried_once_however_often_it_is_meant() {
+        let bytes = Bytes::new(&vec![1; INLINE_MAX + 9]).unwrap();
+        let payload = Payload::encode(&(&bytes, bytes.slice(8..), bytes.slice(..5))).unwrap();
+        assert_eq!(payload.descriptors.len(), 1);
+        assert!(payload.len() < 200);
+        let (all, part, start) = decode::<(Bytes, Bytes, Bytes)>(payload).unwrap();
+        assert_eq!((all.len(), part.len(), &*start), (INLINE_MAX + 9, INLINE_MAX + 1, &[1; 5][..]));
+    }
+}

@@ -1,0 +1,384 @@
+//! A frame: a header, a head (small, structured), a payload (of any size) and descriptors, sent as one datagram.
+//!
+//! ```text
+//! datagram     magic u32 │ kind u8 │ flags u8 │ descriptors u16 │ head_len u32 │ held u32 │ payload_len u64 │ head │ payload
+//! descriptors  [head in a memory file] [payload in a memory file] held by the payload… others…
+//! ```
+//!
+//! Numbers are little-endian. A frame is never empty, since a datagram of length 0 reads like end of file. Whatever the
+//! header says is checked against what came, before anything is allocated for it: the sender may be hostile.
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::fds;
+use super::payload::{Part, Payload, decode_bytes};
+use super::{INLINE_MAX, MESSAGE_MAX};
+use crate::sys::fd::Descriptor;
+use crate::sys::mmap::{MemoryFile, SealedFile};
+use crate::sys::poll::{self, Deadline};
+use crate::sys::socket::{self, Datagram, MAX_DESCRIPTORS, Patience, Sender};
+
+const MAGIC: u32 = u32::from_le_bytes(*b"OFS1");
+pub(crate) const HEADER: usize = 24;
+const HEAD_IN_FILE: u8 = 1;
+const PAYLOAD_IN_FILE: u8 = 2;
+
+/// A frame to be sent.
+#[derive(Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) kind: u8,
+    pub(crate) head: &'a [u8],
+    pub(crate) body: Body<'a>,
+    pub(crate) descriptors: &'a [BorrowedFd<'a>],
+}
+
+/// A payload to be sent, wherever its bytes are.
+#[derive(Clone, Debug)]
+pub(crate) struct Body<'a> {
+    pub(crate) part: Part<'a>,
+    pub(crate) held: &'a [Arc<Descriptor>],
+}
+
+impl<'a> From<&'a Payload> for Body<'a> {
+    fn from(payload: &'a Payload) -> Self {
+        Self { part: payload.part(), held: &payload.descriptors }
+    }
+}
+
+impl Body<'_> {
+    pub(crate) const EMPTY: Self = Self { part: Part::Bytes(&[]), held: &[] };
+}
+
+impl Outgoing<'_> {
+    /// Sends it; waits while the link is full, as long as `patience` says.
+    ///
+    /// # Errors
+    /// As [`socket::send`]; `FileTooLarge` if a memory file of this size is over the limit.
+    pub(crate) fn send(self, link: BorrowedFd<'_>, patience: impl Into<Patience>) -> io::Result<()> {
+        let patience = patience.into();
+        match self.send_with(link, patience, INLINE_MAX) {
+            // A socket with a smaller buffer than usual: nearly everything fits into memory files.
+            Err(error) if socket::is_too_long(&error) => self.send_with(link, patience, 0),
+            other => other,
+        }
+    }
+
+    fn send_with(&self, link: BorrowedFd<'_>, patience: Patience, inline_max: usize) -> io::Result<()> {
+        let (head, head_file) = place(Part::Bytes(self.head), inline_max)?;
+        let (payload, payload_file) = place(self.body.part.clone(), inline_max.saturating_sub(head.len()))?;
+        let held = self.body.held.iter().map(|descriptor| descriptor.fd());
+        let files = head_file.iter().chain(&payload_file).map(|file| Ok(file.as_fd()));
+        let descriptors =
+            files.chain(held).chain(self.descriptors.iter().copied().map(Ok)).collect::<io::Result<Vec<_>>>()?;
+        if descriptors.len() > MAX_DESCRIPTORS {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{} descriptors in one message; {MAX_DESCRIPTORS} are possible", descriptors.len()),
+            ));
+        }
+        let flag = |file: &Option<_>, flag| if file.is_some() { flag } else { 0 };
+        let header = Header {
+            kind: self.kind,
+            flags: flag(&head_file, HEAD_IN_FILE) | flag(&payload_file, PAYLOAD_IN_FILE),
+            descriptors: descriptors.len() as u16,
+            head: self.head.len() as u32,
+            held: self.body.held.len() as u32,
+            payload: self.body.part.len() as u64,
+        };
+        let header = header.encode();
+        let parts = [IoSlice::new(&header), IoSlice::new(head), IoSlice::new(payload)];
+        socket::send(link, &parts, &descriptors, patience)
+    }
+}
+
+/// What of a part goes into the datagram, and what into a file.
+fn place(part: Part<'_>, room: usize) -> io::Result<(&[u8], Option<Arc<SealedFile>>)> {
+    match part {
+        Part::Bytes(bytes) if bytes.len() <= room => Ok((bytes, None)),
+        Part::Bytes(bytes) => Ok((&[], Some(Arc::new(sealed(bytes)?)))),
+        Part::File(file) => Ok((&[], Some(file))),
+    }
+}
+
+fn sealed(bytes: &[u8]) -> io::Result<SealedFile> {
+    let mut file = MemoryFile::new()?;
+    file.write(bytes)?;
+    file.seal()
+}
+
+/// Whether an error says that nobody is at the other end any more.
+pub(crate) fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}
+
+/// How long a frame may wait to be sent. Links are nearly empty: it is only for the user's limit on descriptors under way.
+pub(crate) const SEND_PATIENCE: Patience = Patience::Limit(Duration::from_secs(10));
+
+/// Sends a frame whose head is one value; waits while the link is full, up to [`SEND_PATIENCE`].
+///
+/// # Errors
+/// As [`Outgoing::send`].
+pub(crate) fn send_value<T: Serialize>(
+    link: BorrowedFd<'_>,
+    kind: u8,
+    value: &T,
+    descriptors: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let head = Payload::encode(value).map_err(io::Error::other)?;
+    let head = head.bytes()?;
+    Outgoing { kind, head: &head, body: Body::EMPTY, descriptors }.send(link, SEND_PATIENCE)
+}
+
+/// A frame as it was received.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) kind: u8,
+    pub(crate) head: Payload,
+    pub(crate) payload: Payload,
+    pub(crate) descriptors: Vec<OwnedFd>,
+    /// Who sent it, where [`socket::identify_senders`] was asked for.
+    pub(crate) sender: Option<Sender>,
+}
+
+impl Incoming {
+    /// The value that the head is.
+    ///
+    /// # Errors
+    /// `InvalidData` if it is none of this type.
+    pub(crate) fn head<T: DeserializeOwned>(&self) -> io::Result<T> {
+        let decoded = decode_bytes(&self.head.bytes()?, fds::Incoming::default());
+        decoded.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    }
+}
+
+/// Receives a frame; `None` at end of file. Waits until `deadline`.
+///
+/// # Errors
+/// `TimedOut`; `InvalidData` for what is no frame; `QuotaExceeded` if the limit of descriptors cost the frame some of its own.
+pub(crate) fn receive(link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<Incoming>> {
+    wait_for(link, deadline, try_receive)
+}
+
+fn wait_for(
+    link: BorrowedFd<'_>,
+    deadline: Deadline,
+    try_receive: fn(BorrowedFd<'_>) -> io::Result<Option<Incoming>>,
+) -> io::Result<Option<Incoming>> {
+    loop {
+        match try_receive(link) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => return other,
+        }
+        let [ready] = poll::readable([link], deadline)?;
+        if !ready {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+    }
+}
+
+/// Receives a frame that has come already.
+///
+/// # Errors
+/// As [`receive`]; `WouldBlock` if there is none.
+pub(crate) fn try_receive(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> {
+    match socket::receive(link, HEADER + INLINE_MAX)? {
+        Some(datagram) if datagram.descriptors_lost => {
+            let text = "a message has lost its descriptors, since this process may not open more (RLIMIT_NOFILE)";
+            Err(io::Error::new(io::ErrorKind::QuotaExceeded, text))
+        }
+        Some(datagram) => Header::decode(&datagram.bytes)?.open_datagram(datagram).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Receives a frame that is worth something without its descriptors too: if they are lost, it has none.
+///
+/// # Errors
+/// As [`receive`], but for the loss of descriptors.
+pub(crate) fn receive_at_least_head(link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<Incoming>> {
+    wait_for(link, deadline, try_receive_at_least_head)
+}
+
+fn try_receive_at_least_head(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> {
+    let Some(mut datagram) = socket::receive(link, HEADER + INLINE_MAX)? else { return Ok(None) };
+    let mut header = Header::decode(&datagram.bytes)?;
+    if datagram.descriptors_lost {
+        datagram.descriptors.clear();
+        (header.descriptors, header.held) = (0, 0);
+    }
+    header.open_datagram(datagram).map(Some)
+}
+
+/// Takes a datagram apart.
+///
+/// # Errors
+/// `InvalidData` for what is no frame.
+pub(crate) fn open(datagram: &[u8], descriptors: Vec<OwnedFd>) -> io::Result<Opened<'_>> {
+    Header::decode(datagram)?.open(&datagram[HEADER..], descriptors)
+}
+
+/// A frame in its datagram.
+#[derive(Debug)]
+pub(crate) struct Opened<'a> {
+    pub(crate) kind: u8,
+    pub(crate) head: Part<'a>,
+    pub(crate) payload: Part<'a>,
+    /// The descriptors that the payload's values hold.
+    pub(crate) held: Vec<OwnedFd>,
+    pub(crate) descriptors: Vec<OwnedFd>,
+}
+
+struct Header {
+    kind: u8,
+    flags: u8,
+    descriptors: u16,
+    head: u32,
+    held: u32,
+    payload: u64,
+}
+
+fn invalid(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text.to_owned())
+}
+
+impl Header {
+    fn encode(&self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[0..4].copy_from_slice(&MAGIC.to_le_bytes());
+        bytes[4] = self.kind;
+        bytes[5] = self.flags;
+        bytes[6..8].copy_from_slice(&self.descriptors.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.head.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.held.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.payload.to_le_bytes());
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> io::Result<Self> {
+        let Some(bytes) = bytes.first_chunk::<HEADER>() else {
+            return Err(invalid("a message is shorter than its header"));
+        };
+        let [m0, m1, m2, m3, kind, flags, d0, d1, h0, h1, h2, h3, k0, k1, k2, k3, payload @ ..] = *bytes;
+        if u32::from_le_bytes([m0, m1, m2, m3]) != MAGIC {
+            return Err(invalid("a message does not begin as offspring's do"));
+        }
+        Ok(Self {
+            kind,
+            flags,
+            descriptors: u16::from_le_bytes([d0, d1]),
+            head: u32::from_le_bytes([h0, h1, h2, h3]),
+            held: u32::from_le_bytes([k0, k1, k2, k3]),
+            payload: u64::from_le_bytes(payload),
+        })
+    }
+
+    /// Copies head and payload out of their datagram.
+    fn open_datagram(&self, datagram: Datagram) -> io::Result<Incoming> {
+        let Opened { kind, head, payload, held, descriptors } =
+            self.open(&datagram.bytes[HEADER..], datagram.descriptors)?;
+        Ok(Incoming {
+            kind,
+            head: Payload::received(head, Vec::new()),
+            payload: Payload::received(payload, held),
+            descriptors,
+            sender: datagram.sender,
+        })
+    }
+
+    /// Finds head and payload where the header says that they are.
+    fn open<'a>(&self, body: &'a [u8], descriptors: Vec<OwnedFd>) -> io::Result<Opened<'a>> {
+        if usize::from(self.descriptors) != descriptors.len() {
+            return Err(invalid("a message has not the descriptors that it announces"));
+        }
+        let length = |announced: u64| usize::try_from(announced).ok().filter(|length| *length <= MESSAGE_MAX);
+        let (Some(head), Some(payload)) = (length(self.head.into()), length(self.payload)) else {
+            return Err(invalid("a message announces more bytes than are allowed"));
+        };
+        let mut rest = body;
+        let mut descriptors = descriptors.into_iter();
+        let mut part = |length: usize, in_file: u8| -> io::Result<Part<'a>> {
+            if self.flags & in_file != 0 {
+                let file = descriptors.next().ok_or_else(|| invalid("a message lacks the file that it announces"))?;
+                return Ok(Part::File(Arc::new(SealedFile::accept(file, length)?)));
+            }
+            let (bytes, after) =
+                rest.split_at_checked(length).ok_or_else(|| invalid("a message is shorter than it announces"))?;
+            rest = after;
+            Ok(Part::Bytes(bytes))
+        };
+        let head = part(head, HEAD_IN_FILE)?;
+        let payload = part(payload, PAYLOAD_IN_FILE)?;
+        if !rest.is_empty() {
+            return Err(invalid("a message is longer than it announces"));
+        }
+        if self.held as usize > descriptors.len() {
+            return Err(invalid("a message has not the descriptors that its value holds"));
+        }
+        let held = descriptors.by_ref().take(self.held as usize).collect();
+        Ok(Opened { kind: self.kind, head, payload, held, descriptors: descriptors.collect() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round_trip(head: &[u8], value: &Vec<u8>) -> Incoming {
+        let (ours, theirs) = socket::pair().unwrap();
+        let null = crate::sys::fd::null().unwrap();
+        let payload = Payload::encode(value).unwrap();
+        let frame = Outgoing { kind: 3, head, body: Body::from(&payload), descriptors: &[null.as_fd()] };
+        frame.send(theirs.as_fd(), SEND_PATIENCE).unwrap();
+        receive(ours.as_fd(), None).unwrap().unwrap()
+    }
+
+    #[test]
+    fn frames_of_every_size_arrive() {
+        for head in [0, 10, 5000, INLINE_MAX, INLINE_MAX + 1] {
+            for length in [0, 50, 1000, INLINE_MAX - 100, INLINE_MAX, 2_000_000] {
+                let value: Vec<u8> = vec![7; length];
+                let frame = round_trip(&vec![1; head], &value);
+                assert_eq!(frame.kind, 3);
+                assert_eq!(frame.head.len(), head);
+                assert_eq!(frame.descriptors.len(), 1);
+                assert_eq!(crate::ipc::wire::payload::decode::<Vec<u8>>(frame.payload).unwrap(), value);
+            }
+        }
+    }
+
+    fn header() -> Header {
+        Header { kind: 1, flags: 0, descriptors: 0, head: 2, held: 0, payload: 3 }
+    }
+
+    fn error_of(header: &Header, body: &[u8], descriptors: Vec<OwnedFd>) -> String {
+        header.open(body, descriptors).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn forged_headers_are_refused_before_they_cost_anything() {
+        assert!(header().open(&[0; 5], vec![]).is_ok());
+        assert!(error_of(&header(), &[0; 4], vec![]).contains("shorter"));
+        assert!(error_of(&header(), &[0; 6], vec![]).contains("longer"));
+        assert!(error_of(&Header { payload: u64::MAX, ..header() }, &[0; 5], vec![]).contains("allowed"));
+        assert!(error_of(&Header { descriptors: 1, ..header() }, &[0; 5], vec![]).contains("descriptors"));
+        assert!(error_of(&Header { held: 1, ..header() }, &[0; 5], vec![]).contains("holds"));
+        assert!(error_of(&Header { flags: PAYLOAD_IN_FILE, ..header() }, &[0; 2], vec![]).contains("lacks the file"));
+        let null = vec![crate::sys::fd::null().unwrap()];
+        assert!(
+            error_of(&Header { flags: PAYLOAD_IN_FILE, descriptors: 1, ..header() }, &[0; 2], null).contains("sealed")
+        );
+    }
+
+    #[test]
+    fn what_is_no_frame_says_so() {
+        assert!(Header::decode(b"short").is_err());
+        assert!(Header::decode(&[0; HEADER]).is_err());
+        assert!(Header::decode(&header().encode()).is_ok());
+    }
+}

@@ -1,0 +1,474 @@
+//! Encoded values: arguments on their way to a child, results on their way back.
+//!
+//! The [codec](crate::ipc::codec) writes into a buffer that each thread keeps. Small values are copied out of it into the payload itself,
+//! larger ones into a vector. Bytes that would not fit into a datagram go straight into a memory file, so that there is never a
+//! second copy of something big.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::{INLINE_MAX, MESSAGE_MAX, fds};
+use crate::ipc::codec::{self, Error, Progress, Sink};
+use crate::sys::fd::Descriptor;
+use crate::sys::mmap::{Mapping, MemoryFile, SealedFile};
+
+/// One or more encoded values with the descriptors that they hold; cheap to clone whatever their size.
+#[derive(Clone, Debug)]
+pub(crate) struct Payload {
+    content: Content,
+    /// What the values refer to by its place in this list.
+    pub(crate) descriptors: Vec<Arc<Descriptor>>,
+}
+
+#[derive(Clone, Debug)]
+enum Content {
+    /// Up to [`SMALL`] bytes, without an allocation.
+    Small {
+        length: u8,
+        bytes: [u8; SMALL],
+    },
+    Heap(Arc<[u8]>),
+    File(Arc<SealedFile>),
+}
+
+const SMALL: usize = 62;
+
+/// A vector goes over to a memory file before a frame of it, with its head, could outgrow a datagram.
+const SPILL: usize = INLINE_MAX - 16 * 1024;
+
+impl Payload {
+    pub(crate) const EMPTY: Self =
+        Self { content: Content::Small { length: 0, bytes: [0; SMALL] }, descriptors: Vec::new() };
+
+    /// Encodes one value.
+    pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
+        let mut encoder = Encoder::default();
+        encoder.push(value)?;
+        encoder.finish()
+    }
+
+    /// What came in a frame.
+    pub(crate) fn received(part: Part<'_>, descriptors: Vec<OwnedFd>) -> Self {
+        let descriptors = descriptors.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect();
+        let content = match part {
+            Part::Bytes(bytes) => Content::from(bytes),
+            Part::File(file) => Content::File(file),
+        };
+        Self { content, descriptors }
+    }
+
+    /// Bytes that came otherwise than in a frame, and hold no descriptors.
+    pub(crate) fn local(bytes: &[u8]) -> Self {
+        Self { content: Content::from(bytes), descriptors: Vec::new() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.part().len()
+    }
+
+    pub(crate) fn part(&self) -> Part<'_> {
+        match &self.content {
+            Content::Small { length, bytes } => Part::Bytes(&bytes[..usize::from(*length)]),
+            Content::Heap(bytes) => Part::Bytes(bytes),
+            Content::File(file) => Part::File(Arc::clone(file)),
+        }
+    }
+
+    /// The bytes, wherever they are.
+    pub(crate) fn bytes(&self) -> io::Result<Bytes<'_>> {
+        self.part().into_bytes()
+    }
+}
+
+impl From<&[u8]> for Content {
+    fn from(bytes: &[u8]) -> Self {
+        match u8::try_from(bytes.len()) {
+            Ok(length) if bytes.len() <= SMALL => {
+                let mut small = [0; SMALL];
+                small[..bytes.len()].copy_from_slice(bytes);
+                Self::Small { length, bytes: small }
+            }
+            _ => Self::Heap(bytes.into()),
+        }
+    }
+}
+
+/// Encoded bytes where they are: in memory, or in a file that has yet to be mapped.
+#[derive(Clone, Debug)]
+pub(crate) enum Part<'a> {
+    Bytes(&'a [u8]),
+    File(Arc<SealedFile>),
+}
+
+impl<'a> Part<'a> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Bytes(bytes) => bytes.len(),
+            Self::File(file) => file.len(),
+        }
+    }
+
+    pub(crate) fn into_bytes(self) -> io::Result<Bytes<'a>> {
+        Ok(match self {
+            Self::Bytes(bytes) => Bytes::Borrowed(bytes),
+            Self::File(file) => Bytes::Mapped(file.map()?),
+        })
+    }
+}
+
+/// A payload's bytes in memory.
+#[derive(Debug)]
+pub(crate) enum Bytes<'a> {
+    Borrowed(&'a [u8]),
+    Mapped(Mapping),
+}
+
+impl std::ops::Deref for Bytes<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Mapped(mapping) => mapping,
+        }
+    }
+}
+
+/// Collects the encodings of several values.
+pub(crate) struct Encoder {
+    values: codec::Encoder<Spill>,
+    descriptors: Vec<Arc<Descriptor>>,
+    /// Of a value that could not be taken back, since a part of it is in the file.
+    failure: Option<Error>,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self { values: codec::Encoder::new(codec::scratch(), Spill::default()), descriptors: Vec::new(), failure: None }
+    }
+}
+
+impl Encoder {
+    /// In bytes.
+    pub(crate) fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether the values hold descriptors, of which there is not room for many.
+    pub(crate) fn holds_descriptors(&self) -> bool {
+        !self.descriptors.is_empty()
+    }
+
+    /// Appends one value.
+    pub(crate) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
+        let descriptors = self.descriptors.len();
+        let pushed = fds::encoding(&mut self.descriptors, || self.values.push(value));
+        if pushed.is_err() {
+            self.descriptors.truncate(descriptors);
+        }
+        let pushed = pushed.and_then(|()| check_length(self.len()).map_err(of_system));
+        if let Err(error) = &pushed
+            && self.values.sink.file.is_some()
+        {
+            self.failure = Some(error.clone());
+        }
+        pushed
+    }
+
+    pub(crate) fn finish(self) -> Result<Payload, Error> {
+        let Self { values, descriptors, failure } = self;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        let codec::Encoder { scratch, mut sink } = values;
+        let file = sink.close(&scratch.buffer);
+        let content = match file {
+            Ok(Some(file)) => Ok(Content::File(file)),
+            Ok(None) => Ok(Content::from(&*scratch.buffer)),
+            Err(error) => Err(of_system(error)),
+        };
+        codec::keep(scratch);
+        Ok(Payload { content: content?, descriptors })
+    }
+
+    /// The same, with the bytes left where they are.
+    pub(crate) fn finish_in_place(self) -> io::Result<(Encoded, Vec<Arc<Descriptor>>)> {
+        if let Some(failure) = self.failure {
+            return Err(io::Error::other(failure));
+        }
+        let codec::Encoder { scratch, mut sink } = self.values;
+        let sealed = sink.close(&scratch.buffer)?;
+        Ok((Encoded { scratch, sealed }, self.descriptors))
+    }
+}
+
+#[cold]
+fn of_system(error: io::Error) -> Error {
+    Error::new(error.to_string())
+}
+
+/// Encoded bytes that have not been copied out of the thread's buffer.
+pub(crate) struct Encoded {
+    scratch: Box<codec::Scratch>,
+    sealed: Option<Arc<SealedFile>>,
+}
+
+impl Encoded {
+    pub(crate) fn part(&self) -> Part<'_> {
+        match &self.sealed {
+            Some(file) => Part::File(Arc::clone(file)),
+            None => Part::Bytes(&self.scratch.buffer),
+        }
+    }
+
+    /// Gives the buffer back to the thread.
+    pub(crate) fn reuse(self) {
+        codec::keep(self.scratch);
+    }
+}
+
+/// Where bytes go for which the buffer has no room: it grows up to [`SPILL`], and from there on is emptied into a memory file.
+#[derive(Debug, Default)]
+struct Spill {
+    file: Option<MemoryFile>,
+}
+
+/// The first memory that a buffer gets.
+const FIRST: usize = 1024;
+
+impl Spill {
+    /// Moves what is collected, and `bytes` behind it, into the file.
+    fn spill(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
+        check_length(self.taken() + buffer.len() + bytes.len())?;
+        let mut file = self.file.take().map_or_else(MemoryFile::new, Ok)?;
+        file.write(buffer)?;
+        file.write(bytes)?;
+        self.file = Some(file);
+        buffer.clear();
+        Ok(())
+    }
+
+    /// Spills what is left over if there is a file, and seals it.
+    fn close(&mut self, buffer: &[u8]) -> io::Result<Option<Arc<SealedFile>>> {
+        let Some(mut file) = self.file.take() else { return Ok(None) };
+        file.write(buffer)?;
+        Ok(Some(Arc::new(file.seal()?)))
+    }
+}
+
+impl Sink for Spill {
+    fn make_room(&mut self, buffer: &mut Vec<u8>, more: usize) -> io::Result<()> {
+        if buffer.len() + more > SPILL {
+            self.spill(buffer, &[])?;
+        }
+        if buffer.capacity() - buffer.len() < more {
+            let capacity = (buffer.len() + more).max(2 * buffer.capacity()).max(FIRST);
+            // Never more than it may have before it is spilt, so that it is spilt in time.
+            buffer.reserve_exact(capacity.min(SPILL.max(more)) - buffer.len());
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
+        if buffer.len() + bytes.len() > SPILL {
+            return self.spill(buffer, bytes);
+        }
+        self.make_room(buffer, bytes.len())?;
+        buffer.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn taken(&self) -> usize {
+        self.file.as_ref().map_or(0, MemoryFile::len)
+    }
+
+    fn patch(&mut self, at: usize, byte: u8) -> io::Result<()> {
+        self.file.as_mut().map_or_else(|| Err(io::ErrorKind::InvalidInput.into()), |file| file.patch(at, byte))
+    }
+}
+
+fn check_length(length: usize) -> io::Result<()> {
+    if length <= MESSAGE_MAX {
+        return Ok(());
+    }
+    let text = format!("the encoded value is longer than {MESSAGE_MAX} bytes");
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, text))
+}
+
+/// Reads several values one after another.
+pub(crate) struct Decoder<'a> {
+    values: codec::Decoder<'a>,
+    descriptors: fds::Incoming,
+}
+
+impl<'a> Decoder<'a> {
+    pub(crate) fn new(bytes: &'a [u8], descriptors: fds::Incoming) -> Self {
+        Self::resume(bytes, State::start(descriptors))
+    }
+
+    /// Goes on where another one has stopped, in the same bytes.
+    pub(crate) fn resume(bytes: &'a [u8], state: State) -> Self {
+        Self { values: codec::Decoder::resume(bytes, state.progress), descriptors: state.descriptors }
+    }
+
+    pub(crate) fn pull<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
+        fds::decoding(&mut self.descriptors, || self.values.pull(fds::are_all_there))
+    }
+
+    pub(crate) fn stop(self) -> State {
+        State { progress: self.values.into_progress(), descriptors: self.descriptors }
+    }
+
+    /// # Errors
+    /// If bytes are left over: then the two sides do not mean the same values.
+    pub(crate) fn finish(self) -> Result<(), Error> {
+        match self.values.left() {
+            0 => Ok(()),
+            left => Err(Error::new(format!("{left} bytes are left over behind the last value"))),
+        }
+    }
+}
+
+/// How far bytes have been decoded, and the descriptors that are left.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    progress: Progress,
+    descriptors: fds::Incoming,
+}
+
+impl State {
+    pub(crate) fn start(descriptors: fds::Incoming) -> Self {
+        Self { descriptors, ..Self::default() }
+    }
+}
+
+/// Decodes a payload of exactly one value, which takes over its descriptors.
+pub(crate) fn decode<T: DeserializeOwned>(mut payload: Payload) -> Result<T, Error> {
+    let descriptors = fds::Incoming::new(std::mem::take(&mut payload.descriptors));
+    let bytes = payload.bytes().map_err(of_system)?;
+    decode_bytes(&bytes, descriptors)
+}
+
+/// Decodes exactly one value.
+pub(crate) fn decode_bytes<T: DeserializeOwned>(bytes: &[u8], descriptors: fds::Incoming) -> Result<T, Error> {
+    let mut decoder = Decoder::new(bytes, descriptors);
+    let value = decoder.pull()?;
+    decoder.finish()?;
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_every_size_come_back() {
+        for length in [0, 1, SMALL - 1, SMALL, SMALL + 1, 1000, SPILL - 3, SPILL, SPILL + 1, 3 * SPILL, 5_000_000] {
+            let value: Vec<u8> = (0..length).map(|index| index as u8).collect();
+            let payload = Payload::encode(&value).unwrap();
+            assert_eq!(decode::<Vec<u8>>(payload).unwrap(), value, "{length} bytes");
+            let text = "é".repeat(length);
+            let payload = Payload::encode(&(&text, length)).unwrap();
+            assert_eq!(decode::<(String, usize)>(payload).unwrap(), (text, length));
+        }
+    }
+
+    #[test]
+    fn pieces_of_every_size_are_put_behind_each_other() {
+        let lengths =
+            [0, 1, SMALL - 2, SMALL, FIRST - SMALL, FIRST, SPILL - FIRST, SPILL - 8, SPILL, SPILL + 1, 2 * SPILL];
+        let pieces = lengths.iter().flat_map(|first| lengths.iter().map(move |second| (*first, *second)));
+        for (first, second) in pieces {
+            let bytes: Vec<u8> = (0..first).map(|index| index as u8).collect();
+            let value = (&bytes, "x".repeat(second), first as u64, &bytes);
+            let expected = codec::to_vec(&value).unwrap();
+            let payload = Payload::encode(&value).unwrap();
+            assert!(*payload.bytes().unwrap() == *expected, "{first} bytes, {second} letters");
+            let mut encoder = Encoder::default();
+            encoder.push(&value).unwrap();
+            assert_eq!(encoder.len(), expected.len());
+            let (encoded, _) = encoder.finish_in_place().unwrap();
+            assert!(*encoded.part().into_bytes().unwrap() == *expected, "{first} bytes, {second} letters, used again");
+            assert!(encoded.scratch.buffer.capacity() <= SPILL);
+            encoded.reuse();
+        }
+    }
+
+    /// A struct whose fields are others each time, so that its tag is changed after its first fields are in the file.
+    #[test]
+    fn a_tag_is_changed_in_the_file_too() {
+        #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        struct Changes {
+            first: serde_bytes::ByteBuf,
+            #[serde(skip_serializing_if = "Option::is_none", default)]
+            second: Option<u8>,
+            #[serde(skip_serializing_if = "Option::is_none", default)]
+            third: Option<u8>,
+        }
+        for (second, third) in [(Some(1), None), (None, Some(2)), (Some(3), None), (None, None), (None, Some(4))] {
+            for length in [0, 10, SPILL, 3 * SPILL] {
+                let value = Changes { first: vec![7; length].into(), second, third };
+                let payload = Payload::encode(&(1_u8, &value)).unwrap();
+                assert_eq!(decode::<(u8, Changes)>(payload).unwrap(), (1, value));
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_one_by_one_go_into_the_file_in_runs() {
+        let numbers: std::collections::VecDeque<f64> = (0..1_000_000).map(f64::from).collect();
+        let payload = Payload::encode(&numbers).unwrap();
+        assert!(payload.len() < 8_001_000);
+        assert!(decode::<std::collections::VecDeque<f64>>(payload).unwrap() == numbers);
+    }
+
+    #[test]
+    fn what_is_too_long_is_refused_wherever_it_ends() {
+        let over = |encoder: &mut Encoder, value: &[u8]| {
+            let error = encoder.push(serde_bytes::Bytes::new(value)).unwrap_err();
+            assert!(error.text().contains("longer than"), "{error}");
+        };
+        over(&mut Encoder::default(), &vec![0; MESSAGE_MAX]);
+        let mut encoder = Encoder::default();
+        encoder.values.sink.file = Some(MemoryFile::filled(MESSAGE_MAX - 2, |_| ()).unwrap());
+        encoder.push(&1_u8).unwrap();
+        over(&mut encoder, &[2]);
+    }
+
+    #[test]
+    fn small_is_in_place_and_big_is_in_a_file() {
+        let content = |value: &[u8]| Payload::encode(value).unwrap().content;
+        assert!(matches!(content(&[7]), Content::Small { .. }));
+        assert!(matches!(content(&[1; 1000]), Content::Heap(_)));
+        assert!(matches!(content(&[1; INLINE_MAX]), Content::File(_)));
+    }
+
+    #[test]
+    fn leftovers_and_early_ends_are_errors() {
+        let none = fds::Incoming::default;
+        let mut bytes = codec::to_vec("text").unwrap();
+        assert!(decode_bytes::<String>(&bytes[..4], none()).is_err());
+        bytes.push(1);
+        assert!(decode_bytes::<String>(&bytes, none()).unwrap_err().text().contains("left over"));
+        assert!(decode_bytes::<u8>(&[9, 9, 9], none()).unwrap_err().text().contains("version 9"));
+    }
+
+    #[test]
+    fn a_value_that_fails_takes_its_descriptors_back() {
+        struct Fails(Arc<Descriptor>);
+        impl Serialize for Fails {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                fds::attach(&self.0, serializer)?;
+                Err(serde::ser::Error::custom("no"))
+            }
+        }
+        let mut encoder = Encoder::default();
+        let descriptor = Arc::new(Descriptor::new(crate::sys::fd::null().unwrap()));
+        assert_eq!(encoder.push(&Fails(descriptor)).unwrap_err().text(), "no");
+        assert!(!encoder.holds_descriptors());
+    }
+}

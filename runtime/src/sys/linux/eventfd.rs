@@ -1,0 +1,73 @@
+//! Bells that another process can ring, and waiting for many of them (eventfd(2), epoll(7)).
+//!
+//! A bell that was rung stays rung until it is answered, so that a ring before the wait is not lost.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Instant;
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+use super::check;
+use super::fd::above_stdio;
+use super::poll::Deadline;
+
+/// Makes a bell.
+pub(crate) fn create() -> io::Result<OwnedFd> {
+    // SAFETY: eventfd takes two numbers.
+    let raw = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into())?;
+    // SAFETY: a new descriptor that nobody else owns.
+    above_stdio(unsafe { OwnedFd::from_raw_fd(raw as RawFd) })
+}
+
+/// Rings. A bell that cannot take another ring rings already.
+pub(crate) fn wake(bell: BorrowedFd<'_>) {
+    let one = 1_u64.to_ne_bytes();
+    // SAFETY: eight bytes that outlive the call.
+    unsafe { libc::write(bell.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+}
+
+/// Makes it quiet.
+pub(crate) fn clear(bell: BorrowedFd<'_>) {
+    let mut count = [0_u8; 8];
+    // SAFETY: eight bytes that outlive the call.
+    unsafe { libc::read(bell.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+}
+
+/// What is waited for, each under a number.
+#[derive(Debug)]
+pub(crate) struct Poller(Epoll);
+
+impl Poller {
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?))
+    }
+
+    /// Adds a descriptor that is ready as long as it can be read.
+    pub(crate) fn add(&self, fd: impl AsFd, number: u64) -> io::Result<()> {
+        Ok(self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, number))?)
+    }
+
+    /// Adds a bell that is ready once for each ring, without an answer.
+    pub(crate) fn add_bell(&self, bell: impl AsFd, number: u64) -> io::Result<()> {
+        Ok(self.0.add(bell, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, number))?)
+    }
+
+    /// Waits until something is ready or the deadline passes; the numbers of what is.
+    pub(crate) fn wait(&self, deadline: Deadline) -> io::Result<Vec<u64>> {
+        let mut events = [EpollEvent::empty(); 32];
+        let timeout = match deadline {
+            None => EpollTimeout::NONE,
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                // Rounded up, or the last millisecond would be a busy loop.
+                EpollTimeout::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(EpollTimeout::MAX)
+            }
+        };
+        match self.0.wait(&mut events, timeout) {
+            Ok(count) => Ok(events[..count].iter().map(EpollEvent::data).collect()),
+            Err(nix::Error::EINTR) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}

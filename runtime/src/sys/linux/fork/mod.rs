@@ -1,0 +1,128 @@
+//! Copies of this process that go on running ordinary Rust: fork(2), and clone(2) for the forkserver (`sibling`).
+//!
+//! Ordinary Rust in a copy is sound only if no other thread of the original held a lock (of the allocator, of a stream)
+//! when the copy was made, which nobody can know: so the process must have one thread. The caller gets a [`FreshCopy`]
+//! in the copy and must never return into the frames above; `bootstrap` ends every copy.
+
+mod sibling;
+
+use std::io;
+use std::time::{Duration, Instant};
+
+pub(super) use sibling::thread_id_address;
+pub(crate) use sibling::{can_clone_sibling, clone_sibling};
+
+use super::check;
+
+/// Which of the two processes this is.
+#[derive(Debug)]
+pub(crate) enum Side {
+    /// The original, with the pid of the copy.
+    Parent(u32),
+    /// The copy.
+    Child(FreshCopy),
+}
+
+/// Proof that this process is a copy that has just been made and has one thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FreshCopy(());
+
+/// Copies this process, whose threads the caller has counted and whose output it has flushed.
+///
+/// # Errors
+/// `EAGAIN` at the limit of processes, `ENOMEM`.
+pub(crate) fn fork(_threads: &SingleThreaded) -> io::Result<Side> {
+    // SAFETY: there is one thread, or the user has vouched for the others (SingleThreaded); the copy ends in bootstrap.
+    match check(unsafe { libc::fork() }.into())? {
+        0 => Ok(Side::Child(FreshCopy(()))),
+        pid => Ok(Side::Parent(pid as u32)),
+    }
+}
+
+/// Proof that a copy of this process may run ordinary Rust.
+#[derive(Debug)]
+pub(crate) struct SingleThreaded(());
+
+impl SingleThreaded {
+    /// Counts the threads; waits a little for those that have been joined but that the kernel still counts.
+    ///
+    /// # Errors
+    /// The names of the other threads.
+    pub(crate) fn check() -> Result<Self, OtherThreads> {
+        const LINGERING: Duration = Duration::from_millis(20);
+        let end = Instant::now() + LINGERING;
+        loop {
+            match other_threads() {
+                Ok(names) if names.is_empty() => return Ok(Self(())),
+                Ok(names) if Instant::now() >= end => return Err(OtherThreads { names }),
+                Err(_) if Instant::now() >= end => return Err(OtherThreads { names: Vec::new() }),
+                _ => std::thread::yield_now(),
+            }
+        }
+    }
+
+    /// # Safety
+    /// No other thread holds a lock that the copy takes, at the moment of the fork.
+    pub(crate) unsafe fn assume() -> Self {
+        Self(())
+    }
+}
+
+/// Waits until the main thread of a test harness sleeps, for the server that the harness has started beside it.
+///
+/// libtest's main thread waits in a channel for the result of this one, but it may still be on its way there, and hold a
+/// lock of the allocator or of a stream. Once it is seen asleep while this thread holds no lock, it can only be in the
+/// channel, where it holds none: a copy of this thread finds none held.
+///
+/// # Errors
+/// `TimedOut`, if it never sleeps; without `/proc` it cannot be seen.
+pub(crate) fn waiting_main_thread() -> io::Result<SingleThreaded> {
+    const LIMIT: Duration = Duration::from_secs(10);
+    let end = Instant::now() + LIMIT;
+    while Instant::now() < end {
+        // That of the main thread, which is not called by its number: `/proc` may be that of another pid namespace.
+        let stat = super::inherited::read_small("/proc/self/stat")?;
+        // The state follows the name, which is in parentheses and may contain some.
+        if stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')) {
+            return Ok(SingleThreaded(()));
+        }
+        std::thread::yield_now();
+    }
+    Err(io::ErrorKind::TimedOut.into())
+}
+
+/// Why a fork was refused.
+#[derive(Debug)]
+pub(crate) struct OtherThreads {
+    /// What the other threads are called; empty if they could not be read.
+    pub(crate) names: Vec<String>,
+}
+
+/// Whether this thread is known to be the only one.
+pub(crate) fn is_alone() -> bool {
+    other_threads().is_ok_and(|names| names.is_empty())
+}
+
+/// The names of the other threads of this process.
+///
+/// `unshare(CLONE_VM)` changes nothing and fails unless there is one thread; where it is forbidden (container seccomp
+/// profiles), and to name the threads, `/proc` is read.
+fn other_threads() -> io::Result<Vec<String>> {
+    // SAFETY: CLONE_VM in unshare(2) only checks that nobody shares the memory.
+    if unsafe { libc::unshare(libc::CLONE_VM) } == 0 {
+        return Ok(Vec::new());
+    }
+    // Ends with this thread's number in the pid namespace of `/proc`, which may be another than this process's.
+    let own = std::fs::read_link("/proc/thread-self")?;
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir("/proc/self/task")? {
+        let entry = entry?;
+        if own.file_name() != Some(&entry.file_name()) {
+            // A thread that has ended since has no name any more, and does not count.
+            if let Ok(name) = std::fs::read_to_string(entry.path().join("comm")) {
+                names.push(name.trim_end().to_owned());
+            }
+        }
+    }
+    Ok(names)
+}

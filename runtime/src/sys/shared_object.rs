@@ -1,0 +1,264 @@
+//! An object that processes share: a value, the locks that guard it, and words to sleep on, in one region.
+//!
+//! Who may see the value is decided here, since references to it rest on that:
+//!
+//! - a [`Member`] reads. It passes the *gate* (a lock) and, while it holds that, takes one of the *slots* (locks).
+//! - a [`Sole`] reads and writes. It holds the gate, so that no member comes in, and has seen every slot free since.
+//!
+//! Each lock is robust, so that a process that is killed gives back what it had. Whether it was writing is told by a word,
+//! the phase: then what it leaves is *poisoned*.
+//!
+//! Everyone who has the memory can write into it. Processes that share an object trust each other so far; see the
+//! documentation of `sync`.
+
+use std::cell::UnsafeCell;
+use std::io;
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
+
+use bytemuck::Pod;
+
+use super::fd::Descriptor;
+use super::fork_generation;
+use super::mmap::Region;
+use super::robust::{Failure, Held, Lock, Patience, acquire_any};
+
+/// What lies in the memory.
+#[repr(C)]
+struct Layout<T, const SLOTS: usize, const WORDS: usize> {
+    /// Which kind of object it is; set last.
+    kind: AtomicU32,
+    poisoned: AtomicU32,
+    /// What the holder of the gate is doing.
+    phase: AtomicU32,
+    words: [AtomicU32; WORDS],
+    gate: Lock,
+    slots: [Lock; SLOTS],
+    value: UnsafeCell<T>,
+}
+
+/// Nobody holds the gate, or not for long.
+const PASSING: u32 = 0;
+/// The holder of the gate waits for slots.
+const WAITING: u32 = 1;
+/// The holder of the gate has the value.
+const WRITING: u32 = 2;
+
+/// The object, as one process has it.
+pub(crate) struct Shared<T, const SLOTS: usize, const WORDS: usize> {
+    region: ManuallyDrop<Region>,
+    value: PhantomData<T>,
+}
+
+impl<T: Pod, const SLOTS: usize, const WORDS: usize> Shared<T, SLOTS, WORDS> {
+    const LENGTH: usize = {
+        assert!(align_of::<T>() <= 4096, "the value would have to be aligned to more than a page");
+        size_of::<Layout<T, SLOTS, WORDS>>()
+    };
+
+    /// Makes one; its words are zero.
+    ///
+    /// # Errors
+    /// Limits on descriptors, memory and file sizes.
+    pub(crate) fn create(kind: u32, value: T) -> io::Result<Self> {
+        let shared = Self { region: ManuallyDrop::new(Region::create(Self::LENGTH)?), value: PhantomData };
+        let layout = shared.layout();
+        for lock in std::iter::once(&layout.gate).chain(&layout.slots) {
+            // SAFETY: nobody else has the region yet.
+            unsafe { lock.init() }?;
+        }
+        // SAFETY: as above, and `T` has no destructor (Pod is Copy).
+        unsafe { layout.value.get().write(value) };
+        layout.kind.store(kind, Ordering::Release);
+        Ok(shared)
+    }
+
+    /// Takes part in one that another process has made, or this one.
+    ///
+    /// # Errors
+    /// `InvalidData` if the memory is that of something else.
+    pub(crate) fn accept(kind: u32, descriptor: Arc<Descriptor>) -> io::Result<Self> {
+        fork_generation::note_copies();
+        let region = Region::accept(descriptor)?;
+        if region.len() != Self::LENGTH {
+            let text = format!("shared memory of {} bytes where {} were expected", region.len(), Self::LENGTH);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let shared = Self { region: ManuallyDrop::new(region), value: PhantomData };
+        if shared.layout().kind.load(Ordering::Acquire) != kind {
+            let text = "shared memory that holds something else than was expected";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        Ok(shared)
+    }
+}
+
+impl<T, const SLOTS: usize, const WORDS: usize> Shared<T, SLOTS, WORDS> {
+    fn layout(&self) -> &Layout<T, SLOTS, WORDS> {
+        // SAFETY: the region has the layout's length and alignment (`create`, `accept`) and keeps it (its seals); every
+        // field may change under a shared reference, being atomic, a lock, or a cell; any bytes are valid for each.
+        unsafe { self.region.start().cast().as_ref() }
+    }
+
+    pub(crate) fn descriptor(&self) -> &Arc<Descriptor> {
+        self.region.descriptor()
+    }
+
+    pub(crate) fn words(&self) -> &[AtomicU32; WORDS] {
+        &self.layout().words
+    }
+
+    pub(crate) fn slots(&self) -> &[Lock; SLOTS] {
+        &self.layout().slots
+    }
+
+    pub(crate) fn is_poisoned(&self) -> bool {
+        self.layout().poisoned.load(Ordering::Acquire) != 0
+    }
+
+    pub(crate) fn clear_poison(&self) {
+        self.layout().poisoned.store(0, Ordering::Release);
+    }
+
+    /// Whether whoever held the gate has died, and nobody has passed it since.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.layout().gate.is_abandoned()
+    }
+
+    /// Passes the gate, and takes note of it if the last one died in it while it was writing.
+    pub(crate) fn enter(&self, patience: Patience) -> Result<Held<'_>, Failure> {
+        let layout = self.layout();
+        let gate = if let Patience::Never = patience { self.try_gate()? } else { layout.gate.acquire(patience)? };
+        if gate.after_death() && layout.phase.load(Ordering::Relaxed) == WRITING {
+            layout.poisoned.store(1, Ordering::Release);
+        }
+        layout.phase.store(PASSING, Ordering::Relaxed);
+        Ok(gate)
+    }
+
+    /// Others pass the gate in some hundred nanoseconds: that must not make an attempt fail.
+    fn try_gate(&self) -> Result<Held<'_>, Failure> {
+        const ATTEMPTS: usize = 100;
+        let layout = self.layout();
+        for _ in 0..ATTEMPTS {
+            match layout.gate.acquire(Patience::Never) {
+                Err(Failure::Busy) if layout.phase.load(Ordering::Relaxed) == PASSING => std::thread::yield_now(),
+                other => return other,
+            }
+        }
+        Err(Failure::Busy)
+    }
+
+    /// Takes one of the first `count` slots; waits for one, and for the gate, if all are taken.
+    pub(crate) fn join(&self, count: usize, patience: Patience) -> Result<Member<'_, T, SLOTS, WORDS>, Failure> {
+        let gate = self.enter(patience)?;
+        let slots = &self.slots()[..count.min(SLOTS)];
+        let slot = match acquire_any(slots, Patience::Never) {
+            Err(Failure::Busy) => {
+                self.layout().phase.store(WAITING, Ordering::Relaxed);
+                let slot = acquire_any(slots, patience);
+                self.layout().phase.store(PASSING, Ordering::Relaxed);
+                slot?.1
+            }
+            other => other?.1,
+        };
+        drop(gate);
+        Ok(Member { shared: self, slot })
+    }
+
+    /// Keeps the gate and waits until all slots are free.
+    pub(crate) fn seize(&self, patience: Patience) -> Result<Sole<'_, T, SLOTS, WORDS>, Failure> {
+        let gate = self.enter(patience)?;
+        self.wait_for_members(patience)?;
+        self.layout().phase.store(WRITING, Ordering::Relaxed);
+        // Before any write to the value: a kill comes between two instructions, in the order that they are in.
+        compiler_fence(Ordering::SeqCst);
+        Ok(Sole { shared: self, gate, was_panicking: std::thread::panicking() })
+    }
+
+    /// With the gate held.
+    fn wait_for_members(&self, patience: Patience) -> Result<(), Failure> {
+        for slot in self.slots().iter().filter(|slot| !slot.is_free()) {
+            self.layout().phase.store(WAITING, Ordering::Relaxed);
+            drop(slot.acquire(patience).inspect_err(|_| self.layout().phase.store(PASSING, Ordering::Relaxed))?);
+        }
+        Ok(())
+    }
+}
+
+impl<T, const SLOTS: usize, const WORDS: usize> Drop for Shared<T, SLOTS, WORDS> {
+    /// A guard that was forgotten is still on the list of its thread, which leads into this memory: it must stay then.
+    fn drop(&mut self) {
+        let layout = self.layout();
+        let mut locks = std::iter::once(&layout.gate).chain(&layout.slots);
+        if !locks.any(|lock| lock.holder().is_some_and(super::is_own_thread)) {
+            // SAFETY: nothing uses it after this drop.
+            unsafe { ManuallyDrop::drop(&mut self.region) };
+        }
+    }
+}
+
+/// One of several that have the object at the same time.
+pub(crate) struct Member<'a, T, const SLOTS: usize, const WORDS: usize> {
+    shared: &'a Shared<T, SLOTS, WORDS>,
+    slot: Held<'a>,
+}
+
+impl<T, const SLOTS: usize, const WORDS: usize> Deref for Member<'_, T, SLOTS, WORDS> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        assert_original(&self.slot);
+        // SAFETY: whoever writes has seen this slot free with the gate closed, and it has been taken inside of the gate.
+        unsafe { &*self.shared.layout().value.get() }
+    }
+}
+
+/// The one that has the object alone.
+pub(crate) struct Sole<'a, T, const SLOTS: usize, const WORDS: usize> {
+    shared: &'a Shared<T, SLOTS, WORDS>,
+    gate: Held<'a>,
+    was_panicking: bool,
+}
+
+impl<T, const SLOTS: usize, const WORDS: usize> Deref for Sole<'_, T, SLOTS, WORDS> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        assert_original(&self.gate);
+        // SAFETY: the gate is held and all slots were free since, so that nobody else has the value.
+        unsafe { &*self.shared.layout().value.get() }
+    }
+}
+
+impl<T, const SLOTS: usize, const WORDS: usize> DerefMut for Sole<'_, T, SLOTS, WORDS> {
+    fn deref_mut(&mut self) -> &mut T {
+        assert_original(&self.gate);
+        // SAFETY: as above.
+        unsafe { &mut *self.shared.layout().value.get() }
+    }
+}
+
+impl<T, const SLOTS: usize, const WORDS: usize> Drop for Sole<'_, T, SLOTS, WORDS> {
+    /// The gate opens behind this.
+    fn drop(&mut self) {
+        if !self.gate.is_original() {
+            return;
+        }
+        let layout = self.shared.layout();
+        if !self.was_panicking && std::thread::panicking() {
+            layout.poisoned.store(1, Ordering::Release);
+        }
+        // After every write to the value.
+        layout.phase.store(PASSING, Ordering::Release);
+    }
+}
+
+#[track_caller]
+fn assert_original(held: &Held<'_>) {
+    let text = "this guard is a copy that a fork has made: the lock is the original process's. Lock it here";
+    assert!(held.is_original(), "{text}");
+}

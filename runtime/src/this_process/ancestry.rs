@@ -1,0 +1,159 @@
+//! Who this process is among the program's processes: its name, how it was started, and by whom.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use crate::platform::StartMethod;
+use crate::sys;
+use crate::sys::fork::FreshCopy;
+use crate::this_process::children;
+
+/// A process of this program: the present one, or a child of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessInfo {
+    name: String,
+    pid: u32,
+    start_method: Option<StartMethod>,
+    daemon: bool,
+}
+
+impl ProcessInfo {
+    /// Its name: `MainProcess`, what the builder was told, or for instance `SpawnProcess-1`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// How it was started; `None` for the program's own process.
+    pub fn start_method(&self) -> Option<StartMethod> {
+        self.start_method
+    }
+
+    /// Whether it is terminated, rather than joined, when its parent ends.
+    pub fn is_daemon(&self) -> bool {
+        self.daemon
+    }
+}
+
+/// The process that started this one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParentProcess {
+    name: String,
+    pid: u32,
+}
+
+impl ParentProcess {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.pid
+    }
+
+    /// Whether it still runs. A child that has not been detached ends with its parent, so it sees `true`.
+    pub fn is_alive(&self) -> bool {
+        sys::parent_pid() == self.pid
+    }
+}
+
+/// What a child is told about itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Lineage {
+    pub(crate) name: String,
+    /// The child's ordinal in its parent, behind those of its ancestors.
+    path: Vec<u32>,
+    pub(crate) method: StartMethod,
+    pub(crate) daemon: bool,
+    parent: ParentProcess,
+}
+
+/// `None` in the program's own process.
+static OWN: Mutex<Option<Lineage>> = Mutex::new(None);
+static CHILDREN_SO_FAR: AtomicU32 = AtomicU32::new(0);
+
+fn own() -> Option<Lineage> {
+    sys::lock(&OWN).clone()
+}
+
+impl Lineage {
+    /// That of the next child of this process.
+    pub(crate) fn of_next_child(name: Option<String>, method: StartMethod, daemon: bool) -> Self {
+        let own = own();
+        let mut path = own.as_ref().map_or_else(Vec::new, |own| own.path.clone());
+        path.push(CHILDREN_SO_FAR.fetch_add(1, Ordering::Relaxed) + 1);
+        let parent = ParentProcess { name: own.map_or_else(main_name, |own| own.name), pid: sys::pid() };
+        Self { name: name.unwrap_or_else(|| default_name(method, &path)), path, method, daemon, parent }
+    }
+
+    /// Makes it this process's own.
+    pub(crate) fn assume(self) {
+        CHILDREN_SO_FAR.store(0, Ordering::Relaxed);
+        *sys::lock(&OWN) = Some(self);
+    }
+}
+
+/// `SpawnProcess-1`, and `ForkServerProcess-1:2` for the second child of the first one.
+fn default_name(method: StartMethod, path: &[u32]) -> String {
+    let ordinals: Vec<String> = path.iter().map(u32::to_string).collect();
+    format!("{}-{}", method.default_name(), ordinals.join(":"))
+}
+
+fn main_name() -> String {
+    "MainProcess".to_owned()
+}
+
+/// The process that this code runs in.
+pub fn current_process() -> ProcessInfo {
+    match own() {
+        Some(own) => {
+            ProcessInfo { name: own.name, pid: sys::pid(), start_method: Some(own.method), daemon: own.daemon }
+        }
+        None => ProcessInfo { name: main_name(), pid: sys::pid(), start_method: None, daemon: false },
+    }
+}
+
+/// The process that started this one; `None` in the program's own process.
+pub fn parent_process() -> Option<ParentProcess> {
+    own().map(|own| own.parent)
+}
+
+/// The children of this process that run at this moment. Reaps those that have ended.
+pub fn active_children() -> Vec<ProcessInfo> {
+    let info = |child: &std::sync::Arc<children::Child>| {
+        let about = &child.about;
+        ProcessInfo { name: about.name.clone(), pid: child.pid, start_method: Some(about.method), daemon: about.daemon }
+    };
+    children::active().iter().map(info).collect()
+}
+
+/// How this process was started, if by another of this program.
+pub(crate) fn own_method() -> Option<StartMethod> {
+    own().map(|own| own.method)
+}
+
+/// A copy of the process has no children yet, whatever it becomes.
+pub(crate) fn forget(copy: &FreshCopy) {
+    children::forget(copy);
+    sys::lifeline::forget(copy);
+    sys::socket::drop_reserve(copy);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_method_and_place() {
+        assert_eq!(default_name(StartMethod::Spawn, &[1]), "SpawnProcess-1");
+        assert_eq!(default_name(StartMethod::ForkServer, &[1, 2]), "ForkServerProcess-1:2");
+    }
+}
