@@ -3,7 +3,8 @@
 use std::os::fd::OwnedFd;
 use std::process::{ExitCode, Termination};
 
-use crate::child::{self, Birth, kind};
+use crate::child::{self, ProcessOrigin};
+use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
 use crate::this_process::children;
 use crate::{process, start};
@@ -32,7 +33,7 @@ fn begin(link: OwnedFd) -> ! {
     let frame = child::first_message(&link);
     match frame.kind {
         kind::SERVE => start::forkserver::serve(link, frame),
-        _ => child::obey(link, frame, Birth::Executed),
+        _ => child::run_received(link, frame, ProcessOrigin::Executed),
     }
 }
 

@@ -21,7 +21,7 @@
 //! ```text
 //!  context        launcher                        child                               handle
 //!  ───────        ────────                        ─────                               ──────
-//!  Call ─encode─▶ Order ─spawn / fork / ask────▶ bootstrap: read order, settle in
+//!  Call ─encode─▶ ChildSpec ─spawn / fork / ask────▶ bootstrap: read order, settle in
 //!                   │  link: one socket pair       look the task up by name, decode
 //!                   │  lifeline: kills the child    run it, catch its panic
 //!                   ▼  when this process is gone

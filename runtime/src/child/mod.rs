@@ -7,9 +7,9 @@
 //! fork          fork, order in memory ───────────────────────┴▶ prepare ─▶ task ─▶ last word ─▶ exit
 //! ```
 //!
-//! A child is bound to its parent's life ([`Voice::bound`]; a spare before it waits) and made what the order says ([`prepare`]). From there on
+//! A child is bound to its parent's life ([`ResultSender::bound`]; a spare before it waits) and made what the order says ([`prepare`]). From there on
 //! nothing of the child's fate is left to chance: a failure is a refusal, a panic is caught, and every path ends in
-//! [`Birth::exit`]. A child never returns into the code that made it: hence the never types.
+//! [`ProcessOrigin::exit`]. A child never returns into the code that made it: hence the never types.
 
 mod panic;
 mod settings;
@@ -24,13 +24,13 @@ use std::time::Duration;
 
 pub(crate) use panic::{catch as catch_panic, message as panic_message};
 pub(crate) use spare::wait_for_order;
-pub(crate) use spec::{Kit, Order, Settings, StreamSetting, kind};
+pub(crate) use spec::{ChildFds, ChildSpec, Settings, StreamSetting};
 
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::ipc::codec;
-use crate::ipc::wire::fds;
-use crate::ipc::wire::frame::{self, Body, Incoming, Outgoing};
+use crate::ipc::wire::frame::{self, Body, OutgoingFrame, ReceivedFrame};
 use crate::ipc::wire::payload::Payload;
+use crate::ipc::wire::{fds, kind};
 use crate::sys::attributes::ManyFiles;
 use crate::sys::exec::LINK_NUMBER;
 use crate::sys::fd::{Descriptor, Ends};
@@ -112,14 +112,14 @@ pub(crate) fn token() -> String {
 
 /// How a child came into being, which decides how it ends.
 #[derive(Debug)]
-pub(crate) enum Birth {
+pub(crate) enum ProcessOrigin {
     /// As a program of its own: it ends like one.
     Executed,
     /// As a copy: exit handlers and destructors belong to the original.
     Copied(FreshCopy),
 }
 
-impl Birth {
+impl ProcessOrigin {
     /// Joins what this child has started, writes out what it has printed, and ends.
     fn exit(&self, code: i32) -> ! {
         children::finish();
@@ -218,16 +218,16 @@ impl Drop for NoWayBack {
 }
 
 /// Says hello: the kernel adds this process's pid.
-pub(crate) fn say_hello(link: &OwnedFd) {
+pub(crate) fn send_handshake(link: &OwnedFd) {
     // If the parent does not listen any more, the order's absence says so.
-    let _ = frame::send_value(link.as_fd(), kind::HELLO, &(), &[]);
+    let _ = frame::send_value(link.as_fd(), kind::HANDSHAKE, &(), &[]);
 }
 
 /// Receives the first message of a link. (A spare waits for it as long as it takes, see `spare`.)
 ///
 /// What it carries is the parent's to decide, and the limit that this process is to have comes with it: a forkserver may have
 /// been started under a lower one.
-pub(crate) fn first_message(link: &OwnedFd) -> Incoming {
+pub(crate) fn first_message(link: &OwnedFd) -> ReceivedFrame {
     let _meanwhile = ManyFiles::allow();
     // Nearly always it is there, and a fresh copy of a process is spared the clock.
     let message = match frame::try_receive(link.as_fd()) {
@@ -246,7 +246,7 @@ pub(crate) fn first_message(link: &OwnedFd) -> Incoming {
 }
 
 /// Without a limit: a parent that a debugger or its user has stopped goes on some time.
-fn wait_for_message(link: &OwnedFd) -> io::Result<Option<Incoming>> {
+fn wait_for_message(link: &OwnedFd) -> io::Result<Option<ReceivedFrame>> {
     let parent = sys::parent_pid();
     loop {
         match frame::receive(link.as_fd(), poll::deadline_in(PARENT_CHECK)) {
@@ -257,27 +257,27 @@ fn wait_for_message(link: &OwnedFd) -> io::Result<Option<Incoming>> {
 }
 
 /// Carries out the order in `frame`.
-pub(crate) fn obey(link: OwnedFd, frame: Incoming, birth: Birth) -> ! {
+pub(crate) fn run_received(link: OwnedFd, frame: ReceivedFrame, birth: ProcessOrigin) -> ! {
     let (order, mut kit, arguments) = open(link.as_fd(), frame);
-    let voice = Voice::bound(link, kit.lifeline.take());
-    carry_out(order, kit, &voice, &birth, arguments)
+    let voice = ResultSender::bound(link, kit.lifeline.take());
+    run_spec(order, kit, &voice, &birth, arguments)
 }
 
 /// Takes apart what should be an order.
-fn open(link: BorrowedFd<'_>, frame: Incoming) -> (Order, Kit, Payload) {
-    if frame.kind != kind::ORDER {
+fn open(link: BorrowedFd<'_>, frame: ReceivedFrame) -> (ChildSpec, ChildFds, Payload) {
+    if frame.kind != kind::SPEC {
         fail(&format!("a message of kind {} has come where an order was to come", frame.kind));
     }
-    Order::open(frame).unwrap_or_else(|error| {
+    ChildSpec::open(frame).unwrap_or_else(|error| {
         let text = format!("the child cannot understand its order: {error}");
         refuse(link, Error::new(ErrorKind::Decode, text))
     })
 }
 
-fn carry_out(order: Order, kit: Kit, voice: &Voice, birth: &Birth, mut arguments: Payload) -> ! {
+fn run_spec(order: ChildSpec, kit: ChildFds, voice: &ResultSender, birth: &ProcessOrigin, mut arguments: Payload) -> ! {
     let (name, mark) = (order.task.clone(), order.mark);
-    settle_in_and_work(order, kit, voice, birth, move || {
-        let descriptors = fds::Incoming::new(std::mem::take(&mut arguments.descriptors));
+    prepare_and_work(order, kit, voice, birth, move || {
+        let descriptors = fds::ReceivedFds::new(std::mem::take(&mut arguments.descriptors));
         run_task(task::lookup(&name, mark)?, &arguments, descriptors)
     })
 }
@@ -287,15 +287,15 @@ fn carry_out(order: Order, kit: Kit, voice: &Voice, birth: &Birth, mut arguments
 /// Of the original's channel ends the child keeps those that it was given, as any other child does: one more, in an
 /// object that nobody here can reach, and no end would ever be seen to close. It comes before the hooks, whose own ends
 /// are the child's.
-pub(crate) fn inherit(arguments: &Payload, copy: &FreshCopy) -> fds::Incoming {
+pub(crate) fn inherit(arguments: &Payload, copy: &FreshCopy) -> fds::ReceivedFds {
     let ends = Ends::of_original(copy);
-    let descriptors = fds::Incoming::inherited(&arguments.descriptors, &ends);
+    let descriptors = fds::ReceivedFds::inherited(&arguments.descriptors, &ends);
     ends.abandon();
     descriptors
 }
 
 /// Decodes a task's arguments and runs it.
-pub(crate) fn run_task(entry: &Entry, arguments: &Payload, descriptors: fds::Incoming) -> Result<Output, Error> {
+pub(crate) fn run_task(entry: &Entry, arguments: &Payload, descriptors: fds::ReceivedFds) -> Result<Output, Error> {
     let bytes = arguments
         .bytes()
         .map_err(|error| Error::os(format!("the child cannot map the arguments of `{}`", entry.name), error))?;
@@ -307,21 +307,21 @@ pub(crate) fn run_task(entry: &Entry, arguments: &Payload, descriptors: fds::Inc
 
 /// Makes this process the child that the order describes, runs its work, reports, and exits.
 pub(crate) fn run(
-    order: Order,
-    mut kit: Kit,
+    order: ChildSpec,
+    mut kit: ChildFds,
     link: OwnedFd,
-    birth: Birth,
+    birth: ProcessOrigin,
     work: impl FnOnce() -> Result<Output, Error>,
 ) -> ! {
-    let voice = Voice::bound(link, kit.lifeline.take());
-    settle_in_and_work(order, kit, &voice, &birth, work)
+    let voice = ResultSender::bound(link, kit.lifeline.take());
+    prepare_and_work(order, kit, &voice, &birth, work)
 }
 
-fn settle_in_and_work(
-    order: Order,
-    kit: Kit,
-    voice: &Voice,
-    birth: &Birth,
+fn prepare_and_work(
+    order: ChildSpec,
+    kit: ChildFds,
+    voice: &ResultSender,
+    birth: &ProcessOrigin,
     work: impl FnOnce() -> Result<Output, Error>,
 ) -> ! {
     let _guard = NoWayBack;
@@ -329,10 +329,10 @@ fn settle_in_and_work(
         prepare(order, kit, birth)?;
         work()
     });
-    let code = voice.say_last(match done {
-        Ok(Ok(output)) => LastWord::Returned(output),
-        Ok(Err(refusal)) => LastWord::Refused(refusal),
-        Err(panic) => LastWord::Panicked(panic),
+    let code = voice.send_last(match done {
+        Ok(Ok(output)) => LastMessage::Returned(output),
+        Ok(Err(refusal)) => LastMessage::Refused(refusal),
+        Err(panic) => LastMessage::Panicked(panic),
     });
     birth.exit(code)
 }
@@ -356,13 +356,13 @@ fn hold_on_to(link: &Arc<Descriptor>, lifeline: OwnedFd) {
         Ok(false) => sys::exit_now(FAILED),
         Err(error) => {
             let error = Error::os("the child cannot bind itself to its parent's life", error);
-            Voice(Arc::clone(link)).say(kind::REFUSED, &Refusal::from(error));
+            ResultSender(Arc::clone(link)).say(kind::REFUSED, &Refusal::from(error));
             sys::exit_now(FAILED)
         }
     }
 }
 
-fn prepare(order: Order, kit: Kit, birth: &Birth) -> Result<(), Error> {
+fn prepare(order: ChildSpec, kit: ChildFds, birth: &ProcessOrigin) -> Result<(), Error> {
     if let Some(privileges) = &order.privileges {
         privileges.restrict_to().map_err(|error| {
             Error::with_source(ErrorKind::Setting, "the child cannot give up what its parent may not do", error)
@@ -378,7 +378,7 @@ fn prepare(order: Order, kit: Kit, birth: &Birth) -> Result<(), Error> {
         sys::signal::end_after(limit)
             .map_err(|error| Error::os("the child cannot set the timer of its task", error))?;
     }
-    if let Birth::Copied(_) = birth {
+    if let ProcessOrigin::Copied(_) = birth {
         run_after_fork_hooks();
     }
     Ok(())
@@ -397,7 +397,7 @@ fn run_after_fork_hooks() {
 }
 
 /// What a child says at its end.
-enum LastWord {
+enum LastMessage {
     Returned(Output),
     Panicked(Panic),
     Refused(Error),
@@ -405,9 +405,9 @@ enum LastWord {
 }
 
 /// The child's side of the link. In a copy of the child it is mute.
-struct Voice(Arc<Descriptor>);
+struct ResultSender(Arc<Descriptor>);
 
-impl Voice {
+impl ResultSender {
     /// That of a child which from here on is tied to its parent's life, and whose panics are reported.
     fn bound(link: OwnedFd, lifeline: Option<OwnedFd>) -> Self {
         let guard = NoWayBack;
@@ -417,7 +417,7 @@ impl Voice {
         }
         let in_hook = Self(Arc::clone(&link));
         panic::watch(move |panic| {
-            in_hook.say_last(LastWord::Panicked(panic.clone()));
+            in_hook.send_last(LastMessage::Panicked(panic.clone()));
         });
         // The caller has one of its own.
         std::mem::forget(guard);
@@ -429,26 +429,26 @@ impl Voice {
     }
 
     /// Says the last word; the exit code that goes with it.
-    fn say_last(&self, word: LastWord) -> i32 {
+    fn send_last(&self, word: LastMessage) -> i32 {
         match word {
-            LastWord::Returned(Output(Ok(result))) => match self.say_result(&result) {
+            LastMessage::Returned(Output(Ok(result))) => match self.send_result(&result) {
                 // No memory file of this size, or none more at all: then at least why.
                 Err(error) if !frame::is_gone(&error) => {
                     let text = format!("the result cannot be sent: {error}");
-                    self.say_last(LastWord::Unencodable(codec::Error::new(text)))
+                    self.send_last(LastMessage::Unencodable(codec::Error::new(text)))
                 }
                 _ => 0,
             },
-            LastWord::Returned(Output(Err(error))) => self.say_last(LastWord::Unencodable(error)),
-            LastWord::Unencodable(error) => {
+            LastMessage::Returned(Output(Err(error))) => self.send_last(LastMessage::Unencodable(error)),
+            LastMessage::Unencodable(error) => {
                 self.say(kind::UNENCODABLE, &error.to_string());
                 1
             }
-            LastWord::Panicked(panic) => {
+            LastMessage::Panicked(panic) => {
                 self.say(kind::PANICKED, &panic);
                 PANICKED
             }
-            LastWord::Refused(error) => {
+            LastMessage::Refused(error) => {
                 self.say(kind::REFUSED, &Refusal::from(error));
                 FAILED
             }
@@ -462,10 +462,10 @@ impl Voice {
         }
     }
 
-    fn say_result(&self, result: &Payload) -> std::io::Result<()> {
+    fn send_result(&self, result: &Payload) -> std::io::Result<()> {
         let Some(link) = self.link() else { return Ok(()) };
-        let word = Outgoing { kind: kind::RETURNED, head: &[], body: Body::from(result), descriptors: &[] };
-        word.send(link, frame::SEND_PATIENCE)
+        let word = OutgoingFrame { kind: kind::RETURNED, head: &[], body: Body::from(result), descriptors: &[] };
+        word.send(link, frame::SEND_TIMEOUT)
     }
 }
 

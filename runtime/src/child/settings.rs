@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
-use super::spec::{Kit, Settings, StreamSetting};
+use super::spec::{ChildFds, Settings, StreamSetting};
 use crate::error::{Error, ErrorKind};
 use crate::sys::attributes::resource;
 use crate::sys::fd::{self, Stream};
@@ -14,7 +14,7 @@ impl Settings {
     ///
     /// Limits come last of what can fail, since the other steps may need what they take away; the mask comes after the
     /// lifeline and the report of a failure (see `child::run`).
-    pub(super) fn apply(&self, kit: Kit) -> Result<(), Error> {
+    pub(super) fn apply(&self, kit: ChildFds) -> Result<(), Error> {
         if let Some(environment) = &self.environment {
             environment.install();
         }

@@ -4,8 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use super::{Birth, FAILED, Kit, NoWayBack, Settings, Voice, carry_out, fail, kind, open, panic};
-use crate::ipc::wire::frame::{self, Incoming};
+use super::{ChildFds, FAILED, NoWayBack, ProcessOrigin, ResultSender, Settings, fail, open, panic, run_spec};
+use crate::ipc::wire::frame::{self, ReceivedFrame};
+use crate::ipc::wire::kind;
 use crate::sys::fork::FreshCopy;
 use crate::sys::{self, pidfd, poll, socket};
 use crate::this_process::spares;
@@ -17,7 +18,7 @@ pub(crate) fn wait_for_order(link: OwnedFd, lifeline: OwnedFd, patience: Option<
     let _guard = NoWayBack;
     sys::set_name(spares::NAME);
     let parents_part = lifeline.try_clone();
-    let voice = Voice::bound(link, Some(lifeline));
+    let voice = ResultSender::bound(link, Some(lifeline));
     let Some(link) = voice.link() else { sys::exit_now(FAILED) };
     if let Err(error) = parents_part.and_then(|lifeline| say_who_waits(link, lifeline)) {
         fail(&format!("a spare cannot say who it is: {error}"));
@@ -35,13 +36,13 @@ pub(crate) fn wait_for_order(link: OwnedFd, lifeline: OwnedFd, patience: Option<
     if frame::send_value(link, kind::TAKEN, &(), &[]).is_err() {
         sys::exit_now(FAILED);
     }
-    carry_out(order, kit, &voice, &Birth::Copied(copy), arguments)
+    run_spec(order, kit, &voice, &ProcessOrigin::Copied(copy), arguments)
 }
 
 /// Goes through what every child does, with nothing to do, so that its code and the pages that it writes to are there
 /// when they are needed: a fresh copy of a process pays for each.
 fn rehearse() {
-    let _ = panic::catch(|| Settings::default().apply(Kit::default()));
+    let _ = panic::catch(|| Settings::default().apply(ChildFds::default()));
     sys::flush_output();
 }
 
@@ -56,7 +57,7 @@ fn say_who_waits(link: BorrowedFd<'_>, lifeline: OwnedFd) -> io::Result<()> {
 }
 
 /// The order; `None` if none will come.
-fn order(link: BorrowedFd<'_>, patience: Option<Duration>) -> io::Result<Option<Incoming>> {
+fn order(link: BorrowedFd<'_>, patience: Option<Duration>) -> io::Result<Option<ReceivedFrame>> {
     match frame::receive(link, patience.and_then(poll::deadline_in)) {
         Err(error) if error.kind() == io::ErrorKind::TimedOut => last_order(link),
         other => other,
@@ -64,7 +65,7 @@ fn order(link: BorrowedFd<'_>, patience: Option<Duration>) -> io::Result<Option<
 }
 
 /// An order that came at the last moment: from here on the parent is told that nobody receives any.
-fn last_order(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> {
+fn last_order(link: BorrowedFd<'_>) -> io::Result<Option<ReceivedFrame>> {
     socket::end_receiving(link)?;
     frame::try_receive(link)
 }

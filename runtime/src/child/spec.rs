@@ -7,50 +7,24 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ipc::codec;
-use crate::ipc::wire::fds;
-use crate::ipc::wire::frame::{Body, Incoming, Outgoing, SEND_PATIENCE};
+use crate::ipc::wire::frame::{Body, OutgoingFrame, ReceivedFrame, SEND_TIMEOUT};
 use crate::ipc::wire::payload::{Payload, decode_bytes};
+use crate::ipc::wire::{fds, kind};
 use crate::sys::attributes::{Limit, ManyFiles};
 use crate::sys::environ::Environment;
 use crate::sys::identity::Privileges;
 use crate::sys::signal::SignalSet;
 use crate::task::Mark;
-use crate::this_process::ancestry::Lineage;
-
-/// The kinds of frames on a link.
-pub(crate) mod kind {
-    pub(crate) use crate::this_process::children::HELLO;
-    pub(crate) use crate::this_process::spares::{TAKEN, WAITING};
-    /// Child to parent: the payload is the task's result.
-    pub(crate) const RETURNED: u8 = 2;
-    /// Child to parent: the head is a `Panic`.
-    pub(crate) const PANICKED: u8 = 3;
-    /// Child to parent: the head is a `Refusal`; the task was not begun.
-    pub(crate) const REFUSED: u8 = 4;
-    /// Child to parent: the head is why the result could not be encoded.
-    pub(crate) const UNENCODABLE: u8 = 5;
-    /// Parent to child: the head is an `Order`, the payload the arguments.
-    pub(crate) const ORDER: u8 = 16;
-    /// Parent to forkserver: serve.
-    pub(crate) const SERVE: u8 = 17;
-    /// Parent to forkserver: the descriptor is the link of a new child.
-    pub(crate) const FORK: u8 = 18;
-    /// Parent to forkserver: the descriptor is the link of a new spare, the head how long it waits.
-    pub(crate) const SPARE: u8 = 19;
-    /// Forkserver to parent: the preloads are done.
-    pub(crate) const READY: u8 = 32;
-    /// Forkserver to parent: the head is the child's pid, the descriptor its pidfd.
-    pub(crate) const FORKED: u8 = 33;
-}
+use crate::this_process::ancestry::Ancestry;
 
 /// What a child is to be and to do.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Order {
+pub(crate) struct ChildSpec {
     /// The task's name.
     pub(crate) task: String,
     /// Tells it from others of that name.
     pub(crate) mark: Mark,
-    pub(crate) lineage: Lineage,
+    pub(crate) lineage: Ancestry,
     /// What `ps` and `top` show: a chosen name, or the task's without its path.
     pub(crate) title: String,
     pub(crate) settings: Settings,
@@ -89,7 +63,7 @@ pub(crate) enum StreamSetting {
 
 /// The descriptors that a child gets with its order.
 #[derive(Debug, Default)]
-pub(crate) struct Kit {
+pub(crate) struct ChildFds {
     /// To be armed by the child, unless it has done so as a spare.
     pub(crate) lifeline: Option<OwnedFd>,
     /// To be entered.
@@ -104,14 +78,14 @@ pub(crate) struct Kit {
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest([bool; 5]);
 
-impl Order {
+impl ChildSpec {
     /// Sends it, with its descriptors and the task's arguments. The lifeline stays with the parent too, hence is apart;
     /// a spare has its own already.
     pub(crate) fn send(
         &self,
         link: BorrowedFd<'_>,
         lifeline: Option<BorrowedFd<'_>>,
-        kit: &Kit,
+        kit: &ChildFds,
         arguments: &Payload,
     ) -> io::Result<()> {
         let [input, output, error] = &kit.streams;
@@ -125,13 +99,13 @@ impl Order {
         let head = head.bytes()?;
         let descriptors: Vec<_> = slots.into_iter().flatten().collect();
         let body = Body::from(arguments);
-        Outgoing { kind: kind::ORDER, head: &head, body, descriptors: &descriptors }.send(link, SEND_PATIENCE)
+        OutgoingFrame { kind: kind::SPEC, head: &head, body, descriptors: &descriptors }.send(link, SEND_TIMEOUT)
     }
 
     /// Takes one apart that has been received.
-    pub(crate) fn open(frame: Incoming) -> Result<(Self, Kit, Payload), codec::Error> {
+    pub(crate) fn open(frame: ReceivedFrame) -> Result<(Self, ChildFds, Payload), codec::Error> {
         let head = frame.head.bytes().map_err(|error| codec::Error::new(error.to_string()))?;
-        let (Manifest(present), order) = decode_bytes::<(Manifest, Self)>(&head, fds::Incoming::default())?;
+        let (Manifest(present), order) = decode_bytes::<(Manifest, Self)>(&head, fds::ReceivedFds::default())?;
         if present.iter().filter(|present| **present).count() != frame.descriptors.len() {
             return Err(codec::Error::new("an order has not the descriptors that it announces"));
         }
@@ -140,7 +114,7 @@ impl Order {
             present.map(|present| if present { descriptors.next() } else { None });
         Ok((
             order,
-            Kit { lifeline, directory, streams: [input, output, error], many_files: Some(ManyFiles::allow()) },
+            ChildFds { lifeline, directory, streams: [input, output, error], many_files: Some(ManyFiles::allow()) },
             frame.payload,
         ))
     }

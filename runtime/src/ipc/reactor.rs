@@ -57,7 +57,7 @@ impl Watch {
             Some(reactor) => slot.insert(reactor),
             None => slot.insert(Reactor::start()?),
         };
-        let entry = Entry { watch: self.0, source: Arc::clone(source) as Arc<dyn Source>, waker: waker.clone() };
+        let entry = Registration { watch: self.0, source: Arc::clone(source) as Arc<dyn Source>, waker: waker.clone() };
         let replaced = reactor.watched.replace(entry);
         // A full socket rings already.
         let _ = (&reactor.bell).write(&[0]);
@@ -89,14 +89,14 @@ struct Reactor {
     watched: Arc<Watched>,
 }
 
-struct Entry {
+struct Registration {
     watch: u64,
     source: Arc<dyn Source>,
     waker: Waker,
 }
 
 #[derive(Default)]
-struct Watched(Mutex<Vec<Entry>>);
+struct Watched(Mutex<Vec<Registration>>);
 
 static REACTOR: Mutex<Option<Reactor>> = Mutex::new(None);
 
@@ -113,7 +113,7 @@ impl Reactor {
 }
 
 impl Watched {
-    fn replace(&self, entry: Entry) -> Option<Entry> {
+    fn replace(&self, entry: Registration) -> Option<Registration> {
         let mut entries = sys::lock(&self.0);
         match entries.iter_mut().find(|known| known.watch == entry.watch) {
             Some(known) => Some(std::mem::replace(known, entry)),
@@ -124,7 +124,7 @@ impl Watched {
         }
     }
 
-    fn extract(&self, is_wanted: impl FnMut(&mut Entry) -> bool) -> Vec<Entry> {
+    fn extract(&self, is_wanted: impl FnMut(&mut Registration) -> bool) -> Vec<Registration> {
         sys::lock(&self.0).extract_if(.., is_wanted).collect()
     }
 
@@ -157,6 +157,6 @@ fn run(bell: &UnixStream, watched: &Watched) {
 }
 
 /// A waker that panics must not end the thread that others wait for.
-fn wake(entry: Entry) {
+fn wake(entry: Registration) {
     let _ = panic::catch_unwind(AssertUnwindSafe(|| entry.waker.wake()));
 }

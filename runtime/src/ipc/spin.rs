@@ -14,7 +14,7 @@ const TRIAL: u32 = 32;
 
 /// What is looked at, and what has been learned of it.
 #[derive(Debug)]
-pub(crate) struct Patience {
+pub(crate) struct AdaptiveSpin {
     longest: Duration,
     source: Source,
     /// How long to look, in nanoseconds.
@@ -31,7 +31,7 @@ enum Source {
     Process,
 }
 
-impl Patience {
+impl AdaptiveSpin {
     /// For what another processor writes to memory.
     pub(crate) const fn for_memory(longest: Duration) -> Self {
         Self::new(longest, Source::Memory)
@@ -90,31 +90,31 @@ mod tests {
     const LONGEST: Duration = Duration::from_millis(20);
 
     /// How many looks there are at what never comes.
-    fn looks(patience: &Patience) -> u32 {
+    fn looks(spin: &AdaptiveSpin) -> u32 {
         let looks = Cell::new(0);
-        assert!(!patience.look(|| {
+        assert!(!spin.look(|| {
             looks.set(looks.get() + 1);
             false
         }));
         looks.get()
     }
 
-    fn loses_it_and_tries_again(patience: &Patience) {
-        let waits: Vec<u32> = (0..TRIAL).map(|_| looks(patience)).collect();
+    fn loses_it_and_tries_again(spin: &AdaptiveSpin) {
+        let waits: Vec<u32> = (0..TRIAL).map(|_| looks(spin)).collect();
         assert!(waits[0] > 0);
         assert_eq!(waits[20], 0);
         assert!(waits[TRIAL as usize - 1] > 0, "{waits:?}");
         // Forgotten again, until something is found.
         for _ in 0..TRIAL - 1 {
-            looks(patience);
+            looks(spin);
         }
-        assert!(patience.look(|| true));
-        assert!(looks(patience) > 0);
+        assert!(spin.look(|| true));
+        assert!(looks(spin) > 0);
     }
 
     #[test]
     fn looks_that_do_not_pay_become_rare() {
-        loses_it_and_tries_again(&Patience::for_memory(LONGEST));
-        loses_it_and_tries_again(&Patience::for_process(LONGEST));
+        loses_it_and_tries_again(&AdaptiveSpin::for_memory(LONGEST));
+        loses_it_and_tries_again(&AdaptiveSpin::for_process(LONGEST));
     }
 }

@@ -27,7 +27,7 @@ use super::local::handle::{Hand, watched};
 use super::scheduler::{Key, Phase, Plan, State, TICK};
 use super::stats::PoolStats;
 use crate::error::{Error, ErrorKind};
-use crate::ipc::spin::Patience;
+use crate::ipc::spin::AdaptiveSpin;
 use crate::start::POOL_THREAD;
 use crate::sys::eventfd::{self, Poller};
 use crate::sys::poll::{self, Deadline};
@@ -62,7 +62,7 @@ struct Board {
     drives: u64,
     /// How many workers there had been when the pool's own thread began to watch for their deaths.
     watched: usize,
-    patience: Patience,
+    spin: AdaptiveSpin,
 }
 
 /// What the pool's own thread does.
@@ -628,7 +628,7 @@ impl Board {
             own_thread: OwnThread::Awake,
             drives: 0,
             watched: 0,
-            patience: Patience::for_memory(LONGEST_LOOK),
+            spin: AdaptiveSpin::for_memory(LONGEST_LOOK),
         }
     }
 
@@ -636,7 +636,7 @@ impl Board {
     fn look_for_result(&self) -> bool {
         let hands = &self.state.hands;
         let has_result = || hands.iter().any(|(_, hand)| hand.has_result());
-        has_result() || self.patience.look(has_result)
+        has_result() || self.spin.look(has_result)
     }
 }
 

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::handle::Process;
 use super::rlimit::Resource;
 use super::stdio::{self, Stdio};
-use crate::child::{self, Kit, Order, Settings};
+use crate::child::{self, ChildFds, ChildSpec, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::payload::Payload;
 use crate::platform::StartMethod;
@@ -22,7 +22,7 @@ use crate::sys::fd::Stream;
 use crate::sys::fork::{FreshCopy, SingleThreaded};
 use crate::sys::{poll, socket};
 use crate::task::{Call, Mark, Output, decode_output};
-use crate::this_process::ancestry::Lineage;
+use crate::this_process::ancestry::Ancestry;
 use crate::this_process::children::{self, Description, Launched};
 
 /// A child that has not been started yet: its task, its start method and its options.
@@ -254,7 +254,7 @@ impl Options {
         settings.environment = edited(environment)?;
         check(&settings)?;
         let failed = |error| Error::os(format!("cannot start `{task}`"), error);
-        let mut kit = Kit::default();
+        let mut kit = ChildFds::default();
         if let Some(directory) = directory {
             let opened = attributes::open_directory(&directory);
             kit.directory = Some(opened.map_err(|error| {
@@ -271,9 +271,9 @@ impl Options {
             (settings.streams[index], kit.streams[index], ours[index]) = stdio::plan(stream, stdio).map_err(failed)?;
         }
         let title = name.clone().unwrap_or_else(|| task.rsplit("::").next().unwrap_or(task).to_owned());
-        let lineage = Lineage::of_next_child(name, method, daemon);
+        let lineage = Ancestry::of_next_child(name, method, daemon);
         let name = lineage.name.clone();
-        let order = Order { task: task.to_owned(), mark, lineage, title, settings, timeout, privileges: None };
+        let order = ChildSpec { task: task.to_owned(), mark, lineage, title, settings, timeout, privileges: None };
         let overdue_from = timeout.and_then(poll::deadline_in);
         let launched = launch(Request { order, arguments, kit, streams: ours, threads })?;
         // From here on, as the child's own timer: what came before (a forkserver's start and preloads, say) is not its time.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
 use std::time::{Duration, Instant};
 
-use crate::child::kind;
 use crate::error::{Error, ErrorKind, JoinError, JoinErrorKind, Panic, Refusal};
 use crate::ipc::channel::Waitable;
 use crate::ipc::reactor::{Source, Watch};
-use crate::ipc::wire::frame::Incoming;
+use crate::ipc::wire::frame::ReceivedFrame;
+use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
 use crate::sys::fd::Stream;
 use crate::sys::poll::{self, Deadline, Interest};
@@ -129,7 +129,7 @@ impl<T> Process<T> {
             Some(word) if word.kind == kind::REFUSED => {
                 Err(self.error(JoinErrorKind::NotStarted(self.head::<Refusal>(&word)?.into()), ""))
             }
-            Some(word) if word.kind != kind::HELLO => {
+            Some(word) if word.kind != kind::HANDSHAKE => {
                 Err(self.error(JoinErrorKind::Undecodable, &format!("a message of kind {}", word.kind)))
             }
             _ => Err(self.error(self.silent_end(status), "")),
@@ -144,7 +144,7 @@ impl<T> Process<T> {
         self.error(kind, &describe(error))
     }
 
-    fn head<H: serde::de::DeserializeOwned>(&self, word: &Incoming) -> Result<H, JoinError> {
+    fn head<H: serde::de::DeserializeOwned>(&self, word: &ReceivedFrame) -> Result<H, JoinError> {
         word.head().map_err(|error| self.error(JoinErrorKind::Undecodable, &error.to_string()))
     }
 

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
 use super::{Launcher, Request};
-use crate::child::{self, Birth};
+use crate::child::{self, ProcessOrigin};
 use crate::error::{Error, ErrorKind};
 use crate::sys::fork::{FreshCopy, OtherThreads, Side, SingleThreaded};
 use crate::sys::lifeline::Lifeline;
@@ -48,7 +48,7 @@ pub(crate) fn copy<W: FnOnce() -> Result<Output, Error>>(
     order.settings.blocked_signals = Some(blocked.before());
     kit.lifeline = Some(lifeline);
     let work = begin(&copy);
-    child::run(order, kit, link, Birth::Copied(copy), work)
+    child::run(order, kit, link, ProcessOrigin::Copied(copy), work)
 }
 
 /// The two sides of a fork.
@@ -94,7 +94,7 @@ pub(super) fn divide(task: &str, threads: Option<SingleThreaded>) -> Result<Divi
             let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
             drop(blocked);
             drop(gate);
-            Ok(Divided::Original(Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], heard: None }))
+            Ok(Divided::Original(Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], received: None }))
         }
         Side::Child(copy) => {
             if let Some((opened, opener)) = gate {

@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, OwnedFd};
 pub(crate) use fork::{POOL_THREAD, copy};
 pub(crate) use forkserver::Template;
 
-use crate::child::{self, Kit, Order, TestGuard};
+use crate::child::{self, ChildFds, ChildSpec, TestGuard};
 use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::frame;
 use crate::ipc::wire::payload::Payload;
@@ -29,10 +29,10 @@ use crate::this_process::children::Launched;
 /// A child to be made.
 #[derive(Debug)]
 pub(crate) struct Request<'a> {
-    pub(crate) order: Order,
+    pub(crate) order: ChildSpec,
     pub(crate) arguments: &'a Payload,
     /// The child's descriptors.
-    pub(crate) kit: Kit,
+    pub(crate) kit: ChildFds,
     /// The parent's ends of piped standard streams, which come back in [`Launched`].
     pub(crate) streams: [Option<OwnedFd>; 3],
     /// The user's word that the other threads do not matter to a fork.

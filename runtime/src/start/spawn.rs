@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::{Entrance, Launcher, Request, entrance};
-use crate::child::{self, Kit, Settings, StreamSetting};
+use crate::child::{self, ChildFds, Settings, StreamSetting};
 use crate::error::Error;
 use crate::sys::environ::Environment;
 use crate::sys::exec::Program;
@@ -45,7 +45,7 @@ impl Launcher for Spawn {
             pidfd::kill_and_reap(pidfd.as_fd());
             failed(error)
         })?;
-        Ok(Launched { pid, pidfd, link, lifeline, streams: request.streams, heard: None })
+        Ok(Launched { pid, pidfd, link, lifeline, streams: request.streams, received: None })
     }
 }
 
@@ -74,7 +74,7 @@ fn arguments(entrance: Entrance) -> Vec<CString> {
 }
 
 /// A test harness prints before it reaches the guard: it gets `/dev/null`, and the child the real output with its order.
-fn hand_over_output(settings: &mut Settings, kit: &mut Kit) -> io::Result<()> {
+fn hand_over_output(settings: &mut Settings, kit: &mut ChildFds) -> io::Result<()> {
     let output = Stream::Out as usize;
     if settings.streams[output] == StreamSetting::Keep {
         settings.streams[output] = StreamSetting::Given;

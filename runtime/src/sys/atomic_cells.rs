@@ -1,4 +1,4 @@
-//! Elements in a [`Region`] that many processes read and write at once, each of them always whole.
+//! AtomicCells in a [`Region`] that many processes read and write at once, each of them always whole.
 //!
 //! No reference to the memory is ever formed but to atomics. An element of up to 8 bytes is one atomic of 1, 2, 4 or 8
 //! bytes, the smallest that it fits into; a larger one is words under a [`journal`](super::journal). All accesses to a
@@ -17,7 +17,7 @@ const ATOMIC_MAX: usize = 8;
 
 /// `length` elements of `size` bytes.
 #[derive(Debug)]
-pub(crate) struct Elements {
+pub(crate) struct AtomicCells {
     region: Region,
     length: usize,
     size: usize,
@@ -136,7 +136,7 @@ macro_rules! with_element {
     }};
 }
 
-impl Elements {
+impl AtomicCells {
     /// New memory, all zeroes.
     ///
     /// # Errors
@@ -229,10 +229,10 @@ mod tests {
     #[test]
     fn every_size_is_read_as_it_was_written() {
         for size in (1..40).chain([4096, 5001]) {
-            let elements = Elements::create(70, size).unwrap();
+            let elements = AtomicCells::create(70, size).unwrap();
             let bytes = |index: usize| -> Vec<u8> { (0..size).map(|byte| (index + byte) as u8).collect() };
             (0..70).for_each(|index| elements.store(index, &bytes(index)));
-            let other = Elements::accept(Arc::clone(elements.descriptor()), 70, size).unwrap();
+            let other = AtomicCells::accept(Arc::clone(elements.descriptor()), 70, size).unwrap();
             let mut out = vec![0; size];
             for index in 0..70 {
                 other.load(index, &mut out);
@@ -249,8 +249,8 @@ mod tests {
     #[test]
     fn another_length_or_size_than_the_memory_has_is_refused() {
         for (size, other) in [(4, 8), (8, 9), (24, 8), (24, 40)] {
-            let elements = Elements::create(10, size).unwrap();
-            let accept = |length, size| Elements::accept(Arc::clone(elements.descriptor()), length, size);
+            let elements = AtomicCells::create(10, size).unwrap();
+            let accept = |length, size| AtomicCells::accept(Arc::clone(elements.descriptor()), length, size);
             assert!(accept(10, size).is_ok());
             for (length, size) in [(9, size), (11, size), (10, other), (usize::MAX, size), (usize::MAX / 4 + 10, size)]
             {
@@ -261,7 +261,7 @@ mod tests {
 
     #[test]
     fn what_pads_an_element_counts_for_nothing() {
-        let elements = Elements::create(1, 3).unwrap();
+        let elements = AtomicCells::create(1, 3).unwrap();
         // SAFETY: the region has four bytes.
         let padding = unsafe { elements.region.start().add(3) };
         // SAFETY: as above, and this thread alone uses them.
@@ -275,6 +275,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "index out of bounds: the len is 3 but the index is 3")]
     fn an_index_outside_panics_as_that_of_a_slice() {
-        Elements::create(3, 4).unwrap().store(3, &[0; 4]);
+        AtomicCells::create(3, 4).unwrap().store(3, &[0; 4]);
     }
 }

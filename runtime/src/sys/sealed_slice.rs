@@ -7,11 +7,11 @@ use std::sync::Arc;
 use bytemuck::Pod;
 
 use super::fd::Descriptor;
-use super::mmap::Sealed;
+use super::mmap::SealedMapping;
 
 /// A part of such memory, which it keeps. Cloning and slicing copy nothing.
 #[derive(Debug)]
-pub(crate) struct View<T> {
+pub(crate) struct SealedSlice<T> {
     start: NonNull<T>,
     length: usize,
     owner: Owner<T>,
@@ -20,7 +20,7 @@ pub(crate) struct View<T> {
 #[derive(Debug)]
 enum Owner<T> {
     Heap(Arc<[T]>),
-    File(Arc<Sealed>),
+    File(Arc<SealedMapping>),
 }
 
 impl<T> Clone for Owner<T> {
@@ -32,7 +32,7 @@ impl<T> Clone for Owner<T> {
     }
 }
 
-impl<T: Pod> View<T> {
+impl<T: Pod> SealedSlice<T> {
     pub(crate) fn of_heap(elements: Arc<[T]>) -> Self {
         Self { start: NonNull::from(&*elements).cast(), length: elements.len(), owner: Owner::Heap(elements) }
     }
@@ -41,7 +41,7 @@ impl<T: Pod> View<T> {
     ///
     /// # Errors
     /// If they are not all in the file, or do not lie as elements of this type must; the text says which.
-    pub(crate) fn of_file(file: Arc<Sealed>, offset: usize, length: usize) -> Result<Self, String> {
+    pub(crate) fn of_file(file: Arc<SealedMapping>, offset: usize, length: usize) -> Result<Self, String> {
         let (all, size) = (file.bytes(), size_of::<T>());
         let part = length.checked_mul(size).and_then(|bytes| all.get(offset..offset.checked_add(bytes)?));
         let Some(part) = part else {
@@ -76,7 +76,7 @@ impl<T: Pod> View<T> {
     }
 }
 
-impl<T> Deref for View<T> {
+impl<T> Deref for SealedSlice<T> {
     type Target = [T];
 
     #[inline]
@@ -87,31 +87,31 @@ impl<T> Deref for View<T> {
     }
 }
 
-impl<T> Clone for View<T> {
+impl<T> Clone for SealedSlice<T> {
     fn clone(&self) -> Self {
         Self { start: self.start, length: self.length, owner: self.owner.clone() }
     }
 }
 
 // SAFETY: a view is a shared reference to its elements with their owner, and nothing else.
-unsafe impl<T: Send + Sync> Send for View<T> {}
+unsafe impl<T: Send + Sync> Send for SealedSlice<T> {}
 // SAFETY: as above.
-unsafe impl<T: Send + Sync> Sync for View<T> {}
+unsafe impl<T: Send + Sync> Sync for SealedSlice<T> {}
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::sys::mmap::MemoryFile;
 
-    fn sealed(bytes: &[u8]) -> Arc<Sealed> {
+    fn sealed(bytes: &[u8]) -> Arc<SealedMapping> {
         let file = MemoryFile::filled(bytes.len(), |memory| memory.copy_from_slice(bytes)).unwrap();
-        Arc::new(Sealed::new(file.seal().unwrap()).unwrap())
+        Arc::new(SealedMapping::new(file.seal().unwrap()).unwrap())
     }
 
     #[test]
     fn a_part_of_a_file_is_read_in_place_and_knows_where_it_is() {
         let bytes: Vec<u8> = (0..64).collect();
-        let view = View::<u32>::of_file(sealed(&bytes), 8, 3).unwrap();
+        let view = SealedSlice::<u32>::of_file(sealed(&bytes), 8, 3).unwrap();
         assert_eq!(
             *view,
             [8_u32, 12, 16].map(|first| u32::from_ne_bytes(std::array::from_fn(|k| first as u8 + k as u8)))
@@ -123,18 +123,18 @@ mod tests {
 
     #[test]
     fn what_is_not_all_inside_or_not_aligned_is_refused() {
-        let refused = |offset, length| View::<u32>::of_file(sealed(&[0; 64]), offset, length).unwrap_err();
+        let refused = |offset, length| SealedSlice::<u32>::of_file(sealed(&[0; 64]), offset, length).unwrap_err();
         for (offset, length) in [(0, 17), (60, 2), (65, 0), (usize::MAX, 1), (4, usize::MAX), (usize::MAX - 3, 1 << 62)]
         {
             assert!(refused(offset, length).contains("are not in a file of 64"), "{offset} {length}");
         }
         assert!(refused(2, 1).contains("multiples of 4"));
-        assert_eq!(View::<u32>::of_file(sealed(&[0; 64]), 64, 0).unwrap().len(), 0);
+        assert_eq!(SealedSlice::<u32>::of_file(sealed(&[0; 64]), 64, 0).unwrap().len(), 0);
     }
 
     #[test]
     fn a_view_of_the_heap_has_no_place() {
-        let view = View::of_heap(Arc::from([1_u16, 2, 3]));
+        let view = SealedSlice::of_heap(Arc::from([1_u16, 2, 3]));
         assert!(view.place().is_none());
         assert_eq!(*view.clone().slice(1..2), [2]);
     }

@@ -24,7 +24,7 @@ use bytemuck::Pod;
 use super::fd::Descriptor;
 use super::fork_generation;
 use super::mmap::Region;
-use super::robust::{Failure, Held, Lock, Patience, acquire_any};
+use super::robust::{Failure, Lock, LockTimeout, RobustGuard, acquire_any};
 
 /// What lies in the memory.
 #[repr(C)]
@@ -48,12 +48,12 @@ const WAITING: u32 = 1;
 const WRITING: u32 = 2;
 
 /// The object, as one process has it.
-pub(crate) struct Shared<T, const SLOTS: usize, const WORDS: usize> {
+pub(crate) struct SharedObject<T, const SLOTS: usize, const WORDS: usize> {
     region: ManuallyDrop<Region>,
     value: PhantomData<T>,
 }
 
-impl<T: Pod, const SLOTS: usize, const WORDS: usize> Shared<T, SLOTS, WORDS> {
+impl<T: Pod, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORDS> {
     const LENGTH: usize = {
         assert!(align_of::<T>() <= 4096, "the value would have to be aligned to more than a page");
         size_of::<Layout<T, SLOTS, WORDS>>()
@@ -96,7 +96,7 @@ impl<T: Pod, const SLOTS: usize, const WORDS: usize> Shared<T, SLOTS, WORDS> {
     }
 }
 
-impl<T, const SLOTS: usize, const WORDS: usize> Shared<T, SLOTS, WORDS> {
+impl<T, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORDS> {
     fn layout(&self) -> &Layout<T, SLOTS, WORDS> {
         // SAFETY: the region has the layout's length and alignment (`create`, `accept`) and keeps it (its seals); every
         // field may change under a shared reference, being atomic, a lock, or a cell; any bytes are valid for each.
@@ -129,9 +129,9 @@ impl<T, const SLOTS: usize, const WORDS: usize> Shared<T, SLOTS, WORDS> {
     }
 
     /// Passes the gate, and takes note of it if the last one died in it while it was writing.
-    pub(crate) fn enter(&self, patience: Patience) -> Result<Held<'_>, Failure> {
+    pub(crate) fn enter(&self, patience: LockTimeout) -> Result<RobustGuard<'_>, Failure> {
         let layout = self.layout();
-        let gate = if let Patience::Never = patience { self.try_gate()? } else { layout.gate.acquire(patience)? };
+        let gate = if let LockTimeout::Never = patience { self.try_gate()? } else { layout.gate.acquire(patience)? };
         if gate.after_death() && layout.phase.load(Ordering::Relaxed) == WRITING {
             layout.poisoned.store(1, Ordering::Release);
         }
@@ -140,11 +140,11 @@ impl<T, const SLOTS: usize, const WORDS: usize> Shared<T, SLOTS, WORDS> {
     }
 
     /// Others pass the gate in some hundred nanoseconds: that must not make an attempt fail.
-    fn try_gate(&self) -> Result<Held<'_>, Failure> {
+    fn try_gate(&self) -> Result<RobustGuard<'_>, Failure> {
         const ATTEMPTS: usize = 100;
         let layout = self.layout();
         for _ in 0..ATTEMPTS {
-            match layout.gate.acquire(Patience::Never) {
+            match layout.gate.acquire(LockTimeout::Never) {
                 Err(Failure::Busy) if layout.phase.load(Ordering::Relaxed) == PASSING => std::thread::yield_now(),
                 other => return other,
             }
@@ -153,10 +153,10 @@ impl<T, const SLOTS: usize, const WORDS: usize> Shared<T, SLOTS, WORDS> {
     }
 
     /// Takes one of the first `count` slots; waits for one, and for the gate, if all are taken.
-    pub(crate) fn join(&self, count: usize, patience: Patience) -> Result<Member<'_, T, SLOTS, WORDS>, Failure> {
+    pub(crate) fn join(&self, count: usize, patience: LockTimeout) -> Result<Member<'_, T, SLOTS, WORDS>, Failure> {
         let gate = self.enter(patience)?;
         let slots = &self.slots()[..count.min(SLOTS)];
-        let slot = match acquire_any(slots, Patience::Never) {
+        let slot = match acquire_any(slots, LockTimeout::Never) {
             Err(Failure::Busy) => {
                 self.layout().phase.store(WAITING, Ordering::Relaxed);
                 let slot = acquire_any(slots, patience);
@@ -170,7 +170,7 @@ impl<T, const SLOTS: usize, const WORDS: usize> Shared<T, SLOTS, WORDS> {
     }
 
     /// Keeps the gate and waits until all slots are free.
-    pub(crate) fn seize(&self, patience: Patience) -> Result<Sole<'_, T, SLOTS, WORDS>, Failure> {
+    pub(crate) fn seize(&self, patience: LockTimeout) -> Result<Sole<'_, T, SLOTS, WORDS>, Failure> {
         let gate = self.enter(patience)?;
         self.wait_for_members(patience)?;
         self.layout().phase.store(WRITING, Ordering::Relaxed);
@@ -180,7 +180,7 @@ impl<T, const SLOTS: usize, const WORDS: usize> Shared<T, SLOTS, WORDS> {
     }
 
     /// With the gate held.
-    fn wait_for_members(&self, patience: Patience) -> Result<(), Failure> {
+    fn wait_for_members(&self, patience: LockTimeout) -> Result<(), Failure> {
         for slot in self.slots().iter().filter(|slot| !slot.is_free()) {
             self.layout().phase.store(WAITING, Ordering::Relaxed);
             drop(slot.acquire(patience).inspect_err(|_| self.layout().phase.store(PASSING, Ordering::Relaxed))?);
@@ -189,7 +189,7 @@ impl<T, const SLOTS: usize, const WORDS: usize> Shared<T, SLOTS, WORDS> {
     }
 }
 
-impl<T, const SLOTS: usize, const WORDS: usize> Drop for Shared<T, SLOTS, WORDS> {
+impl<T, const SLOTS: usize, const WORDS: usize> Drop for SharedObject<T, SLOTS, WORDS> {
     /// A guard that was forgotten is still on the list of its thread, which leads into this memory: it must stay then.
     fn drop(&mut self) {
         let layout = self.layout();
@@ -203,8 +203,8 @@ impl<T, const SLOTS: usize, const WORDS: usize> Drop for Shared<T, SLOTS, WORDS>
 
 /// One of several that have the object at the same time.
 pub(crate) struct Member<'a, T, const SLOTS: usize, const WORDS: usize> {
-    shared: &'a Shared<T, SLOTS, WORDS>,
-    slot: Held<'a>,
+    shared: &'a SharedObject<T, SLOTS, WORDS>,
+    slot: RobustGuard<'a>,
 }
 
 impl<T, const SLOTS: usize, const WORDS: usize> Deref for Member<'_, T, SLOTS, WORDS> {
@@ -219,8 +219,8 @@ impl<T, const SLOTS: usize, const WORDS: usize> Deref for Member<'_, T, SLOTS, W
 
 /// The one that has the object alone.
 pub(crate) struct Sole<'a, T, const SLOTS: usize, const WORDS: usize> {
-    shared: &'a Shared<T, SLOTS, WORDS>,
-    gate: Held<'a>,
+    shared: &'a SharedObject<T, SLOTS, WORDS>,
+    gate: RobustGuard<'a>,
     was_panicking: bool,
 }
 
@@ -258,7 +258,7 @@ impl<T, const SLOTS: usize, const WORDS: usize> Drop for Sole<'_, T, SLOTS, WORD
 }
 
 #[track_caller]
-fn assert_original(held: &Held<'_>) {
+fn assert_original(held: &RobustGuard<'_>) {
     let text = "this guard is a copy that a fork has made: the lock is the original process's. Lock it here";
     assert!(held.is_original(), "{text}");
 }

@@ -132,9 +132,9 @@ impl Drop for Pending {
     }
 }
 
-struct Held<'a>(&'a AtomicU32);
+struct WordGuard<'a>(&'a AtomicU32);
 
-impl Drop for Held<'_> {
+impl Drop for WordGuard<'_> {
     fn drop(&mut self) {
         if self.0.swap(0, Ordering::Release) & WAITERS != 0 {
             futex::wake_one(self.0);
@@ -152,7 +152,7 @@ pub(crate) fn hold<T>(word: &AtomicU32, work: impl FnOnce() -> T) -> T {
     if word.compare_exchange(0, id, Ordering::Acquire, Ordering::Relaxed).is_err() {
         acquire_slowly(word, id);
     }
-    let _held = Held(word);
+    let _held = WordGuard(word);
     work()
 }
 

@@ -238,7 +238,7 @@ pub struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    pub(crate) fn new(bytes: &'a [u8], descriptors: fds::Incoming) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], descriptors: fds::ReceivedFds) -> Self {
         Self { values: Decoder::new(bytes, descriptors) }
     }
 
@@ -251,7 +251,7 @@ impl<'a> Arguments<'a> {
     /// # Errors
     /// If something is.
     pub fn finish(&mut self) -> Result<(), Undecodable> {
-        let values = std::mem::replace(&mut self.values, Decoder::new(&[], fds::Incoming::default()));
+        let values = std::mem::replace(&mut self.values, Decoder::new(&[], fds::ReceivedFds::default()));
         values.finish().map_err(|error| Undecodable(error.to_string()))
     }
 }

@@ -67,7 +67,7 @@ impl ParentProcess {
 
 /// What a child is told about itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Lineage {
+pub(crate) struct Ancestry {
     pub(crate) name: String,
     /// The child's ordinal in its parent, behind those of its ancestors.
     path: Vec<u32>,
@@ -77,14 +77,14 @@ pub(crate) struct Lineage {
 }
 
 /// `None` in the program's own process.
-static OWN: Mutex<Option<Lineage>> = Mutex::new(None);
+static OWN: Mutex<Option<Ancestry>> = Mutex::new(None);
 static CHILDREN_SO_FAR: AtomicU32 = AtomicU32::new(0);
 
-fn own() -> Option<Lineage> {
+fn own() -> Option<Ancestry> {
     sys::lock(&OWN).clone()
 }
 
-impl Lineage {
+impl Ancestry {
     /// That of the next child of this process.
     pub(crate) fn of_next_child(name: Option<String>, method: StartMethod, daemon: bool) -> Self {
         let own = own();

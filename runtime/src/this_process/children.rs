@@ -25,15 +25,16 @@ use std::time::{Duration, Instant};
 
 use super::spares;
 use crate::error::{Error, ErrorKind, SignalName};
-use crate::ipc::spin::Patience;
-use crate::ipc::wire::frame::{self, Incoming};
+use crate::ipc::spin::AdaptiveSpin;
+use crate::ipc::wire::frame::{self, ReceivedFrame};
+use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
 use crate::sys::fd::Stream;
 use crate::sys::fork::FreshCopy;
 use crate::sys::fork_private::{self, ForkPrivateFd};
 use crate::sys::lifeline::{Kept, Lifeline};
 use crate::sys::lock;
-use crate::sys::pidfd::{self, Status};
+use crate::sys::pidfd::{self, WaitStatus};
 use crate::sys::poll::{self, Deadline};
 use crate::sys::signal::{KILL, OVERDUE, TERMINATE};
 
@@ -47,7 +48,7 @@ pub(crate) struct Launched {
     /// The parent's ends of piped standard streams.
     pub(crate) streams: [Option<OwnedFd>; 3],
     /// What the launcher has received from the child already.
-    pub(crate) heard: Option<Incoming>,
+    pub(crate) received: Option<ReceivedFrame>,
 }
 
 /// What this process knows of a child when it starts it.
@@ -88,23 +89,23 @@ pub(crate) struct Child {
     pub(crate) about: Description,
     pidfd: ForkPrivateFd,
     link: ForkPrivateFd,
-    state: Mutex<State>,
+    state: Mutex<ChildState>,
 }
 
 #[derive(Debug)]
-struct State {
+struct ChildState {
     status: Option<ExitStatus>,
     /// This process killed it because its time was over.
     overdue: bool,
-    keeper: Keeper,
+    keeper: ChildOwner,
     lifeline: Option<Kept>,
     streams: [Option<ForkPrivateFd>; 3],
-    outcome: Option<Incoming>,
+    outcome: Option<ReceivedFrame>,
 }
 
 /// Who answers for a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Keeper {
+pub(super) enum ChildOwner {
     /// A handle of the user.
     Handle,
     /// This process: it reaps the child and joins it before it ends.
@@ -117,7 +118,7 @@ pub(super) enum Keeper {
     Retired,
 }
 
-impl Keeper {
+impl ChildOwner {
     fn is_of_server(self) -> bool {
         matches!(self, Self::Launcher | Self::Retired)
     }
@@ -162,12 +163,12 @@ impl fmt::Display for ExitStatus {
     }
 }
 
-impl From<Status> for ExitStatus {
-    fn from(status: Status) -> Self {
+impl From<WaitStatus> for ExitStatus {
+    fn from(status: WaitStatus) -> Self {
         match status {
-            Status::Exited(code) => Self::Exited(code),
-            Status::Signaled(signal) => Self::Signaled(signal),
-            Status::Unknown => Self::Unknown,
+            WaitStatus::Exited(code) => Self::Exited(code),
+            WaitStatus::Signaled(signal) => Self::Signaled(signal),
+            WaitStatus::Unknown => Self::Unknown,
         }
     }
 }
@@ -177,9 +178,6 @@ pub(crate) const SERVER_NAME: &str = "forkserver";
 
 /// The same for the template of a pool.
 pub(crate) const TEMPLATE_NAME: &str = "pool template";
-
-/// The kind of the frame that a forkserver's child sends before anything else.
-pub(crate) const HELLO: u8 = 1;
 
 /// The children that have not been reaped, by pid.
 struct Table {
@@ -220,18 +218,18 @@ static CHILDREN: Mutex<Table> = Mutex::new(Table::EMPTY);
 
 /// Enters a child that has just been made.
 pub(crate) fn register(launched: Launched, about: Description) -> Arc<Child> {
-    enter(launched, about, Keeper::Handle)
+    enter(launched, about, ChildOwner::Handle)
 }
 
 /// Enters a launcher's server: it is reaped like a child, but is none of the program's own.
 pub(crate) fn register_server(launched: Launched, about: Description) -> Arc<Child> {
-    enter(launched, about, Keeper::Launcher)
+    enter(launched, about, ChildOwner::Launcher)
 }
 
-pub(super) fn enter(launched: Launched, about: Description, keeper: Keeper) -> Arc<Child> {
-    let Launched { pid, pidfd, link, lifeline, streams, heard } = launched;
+pub(super) fn enter(launched: Launched, about: Description, keeper: ChildOwner) -> Arc<Child> {
+    let Launched { pid, pidfd, link, lifeline, streams, received } = launched;
     let (lifeline, streams) = (Some(lifeline.keep()), streams.map(|stream| stream.map(ForkPrivateFd::new)));
-    let state = State { status: None, overdue: false, keeper, lifeline, streams, outcome: heard };
+    let state = ChildState { status: None, overdue: false, keeper, lifeline, streams, outcome: received };
     let child = Arc::new(Child {
         pid,
         parent: crate::sys::pid(),
@@ -242,7 +240,7 @@ pub(super) fn enter(launched: Launched, about: Description, keeper: Keeper) -> A
     });
     let mut table = lock(&CHILDREN);
     table.enter(&child);
-    if keeper == Keeper::Retired {
+    if keeper == ChildOwner::Retired {
         table.leave(&child);
     }
     drop(table);
@@ -326,9 +324,9 @@ impl Child {
         /// A copy that does little lives as long; more would be much beside what a start costs.
         const LONGEST: Duration = Duration::from_micros(200);
         /// By start method: a child that is executed lives longer.
-        static PATIENCE: [Patience; 3] = [const { Patience::for_process(LONGEST) }; 3];
+        static SPIN: [AdaptiveSpin; 3] = [const { AdaptiveSpin::for_process(LONGEST) }; 3];
         let has_time = until.is_none_or(|end| end.saturating_duration_since(Instant::now()) > LONGEST);
-        has_time && PATIENCE[self.about.method as usize].look(|| poll::is_readable(pidfd))
+        has_time && SPIN[self.about.method as usize].look(|| poll::is_readable(pidfd))
     }
 
     /// Kills the child if its own time is over.
@@ -360,12 +358,12 @@ impl Child {
     }
 
     /// The last word of a child that has ended, if it said one.
-    pub(crate) fn take_outcome(&self) -> Result<Option<Incoming>, Error> {
+    pub(crate) fn take_outcome(&self) -> Result<Option<ReceivedFrame>, Error> {
         let link = self.link()?;
         let mut state = lock(&self.state);
         // A hello and one word, whatever else a hostile child has sent.
         for _ in 0..2 {
-            if state.outcome.as_ref().is_some_and(|heard| heard.kind != HELLO) {
+            if state.outcome.as_ref().is_some_and(|received| received.kind != kind::HANDSHAKE) {
                 break;
             }
             match received(frame::try_receive(link)).map_err(|error| self.failed("hear from", error))? {
@@ -378,7 +376,7 @@ impl Child {
 
     /// Tells a launcher's server to leave; it is reaped like a child that nobody holds any more.
     pub(crate) fn dismiss(&self) {
-        lock(&self.state).keeper = Keeper::Retired;
+        lock(&self.state).keeper = ChildOwner::Retired;
         lock(&CHILDREN).leave(self);
         if let Ok(link) = self.link() {
             let _ = crate::sys::socket::shut_down(link);
@@ -392,7 +390,7 @@ impl Child {
         // Taken back before the child arms it, the lifeline would be armed all the same.
         while !self.is_armed()? && self.wait(poll::deadline_in(ARMING))?.is_none() {}
         let mut state = lock(&self.state);
-        state.keeper = Keeper::Nobody;
+        state.keeper = ChildOwner::Nobody;
         let disarmed = state.lifeline.take().map_or(Ok(()), Kept::disarm);
         disarmed.map_err(|error| self.failed("detach", error))
     }
@@ -407,14 +405,14 @@ impl Child {
     /// The handle is gone: from now on this process answers for the child.
     pub(crate) fn release(&self) {
         let Ok(pidfd) = self.pidfd() else { return };
-        if self.about.kill_on_drop && lock(&self.state).keeper == Keeper::Handle {
+        if self.about.kill_on_drop && lock(&self.state).keeper == ChildOwner::Handle {
             let _ = pidfd::send_signal(pidfd, KILL);
             // Which takes a moment; then there is no zombie either.
             let _ = self.wait(poll::deadline_in(KILL_GRACE));
         }
         let mut state = lock(&self.state);
-        if state.keeper == Keeper::Handle {
-            state.keeper = Keeper::Process;
+        if state.keeper == ChildOwner::Handle {
+            state.keeper = ChildOwner::Process;
         }
         // A child that waits for their end, or for them to be read, would be waited for at the end of the program.
         let streams = std::mem::take(&mut state.streams);
@@ -428,7 +426,7 @@ impl Child {
         lock(&self.state).streams[number].take().and_then(ForkPrivateFd::into_owned)
     }
 
-    fn keeper(&self) -> Keeper {
+    fn keeper(&self) -> ChildOwner {
         lock(&self.state).keeper
     }
 
@@ -438,7 +436,7 @@ impl Child {
 }
 
 /// Nothing there is no error: it is the end of what the child has said.
-fn received(result: io::Result<Option<Incoming>>) -> io::Result<Option<Incoming>> {
+fn received(result: io::Result<Option<ReceivedFrame>>) -> io::Result<Option<ReceivedFrame>> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
         other => other,
@@ -504,7 +502,7 @@ pub(crate) fn finish() {
         // Most children have none of their own: they end without a look at all this code.
         return;
     }
-    let children: Vec<Arc<Child>> = active().into_iter().filter(|child| child.keeper() != Keeper::Nobody).collect();
+    let children: Vec<Arc<Child>> = active().into_iter().filter(|child| child.keeper() != ChildOwner::Nobody).collect();
     let (daemons, others): (Vec<_>, Vec<_>) = children.into_iter().partition(|child| child.about.daemon);
     // One that cannot be signalled, being another user's by now, ends by its lifeline when this process does.
     let daemons: Vec<_> = daemons.into_iter().filter(|daemon| daemon.signal(TERMINATE).is_ok()).collect();

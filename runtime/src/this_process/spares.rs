@@ -24,8 +24,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::children::{Description, Keeper, Launched, enter, reap_unknown};
-use crate::ipc::wire::frame::{self, Incoming};
+use super::children::{ChildOwner, Description, Launched, enter, reap_unknown};
+use crate::ipc::wire::frame::{self, ReceivedFrame};
+use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
 use crate::sys::fork::FreshCopy;
 use crate::sys::lifeline::Lifeline;
@@ -36,12 +37,6 @@ use crate::sys::{self, socket};
 
 /// What a spare is called until it has its order.
 pub(crate) const NAME: &str = "offspring-spare";
-
-/// The kind of a spare's first word, to which the kernel adds its pid: the descriptors are its pidfd and its lifeline.
-pub(crate) const WAITING: u8 = 6;
-
-/// The kind of its second word: it has its order, and begins.
-pub(crate) const TAKEN: u8 = 7;
 
 /// A child that waits for an order, or is about to be made.
 #[derive(Debug)]
@@ -61,7 +56,7 @@ struct Known {
 
 impl Known {
     /// `None` where there was no room for the descriptors: without them it is of no use, and is ended.
-    fn read(word: Incoming) -> io::Result<Option<Self>> {
+    fn read(word: ReceivedFrame) -> io::Result<Option<Self>> {
         // By the kernel's word: a number that was told would be killed.
         let pid = word.sender.ok_or(io::ErrorKind::InvalidData)?.pid;
         let mut descriptors = word.descriptors.into_iter();
@@ -76,7 +71,7 @@ impl Known {
 
     fn launched(self, link: OwnedFd) -> Launched {
         let Self { pid, pidfd, lifeline } = self;
-        Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], heard: None }
+        Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], received: None }
     }
 }
 
@@ -228,7 +223,7 @@ impl Spare {
                 note_stranger();
             }
         })?;
-        let Some(word) = word.filter(|word| word.kind == WAITING) else {
+        let Some(word) = word.filter(|word| word.kind == kind::WAITING) else {
             note_stranger();
             return Ok(false);
         };
@@ -253,7 +248,7 @@ impl Spare {
     }
 
     fn has_taken_order(&self) -> io::Result<bool> {
-        Ok(frame::receive(self.link.as_fd(), None)?.is_some_and(|word| word.kind == TAKEN))
+        Ok(frame::receive(self.link.as_fd(), None)?.is_some_and(|word| word.kind == kind::TAKEN))
     }
 
     /// Ends it: it has not begun anything. Gives back one that has not said yet who it is.
@@ -269,7 +264,7 @@ impl Spare {
         }
         let known = self.process?;
         let _ = pidfd::send_signal(known.pidfd.as_fd(), KILL);
-        enter(known.launched(self.link), Description::of_helper(NAME, StartMethod::ForkServer), Keeper::Retired);
+        enter(known.launched(self.link), Description::of_helper(NAME, StartMethod::ForkServer), ChildOwner::Retired);
         None
     }
 }

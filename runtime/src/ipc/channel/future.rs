@@ -15,9 +15,9 @@ use crate::ipc::wire::message::{Unread, Unsent};
 
 /// A future's place in the reactor, taken when it first has to wait.
 #[derive(Default)]
-struct Place(Option<(Watch, Arc<Waiting>)>);
+struct WaitSlot(Option<(Watch, Arc<Waiting>)>);
 
-impl Place {
+impl WaitSlot {
     fn wait(&mut self, waker: &Waker, source: impl FnOnce() -> Arc<Waiting>) -> std::io::Result<()> {
         let (watch, source) = self.0.get_or_insert_with(|| (Watch::new(), source()));
         watch.wake(source, waker)
@@ -51,12 +51,12 @@ impl Place {
 pub struct Sending<'a, T> {
     sender: &'a Sender<T>,
     value: Option<T>,
-    place: Place,
+    place: WaitSlot,
 }
 
 impl<'a, T> Sending<'a, T> {
     pub(super) fn new(sender: &'a Sender<T>, value: T) -> Self {
-        Self { sender, value: Some(value), place: Place::default() }
+        Self { sender, value: Some(value), place: WaitSlot::default() }
     }
 }
 
@@ -92,12 +92,12 @@ impl<T: Serialize> Future for Sending<'_, T> {
 #[must_use = "a future does nothing until it is polled"]
 pub struct Receiving<'a, T> {
     receiver: &'a Receiver<T>,
-    place: Place,
+    place: WaitSlot,
 }
 
 impl<'a, T> Receiving<'a, T> {
     pub(super) fn new(receiver: &'a Receiver<T>) -> Self {
-        Self { receiver, place: Place::default() }
+        Self { receiver, place: WaitSlot::default() }
     }
 }
 
@@ -130,7 +130,7 @@ impl<T> fmt::Debug for Receiving<'_, T> {
 #[must_use = "a stream does nothing until it is polled"]
 pub struct Values<T> {
     receiver: Receiver<T>,
-    place: Place,
+    place: WaitSlot,
     is_over: bool,
 }
 
@@ -138,7 +138,7 @@ pub struct Values<T> {
 impl<T: DeserializeOwned> Receiver<T> {
     /// Every value until the last sender is gone, as a stream for any executor; like [`iter`](Self::iter).
     pub fn into_stream(self) -> Values<T> {
-        Values { receiver: self, place: Place::default(), is_over: false }
+        Values { receiver: self, place: WaitSlot::default(), is_over: false }
     }
 }
 

@@ -38,9 +38,9 @@ struct Contents {
 }
 
 /// A thread's turn to receive, which the next one has when it is given up.
-struct Place<'a>(&'a Inbox);
+struct ReaderSlot<'a>(&'a Inbox);
 
-impl Drop for Place<'_> {
+impl Drop for ReaderSlot<'_> {
     fn drop(&mut self) {
         let mut contents = self.0.lock();
         contents.is_awaited = false;
@@ -151,7 +151,7 @@ impl Inbox {
     /// Waits for this thread's turn; what is here by then.
     ///
     /// Whoever looks without waiting while another has the turn finds nothing: the next message is that one's.
-    fn first_in_line(&self, deadline: Deadline) -> Result<(Option<Result<Pending, Unread>>, Place<'_>), Unread> {
+    fn first_in_line(&self, deadline: Deadline) -> Result<(Option<Result<Pending, Unread>>, ReaderSlot<'_>), Unread> {
         let mut contents = self.lock();
         while contents.is_awaited {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
@@ -168,6 +168,6 @@ impl Inbox {
         contents.is_awaited = true;
         let first = contents.pending.pop_front();
         contents.bytes -= first.as_ref().map_or(0, |first| first.as_ref().map_or(0, Pending::len));
-        Ok((first, Place(self)))
+        Ok((first, ReaderSlot(self)))
     }
 }

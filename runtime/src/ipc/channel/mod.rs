@@ -54,7 +54,7 @@ use crate::sys::socket;
 /// have been received: the kernel wakes senders then, and not for each place. Values that are encoded in
 /// more than 112 KiB travel in a memory file and take a small message's place. The largest message is 1 GiB.
 ///
-/// # Order and fairness
+/// # ChildSpec and fairness
 /// Messages of one sender arrive in the order in which they were sent; those of several are interleaved as they come. Each
 /// message goes to one receiver, whichever has waited longest in [`recv`](Receiver::recv), and to nobody else: a
 /// receiver that is killed takes with it what it has received, and no more.

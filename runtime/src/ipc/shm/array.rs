@@ -1,4 +1,4 @@
-//! Elements that many processes and threads write at the same time.
+//! AtomicCells that many processes and threads write at the same time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::encoding;
 use crate::error::Error;
-use crate::sys::atomic_cells::Elements;
+use crate::sys::atomic_cells::AtomicCells;
 
 /// A fixed number of elements that every process that has it reads and writes, many at once. They begin as zeroes.
 ///
-/// Elements are copied in and out; there is never a reference to one, since others may be writing it. That is all that it
+/// AtomicCells are copied in and out; there is never a reference to one, since others may be writing it. That is all that it
 /// takes to be sound, and two things hold beyond it:
 ///
 /// - **An element is never torn**, not even if its writer is killed in the middle: a write has happened, or it has not.
-///   Elements of up to 8 bytes are atomics (3 bytes take 4, and 5 to 7 take 8). Larger ones have locks, one for each of up to
+///   AtomicCells of up to 8 bytes are atomics (3 bytes take 4, and 5 to 7 take 8). Larger ones have locks, one for each of up to
 ///   64 stretches of the array. The kernel takes such a lock from a dead holder, and who takes it next finishes the write that
 ///   was begun, so that nobody is blocked and there is no poison to clear. Readers do not lock.
 /// - **What was written before is seen after.** Who reads an element sees all that its writer had written before it, in
@@ -27,7 +27,7 @@ use crate::sys::atomic_cells::Elements;
 /// Methods that go over several elements treat one after the other: others may write in between.
 ///
 /// Clones are of the same memory. `T` is plain old data of any alignment ([`bytemuck::Pod`], which can be derived); a type
-/// without a size is refused by the compiler. Elements of more than 8 bytes are not for signal handlers; a writer of one
+/// without a size is refused by the compiler. AtomicCells of more than 8 bytes are not for signal handlers; a writer of one
 /// that is *stopped* keeps its lock; and the locks know threads by their ids, so that all processes should be in one pid
 /// namespace.
 ///
@@ -64,14 +64,14 @@ use crate::sys::atomic_cells::Elements;
 /// let nothing = offspring::SharedArray::<[u8; 0]>::new(1);
 /// ```
 pub struct SharedArray<T> {
-    elements: Arc<Elements>,
+    elements: Arc<AtomicCells>,
     kind: std::marker::PhantomData<fn(T) -> T>,
 }
 
 impl<T: Pod> SharedArray<T> {
     const HAS_SIZE: () = assert!(size_of::<T>() != 0, "elements without a size have nothing to share");
 
-    fn of(elements: Elements) -> Self {
+    fn of(elements: AtomicCells) -> Self {
         let () = Self::HAS_SIZE;
         Self { elements: Arc::new(elements), kind: std::marker::PhantomData }
     }
@@ -84,7 +84,7 @@ impl<T: Pod> SharedArray<T> {
     /// - [`ErrorKind::Os`](crate::ErrorKind::Os): elements of more than 8 bytes need a lock that a sandbox
     ///   may refuse.
     pub fn new(length: usize) -> Result<Self, Error> {
-        let elements = Elements::create(length, size_of::<T>()).map_err(|source| {
+        let elements = AtomicCells::create(length, size_of::<T>()).map_err(|source| {
             Error::os(format!("cannot make a shared array of {length} elements of {} bytes", size_of::<T>()), source)
         })?;
         Ok(Self::of(elements))

@@ -7,10 +7,10 @@ use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ipc::wire::fds;
-use crate::sys::atomic_cells::Elements;
+use crate::sys::atomic_cells::AtomicCells;
 use crate::sys::fd::Descriptor;
-use crate::sys::mmap::Sealed;
-use crate::sys::sealed_slice::View;
+use crate::sys::mmap::SealedMapping;
+use crate::sys::sealed_slice::SealedSlice;
 
 /// Up to here a slice travels as its bytes and costs no descriptor.
 ///
@@ -20,15 +20,15 @@ pub(super) const INLINE_MAX: usize = 16 * 1024;
 
 /// A descriptor in its place in a value.
 #[derive(Debug)]
-struct Place(Arc<Descriptor>);
+struct MemoryFd(Arc<Descriptor>);
 
-impl Serialize for Place {
+impl Serialize for MemoryFd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fds::attach(&self.0, serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Place {
+impl<'de> Deserialize<'de> for MemoryFd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         fds::share(deserializer).map(Self)
     }
@@ -38,14 +38,14 @@ impl<'de> Deserialize<'de> for Place {
 #[derive(Debug, Serialize, Deserialize)]
 enum Slice<B> {
     Inline { size: u64, bytes: B },
-    File { size: u64, offset: u64, length: u64, file: Place },
+    File { size: u64, offset: u64, length: u64, file: MemoryFd },
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Array {
     size: u64,
     length: u64,
-    memory: Place,
+    memory: MemoryFd,
 }
 
 struct Raw<'a>(&'a [u8]);
@@ -56,7 +56,7 @@ impl Serialize for Raw<'_> {
     }
 }
 
-/// Elements copied out of encoded bytes, which lie anywhere; or why they are none.
+/// AtomicCells copied out of encoded bytes, which lie anywhere; or why they are none.
 struct Copied<T>(Result<Arc<[T]>, String>);
 
 impl<'de, T: Pod> Deserialize<'de> for Copied<T> {
@@ -84,53 +84,55 @@ impl<T: Pod> Visitor<'_> for Copy<T> {
     }
 }
 
-pub(super) fn serialize_slice<T: Pod, S: Serializer>(view: &View<T>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn serialize_slice<T: Pod, S: Serializer>(view: &SealedSlice<T>, serializer: S) -> Result<S::Ok, S::Error> {
     fds::check_encoding()?;
     let size = size_of::<T>() as u64;
     let slice = match view.place() {
         Some((file, offset)) if size_of_val::<[T]>(view) > INLINE_MAX => {
             let (offset, length) = (offset as u64, view.len() as u64);
-            Slice::File { size, offset, length, file: Place(Arc::clone(file)) }
+            Slice::File { size, offset, length, file: MemoryFd(Arc::clone(file)) }
         }
         _ => Slice::Inline { size, bytes: Raw(bytemuck::cast_slice(view)) },
     };
     slice.serialize(serializer)
 }
 
-pub(super) fn deserialize_slice<'de, T: Pod, D: Deserializer<'de>>(deserializer: D) -> Result<View<T>, D::Error> {
+pub(super) fn deserialize_slice<'de, T: Pod, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<SealedSlice<T>, D::Error> {
     fds::check_decoding()?;
     let slice = Slice::<Copied<T>>::deserialize(deserializer)?;
     accept_slice(slice).map_err(|text| D::Error::custom(format_args!("a shared slice is refused: {text}")))
 }
 
-fn accept_slice<T: Pod>(slice: Slice<Copied<T>>) -> Result<View<T>, String> {
+fn accept_slice<T: Pod>(slice: Slice<Copied<T>>) -> Result<SealedSlice<T>, String> {
     match slice {
         Slice::Inline { size, bytes } => {
             check_size::<T>(size)?;
-            bytes.0.map(View::of_heap)
+            bytes.0.map(SealedSlice::of_heap)
         }
         Slice::File { size, offset, length, file } => {
             check_size::<T>(size)?;
-            let file = Sealed::accept(file.0).map_err(|error| error.to_string())?;
-            View::of_file(Arc::new(file), number(offset)?, number(length)?)
+            let file = SealedMapping::accept(file.0).map_err(|error| error.to_string())?;
+            SealedSlice::of_file(Arc::new(file), number(offset)?, number(length)?)
         }
     }
 }
 
-pub(super) fn serialize_array<T: Pod, S: Serializer>(elements: &Elements, serializer: S) -> Result<S::Ok, S::Error> {
-    let memory = Place(Arc::clone(elements.descriptor()));
+pub(super) fn serialize_array<T: Pod, S: Serializer>(elements: &AtomicCells, serializer: S) -> Result<S::Ok, S::Error> {
+    let memory = MemoryFd(Arc::clone(elements.descriptor()));
     Array { size: size_of::<T>() as u64, length: elements.len() as u64, memory }.serialize(serializer)
 }
 
-pub(super) fn deserialize_array<'de, T: Pod, D: Deserializer<'de>>(deserializer: D) -> Result<Elements, D::Error> {
+pub(super) fn deserialize_array<'de, T: Pod, D: Deserializer<'de>>(deserializer: D) -> Result<AtomicCells, D::Error> {
     let array = Array::deserialize(deserializer)?;
     accept_array::<T>(array).map_err(|text| D::Error::custom(format_args!("a shared array is refused: {text}")))
 }
 
-fn accept_array<T: Pod>(array: Array) -> Result<Elements, String> {
+fn accept_array<T: Pod>(array: Array) -> Result<AtomicCells, String> {
     check_size::<T>(array.size)?;
     let length = number(array.length)?;
-    Elements::accept(array.memory.0, length, size_of::<T>()).map_err(|error| error.to_string())
+    AtomicCells::accept(array.memory.0, length, size_of::<T>()).map_err(|error| error.to_string())
 }
 
 fn check_size<T>(size: u64) -> Result<(), String> {
@@ -150,16 +152,16 @@ mod tests {
     use crate::ipc::wire::payload::{Payload, decode};
     use crate::sys::mmap::{MemoryFile, Region};
 
-    fn file(memory: MemoryFile) -> Place {
-        Place(Arc::clone(Sealed::new(memory.seal().unwrap()).unwrap().descriptor()))
+    fn file(memory: MemoryFile) -> MemoryFd {
+        MemoryFd(Arc::clone(SealedMapping::new(memory.seal().unwrap()).unwrap().descriptor()))
     }
 
-    fn sealed(length: usize) -> Place {
+    fn sealed(length: usize) -> MemoryFd {
         file(MemoryFile::filled(length, |_| ()).unwrap())
     }
 
-    fn region(length: usize) -> Place {
-        Place(Arc::clone(Region::create(length).unwrap().descriptor()))
+    fn region(length: usize) -> MemoryFd {
+        MemoryFd(Arc::clone(Region::create(length).unwrap().descriptor()))
     }
 
     #[track_caller]
@@ -174,7 +176,7 @@ mod tests {
         let claim = |file| Slice::File::<()> { size: 1, offset: 0, length: 10, file };
         refused::<Bytes>(claim(region(4096)), "a shared slice is refused: a descriptor that should be a sealed");
         let null = Descriptor::new(crate::sys::fd::null().unwrap());
-        refused::<Bytes>(claim(Place(Arc::new(null))), "should be a sealed memory file");
+        refused::<Bytes>(claim(MemoryFd(Arc::new(null))), "should be a sealed memory file");
         assert!(decode::<Bytes>(Payload::encode(&claim(sealed(10))).unwrap()).is_ok());
     }
 

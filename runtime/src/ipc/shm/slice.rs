@@ -1,4 +1,4 @@
-//! Elements that are written once and then read in place by every process.
+//! AtomicCells that are written once and then read in place by every process.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -11,8 +11,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::encoding::{self, INLINE_MAX};
 use crate::error::{Error, ErrorKind};
-use crate::sys::mmap::{MemoryFile, Sealed};
-use crate::sys::sealed_slice::View;
+use crate::sys::mmap::{MemoryFile, SealedMapping};
+use crate::sys::sealed_slice::SealedSlice;
 
 /// Read-only elements that other processes read where they are: handing them over costs a descriptor and no copy.
 ///
@@ -51,7 +51,7 @@ use crate::sys::sealed_slice::View;
 /// ```compile_fail
 /// let nothing = offspring::SharedSlice::<[u8; 0]>::new(&[[]]);
 /// ```
-pub struct SharedSlice<T>(View<T>);
+pub struct SharedSlice<T>(SealedSlice<T>);
 
 impl<T: Pod> SharedSlice<T> {
     const HAS_SIZE: () = assert!(size_of::<T>() != 0, "elements without a size have nothing to share");
@@ -63,12 +63,12 @@ impl<T: Pod> SharedSlice<T> {
     pub fn new(elements: &[T]) -> Result<Self, Error> {
         let () = Self::HAS_SIZE;
         if size_of_val(elements) <= INLINE_MAX {
-            return Ok(Self(View::of_heap(elements.into())));
+            return Ok(Self(SealedSlice::of_heap(elements.into())));
         }
         // Written, not copied into a mapping: the kernel then need not clear the pages first, which takes as long again.
         let written = MemoryFile::new().and_then(|mut file| {
             file.write(bytemuck::cast_slice(elements))?;
-            Sealed::new(file.seal()?)
+            SealedMapping::new(file.seal()?)
         });
         Self::of_file(written, elements.len())
     }
@@ -89,19 +89,19 @@ impl<T: Pod> SharedSlice<T> {
         if bytes <= INLINE_MAX {
             let mut elements = vec![T::zeroed(); length];
             fill(&mut elements);
-            return Ok(Self(View::of_heap(elements.into())));
+            return Ok(Self(SealedSlice::of_heap(elements.into())));
         }
         check_alignment::<T>()?;
         let filled = MemoryFile::filled(bytes, |memory| fill(bytemuck::cast_slice_mut(memory)));
-        Self::of_file(filled.and_then(|file| Sealed::new(file.seal()?)), length)
+        Self::of_file(filled.and_then(|file| SealedMapping::new(file.seal()?)), length)
     }
 
-    fn of_file(file: std::io::Result<Sealed>, length: usize) -> Result<Self, Error> {
+    fn of_file(file: std::io::Result<SealedMapping>, length: usize) -> Result<Self, Error> {
         check_alignment::<T>()?;
         let file = file.map_err(|source| {
             Error::os(format!("cannot make a shared slice of {length} elements of {} bytes", size_of::<T>()), source)
         })?;
-        let view = View::of_file(Arc::new(file), 0, length);
+        let view = SealedSlice::of_file(Arc::new(file), 0, length);
         view.map(Self).map_err(|text| Error::new(ErrorKind::Os, format!("cannot make a shared slice: {text}")))
     }
 
@@ -164,7 +164,7 @@ impl<T> Clone for SharedSlice<T> {
 impl<T: Pod> Default for SharedSlice<T> {
     fn default() -> Self {
         let () = Self::HAS_SIZE;
-        Self(View::of_heap(Arc::from([])))
+        Self(SealedSlice::of_heap(Arc::from([])))
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::{Kind, create, handle, settle, settle_for_good};
 use crate::error::{Error, ErrorKind};
 use crate::sys::futex::{self, WATCH_MAX, Watch};
-use crate::sys::robust::{Failure, Held, Patience, acquire_any};
-use crate::sys::shared_object::Shared;
+use crate::sys::robust::{Failure, LockTimeout, RobustGuard, acquire_any};
+use crate::sys::shared_object::SharedObject;
 
 const SLOTS: usize = WATCH_MAX;
 
@@ -56,7 +56,7 @@ const CUT_SHORT: u32 = 4;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Barrier {
-    shared: Arc<Shared<(), SLOTS, WORDS>>,
+    shared: Arc<SharedObject<(), SLOTS, WORDS>>,
 }
 
 handle!(Barrier);
@@ -85,7 +85,7 @@ impl Barrier {
     /// # Errors
     /// [`Broken`](BarrierError::Broken): a party has died, has waited too long, or has called [`abort`](Self::abort).
     pub fn wait(&self) -> Result<BarrierWaitResult, BarrierError> {
-        self.wait_for(Patience::Forever)
+        self.wait_for(LockTimeout::Forever)
     }
 
     /// The same, no longer than `limit`.
@@ -93,7 +93,7 @@ impl Barrier {
     /// # Errors
     /// [`TimedOut`](BarrierError::TimedOut): the time is over, and the barrier is broken. [`Broken`](BarrierError::Broken): as for [`wait`](Self::wait).
     pub fn wait_timeout(&self, limit: Duration) -> Result<BarrierWaitResult, BarrierError> {
-        self.wait_for(Patience::within(limit))
+        self.wait_for(LockTimeout::within(limit))
     }
 
     /// Breaks it: for those who wait, and for those who come until it is reset.
@@ -119,7 +119,7 @@ impl Barrier {
         self.waiters().count()
     }
 
-    fn wait_for(&self, patience: Patience) -> Result<BarrierWaitResult, BarrierError> {
+    fn wait_for(&self, patience: LockTimeout) -> Result<BarrierWaitResult, BarrierError> {
         let Some((place, slot)) = self.arrive(patience)? else {
             return Ok(BarrierWaitResult(true));
         };
@@ -130,7 +130,7 @@ impl Barrier {
     }
 
     /// Takes a place; `None` if the round is complete with this party.
-    fn arrive(&self, patience: Patience) -> Result<Option<(usize, Held<'_>)>, BarrierError> {
+    fn arrive(&self, patience: LockTimeout) -> Result<Option<(usize, RobustGuard<'_>)>, BarrierError> {
         loop {
             let gate = self.enter();
             if self.is_broken() {
@@ -140,7 +140,7 @@ impl Barrier {
                 self.end_round(PASSED);
                 return Ok(None);
             }
-            if let Some(taken) = settle(acquire_any(self.shared.slots(), Patience::Never)) {
+            if let Some(taken) = settle(acquire_any(self.shared.slots(), LockTimeout::Never)) {
                 if !self.take(taken.0) {
                     self.break_round();
                     return Err(BarrierError::Broken);
@@ -155,7 +155,7 @@ impl Barrier {
     }
 
     /// Parties of rounds that are over have not left yet, for instance as they are stopped: more than there are parties, since groups take turns here.
-    fn wait_for_a_slot(&self, patience: Patience) -> Result<(), BarrierError> {
+    fn wait_for_a_slot(&self, patience: LockTimeout) -> Result<(), BarrierError> {
         match acquire_any(self.shared.slots(), patience) {
             Err(Failure::Busy) => {
                 let _gate = self.enter();
@@ -181,7 +181,7 @@ impl Barrier {
     }
 
     /// Waits in a place until the round ends.
-    fn stay(&self, place: usize, patience: Patience) -> Result<BarrierWaitResult, BarrierError> {
+    fn stay(&self, place: usize, patience: LockTimeout) -> Result<BarrierWaitResult, BarrierError> {
         loop {
             // Read before the place is: whoever ends the round changes places first, and these words then.
             let (ends, arrivals) = (self.watch(ENDS), self.watch(ARRIVALS));
@@ -220,8 +220,8 @@ impl Barrier {
 
     /// Passes the gate, and breaks the round if anybody has died in it.
     #[track_caller]
-    fn enter(&self) -> Held<'_> {
-        let gate = settle_for_good(self.shared.enter(Patience::Forever));
+    fn enter(&self) -> RobustGuard<'_> {
+        let gate = settle_for_good(self.shared.enter(LockTimeout::Forever));
         let is_dead = |place: usize| self.shared.slots()[place].is_free();
         if gate.after_death() && self.waiting() > 0 || self.waiters().any(is_dead) {
             self.break_round();
@@ -379,7 +379,7 @@ mod tests {
 
     /// A thread that ends as if it had been killed in its wait.
     fn die_waiting(barrier: &Barrier) {
-        let taken = barrier.arrive(Patience::Forever).unwrap();
+        let taken = barrier.arrive(LockTimeout::Forever).unwrap();
         std::mem::forget(taken);
     }
 

@@ -11,7 +11,7 @@ use super::{Kind, MutexGuard, create, handle};
 use crate::error::Error;
 use crate::sys::futex;
 use crate::sys::poll::{Deadline, deadline_in};
-use crate::sys::shared_object::Shared;
+use crate::sys::shared_object::SharedObject;
 
 /// Lets a thread sleep until another one, of any process, has changed the value of a [`Mutex`](super::Mutex).
 ///
@@ -39,7 +39,7 @@ use crate::sys::shared_object::Shared;
 ///
 /// Source: futex(2).
 pub struct Condvar {
-    shared: Arc<Shared<(), 0, 1>>,
+    shared: Arc<SharedObject<(), 0, 1>>,
 }
 
 handle!(Condvar);

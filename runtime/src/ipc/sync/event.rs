@@ -9,7 +9,7 @@ use super::{Kind, create, handle};
 use crate::error::Error;
 use crate::sys::futex;
 use crate::sys::poll::{Deadline, deadline_in};
-use crate::sys::shared_object::Shared;
+use crate::sys::shared_object::SharedObject;
 
 /// A flag that threads of any process wait for.
 ///
@@ -28,7 +28,7 @@ use crate::sys::shared_object::Shared;
 ///
 /// Source: futex(2).
 pub struct Event {
-    shared: Arc<Shared<(), 0, 1>>,
+    shared: Arc<SharedObject<(), 0, 1>>,
 }
 
 handle!(Event);

@@ -85,7 +85,7 @@ pub use semaphore::{Semaphore, SemaphorePermit};
 use crate::error::Error;
 use crate::ipc::wire::fds;
 use crate::sys::robust::Failure;
-use crate::sys::shared_object::Shared;
+use crate::sys::shared_object::SharedObject;
 
 /// Tells one kind of object from the others, in its memory.
 #[derive(Clone, Copy, Debug)]
@@ -110,13 +110,13 @@ impl Kind {
 fn create<T: Pod, const SLOTS: usize, const WORDS: usize>(
     kind: Kind,
     value: T,
-) -> Result<Arc<Shared<T, SLOTS, WORDS>>, Error> {
-    let shared = Shared::create(kind as u32, value);
+) -> Result<Arc<SharedObject<T, SLOTS, WORDS>>, Error> {
+    let shared = SharedObject::create(kind as u32, value);
     shared.map(Arc::new).map_err(|error| Error::os(format!("cannot make the shared memory of {}", kind.name()), error))
 }
 
 fn serialize<T, S: Serializer, const SLOTS: usize, const WORDS: usize>(
-    shared: &Shared<T, SLOTS, WORDS>,
+    shared: &SharedObject<T, SLOTS, WORDS>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
     fds::attach(shared.descriptor(), serializer)
@@ -125,8 +125,8 @@ fn serialize<T, S: Serializer, const SLOTS: usize, const WORDS: usize>(
 fn deserialize<'de, T: Pod, D: Deserializer<'de>, const SLOTS: usize, const WORDS: usize>(
     kind: Kind,
     deserializer: D,
-) -> Result<Arc<Shared<T, SLOTS, WORDS>>, D::Error> {
-    let shared = Shared::accept(kind as u32, fds::share(deserializer)?);
+) -> Result<Arc<SharedObject<T, SLOTS, WORDS>>, D::Error> {
+    let shared = SharedObject::accept(kind as u32, fds::share(deserializer)?);
     let refused = |error| serde::de::Error::custom(format_args!("{} cannot be taken over: {error}", kind.name()));
     shared.map(Arc::new).map_err(refused)
 }

@@ -9,8 +9,8 @@ use bytemuck::Pod;
 
 use super::{Kind, create, handle, settle, settle_attempt, settle_for_good, tell, tell_attempt};
 use crate::error::Error;
-use crate::sys::robust::{Failure, Patience};
-use crate::sys::shared_object::{Shared, Sole};
+use crate::sys::robust::{Failure, LockTimeout};
+use crate::sys::shared_object::{SharedObject, Sole};
 
 /// A value that one thread of one process at a time can see and change.
 ///
@@ -35,7 +35,7 @@ use crate::sys::shared_object::{Shared, Sole};
 ///
 /// Source: pthread_mutex_lock(3p), pthread_mutexattr_setrobust(3).
 pub struct Mutex<T: Pod> {
-    shared: Arc<Shared<T, 0, 0>>,
+    shared: Arc<SharedObject<T, 0, 0>>,
 }
 
 handle!(Mutex<T>);
@@ -58,7 +58,7 @@ impl<T: Pod> Mutex<T> {
     /// If this thread holds it already.
     #[track_caller]
     pub fn lock(&self) -> LockResult<MutexGuard<'_, T>> {
-        let guard = self.guard(settle_for_good(self.shared.seize(Patience::Forever)));
+        let guard = self.guard(settle_for_good(self.shared.seize(LockTimeout::Forever)));
         tell(guard, self.is_poisoned())
     }
 
@@ -67,7 +67,7 @@ impl<T: Pod> Mutex<T> {
     /// # Errors
     /// `WouldBlock`: somebody has it, which may be this thread. `Poisoned`: as for [`lock`](Self::lock).
     pub fn try_lock(&self) -> TryLockResult<MutexGuard<'_, T>> {
-        let guard = settle_attempt(self.shared.seize(Patience::Never));
+        let guard = settle_attempt(self.shared.seize(LockTimeout::Never));
         tell_attempt(guard.map(|sole| self.guard(sole)), self.is_poisoned())
     }
 
@@ -80,7 +80,7 @@ impl<T: Pod> Mutex<T> {
     /// If this thread holds it already.
     #[track_caller]
     pub fn lock_timeout(&self, limit: Duration) -> TryLockResult<MutexGuard<'_, T>> {
-        let guard = settle(self.shared.seize(Patience::within(limit)));
+        let guard = settle(self.shared.seize(LockTimeout::within(limit)));
         tell_attempt(guard.map(|sole| self.guard(sole)), self.is_poisoned())
     }
 
@@ -119,7 +119,7 @@ impl<T: Pod> Mutex<T> {
 impl<T: Pod + fmt::Debug> fmt::Debug for Mutex<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("Mutex");
-        match self.shared.seize(Patience::Never) {
+        match self.shared.seize(LockTimeout::Never) {
             Ok(value) => debug.field("data", &*value),
             Err(Failure::Busy | Failure::Deadlock | Failure::Os(_)) => debug.field("data", &format_args!("<locked>")),
         };

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::{Kind, create, handle, settle_for_good};
 use crate::error::Error;
 use crate::sys::futex;
-use crate::sys::robust::Patience;
-use crate::sys::shared_object::{Shared, Sole};
+use crate::sys::robust::LockTimeout;
+use crate::sys::shared_object::{SharedObject, Sole};
 
 /// Nobody has done it, nobody is at it.
 const OPEN: u32 = 0;
@@ -33,7 +33,7 @@ const COMPLETE: u32 = 2;
 /// # Ok::<(), offspring::Error>(())
 /// ```
 pub struct Once {
-    shared: Arc<Shared<(), 0, 1>>,
+    shared: Arc<SharedObject<(), 0, 1>>,
 }
 
 handle!(Once);
@@ -93,7 +93,7 @@ impl Once {
     /// With the lock held, nobody else is at it: who was is dead.
     #[track_caller]
     fn lock(&self) -> Sole<'_, (), 0, 1> {
-        let sole = settle_for_good(self.shared.seize(Patience::Forever));
+        let sole = settle_for_good(self.shared.seize(LockTimeout::Forever));
         // An error is: it was not running.
         let _ = self.state().compare_exchange(RUNNING, OPEN, Ordering::AcqRel, Ordering::Acquire);
         sole

@@ -9,8 +9,8 @@ use bytemuck::Pod;
 
 use super::{Kind, create, handle, settle, settle_attempt, settle_for_good, tell, tell_attempt};
 use crate::error::Error;
-use crate::sys::robust::Patience;
-use crate::sys::shared_object::{Member, Shared, Sole};
+use crate::sys::robust::LockTimeout;
+use crate::sys::shared_object::{Member, SharedObject, Sole};
 
 /// How many read at the same time; the next one waits until one of them has finished.
 const READERS: usize = 32;
@@ -31,7 +31,7 @@ const READERS: usize = 32;
 /// # Ok::<(), offspring::Error>(())
 /// ```
 pub struct RwLock<T: Pod> {
-    shared: Arc<Shared<T, READERS, 0>>,
+    shared: Arc<SharedObject<T, READERS, 0>>,
 }
 
 handle!(RwLock<T>);
@@ -54,7 +54,7 @@ impl<T: Pod> RwLock<T> {
     /// If this thread holds it to write.
     #[track_caller]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        let member = settle_for_good(self.shared.join(READERS, Patience::Forever));
+        let member = settle_for_good(self.shared.join(READERS, LockTimeout::Forever));
         tell(RwLockReadGuard(member), self.is_poisoned())
     }
 
@@ -63,7 +63,7 @@ impl<T: Pod> RwLock<T> {
     /// # Errors
     /// `WouldBlock`: so it is. `Poisoned`: as for [`read`](Self::read).
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        let member = settle_attempt(self.shared.join(READERS, Patience::Never));
+        let member = settle_attempt(self.shared.join(READERS, LockTimeout::Never));
         tell_attempt(member.map(RwLockReadGuard), self.is_poisoned())
     }
 
@@ -76,7 +76,7 @@ impl<T: Pod> RwLock<T> {
     /// If this thread holds it to write.
     #[track_caller]
     pub fn read_timeout(&self, limit: Duration) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        let member = settle(self.shared.join(READERS, Patience::within(limit)));
+        let member = settle(self.shared.join(READERS, LockTimeout::within(limit)));
         tell_attempt(member.map(RwLockReadGuard), self.is_poisoned())
     }
 
@@ -89,7 +89,7 @@ impl<T: Pod> RwLock<T> {
     /// If this thread holds it already.
     #[track_caller]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        let sole = settle_for_good(self.shared.seize(Patience::Forever));
+        let sole = settle_for_good(self.shared.seize(LockTimeout::Forever));
         tell(RwLockWriteGuard(sole), self.is_poisoned())
     }
 
@@ -98,7 +98,7 @@ impl<T: Pod> RwLock<T> {
     /// # Errors
     /// `WouldBlock`: somebody has it, which may be this thread. `Poisoned`: as for [`write`](Self::write).
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        let sole = settle_attempt(self.shared.seize(Patience::Never));
+        let sole = settle_attempt(self.shared.seize(LockTimeout::Never));
         tell_attempt(sole.map(RwLockWriteGuard), self.is_poisoned())
     }
 
@@ -111,7 +111,7 @@ impl<T: Pod> RwLock<T> {
     /// If this thread holds it already.
     #[track_caller]
     pub fn write_timeout(&self, limit: Duration) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        let sole = settle(self.shared.seize(Patience::within(limit)));
+        let sole = settle(self.shared.seize(LockTimeout::within(limit)));
         tell_attempt(sole.map(RwLockWriteGuard), self.is_poisoned())
     }
 
@@ -131,7 +131,7 @@ impl<T: Pod> RwLock<T> {
 impl<T: Pod + fmt::Debug> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("RwLock");
-        match self.shared.join(READERS, Patience::Never) {
+        match self.shared.join(READERS, LockTimeout::Never) {
             Ok(value) => debug.field("data", &*value),
             Err(_) => debug.field("data", &format_args!("<locked>")),
         };

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::{Kind, create, handle, settle, settle_for_good};
 use crate::error::{Error, ErrorKind};
 use crate::sys::futex::WATCH_MAX;
-use crate::sys::robust::Patience;
-use crate::sys::shared_object::{Member, Shared};
+use crate::sys::robust::LockTimeout;
+use crate::sys::shared_object::{Member, SharedObject};
 
 /// Permits, of which each is held by one thread of one process at a time.
 ///
@@ -33,7 +33,7 @@ use crate::sys::shared_object::{Member, Shared};
 ///
 /// Source: futex2.rst, "futex_waitv".
 pub struct Semaphore {
-    shared: Arc<Shared<(), { Semaphore::MAX_PERMITS }, 1>>,
+    shared: Arc<SharedObject<(), { Semaphore::MAX_PERMITS }, 1>>,
 }
 
 handle!(Semaphore);
@@ -61,18 +61,18 @@ impl Semaphore {
     ///
     /// A thread that waits for a permit while it holds the last one waits for ever.
     pub fn acquire(&self) -> SemaphorePermit<'_> {
-        SemaphorePermit { _member: settle_for_good(self.shared.join(self.permits(), Patience::Forever)) }
+        SemaphorePermit { _member: settle_for_good(self.shared.join(self.permits(), LockTimeout::Forever)) }
     }
 
     /// Takes a permit, if there is one and nobody waits for it.
     pub fn try_acquire(&self) -> Option<SemaphorePermit<'_>> {
-        let member = settle(self.shared.join(self.permits(), Patience::Never));
+        let member = settle(self.shared.join(self.permits(), LockTimeout::Never));
         member.map(|member| SemaphorePermit { _member: member })
     }
 
     /// Takes a permit; waits for one no longer than `limit`.
     pub fn acquire_timeout(&self, limit: Duration) -> Option<SemaphorePermit<'_>> {
-        let member = settle(self.shared.join(self.permits(), Patience::within(limit)));
+        let member = settle(self.shared.join(self.permits(), LockTimeout::within(limit)));
         member.map(|member| SemaphorePermit { _member: member })
     }
 

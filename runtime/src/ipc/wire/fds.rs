@@ -34,7 +34,7 @@ struct Window {
     /// What the value that is being encoded holds.
     collected: RefCell<ManuallyDrop<Vec<Arc<Descriptor>>>>,
     /// What has come with the value that is being decoded.
-    incoming: RefCell<ManuallyDrop<Incoming>>,
+    incoming: RefCell<ManuallyDrop<ReceivedFds>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +49,7 @@ impl Window {
         Self {
             open: Cell::new(Open::Closed),
             collected: RefCell::new(ManuallyDrop::new(Vec::new())),
-            incoming: RefCell::new(ManuallyDrop::new(Incoming { slots: Vec::new(), is_one_taken: false })),
+            incoming: RefCell::new(ManuallyDrop::new(ReceivedFds { slots: Vec::new(), is_one_taken: false })),
         }
     }
 
@@ -60,7 +60,7 @@ impl Window {
         Reopen { window: self, before, outer }
     }
 
-    fn take(&self) -> (Vec<Arc<Descriptor>>, Incoming) {
+    fn take(&self) -> (Vec<Arc<Descriptor>>, ReceivedFds) {
         (std::mem::take(&mut **self.collected.borrow_mut()), std::mem::take(&mut **self.incoming.borrow_mut()))
     }
 }
@@ -69,7 +69,7 @@ impl Window {
 struct Reopen<'a> {
     window: &'a Window,
     before: Open,
-    outer: Option<Box<(Vec<Arc<Descriptor>>, Incoming)>>,
+    outer: Option<Box<(Vec<Arc<Descriptor>>, ReceivedFds)>>,
 }
 
 impl Drop for Reopen<'_> {
@@ -89,20 +89,20 @@ impl Drop for Reopen<'_> {
 /// A descriptor in a value: its place in the list. No other value looks like it, so that a type which takes one of several kinds of
 /// values (serde's `untagged`) does not mistake it for a number.
 #[derive(Serialize, Deserialize)]
-enum Place {
+enum FdSlot {
     #[serde(rename = "$descriptor")]
     Descriptor(u32),
 }
 
 /// The descriptors that came with a value. What the value does not take is closed.
 #[derive(Debug, Default)]
-pub(crate) struct Incoming {
+pub(crate) struct ReceivedFds {
     slots: Vec<Option<Arc<Descriptor>>>,
     /// Whether a value has become the owner of one.
     is_one_taken: bool,
 }
 
-impl Incoming {
+impl ReceivedFds {
     pub(crate) fn new(descriptors: Vec<Arc<Descriptor>>) -> Self {
         Self { slots: descriptors.into_iter().map(Some).collect(), is_one_taken: false }
     }
@@ -133,7 +133,7 @@ pub(crate) fn encoding<T>(descriptors: &mut Vec<Arc<Descriptor>>, encode: impl F
 
 /// Decodes with `decode`, whose values take their descriptors from `incoming`.
 #[inline]
-pub(crate) fn decoding<T>(incoming: &mut Incoming, decode: impl FnOnce() -> T) -> T {
+pub(crate) fn decoding<T>(incoming: &mut ReceivedFds, decode: impl FnOnce() -> T) -> T {
     WINDOW.with(|window| {
         let _reopen = window.open(Open::Decoding);
         if !incoming.slots.is_empty() {
@@ -156,7 +156,7 @@ fn is_open(open: Open) -> bool {
 
 /// Serialises a descriptor: as its place in the list of the value that is being encoded.
 pub(crate) fn attach<S: Serializer>(descriptor: &Arc<Descriptor>, serializer: S) -> Result<S::Ok, S::Error> {
-    Place::Descriptor(place(descriptor).map_err(S::Error::custom)?).serialize(serializer)
+    FdSlot::Descriptor(place(descriptor).map_err(S::Error::custom)?).serialize(serializer)
 }
 
 const NO_WINDOW: &str = "a descriptor (a channel's end, shared memory, an open file) can be serialised only in the \
@@ -198,14 +198,14 @@ fn collect(collected: &mut Vec<Arc<Descriptor>>, descriptor: &Arc<Descriptor>) -
 /// Deserialises a descriptor that other parts of the value may refer to as well.
 pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Descriptor>, D::Error> {
     check_decoding()?;
-    let Place::Descriptor(place) = Place::deserialize(deserializer)?;
+    let FdSlot::Descriptor(place) = FdSlot::deserialize(deserializer)?;
     with_slot(place, |slot| slot.clone()).map_err(D::Error::custom)
 }
 
 /// Deserialises a descriptor that is this part of the value's alone.
 pub(crate) fn own<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OwnedFd, D::Error> {
     check_decoding()?;
-    let Place::Descriptor(place) = Place::deserialize(deserializer)?;
+    let FdSlot::Descriptor(place) = FdSlot::deserialize(deserializer)?;
     let shared = with_slot(place, Option::take).map_err(D::Error::custom)?;
     note_taken();
     let owned = match Arc::try_unwrap(shared) {
@@ -241,9 +241,9 @@ mod tests {
     use super::*;
     use crate::ipc::wire::payload::{Payload, decode};
 
-    struct Held(Arc<Descriptor>);
+    struct SentFd(Arc<Descriptor>);
 
-    impl Serialize for Held {
+    impl Serialize for SentFd {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             attach(&self.0, serializer)
         }
@@ -258,8 +258,8 @@ mod tests {
         }
     }
 
-    fn held() -> Held {
-        Held(Arc::new(Descriptor::new(fd::null().unwrap())))
+    fn held() -> SentFd {
+        SentFd(Arc::new(Descriptor::new(fd::null().unwrap())))
     }
 
     #[test]
@@ -281,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_place_that_did_not_come_or_was_taken_is_an_error_that_says_so() {
-        let forged = Payload::encode(&Place::Descriptor(3)).unwrap();
+        let forged = Payload::encode(&FdSlot::Descriptor(3)).unwrap();
         let error = decode::<Owned>(forged).unwrap_err();
         assert!(error.text().contains("descriptor 3"), "{error}");
         let one = held();
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn more_than_the_kernel_carries_is_an_error_that_says_so() {
-        let many: Vec<Held> = (0..=MAX).map(|_| held()).collect();
+        let many: Vec<SentFd> = (0..=MAX).map(|_| held()).collect();
         assert!(Payload::encode(&many).unwrap_err().text().contains("descriptors in one value"));
         assert!(Payload::encode(&many[..MAX]).is_ok());
     }

@@ -22,7 +22,7 @@ use super::{INLINE_MAX, MESSAGE_MAX};
 use crate::sys::fd::Descriptor;
 use crate::sys::mmap::{MemoryFile, SealedFile};
 use crate::sys::poll::{self, Deadline};
-use crate::sys::socket::{self, Datagram, MAX_DESCRIPTORS, Patience, Sender};
+use crate::sys::socket::{self, Datagram, MAX_DESCRIPTORS, SendTimeout, Sender};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"OFS1");
 pub(crate) const HEADER: usize = 24;
@@ -31,7 +31,7 @@ const PAYLOAD_IN_FILE: u8 = 2;
 
 /// A frame to be sent.
 #[derive(Debug)]
-pub(crate) struct Outgoing<'a> {
+pub(crate) struct OutgoingFrame<'a> {
     pub(crate) kind: u8,
     pub(crate) head: &'a [u8],
     pub(crate) body: Body<'a>,
@@ -55,12 +55,12 @@ impl Body<'_> {
     pub(crate) const EMPTY: Self = Self { part: Part::Bytes(&[]), held: &[] };
 }
 
-impl Outgoing<'_> {
+impl OutgoingFrame<'_> {
     /// Sends it; waits while the link is full, as long as `patience` says.
     ///
     /// # Errors
     /// As [`socket::send`]; `FileTooLarge` if a memory file of this size is over the limit.
-    pub(crate) fn send(self, link: BorrowedFd<'_>, patience: impl Into<Patience>) -> io::Result<()> {
+    pub(crate) fn send(self, link: BorrowedFd<'_>, patience: impl Into<SendTimeout>) -> io::Result<()> {
         let patience = patience.into();
         match self.send_with(link, patience, INLINE_MAX) {
             // A socket with a smaller buffer than usual: nearly everything fits into memory files.
@@ -69,7 +69,7 @@ impl Outgoing<'_> {
         }
     }
 
-    fn send_with(&self, link: BorrowedFd<'_>, patience: Patience, inline_max: usize) -> io::Result<()> {
+    fn send_with(&self, link: BorrowedFd<'_>, patience: SendTimeout, inline_max: usize) -> io::Result<()> {
         let (head, head_file) = place(Part::Bytes(self.head), inline_max)?;
         let (payload, payload_file) = place(self.body.part.clone(), inline_max.saturating_sub(head.len()))?;
         let held = self.body.held.iter().map(|descriptor| descriptor.fd());
@@ -118,12 +118,12 @@ pub(crate) fn is_gone(error: &io::Error) -> bool {
 }
 
 /// How long a frame may wait to be sent. Links are nearly empty: it is only for the user's limit on descriptors under way.
-pub(crate) const SEND_PATIENCE: Patience = Patience::Limit(Duration::from_secs(10));
+pub(crate) const SEND_TIMEOUT: SendTimeout = SendTimeout::Limit(Duration::from_secs(10));
 
-/// Sends a frame whose head is one value; waits while the link is full, up to [`SEND_PATIENCE`].
+/// Sends a frame whose head is one value; waits while the link is full, up to [`SEND_TIMEOUT`].
 ///
 /// # Errors
-/// As [`Outgoing::send`].
+/// As [`OutgoingFrame::send`].
 pub(crate) fn send_value<T: Serialize>(
     link: BorrowedFd<'_>,
     kind: u8,
@@ -132,12 +132,12 @@ pub(crate) fn send_value<T: Serialize>(
 ) -> io::Result<()> {
     let head = Payload::encode(value).map_err(io::Error::other)?;
     let head = head.bytes()?;
-    Outgoing { kind, head: &head, body: Body::EMPTY, descriptors }.send(link, SEND_PATIENCE)
+    OutgoingFrame { kind, head: &head, body: Body::EMPTY, descriptors }.send(link, SEND_TIMEOUT)
 }
 
 /// A frame as it was received.
 #[derive(Debug)]
-pub(crate) struct Incoming {
+pub(crate) struct ReceivedFrame {
     pub(crate) kind: u8,
     pub(crate) head: Payload,
     pub(crate) payload: Payload,
@@ -146,13 +146,13 @@ pub(crate) struct Incoming {
     pub(crate) sender: Option<Sender>,
 }
 
-impl Incoming {
+impl ReceivedFrame {
     /// The value that the head is.
     ///
     /// # Errors
     /// `InvalidData` if it is none of this type.
     pub(crate) fn head<T: DeserializeOwned>(&self) -> io::Result<T> {
-        let decoded = decode_bytes(&self.head.bytes()?, fds::Incoming::default());
+        let decoded = decode_bytes(&self.head.bytes()?, fds::ReceivedFds::default());
         decoded.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
@@ -161,15 +161,15 @@ impl Incoming {
 ///
 /// # Errors
 /// `TimedOut`; `InvalidData` for what is no frame; `QuotaExceeded` if the limit of descriptors cost the frame some of its own.
-pub(crate) fn receive(link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<Incoming>> {
+pub(crate) fn receive(link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<ReceivedFrame>> {
     wait_for(link, deadline, try_receive)
 }
 
 fn wait_for(
     link: BorrowedFd<'_>,
     deadline: Deadline,
-    try_receive: fn(BorrowedFd<'_>) -> io::Result<Option<Incoming>>,
-) -> io::Result<Option<Incoming>> {
+    try_receive: fn(BorrowedFd<'_>) -> io::Result<Option<ReceivedFrame>>,
+) -> io::Result<Option<ReceivedFrame>> {
     loop {
         match try_receive(link) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -186,7 +186,7 @@ fn wait_for(
 ///
 /// # Errors
 /// As [`receive`]; `WouldBlock` if there is none.
-pub(crate) fn try_receive(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> {
+pub(crate) fn try_receive(link: BorrowedFd<'_>) -> io::Result<Option<ReceivedFrame>> {
     match socket::receive(link, HEADER + INLINE_MAX)? {
         Some(datagram) if datagram.descriptors_lost => {
             let text = "a message has lost its descriptors, since this process may not open more (RLIMIT_NOFILE)";
@@ -201,11 +201,11 @@ pub(crate) fn try_receive(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> 
 ///
 /// # Errors
 /// As [`receive`], but for the loss of descriptors.
-pub(crate) fn receive_at_least_head(link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<Incoming>> {
+pub(crate) fn receive_at_least_head(link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<ReceivedFrame>> {
     wait_for(link, deadline, try_receive_at_least_head)
 }
 
-fn try_receive_at_least_head(link: BorrowedFd<'_>) -> io::Result<Option<Incoming>> {
+fn try_receive_at_least_head(link: BorrowedFd<'_>) -> io::Result<Option<ReceivedFrame>> {
     let Some(mut datagram) = socket::receive(link, HEADER + INLINE_MAX)? else { return Ok(None) };
     let mut header = Header::decode(&datagram.bytes)?;
     if datagram.descriptors_lost {
@@ -279,10 +279,10 @@ impl Header {
     }
 
     /// Copies head and payload out of their datagram.
-    fn open_datagram(&self, datagram: Datagram) -> io::Result<Incoming> {
+    fn open_datagram(&self, datagram: Datagram) -> io::Result<ReceivedFrame> {
         let Opened { kind, head, payload, held, descriptors } =
             self.open(&datagram.bytes[HEADER..], datagram.descriptors)?;
-        Ok(Incoming {
+        Ok(ReceivedFrame {
             kind,
             head: Payload::received(head, Vec::new()),
             payload: Payload::received(payload, held),
@@ -329,12 +329,12 @@ impl Header {
 mod tests {
     use super::*;
 
-    fn round_trip(head: &[u8], value: &Vec<u8>) -> Incoming {
+    fn round_trip(head: &[u8], value: &Vec<u8>) -> ReceivedFrame {
         let (ours, theirs) = socket::pair().unwrap();
         let null = crate::sys::fd::null().unwrap();
         let payload = Payload::encode(value).unwrap();
-        let frame = Outgoing { kind: 3, head, body: Body::from(&payload), descriptors: &[null.as_fd()] };
-        frame.send(theirs.as_fd(), SEND_PATIENCE).unwrap();
+        let frame = OutgoingFrame { kind: 3, head, body: Body::from(&payload), descriptors: &[null.as_fd()] };
+        frame.send(theirs.as_fd(), SEND_TIMEOUT).unwrap();
         receive(ours.as_fd(), None).unwrap().unwrap()
     }
 

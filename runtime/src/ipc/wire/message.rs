@@ -12,20 +12,14 @@ use std::time::Instant;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::frame::{self, Body, HEADER, Opened, Outgoing};
+use super::frame::{self, Body, HEADER, Opened, OutgoingFrame};
 use super::payload::{Decoder, Encoder, Part, State, decode_bytes};
-use super::{INLINE_MAX, fds};
+use super::{INLINE_MAX, fds, kind};
 use crate::ipc::codec::Error;
 use crate::sys::fd::{self, Descriptor};
 use crate::sys::mmap::Mapping;
 use crate::sys::poll::Deadline;
 use crate::sys::socket;
-
-/// The kind of a frame that is one message.
-const MESSAGE: u8 = 64;
-
-/// The kind of a frame whose payload is several messages, and whose head is their number.
-const BATCH: u8 = 65;
 
 thread_local! {
     /// Taken while it is used: a value whose decoding receives another one makes do with a new buffer.
@@ -53,13 +47,13 @@ pub(crate) enum Unread {
 pub(crate) fn send<T: Serialize>(end: BorrowedFd<'_>, value: &T, deadline: Deadline) -> Result<(), Unsent> {
     let mut encoder = Encoder::default();
     encoder.push(value).map_err(Unsent::Codec)?;
-    deliver(end, encoder, MESSAGE, &[], deadline)
+    deliver(end, encoder, kind::MESSAGE, &[], deadline)
 }
 
 fn deliver(end: BorrowedFd<'_>, encoder: Encoder, kind: u8, head: &[u8], deadline: Deadline) -> Result<(), Unsent> {
     let (encoded, held) = encoder.finish_in_place().map_err(Unsent::Os)?;
     let body = Body { part: encoded.part(), held: &held };
-    let sent = Outgoing { kind, head, body, descriptors: &[] }.send(end, deadline);
+    let sent = OutgoingFrame { kind, head, body, descriptors: &[] }.send(end, deadline);
     encoded.reuse();
     sent.map_err(Unsent::Os)
 }
@@ -89,7 +83,7 @@ impl Batch {
 
     /// Sends the values; waits while the queue is full, until `deadline`.
     pub(crate) fn send(self, end: BorrowedFd<'_>, deadline: Deadline) -> Result<(), Unsent> {
-        deliver(end, self.encoder, BATCH, &self.count.to_le_bytes(), deadline)
+        deliver(end, self.encoder, kind::BATCH, &self.count.to_le_bytes(), deadline)
     }
 }
 
@@ -158,7 +152,7 @@ pub(crate) enum Received<T> {
 pub(crate) fn receive<T: DeserializeOwned>(end: BorrowedFd<'_>, deadline: Deadline) -> Result<Received<T>, Unread> {
     with_datagram(end, deadline, |datagram, descriptors| {
         let frame = frame::open(datagram, descriptors).map_err(unread)?;
-        if frame.kind == MESSAGE {
+        if frame.kind == kind::MESSAGE {
             let bytes = frame.payload.into_bytes().map_err(unread)?;
             return decode_bytes(&bytes, incoming(frame.held)).map(Received::Value).map_err(Unread::Codec);
         }
@@ -200,16 +194,16 @@ fn unread(error: io::Error) -> Unread {
     }
 }
 
-fn incoming(held: Vec<OwnedFd>) -> fds::Incoming {
-    fds::Incoming::new(held.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect())
+fn incoming(held: Vec<OwnedFd>) -> fds::ReceivedFds {
+    fds::ReceivedFds::new(held.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect())
 }
 
 /// Copies a frame's values out of its datagram, for later.
 fn pending(frame: Opened<'_>) -> Result<Pending, Unread> {
     let invalid = |text: String| Unread::Codec(Error::new(text));
     let left = match (frame.kind, frame.head) {
-        (MESSAGE, _) => 1,
-        (BATCH, Part::Bytes(head)) => {
+        (kind::MESSAGE, _) => 1,
+        (kind::BATCH, Part::Bytes(head)) => {
             let count = head.try_into().map(u32::from_le_bytes).ok().filter(|count| (1..=BATCH_VALUES).contains(count));
             count.ok_or_else(|| invalid("a batch of messages does not say how many they are".to_owned()))?
         }
@@ -219,7 +213,7 @@ fn pending(frame: Opened<'_>) -> Result<Pending, Unread> {
         Part::Bytes(bytes) => Content::Heap(bytes.to_vec()),
         Part::File(file) => Content::Mapped(file.map().map_err(unread)?),
     };
-    let descriptors = fds::Incoming::new(frame.held.into_iter().map(fd::end).collect());
+    let descriptors = fds::ReceivedFds::new(frame.held.into_iter().map(fd::end).collect());
     Ok(Pending { content, state: State::start(descriptors), left })
 }
 

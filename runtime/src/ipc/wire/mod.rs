@@ -5,6 +5,7 @@
 
 pub(crate) mod fds;
 pub(crate) mod frame;
+pub(crate) mod kind;
 pub(crate) mod message;
 pub(crate) mod payload;
 

@@ -302,11 +302,11 @@ fn check_length(length: usize) -> io::Result<()> {
 /// Reads several values one after another.
 pub(crate) struct Decoder<'a> {
     values: codec::Decoder<'a>,
-    descriptors: fds::Incoming,
+    descriptors: fds::ReceivedFds,
 }
 
 impl<'a> Decoder<'a> {
-    pub(crate) fn new(bytes: &'a [u8], descriptors: fds::Incoming) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], descriptors: fds::ReceivedFds) -> Self {
         Self::resume(bytes, State::start(descriptors))
     }
 
@@ -337,24 +337,24 @@ impl<'a> Decoder<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     progress: Progress,
-    descriptors: fds::Incoming,
+    descriptors: fds::ReceivedFds,
 }
 
 impl State {
-    pub(crate) fn start(descriptors: fds::Incoming) -> Self {
+    pub(crate) fn start(descriptors: fds::ReceivedFds) -> Self {
         Self { descriptors, ..Self::default() }
     }
 }
 
 /// Decodes a payload of exactly one value, which takes over its descriptors.
 pub(crate) fn decode<T: DeserializeOwned>(mut payload: Payload) -> Result<T, Error> {
-    let descriptors = fds::Incoming::new(std::mem::take(&mut payload.descriptors));
+    let descriptors = fds::ReceivedFds::new(std::mem::take(&mut payload.descriptors));
     let bytes = payload.bytes().map_err(of_system)?;
     decode_bytes(&bytes, descriptors)
 }
 
 /// Decodes exactly one value.
-pub(crate) fn decode_bytes<T: DeserializeOwned>(bytes: &[u8], descriptors: fds::Incoming) -> Result<T, Error> {
+pub(crate) fn decode_bytes<T: DeserializeOwned>(bytes: &[u8], descriptors: fds::ReceivedFds) -> Result<T, Error> {
     let mut decoder = Decoder::new(bytes, descriptors);
     let value = decoder.pull()?;
     decoder.finish()?;
@@ -449,7 +449,7 @@ mod tests {
 
     #[test]
     fn leftovers_and_early_ends_are_errors() {
-        let none = fds::Incoming::default;
+        let none = fds::ReceivedFds::default;
         let mut bytes = codec::to_vec("text").unwrap();
         assert!(decode_bytes::<String>(&bytes[..4], none()).is_err());
         bytes.push(1);

@@ -6,12 +6,12 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::protocol::{self, Assignment, Held, PARCEL, PackedCall, RingMemory, inline, kind};
+use super::protocol::{self, Assignment, PackedCall, RingMemory, SentFd, inline, slot};
 use super::ring::{Corrupt, Head, ParentSide};
 use super::worker;
-use crate::child;
 use crate::error::{Error, JoinErrorKind, Panic, Refusal};
-use crate::ipc::wire::frame::{self, Incoming};
+use crate::ipc::wire::frame::{self, ReceivedFrame};
+use crate::ipc::wire::kind;
 use crate::ipc::wire::payload::{Payload, decode};
 use crate::pool::job::{Failure, Outcome, Returned};
 use crate::pool::scheduler::{Key, Plan};
@@ -21,7 +21,7 @@ use crate::sys::fd::Descriptor;
 use crate::sys::poll::{self, Deadline};
 use crate::sys::{self, eventfd, futex};
 use crate::task::Call;
-use crate::this_process::children::{Child, ExitStatus, HELLO};
+use crate::this_process::children::{Child, ExitStatus};
 
 /// How many jobs a worker holds at most, begun or not.
 pub(in crate::pool) const WINDOW: usize = super::ring::SLOTS as usize;
@@ -135,7 +135,8 @@ impl Hand {
         let bell = Arc::new(Descriptor::new(eventfd::create().map_err(failed)?));
         let initializer = plan.initializer.as_ref().map(Initializer::pack).transpose()?;
         let max_memory = plan.max_memory;
-        let assignment = Assignment { memory: memory.clone(), bell: Held(Arc::clone(&bell)), max_memory, initializer };
+        let assignment =
+            Assignment { memory: memory.clone(), bell: SentFd(Arc::clone(&bell)), max_memory, initializer };
         let call = Call::<()>::internal(&worker::ENTRY, &assignment);
         let process = plan.context.process(call).name(name).daemon(true);
         let process = plan.limits.iter().fold(process, |process, (resource, value)| process.limit(*resource, *value));
@@ -189,9 +190,9 @@ impl Hand {
     pub(in crate::pool) fn give(&mut self, key: Key, place: u64, arguments: &Payload) -> Result<Given, Unusable> {
         let number = self.side.next_number();
         let (kind, bytes) = match inline(arguments) {
-            Some(bytes) => (kind::JOB, bytes),
+            Some(bytes) => (slot::JOB, bytes),
             None if !self.send_ahead(number, arguments)? => return Ok(Given::NoRoom),
-            None => (kind::JOB | kind::ON_LINK, &[][..]),
+            None => (slot::JOB | slot::ON_LINK, &[][..]),
         };
         if !self.side.push(Head { about: place, kind, spent: 0 }, bytes)? {
             return Ok(Given::NoRoom);
@@ -251,7 +252,7 @@ impl Hand {
 
     fn say_farewell(&mut self) -> bool {
         let number = self.side.next_number();
-        let is_said = self.side.push(Head { about: 0, kind: kind::LEAVE, spent: 0 }, &[]).is_ok_and(|is_in| is_in);
+        let is_said = self.side.push(Head { about: 0, kind: slot::LEAVE, spent: 0 }, &[]).is_ok_and(|is_in| is_in);
         if is_said {
             self.farewell = Some(number);
             self.wake();
@@ -284,12 +285,12 @@ impl Hand {
             return Ok(None);
         }
         let Some(head) = self.side.pop(&mut self.bytes)? else { return Ok(None) };
-        let payload = if head.kind & kind::ON_LINK == 0 {
+        let payload = if head.kind & slot::ON_LINK == 0 {
             Payload::local(&self.bytes)
         } else {
             protocol::parcel(head.about, || self.next_frame())?
         };
-        let outcome = self.outcome(head.kind & !(kind::ON_LINK | kind::LAST), payload)?;
+        let outcome = self.outcome(head.kind & !(slot::ON_LINK | slot::LAST), payload)?;
         if self.stage == Stage::Starting {
             self.stage = Stage::Serving;
             return Ok(Some(Event::Ready(outcome)));
@@ -303,18 +304,18 @@ impl Hand {
         self.served = self.served.saturating_add(1);
         self.running = None;
         self.began_before = self.side.began();
-        if head.kind & kind::LAST != 0 && self.stage == Stage::Serving {
+        if head.kind & slot::LAST != 0 && self.stage == Stage::Serving {
             self.stage = Stage::Leaving(Departure::Outgrown);
         }
         Ok(Some(Event::Done(key, outcome, Duration::from_nanos(head.spent))))
     }
 
     /// The next frame of the link that belongs to a slot.
-    fn next_frame(&self) -> io::Result<Option<Incoming>> {
+    fn next_frame(&self) -> io::Result<Option<ReceivedFrame>> {
         let link = self.child().link().map_err(io::Error::other)?;
         loop {
             match frame::try_receive(link)? {
-                Some(frame) if frame.kind == HELLO => {}
+                Some(frame) if frame.kind == kind::HANDSHAKE => {}
                 other => return Ok(other),
             }
         }
@@ -323,13 +324,13 @@ impl Hand {
     fn outcome(&self, kind: u8, payload: Payload) -> Result<Outcome, Unusable> {
         let failed = |kind| Failure::new(kind, Some(self.pid()));
         Ok(match kind {
-            kind::RETURNED | kind::READY => Ok(Returned { payload, pid: self.pid() }),
-            kind::PANICKED => Err(failed(JoinErrorKind::Panicked(decode::<Panic>(payload).map_err(|_| Unusable)?))),
-            kind::REFUSED => {
+            slot::RETURNED | slot::READY => Ok(Returned { payload, pid: self.pid() }),
+            slot::PANICKED => Err(failed(JoinErrorKind::Panicked(decode::<Panic>(payload).map_err(|_| Unusable)?))),
+            slot::REFUSED => {
                 let refusal = decode::<Refusal>(payload).map_err(|_| Unusable)?;
                 Err(failed(JoinErrorKind::NotStarted(refusal.into())))
             }
-            kind::UNENCODABLE => {
+            slot::UNENCODABLE => {
                 let detail = decode::<String>(payload).map_err(|_| Unusable)?;
                 Err(Failure { detail, ..failed(JoinErrorKind::Unencodable) })
             }
@@ -453,13 +454,13 @@ impl Hand {
     fn last_word(&self) -> Option<JoinErrorKind> {
         loop {
             match self.next_frame() {
-                Ok(Some(frame)) if frame.kind == child::kind::PANICKED => {
+                Ok(Some(frame)) if frame.kind == kind::PANICKED => {
                     return frame.head().ok().map(JoinErrorKind::Panicked);
                 }
-                Ok(Some(frame)) if frame.kind == child::kind::REFUSED => {
+                Ok(Some(frame)) if frame.kind == kind::REFUSED => {
                     return frame.head::<Refusal>().ok().map(|refusal| JoinErrorKind::NotStarted(refusal.into()));
                 }
-                Ok(Some(frame)) if frame.kind == PARCEL => {}
+                Ok(Some(frame)) if frame.kind == kind::OUT_OF_LINE => {}
                 _ => return None,
             }
         }
@@ -482,7 +483,7 @@ impl Initializer {
     fn pack(&self) -> Result<PackedCall, Error> {
         let bytes = self.arguments.bytes();
         let bytes = bytes.map_err(|error| Error::os(format!("cannot read the arguments of `{}`", self.task), error))?;
-        let descriptors = self.arguments.descriptors.iter().cloned().map(Held).collect();
+        let descriptors = self.arguments.descriptors.iter().cloned().map(SentFd).collect();
         Ok(PackedCall { place: self.place, arguments: bytes.to_vec(), descriptors })
     }
 }

@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ring::{INLINE_BYTES, Memory, WORDS};
-use crate::ipc::wire::fds;
-use crate::ipc::wire::frame::{self, Body, Incoming, Outgoing};
+use crate::ipc::wire::frame::{self, Body, OutgoingFrame, ReceivedFrame};
 use crate::ipc::wire::payload::{Part, Payload};
+use crate::ipc::wire::{fds, kind};
 use crate::sys::fd::Descriptor;
 use crate::sys::mmap::Region;
 use crate::sys::poll::Deadline;
 
 /// Kinds of slots.
-pub(in crate::pool) mod kind {
+pub(in crate::pool) mod slot {
     /// Parent to worker: a task's arguments; `about` is its place in the registry.
     pub(in super::super) const JOB: u8 = 1;
     /// Parent to worker: leave.
@@ -37,9 +37,6 @@ pub(in crate::pool) mod kind {
     pub(in super::super) const ON_LINK: u8 = 128;
 }
 
-/// The kind of frames on a worker's link that belong to a slot.
-pub(in crate::pool) const PARCEL: u8 = 72;
-
 /// The bytes of a payload that fits into a slot.
 pub(in crate::pool) fn inline(payload: &Payload) -> Option<&[u8]> {
     match payload.part() {
@@ -56,13 +53,14 @@ pub(in crate::pool) fn send_parcel(
     deadline: Deadline,
 ) -> io::Result<()> {
     let head = number.to_le_bytes();
-    Outgoing { kind: PARCEL, head: &head, body: Body::from(payload), descriptors: &[] }.send(link, deadline)
+    OutgoingFrame { kind: kind::OUT_OF_LINE, head: &head, body: Body::from(payload), descriptors: &[] }
+        .send(link, deadline)
 }
 
 /// Takes the parcel of a slot that has been taken out, by `next`: those before it belong to jobs that were taken back.
 pub(in crate::pool) fn parcel(
     number: u64,
-    mut next: impl FnMut() -> io::Result<Option<Incoming>>,
+    mut next: impl FnMut() -> io::Result<Option<ReceivedFrame>>,
 ) -> io::Result<Payload> {
     loop {
         let frame = next()?.ok_or(io::ErrorKind::UnexpectedEof)?;
@@ -75,9 +73,9 @@ pub(in crate::pool) fn parcel(
 }
 
 /// The number of the slot that a parcel belongs to.
-fn slot_of(frame: &Incoming) -> io::Result<u64> {
+fn slot_of(frame: &ReceivedFrame) -> io::Result<u64> {
     let head = <[u8; 8]>::try_from(&*frame.head.bytes()?);
-    head.ok().filter(|_| frame.kind == PARCEL).map(u64::from_le_bytes).ok_or_else(belongs_to_none)
+    head.ok().filter(|_| frame.kind == kind::OUT_OF_LINE).map(u64::from_le_bytes).ok_or_else(belongs_to_none)
 }
 
 fn belongs_to_none() -> io::Error {
@@ -88,7 +86,7 @@ fn belongs_to_none() -> io::Error {
 #[derive(Debug, Default)]
 pub(in crate::pool) struct Parcels {
     /// One that was received before its slot was taken out.
-    early: Option<Incoming>,
+    early: Option<ReceivedFrame>,
     /// Why one was lost that may have been that of the next slot: whoever waited for it would wait for ever.
     lost: Option<io::Error>,
 }
@@ -107,7 +105,7 @@ impl Parcels {
 
     /// Receives, without waiting, those that belong to slots before this number: nobody will ask for them.
     pub(in crate::pool) fn pass_over(&mut self, link: BorrowedFd<'_>, number: u64) {
-        let is_passed = |parcel: &Incoming| slot_of(parcel).is_ok_and(|slot| slot < number);
+        let is_passed = |parcel: &ReceivedFrame| slot_of(parcel).is_ok_and(|slot| slot < number);
         while self.early.as_ref().is_none_or(is_passed) {
             self.early = match frame::try_receive(link) {
                 Ok(Some(parcel)) => Some(parcel),
@@ -164,15 +162,15 @@ impl<'de> Deserialize<'de> for RingMemory {
 
 /// A descriptor among a worker's arguments.
 #[derive(Clone, Debug)]
-pub(in crate::pool) struct Held(pub(in crate::pool) Arc<Descriptor>);
+pub(in crate::pool) struct SentFd(pub(in crate::pool) Arc<Descriptor>);
 
-impl Serialize for Held {
+impl Serialize for SentFd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fds::attach(&self.0, serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for Held {
+impl<'de> Deserialize<'de> for SentFd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         fds::share(deserializer).map(Self)
     }
@@ -183,7 +181,7 @@ impl<'de> Deserialize<'de> for Held {
 pub(in crate::pool) struct Assignment {
     pub(in crate::pool) memory: RingMemory,
     /// Rung for the parent when it sleeps.
-    pub(in crate::pool) bell: Held,
+    pub(in crate::pool) bell: SentFd,
     /// How large it may be when a job is done, to go on.
     pub(in crate::pool) max_memory: Option<u64>,
     pub(in crate::pool) initializer: Option<PackedCall>,
@@ -194,5 +192,5 @@ pub(in crate::pool) struct Assignment {
 pub(in crate::pool) struct PackedCall {
     pub(in crate::pool) place: u64,
     pub(in crate::pool) arguments: Vec<u8>,
-    pub(in crate::pool) descriptors: Vec<Held>,
+    pub(in crate::pool) descriptors: Vec<SentFd>,
 }

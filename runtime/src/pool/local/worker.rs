@@ -7,12 +7,12 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::protocol::{self, Assignment, PackedCall, Parcels, RingMemory, inline, kind};
+use super::protocol::{self, Assignment, PackedCall, Parcels, RingMemory, inline, slot};
 use super::ring::{Head, WorkerSide};
 use crate::child;
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::ipc::codec;
-use crate::ipc::spin::Patience;
+use crate::ipc::spin::AdaptiveSpin;
 use crate::ipc::wire::fds;
 use crate::ipc::wire::payload::Payload;
 use crate::pool::LONGEST_LOOK;
@@ -74,7 +74,7 @@ struct Worker {
     side: WorkerSide<RingMemory>,
     bell: Arc<Descriptor>,
     link: Arc<Descriptor>,
-    patience: Patience,
+    spin: AdaptiveSpin,
     parcels: Parcels,
     /// The slots before this number are out of the ring, by this worker or back by the parent.
     passed: u64,
@@ -114,7 +114,7 @@ impl Worker {
             side: WorkerSide::new(memory),
             bell,
             link,
-            patience: Patience::for_memory(LONGEST_LOOK),
+            spin: AdaptiveSpin::for_memory(LONGEST_LOOK),
             parcels: Parcels::default(),
             passed: 0,
             is_littered: false,
@@ -130,7 +130,7 @@ impl Worker {
             Err(error) => (Done::Refused(error), None),
         };
         self.is_leaving = !matches!(ready, Done::Returned(_));
-        self.report(0, kind::READY, 0, ready);
+        self.report(0, slot::READY, 0, ready);
         let mut bytes = Vec::new();
         while !self.is_leaving
             && let Some((number, head)) = self.next(&mut bytes)
@@ -141,7 +141,7 @@ impl Worker {
             let done = self.perform(number, head, &bytes);
             let spent = sys::monotonic_nanoseconds().saturating_sub(begun);
             self.is_leaving = size.as_ref().is_some_and(Size::is_exceeded);
-            self.report(number, kind::RETURNED, spent, done);
+            self.report(number, slot::RETURNED, spent, done);
         }
     }
 
@@ -151,7 +151,7 @@ impl Worker {
             if let Some((number, head)) = self.side.take(bytes) {
                 self.note_passed(number);
                 self.passed = number + 1;
-                return (head.kind != kind::LEAVE).then_some((number, head));
+                return (head.kind != slot::LEAVE).then_some((number, head));
             }
             self.note_passed(self.side.taken());
             if self.is_littered {
@@ -160,7 +160,7 @@ impl Worker {
             let passed = self.passed;
             let is_called = |side: &WorkerSide<_>| side.has_job() || side.taken() != passed;
             let side = &self.side;
-            if !is_called(side) && !self.patience.look(|| is_called(side)) {
+            if !is_called(side) && !self.spin.look(|| is_called(side)) {
                 side.sleep_unless(is_called, |word, before| futex::wait(word, before, None));
             }
         }
@@ -185,7 +185,7 @@ impl Worker {
     }
 
     fn perform(&mut self, number: u64, head: Head, bytes: &[u8]) -> Done {
-        if head.kind & kind::ON_LINK == 0 {
+        if head.kind & slot::ON_LINK == 0 {
             return call(head.about, bytes, Vec::new());
         }
         let mut parcel = match self.link.fd().and_then(|link| self.parcels.receive(link, number)) {
@@ -202,24 +202,24 @@ impl Worker {
     fn report(&mut self, number: u64, returned: u8, spent: u64, done: Done) {
         let (kind, payload) = match done {
             Done::Returned(payload) => (returned, Ok(payload)),
-            Done::Panicked(panic) => (kind::PANICKED, Payload::encode(&panic)),
-            Done::Refused(error) => (kind::REFUSED, Payload::encode(&Refusal::from(error))),
-            Done::Unencodable(error) => (kind::UNENCODABLE, Payload::encode(&error.to_string())),
+            Done::Panicked(panic) => (slot::PANICKED, Payload::encode(&panic)),
+            Done::Refused(error) => (slot::REFUSED, Payload::encode(&Refusal::from(error))),
+            Done::Unencodable(error) => (slot::UNENCODABLE, Payload::encode(&error.to_string())),
         };
         let payload = payload.unwrap_or(Payload::EMPTY);
         if let Err(error) = self.put(number, kind, spent, &payload) {
             let text = Payload::encode(&format!("the result cannot be sent: {error}")).unwrap_or(Payload::EMPTY);
-            let _ = self.put(number, kind::UNENCODABLE, spent, &text);
+            let _ = self.put(number, slot::UNENCODABLE, spent, &text);
         }
     }
 
     fn put(&mut self, number: u64, kind: u8, spent: u64, payload: &Payload) -> io::Result<()> {
-        let kind = if self.is_leaving { kind | kind::LAST } else { kind };
+        let kind = if self.is_leaving { kind | slot::LAST } else { kind };
         let (kind, bytes) = match inline(payload) {
             Some(bytes) => (kind, bytes),
             None => {
                 protocol::send_parcel(self.link.fd()?, number, payload, None)?;
-                (kind | kind::ON_LINK, &[][..])
+                (kind | slot::ON_LINK, &[][..])
             }
         };
         while !self.side.has_room() {
@@ -247,7 +247,7 @@ fn call(place: u64, bytes: &[u8], descriptors: Vec<Arc<Descriptor>>) -> Done {
         let text = format!("the worker knows no task number {place}");
         return Done::Refused(Error::new(ErrorKind::UnknownTask, text));
     };
-    let mut arguments = Arguments::new(bytes, fds::Incoming::new(descriptors));
+    let mut arguments = Arguments::new(bytes, fds::ReceivedFds::new(descriptors));
     match child::catch_panic(|| (entry.run)(&mut arguments)) {
         Ok(Ok(Output(Ok(payload)))) => Done::Returned(payload),
         Ok(Ok(Output(Err(error)))) => Done::Unencodable(error),

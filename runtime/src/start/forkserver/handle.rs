@@ -6,14 +6,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::diff;
 use super::request::{self, Ordered};
-use crate::child::{Settings, kind};
+use crate::child::Settings;
 use crate::error::{Error, ErrorKind, Refusal};
 use crate::ipc::wire::frame;
+use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
 use crate::start::{Entrance, Request, entrance, is_absent, spawn};
 use crate::sys::environ::Environment;
 use crate::sys::identity::{self, Identity};
-use crate::sys::inherited::{InheritedState, Status};
+use crate::sys::inherited::{InheritedState, ProcStatus};
 use crate::sys::lifeline::Lifeline;
 use crate::sys::{pidfd, poll, socket};
 use crate::this_process::children::{self, Child, Description, Launched, SERVER_NAME};
@@ -44,7 +45,7 @@ impl Server {
         if slot.is_none() {
             let entrance = entrance()?;
             let unreadable = |error| unreadable("start the forkserver", error);
-            let status = Status::read().map_err(unreadable)?;
+            let status = ProcStatus::read().map_err(unreadable)?;
             *slot = Some(Self::start(entrance, Identity::read(&status).map_err(unreadable)?)?);
         }
         Ok(Live(slot))
@@ -85,7 +86,7 @@ impl Server {
             }
             _ => {}
         }
-        let mut launched = Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], heard: None };
+        let mut launched = Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], received: None };
         let present = wait_until_ready(&mut launched).inspect_err(|_| pidfd::kill_and_reap(launched.pidfd.as_fd()))?;
         let about = Description::of_helper(SERVER_NAME, StartMethod::Spawn);
         Ok(Self { child: children::register_server(launched, about), identity, present })
@@ -162,7 +163,7 @@ impl Live {
     /// What this process is now; `None` if the server's children would be somebody else than its own.
     fn compare(&self, task: &str) -> Result<Option<InheritedState>, Error> {
         let unreadable = |error| unreadable(&format!("get a child for `{task}` from the {SERVER_NAME}"), error);
-        let status = Status::read().map_err(unreadable)?;
+        let status = ProcStatus::read().map_err(unreadable)?;
         let identity = Identity::read(&status).map_err(unreadable)?;
         let present = InheritedState::read(&status).map_err(unreadable)?;
         let server = self.0.as_ref();

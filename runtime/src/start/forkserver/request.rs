@@ -3,9 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use crate::child::kind;
 use crate::error::Error;
-use crate::ipc::wire::frame::{self, Incoming};
+use crate::ipc::wire::frame::{self, ReceivedFrame};
+use crate::ipc::wire::kind;
 use crate::sys::lifeline::Lifeline;
 use crate::sys::{pidfd, socket};
 use crate::this_process::children::{self, Child, Launched};
@@ -75,10 +75,10 @@ pub(super) fn ask(
             (orphan(&link).map_err(failed)?, true)
         }
     };
-    let Some((pid, pidfd, heard)) = made else { return Ok(Asked { launched: None, is_over }) };
+    let Some((pid, pidfd, received)) = made else { return Ok(Asked { launched: None, is_over }) };
     if is_given {
         let (_, lifeline) = ordered?;
-        let launched = Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], heard };
+        let launched = Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], received };
         return Ok(Asked { launched: Some(launched), is_over });
     }
     // It has not begun anything. The end of its link ends it, also where a signal may not: a stale maker's child may
@@ -107,7 +107,7 @@ fn answer(maker: &Child) -> io::Result<Answer> {
 }
 
 /// Takes the answer apart that tells of a new process.
-pub(super) fn forked(frame: Incoming) -> io::Result<(u32, OwnedFd)> {
+pub(super) fn forked(frame: ReceivedFrame) -> io::Result<(u32, OwnedFd)> {
     let pid = frame.head()?;
     let pidfd = frame.descriptors.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
     Ok((pid, pidfd))
@@ -133,7 +133,7 @@ fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 ///
 /// Its hello tells its pid, by the kernel's word. The end of the link without one tells that there is none, or that it
 /// has ended before it could say anything: then nobody else will reap it.
-fn orphan(link: &OwnedFd) -> io::Result<Option<(u32, OwnedFd, Option<Incoming>)>> {
+fn orphan(link: &OwnedFd) -> io::Result<Option<(u32, OwnedFd, Option<ReceivedFrame>)>> {
     let hello = frame::receive(link.as_fd(), None)?;
     let Some(sender) = hello.as_ref().and_then(|hello| hello.sender) else {
         children::reap_unknown();

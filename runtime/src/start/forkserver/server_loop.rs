@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::child::{self, Birth, kind};
-use crate::ipc::wire::frame::{self, Incoming};
+use crate::child::{self, ProcessOrigin};
+use crate::ipc::wire::frame::{self, ReceivedFrame};
+use crate::ipc::wire::kind;
 use crate::sys::fork::{self, FreshCopy, SingleThreaded};
 use crate::sys::identity::own_ids;
 use crate::sys::{self, lifeline, socket};
@@ -39,7 +40,7 @@ impl Server {
         let mut server = self;
         loop {
             let request = frame::receive(server.link.as_fd(), None).ok().flatten();
-            let own_user = |frame: &Incoming| frame.sender.map(|sender| sender.ids) == Some(own_ids());
+            let own_user = |frame: &ReceivedFrame| frame.sender.map(|sender| sender.ids) == Some(own_ids());
             // Or the parent is gone, or has no use for this server any more.
             let Some(frame) = request.filter(own_user) else { sys::exit_now(0) };
             server = match frame.kind {
@@ -51,7 +52,7 @@ impl Server {
     }
 
     /// Makes a child and tells the parent.
-    fn make_child(self, request: Incoming) -> Self {
+    fn make_child(self, request: ReceivedFrame) -> Self {
         // An answer is waited for.
         let Some(link) = request.descriptors.into_iter().next() else { sys::exit_now(child::FAILED) };
         let threads = self.threads();
@@ -67,7 +68,7 @@ impl Server {
     /// Makes a spare, which tells the parent itself; if there is none, the end of its link does.
     ///
     /// Its lifeline is opened here, where the code for that has been run before: a fresh copy of a process pays for each piece of code.
-    fn make_spare(self, request: Incoming) -> Self {
+    fn make_spare(self, request: ReceivedFrame) -> Self {
         let patience = request.head().unwrap_or_default();
         let Some(link) = request.descriptors.into_iter().next() else { return self };
         let Ok(lifeline) = lifeline::for_sibling(self.lifeline.as_fd()) else { return self };
@@ -87,9 +88,9 @@ impl Server {
     fn become_child(self, link: OwnedFd, copy: FreshCopy) -> ! {
         drop(self);
         child::forget(&copy);
-        child::say_hello(&link);
+        child::send_handshake(&link);
         let order = child::first_message(&link);
-        child::obey(link, order, Birth::Copied(copy))
+        child::run_received(link, order, ProcessOrigin::Copied(copy))
     }
 
     fn become_spare(self, link: OwnedFd, lifeline: OwnedFd, patience: Option<Duration>, copy: FreshCopy) -> ! {

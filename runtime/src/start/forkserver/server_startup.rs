@@ -5,14 +5,15 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 
 use super::server_loop::Server;
-use crate::child::{self, kind};
+use crate::child::{self};
 use crate::error::{Error, ErrorKind, Refusal};
-use crate::ipc::wire::frame::Incoming;
+use crate::ipc::wire::frame::ReceivedFrame;
+use crate::ipc::wire::kind;
 use crate::report::Report;
 use crate::sys::fd::{self, Stream};
 use crate::sys::fork::{self, FreshCopy, SingleThreaded};
 use crate::sys::identity::{self, Privileges};
-use crate::sys::inherited::{InheritedState, Status};
+use crate::sys::inherited::{InheritedState, ProcStatus};
 use crate::sys::{self, robust_list, signal};
 use crate::this_process::children::SERVER_NAME;
 
@@ -54,7 +55,7 @@ impl<E: Into<Box<dyn StdError>>> PreloadOutput for Result<(), E> {
 }
 
 /// Serves until the parent is gone.
-pub(crate) fn serve(link: OwnedFd, frame: Incoming) -> ! {
+pub(crate) fn serve(link: OwnedFd, frame: ReceivedFrame) -> ! {
     let privileges = frame.head::<Privileges>();
     let (Some(lifeline), Ok(privileges)) = (frame.descriptors.into_iter().next(), privileges) else {
         child::fail("the order to serve cannot be understood")
@@ -86,7 +87,7 @@ fn prepare() -> Result<InheritedState, Error> {
                     let the task do that, for children of its own";
         return Err(Error::new(ErrorKind::Preload, text));
     }
-    let present = Status::read().and_then(|status| InheritedState::read(&status));
+    let present = ProcStatus::read().and_then(|status| InheritedState::read(&status));
     present.map_err(|error| Error::os("the forkserver cannot read what it is", error))
 }
 
@@ -156,7 +157,7 @@ impl Server {
         if let Err(error) = made {
             child::fail(&format!("the forkserver cannot leave the test harness: {error}"));
         }
-        // The parent ends this process when it has heard of the other.
+        // The parent ends this process when it has received of the other.
         sys::poll::wait_for_hang_up(server.link.as_fd());
         sys::exit_now(0)
     }

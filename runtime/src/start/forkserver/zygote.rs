@@ -4,15 +4,16 @@ use std::sync::{Arc, Mutex};
 
 use super::request::{self, Ordered};
 use super::server_loop::Server;
-use crate::child::{self, NoWayBack, kind};
+use crate::child::{self, NoWayBack};
 use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::frame;
+use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
 use crate::start::fork::{self, Divided, Newborn};
 use crate::start::{Launcher, Request};
 use crate::sys::fd::Ends;
 use crate::sys::identity::Identity;
-use crate::sys::inherited::Status;
+use crate::sys::inherited::ProcStatus;
 use crate::sys::signal::SignalSet;
 use crate::sys::{self, poll};
 use crate::this_process::children::{self, Child, Description, Launched, TEMPLATE_NAME};
@@ -115,7 +116,7 @@ impl Drop for Template {
 }
 
 fn identity() -> Option<Identity> {
-    Status::read().and_then(|status| Identity::read(&status)).ok()
+    ProcStatus::read().and_then(|status| Identity::read(&status)).ok()
 }
 
 /// Serves until the parent is gone. No code of the user runs here: signals stay blocked, and hooks run in the children.

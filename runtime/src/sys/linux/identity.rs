@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::attributes::Scheduling;
 use super::check;
-use super::inherited::{self, Status};
+use super::inherited::{self, ProcStatus};
 
 /// What a process may do: its ids and capabilities. They belong to the calling thread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,7 +130,7 @@ const OTHER_NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid_for_chi
 
 impl Identity {
     /// That of the calling thread.
-    pub(crate) fn read(status: &Status) -> io::Result<Self> {
+    pub(crate) fn read(status: &ProcStatus) -> io::Result<Self> {
         let field = |key| status.field(key).unwrap_or_default().to_owned();
         let root = fs::metadata("/")?;
         let privileges = Privileges::present()?;
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn an_identity_is_equal_to_itself_and_restricting_to_it_changes_nothing() {
-        let identity = || Identity::read(&Status::read().unwrap()).unwrap();
+        let identity = || Identity::read(&ProcStatus::read().unwrap()).unwrap();
         let present = identity();
         present.privileges.restrict_to().unwrap();
         assert_eq!(identity(), present);

@@ -1,5 +1,5 @@
 //! What this process is at this moment: what a child takes over from it ([`InheritedState`]), and the text in `/proc` that tells
-//! most of it, and of who it is ([`Status`]), in one reading.
+//! most of it, and of who it is ([`ProcStatus`]), in one reading.
 //!
 //! Source: proc_pid_status(5).
 
@@ -14,9 +14,9 @@ use super::signal::SignalSet;
 
 /// The lines of `/proc/thread-self/status`.
 #[derive(Debug)]
-pub(crate) struct Status(String);
+pub(crate) struct ProcStatus(String);
 
-impl Status {
+impl ProcStatus {
     /// Reads that of the calling thread.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ pub(crate) struct InheritedState {
 }
 
 impl InheritedState {
-    pub(crate) fn read(status: &Status) -> io::Result<Self> {
+    pub(crate) fn read(status: &ProcStatus) -> io::Result<Self> {
         Ok(Self {
             environment: Environment::present(),
             umask: status.number("Umask", 8)? as u32,
@@ -108,7 +108,7 @@ mod tests {
 
     #[test]
     fn the_status_of_this_thread_is_understood() {
-        let status = Status::read().unwrap();
+        let status = ProcStatus::read().unwrap();
         assert_eq!(status.field("Tgid"), Some(std::process::id().to_string().as_str()));
         assert_eq!(status.field("Tgi"), None);
         let present = InheritedState::read(&status).unwrap();

@@ -3,7 +3,7 @@
 //! - A [`SealedFile`] is written once and cannot change under its reader. A reader accepts one only with all four seals: a
 //!   writer that could still shrink it would end the reader with `SIGBUS`, one that could still write it would change
 //!   bytes between a check and their use.
-//! - [`Sealed`] is the content of such a file, together with the descriptor by which it is handed on.
+//! - [`SealedMapping`] is the content of such a file, together with the descriptor by which it is handed on.
 //! - A [`Region`] is written by every process that has it. It is sealed against any change of its length.
 //!
 //! Sources: memfd_create(2), fcntl(2) `F_ADD_SEALS`, mmap(2).
@@ -208,7 +208,7 @@ impl std::ops::Deref for Mapping {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: `length` bytes are mapped until the drop. Only `SealedFile::map` and `Sealed` hand a mapping out, and the
+        // SAFETY: `length` bytes are mapped until the drop. Only `SealedFile::map` and `SealedMapping` hand a mapping out, and the
         // seals keep anybody from changing or shrinking such a file.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
@@ -225,12 +225,12 @@ impl Drop for Mapping {
 
 /// What is in a sealed file, mapped for as long as anybody here reads it, and the descriptor by which others get it.
 #[derive(Debug)]
-pub(crate) struct Sealed {
+pub(crate) struct SealedMapping {
     descriptor: Arc<Descriptor>,
     memory: Mapping,
 }
 
-impl Sealed {
+impl SealedMapping {
     /// Its pages are mapped when they are first read.
     pub(crate) fn new(file: SealedFile) -> io::Result<Self> {
         let memory = Mapping::new(file.as_fd(), file.length, libc::PROT_READ, 0)?;

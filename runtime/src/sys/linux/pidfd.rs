@@ -9,7 +9,7 @@ use super::{check, retry};
 
 /// How a child ended, as the kernel tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Status {
+pub(crate) enum WaitStatus {
     /// It exited with this code.
     Exited(i32),
     /// This signal ended it.
@@ -89,8 +89,8 @@ pub(crate) fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> 
 /// Reaps the child if it has ended; `None` if it still runs.
 ///
 /// `ECHILD` is no error: a `waitpid(-1)` elsewhere in the program, or an ignored `SIGCHLD`, has taken the status. Newer
-/// kernels still tell it; on others it is [`Status::Unknown`].
-pub(crate) fn try_reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Status>> {
+/// kernels still tell it; on others it is [`WaitStatus::Unknown`].
+pub(crate) fn try_reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<WaitStatus>> {
     // SAFETY: all zeroes is a valid siginfo.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     let (id, options) = (pidfd.as_raw_fd() as libc::id_t, libc::WEXITED | libc::WNOHANG);
@@ -111,15 +111,15 @@ pub(crate) fn try_reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Status>> {
     }
 }
 
-fn decode(code: i32, status: i32) -> Status {
+fn decode(code: i32, status: i32) -> WaitStatus {
     match code {
-        libc::CLD_EXITED => Status::Exited(status),
-        _ => Status::Signaled(status),
+        libc::CLD_EXITED => WaitStatus::Exited(status),
+        _ => WaitStatus::Signaled(status),
     }
 }
 
 /// The status of a child that somebody else has reaped, or `None` if it is no child of ours but still runs.
-fn stolen_status(pidfd: BorrowedFd<'_>) -> Option<Status> {
+fn stolen_status(pidfd: BorrowedFd<'_>) -> Option<WaitStatus> {
     if !super::poll::is_readable(pidfd) {
         return None;
     }
@@ -127,10 +127,10 @@ fn stolen_status(pidfd: BorrowedFd<'_>) -> Option<Status> {
     // SAFETY: the request's number carries the size of the struct that the kernel fills.
     let told = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &mut info) } == 0;
     if !told || info.mask & PIDFD_INFO_EXIT == 0 {
-        return Some(Status::Unknown);
+        return Some(WaitStatus::Unknown);
     }
     let signal = info.exit_code & 0x7f;
-    Some(if signal == 0 { Status::Exited(info.exit_code >> 8 & 0xff) } else { Status::Signaled(signal) })
+    Some(if signal == 0 { WaitStatus::Exited(info.exit_code >> 8 & 0xff) } else { WaitStatus::Signaled(signal) })
 }
 
 /// `struct pidfd_info` of linux/pidfd.h as of its first published size, 64 bytes.
@@ -165,8 +165,8 @@ mod tests {
 
     #[test]
     fn statuses_are_decoded() {
-        assert_eq!(decode(libc::CLD_EXITED, 7), Status::Exited(7));
-        assert_eq!(decode(libc::CLD_KILLED, 9), Status::Signaled(9));
-        assert_eq!(decode(libc::CLD_DUMPED, 11), Status::Signaled(11));
+        assert_eq!(decode(libc::CLD_EXITED, 7), WaitStatus::Exited(7));
+        assert_eq!(decode(libc::CLD_KILLED, 9), WaitStatus::Signaled(9));
+        assert_eq!(decode(libc::CLD_DUMPED, 11), WaitStatus::Signaled(11));
     }
 }

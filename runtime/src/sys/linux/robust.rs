@@ -22,13 +22,13 @@ use super::poll::Deadline;
 
 /// How long to wait for a lock.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Patience {
+pub(crate) enum LockTimeout {
     Never,
     Until(Instant),
     Forever,
 }
 
-impl Patience {
+impl LockTimeout {
     /// A limit beyond what the clock can count is for ever.
     pub(crate) fn within(limit: Duration) -> Self {
         super::poll::deadline_in(limit).map_or(Self::Forever, Self::Until)
@@ -109,25 +109,25 @@ impl Lock {
 
     /// Locks it.
     #[inline]
-    pub(crate) fn acquire(&self, patience: Patience) -> Result<Held<'_>, Failure> {
+    pub(crate) fn acquire(&self, patience: LockTimeout) -> Result<RobustGuard<'_>, Failure> {
         let result = match patience {
             // SAFETY: the mutex is initialised and stays where it is, as it lies in a region that is borrowed.
-            Patience::Never => unsafe { libc::pthread_mutex_trylock(self.0.get()) },
+            LockTimeout::Never => unsafe { libc::pthread_mutex_trylock(self.0.get()) },
             // SAFETY: as above.
-            Patience::Forever if NAP.is_none() => unsafe { libc::pthread_mutex_lock(self.0.get()) },
+            LockTimeout::Forever if NAP.is_none() => unsafe { libc::pthread_mutex_lock(self.0.get()) },
             // SAFETY: as above.
-            Patience::Forever => match unsafe { libc::pthread_mutex_trylock(self.0.get()) } {
+            LockTimeout::Forever => match unsafe { libc::pthread_mutex_trylock(self.0.get()) } {
                 libc::EBUSY => self.timed_lock(None),
                 result => result,
             },
-            Patience::Until(deadline) => self.timed_lock(Some(deadline)),
+            LockTimeout::Until(deadline) => self.timed_lock(Some(deadline)),
         };
         if result == 0 { Ok(self.held(false)) } else { self.not_simply(result) }
     }
 
     /// What a lock comes to that was not just free.
     #[cold]
-    fn not_simply(&self, result: libc::c_int) -> Result<Held<'_>, Failure> {
+    fn not_simply(&self, result: libc::c_int) -> Result<RobustGuard<'_>, Failure> {
         match result {
             libc::EOWNERDEAD => self.recover(),
             libc::EBUSY | libc::ETIMEDOUT => Err(Failure::Busy),
@@ -161,15 +161,15 @@ impl Lock {
     }
 
     /// The last holder is dead. Should this one die before the lock is declared sound again, the next one gets here.
-    fn recover(&self) -> Result<Held<'_>, Failure> {
+    fn recover(&self) -> Result<RobustGuard<'_>, Failure> {
         // SAFETY: this thread holds the mutex.
         succeed(unsafe { libc::pthread_mutex_consistent(self.0.get()) }).map_err(Failure::Os)?;
         Ok(self.held(true))
     }
 
     #[inline]
-    fn held(&self, after_death: bool) -> Held<'_> {
-        Held { lock: self, after_death, copies: fork_generation::generation(), of_thread: PhantomData }
+    fn held(&self, after_death: bool) -> RobustGuard<'_> {
+        RobustGuard { lock: self, after_death, copies: fork_generation::generation(), of_thread: PhantomData }
     }
 
     /// What the kernel reads and writes when the holder ends.
@@ -228,17 +228,17 @@ pub(super) fn lock_once() -> Option<u32> {
     let lock = Lock(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
     // SAFETY: nobody else has it.
     unsafe { lock.init() }.ok()?;
-    let _held = lock.acquire(Patience::Never).ok()?;
+    let _held = lock.acquire(LockTimeout::Never).ok()?;
     lock.holder()
 }
 
 /// Locks one of several, whichever is free first, and says which.
 ///
 /// An unlock wakes one alone who sleeps, so that callers who need one lock must not sleep here at once: they hold a gate.
-pub(crate) fn acquire_any(locks: &[Lock], patience: Patience) -> Result<(usize, Held<'_>), Failure> {
+pub(crate) fn acquire_any(locks: &[Lock], patience: LockTimeout) -> Result<(usize, RobustGuard<'_>), Failure> {
     loop {
         for (index, lock) in locks.iter().enumerate().filter(|(_, lock)| lock.is_free()) {
-            match lock.acquire(Patience::Never) {
+            match lock.acquire(LockTimeout::Never) {
                 Ok(held) => return Ok((index, held)),
                 Err(Failure::Os(error)) => return Err(Failure::Os(error)),
                 Err(Failure::Busy | Failure::Deadlock) => {}
@@ -255,7 +255,7 @@ pub(crate) fn acquire_any(locks: &[Lock], patience: Patience) -> Result<(usize, 
 
 /// A lock that this thread holds. Dropped in a copy of the process, it is left as it is.
 #[derive(Debug)]
-pub(crate) struct Held<'a> {
+pub(crate) struct RobustGuard<'a> {
     lock: &'a Lock,
     after_death: bool,
     /// How often this process had been copied when it was locked.
@@ -264,7 +264,7 @@ pub(crate) struct Held<'a> {
     of_thread: PhantomData<MutexGuard<'static, ()>>,
 }
 
-impl Held<'_> {
+impl RobustGuard<'_> {
     /// Whether the one who held it before has died.
     #[inline]
     pub(crate) fn after_death(&self) -> bool {
@@ -278,7 +278,7 @@ impl Held<'_> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for RobustGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: the mutex is initialised; for a thread that does not hold it, as in a copy, this is an error and no more.

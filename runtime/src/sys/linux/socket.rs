@@ -83,7 +83,7 @@ pub(crate) fn identify_senders(fd: BorrowedFd<'_>) -> io::Result<()> {
 
 /// How long a send waits for room.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Patience {
+pub(crate) enum SendTimeout {
     /// Without a limit: it is the kernel that waits.
     Endless,
     Until(Instant),
@@ -92,7 +92,7 @@ pub(crate) enum Patience {
     Limit(Duration),
 }
 
-impl Patience {
+impl SendTimeout {
     fn deadline(self) -> Deadline {
         match self {
             Self::Endless => None,
@@ -102,7 +102,7 @@ impl Patience {
     }
 }
 
-impl From<Deadline> for Patience {
+impl From<Deadline> for SendTimeout {
     fn from(deadline: Deadline) -> Self {
         deadline.map_or(Self::Endless, Self::Until)
     }
@@ -112,18 +112,18 @@ impl From<Deadline> for Patience {
 ///
 /// # Errors
 /// `EPIPE` or `ECONNRESET` when the other end is gone, `EMSGSIZE` when it is too long for the socket's buffer, `TimedOut`; `QuotaExceeded` if
-/// the time of a [`Patience::Limit`] was over for too many descriptors under way.
+/// the time of a [`SendTimeout::Limit`] was over for too many descriptors under way.
 pub(crate) fn send(
     fd: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
     descriptors: &[BorrowedFd<'_>],
-    patience: Patience,
+    patience: SendTimeout,
 ) -> io::Result<()> {
     let mut deadline = None;
     let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let control = if raw.is_empty() { &[] } else { &rights[..] };
-    let wait = if let Patience::Endless = patience { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
+    let wait = if let SendTimeout::Endless = patience { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
     let flags = MsgFlags::MSG_NOSIGNAL | wait;
     loop {
         match sendmsg::<UnixAddr>(fd.as_raw_fd(), parts, control, flags, None) {
@@ -142,9 +142,9 @@ pub(crate) fn send(
 }
 
 /// Whoever has set the deadline knows it. The others learn what they have waited for in vain.
-fn expired(error: nix::Error, patience: Patience) -> io::Error {
+fn expired(error: nix::Error, patience: SendTimeout) -> io::Error {
     match (error, patience) {
-        (nix::Error::ETOOMANYREFS, Patience::Limit(_)) => {
+        (nix::Error::ETOOMANYREFS, SendTimeout::Limit(_)) => {
             let text = "this user has more descriptors in messages that nobody has received yet than a process may open (RLIMIT_NOFILE)";
             io::Error::new(io::ErrorKind::QuotaExceeded, text)
         }
@@ -417,7 +417,7 @@ mod tests {
 
     use super::*;
 
-    const LONG: Patience = Patience::Limit(Duration::from_secs(10));
+    const LONG: SendTimeout = SendTimeout::Limit(Duration::from_secs(10));
 
     fn message(text: &[u8]) -> [IoSlice<'_>; 1] {
         [IoSlice::new(text)]
@@ -470,7 +470,7 @@ mod tests {
         let (ours, theirs) = pair().unwrap();
         assert_eq!(receive(ours.as_fd(), 100).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         let filled = loop {
-            if let Err(error) = send(theirs.as_fd(), &message(&[1; 1000]), &[], Patience::Limit(Duration::ZERO)) {
+            if let Err(error) = send(theirs.as_fd(), &message(&[1; 1000]), &[], SendTimeout::Limit(Duration::ZERO)) {
                 break error;
             }
         };
@@ -481,8 +481,8 @@ mod tests {
     fn a_one_way_pair_sends_one_way_and_tells_both_ends() {
         let (sender, receiver) = one_way().unwrap();
         let mut buffer = [0; 10];
-        assert!(send(receiver.as_fd(), &message(b"back"), &[], Patience::Endless).is_err());
-        send(sender.as_fd(), &message(b"there"), &[], Patience::Endless).unwrap();
+        assert!(send(receiver.as_fd(), &message(b"back"), &[], SendTimeout::Endless).is_err());
+        send(sender.as_fd(), &message(b"there"), &[], SendTimeout::Endless).unwrap();
         drop(sender);
         assert_eq!(receive_into(receiver.as_fd(), &mut buffer, None).unwrap().unwrap().length, 5);
         assert!(receive_into(receiver.as_fd(), &mut buffer, None).unwrap().is_none());
@@ -491,7 +491,7 @@ mod tests {
         assert_eq!(receive_into(receiver.as_fd(), &mut buffer, soon).unwrap_err().kind(), io::ErrorKind::TimedOut);
         drop(receiver);
         assert_eq!(
-            send(sender.as_fd(), &message(b"x"), &[], Patience::Endless).unwrap_err().kind(),
+            send(sender.as_fd(), &message(b"x"), &[], SendTimeout::Endless).unwrap_err().kind(),
             io::ErrorKind::BrokenPipe
         );
     }
