@@ -385,6 +385,6 @@ mod tests {
 
     #[test]
     fn outside_of_a_send_it_is_not_serialised() {
-        assert!(crate::ipc::encoding::to_vec(&SharedArray::<u8>::new(1).unwrap()).is_err());
+        assert!(crate::ipc::codec::to_vec(&SharedArray::<u8>::new(1).unwrap()).is_err());
     }
 }

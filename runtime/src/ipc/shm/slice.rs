@@ -326,10 +326,10 @@ mod tests {
     fn outside_of_a_send_both_forms_are_errors() {
         for length in [3, 100_000] {
             let slice = SharedSlice::new(&vec![1_u8; length]).unwrap();
-            assert!(crate::ipc::encoding::to_vec(&slice).is_err(), "{length}");
+            assert!(crate::ipc::codec::to_vec(&slice).is_err(), "{length}");
         }
         let bytes = Payload::encode(&SharedSlice::new(&[1_u8]).unwrap()).unwrap();
-        assert!(crate::ipc::encoding::from_slice::<SharedSlice<u8>>(&bytes.bytes().unwrap()).is_err());
+        assert!(crate::ipc::codec::from_slice::<SharedSlice<u8>>(&bytes.bytes().unwrap()).is_err());
     }
 
     #[test]
