@@ -92,10 +92,10 @@ pub use crate::error::{Error, ErrorKind, JoinError, JoinErrorKind, Panic};
 pub use crate::guard::guard;
 #[cfg(feature = "stream")]
 #[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
-pub use crate::ipc::channel::Values;
+pub use crate::ipc::channel::RecvStream;
 pub use crate::ipc::channel::{
-    Duplex, Iter, Receiver, Receiving, RecvError, RecvErrorKind, RequestError, SendError, SendErrorKind, Sender,
-    Sending, Waitable, channel, duplex, wait,
+    Duplex, Iter, Receiver, RecvError, RecvErrorKind, RecvFuture, RequestError, SendError, SendErrorKind, SendFuture,
+    Sender, Waitable, channel, duplex, wait,
 };
 pub use crate::ipc::fd::Fd;
 pub use crate::ipc::shm::{Bytes, SharedArray, SharedSlice};

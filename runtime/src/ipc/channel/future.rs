@@ -1,4 +1,4 @@
-//! Sending and receiving as futures, which wait through the program's one reactor.
+//! Sending and receiving as futures, which wait through the one reactor of the program.
 
 use std::fmt;
 use std::pin::Pin;
@@ -48,26 +48,26 @@ impl WaitSlot {
 
 /// A value on its way into a channel, made by [`Sender::send_async`].
 #[must_use = "a future does nothing until it is polled"]
-pub struct Sending<'a, T> {
+pub struct SendFuture<'a, T> {
     sender: &'a Sender<T>,
     value: Option<T>,
     place: WaitSlot,
 }
 
-impl<'a, T> Sending<'a, T> {
+impl<'a, T> SendFuture<'a, T> {
     pub(super) fn new(sender: &'a Sender<T>, value: T) -> Self {
         Self { sender, value: Some(value), place: WaitSlot::default() }
     }
 }
 
 /// No part of it is ever pinned.
-impl<T> Unpin for Sending<'_, T> {}
+impl<T> Unpin for SendFuture<'_, T> {}
 
 /// Ready when the value is in the channel.
 ///
 /// # Panics
 /// If it is polled after it was ready.
-impl<T: Serialize> Future for Sending<'_, T> {
+impl<T: Serialize> Future for SendFuture<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -90,21 +90,21 @@ impl<T: Serialize> Future for Sending<'_, T> {
 
 /// A value on its way out of a channel, made by [`Receiver::recv_async`].
 #[must_use = "a future does nothing until it is polled"]
-pub struct Receiving<'a, T> {
+pub struct RecvFuture<'a, T> {
     receiver: &'a Receiver<T>,
     place: WaitSlot,
 }
 
-impl<'a, T> Receiving<'a, T> {
+impl<'a, T> RecvFuture<'a, T> {
     pub(super) fn new(receiver: &'a Receiver<T>) -> Self {
         Self { receiver, place: WaitSlot::default() }
     }
 }
 
-impl<T> Unpin for Receiving<'_, T> {}
+impl<T> Unpin for RecvFuture<'_, T> {}
 
 /// Ready when there is a value, or will never be one.
-impl<T: DeserializeOwned> Future for Receiving<'_, T> {
+impl<T: DeserializeOwned> Future for RecvFuture<'_, T> {
     type Output = Result<T, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
@@ -113,22 +113,22 @@ impl<T: DeserializeOwned> Future for Receiving<'_, T> {
     }
 }
 
-impl<T> fmt::Debug for Sending<'_, T> {
+impl<T> fmt::Debug for SendFuture<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Sending through {:?}", self.sender)
+        write!(f, "SendFuture of {:?}", self.sender)
     }
 }
 
-impl<T> fmt::Debug for Receiving<'_, T> {
+impl<T> fmt::Debug for RecvFuture<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Receiving from {:?}", self.receiver)
+        write!(f, "RecvFuture of {:?}", self.receiver)
     }
 }
 
 /// The values of a channel as they come, made by [`Receiver::into_stream`].
 #[cfg(feature = "stream")]
 #[must_use = "a stream does nothing until it is polled"]
-pub struct Values<T> {
+pub struct RecvStream<T> {
     receiver: Receiver<T>,
     place: WaitSlot,
     is_over: bool,
@@ -137,13 +137,13 @@ pub struct Values<T> {
 #[cfg(feature = "stream")]
 impl<T: DeserializeOwned> Receiver<T> {
     /// Every value until the last sender is gone, as a stream for any executor; like [`iter`](Self::iter).
-    pub fn into_stream(self) -> Values<T> {
-        Values { receiver: self, place: WaitSlot::default(), is_over: false }
+    pub fn into_stream(self) -> RecvStream<T> {
+        RecvStream { receiver: self, place: WaitSlot::default(), is_over: false }
     }
 }
 
 #[cfg(feature = "stream")]
-impl<T: DeserializeOwned> futures_core::Stream for Values<T> {
+impl<T: DeserializeOwned> futures_core::Stream for RecvStream<T> {
     type Item = Result<T, RecvError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -161,8 +161,8 @@ impl<T: DeserializeOwned> futures_core::Stream for Values<T> {
 }
 
 #[cfg(feature = "stream")]
-impl<T> fmt::Debug for Values<T> {
+impl<T> fmt::Debug for RecvStream<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Values of {:?}", self.receiver)
+        write!(f, "RecvStream of {:?}", self.receiver)
     }
 }

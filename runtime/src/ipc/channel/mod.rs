@@ -32,8 +32,8 @@ mod wait;
 pub use duplex::{Duplex, duplex};
 pub use error::{RecvError, RecvErrorKind, RequestError, SendError, SendErrorKind};
 #[cfg(feature = "stream")]
-pub use future::Values;
-pub use future::{Receiving, Sending};
+pub use future::RecvStream;
+pub use future::{RecvFuture, SendFuture};
 pub use receiver::{Iter, Receiver};
 pub use sender::Sender;
 pub use wait::{Waitable, wait};

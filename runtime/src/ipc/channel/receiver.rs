@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::end::End;
 use super::inbox::Inbox;
-use super::{Receiving, RecvError, RecvErrorKind};
+use super::{RecvError, RecvErrorKind, RecvFuture};
 use crate::sys::poll::{self, Deadline};
 
 /// Receives values of type `T` from any [`Sender`](crate::Sender) of its channel. Made by [`channel`](crate::ipc::channel).
@@ -70,8 +70,8 @@ impl<T: DeserializeOwned> Receiver<T> {
     ///
     /// The first poll that has to wait starts one helper thread for the whole program, after which the start method `fork` is
     /// refused. Nothing is lost with a future that is dropped.
-    pub fn recv_async(&self) -> Receiving<'_, T> {
-        Receiving::new(self)
+    pub fn recv_async(&self) -> RecvFuture<'_, T> {
+        RecvFuture::new(self)
     }
 
     /// Every value until the last sender is gone; waits for each.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::end::End;
-use super::{SendError, SendErrorKind, Sending};
+use super::{SendError, SendErrorKind, SendFuture};
 use crate::ipc::wire::message::{self, Batch, Unsent};
 use crate::sys::poll::{self, Deadline};
 
@@ -98,8 +98,8 @@ impl<T: Serialize> Sender<T> {
     ///
     /// The first poll that has to wait starts one helper thread for the whole program, after which the start method `fork` is
     /// refused. A future that is dropped has not sent its value, unless it was ready.
-    pub fn send_async(&self, value: T) -> Sending<'_, T> {
-        Sending::new(self, value)
+    pub fn send_async(&self, value: T) -> SendFuture<'_, T> {
+        SendFuture::new(self, value)
     }
 
     fn send_by(&self, value: T, deadline: Deadline, full: SendErrorKind) -> Result<(), SendError<T>> {
