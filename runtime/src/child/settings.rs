@@ -44,8 +44,9 @@ impl Settings {
         }
         drop(kit.many_files);
         for (number, limit) in &self.limits {
-            let what = format_args!("{} to {} (soft) and {} (hard)", resource::name(*number), limit.soft, limit.hard);
-            step("set", what, attributes::set_limit(*number, *limit))?;
+            let done = attributes::set_limit(*number, *limit);
+            let (name, soft, hard) = (resource::name(*number), limit.soft, limit.hard);
+            step("set", format_args!("{name} to {soft} (soft) and {hard} (hard)"), done)?;
         }
         Ok(())
     }
