@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pool;
-use super::driver::{Shared, start_thread};
-use super::local::handle::Initializer;
-use super::scheduler::Plan;
+use super::driver::{PoolCore, start_supervisor};
+use super::local::{Initializer, LocalStart};
+use super::model::PoolConfig;
 use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::payload::{Payload, decode};
 use crate::platform::StartMethod;
@@ -162,11 +162,11 @@ impl PoolBuilder {
         fn check<T: sealed::Checked + serde::de::DeserializeOwned>(payload: Payload) -> Result<(), String> {
             decode::<T>(payload).map_err(|error| error.to_string())?.check()
         }
-        self.initializer = Some(prepare(&call).map(|(place, arguments)| Initializer {
-            place,
+        self.initializer = Some(prepare(&call).map(|(task_index, arguments)| Initializer {
+            task_index,
             task: call.task(),
             arguments,
-            limit: call.limit,
+            time_limit: call.limit,
             check: check::<T>,
         }));
         self
@@ -188,35 +188,33 @@ impl PoolBuilder {
         }
         // Before there is a thread: what it is a copy of must have but one.
         let template = match self.context.start_method() {
-            StartMethod::Fork => Some(Arc::new(Template::new()?)),
+            StartMethod::Fork => Some(Template::new()?),
             StartMethod::Spawn | StartMethod::ForkServer => None,
         };
-        let plan = Plan {
-            max_tasks: self.max_tasks,
-            max_memory: self.max_memory,
-            limits: self.limits,
-            limit: self.task_timeout,
-            grace: self.grace,
-            retries: self.retries,
-            initializer: self.initializer.transpose()?,
+        let initializer = self.initializer.transpose()?;
+        let config = PoolConfig {
             min_workers: self.min_workers,
             idle_timeout: self.idle_timeout,
+            max_tasks: self.max_tasks,
+            start_timeout: initializer.as_ref().and_then(|initializer| initializer.time_limit),
+            task_timeout: self.task_timeout,
+            grace: self.grace,
             name: self.name,
-            template,
-            ..Plan::new(self.context, workers)
+            ..PoolConfig::new(workers)
         };
-        let retries = plan.retries;
-        let shared = Arc::new(Shared::new(plan).map_err(|error| Error::os("cannot make a pool", error))?);
+        let starter = LocalStart::new(self.context, template, self.limits, self.max_memory, initializer);
+        let core = PoolCore::new(config, starter).map_err(|error| Error::os("cannot make a pool", error))?;
+        let core = Arc::new(core);
         // Before the workers, which may take all the processes that there can be.
-        let (thread, begin) = start_thread(&shared)?;
-        if let Err(error) = shared.wait_until_ready() {
-            shared.terminate();
+        let (thread, begin) = start_supervisor(&core)?;
+        if let Err(error) = core.wait_until_ready() {
+            core.terminate();
             drop(begin);
             let _ = thread.join();
             return Err(error);
         }
         let _ = begin.send(());
-        Ok(Pool { shared, thread: Some(thread), retries })
+        Ok(Pool { core, thread: Some(thread), retries: self.retries })
     }
 }
 
@@ -237,8 +235,8 @@ impl PoolBuilder {
 /// What a pool keeps of a call; the same checks as for a process of its own.
 pub(super) fn prepare<T>(call: &Call<T>) -> Result<(u64, Payload), Error> {
     let arguments = call.check()?.clone();
-    let place = task::place(call.entry).ok_or_else(|| {
+    let task_index = task::place(call.entry).ok_or_else(|| {
         Error::new(ErrorKind::UnknownTask, format!("no task `{}` is linked into this program", call.task()))
     })?;
-    Ok((place, arguments))
+    Ok((task_index, arguments))
 }

@@ -15,35 +15,33 @@ mod driver;
 mod job;
 mod local;
 mod map;
+mod model;
 #[cfg(feature = "progress")]
 mod progress;
 mod scheduler;
 mod stats;
+mod transport;
 
 use std::fmt;
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Duration;
 
 pub use builder::{InitializerOutput, PoolBuilder};
 pub use job::Job;
-pub use local::worker::is_cancelled;
+pub use local::is_cancelled;
 pub use map::{Map, MapUnordered};
 #[cfg(feature = "progress")]
 pub use progress::MapProgress;
 pub use stats::{PoolStats, WorkerStats};
 
 use builder::prepare;
-use driver::Shared;
-use job::{Failure, Holder, Progress, Record};
+use driver::PoolCore;
+use model::{Failure, Holder, JobEntry, JobId, JobState};
 
 use crate::error::{Error, ErrorKind, JoinErrorKind};
 use crate::ipc::wire::payload::Payload;
 use crate::process::Context;
 use crate::task::Call;
-
-/// How long either side of a ring looks for what the other does, before it sleeps: as long as a sleep costs at most.
-const LONGEST_LOOK: Duration = Duration::from_micros(50);
 
 impl Context {
     /// Makes pools whose workers are started by this context's method.
@@ -86,7 +84,7 @@ impl Context {
 /// }
 /// ```
 pub struct Pool {
-    shared: Arc<Shared>,
+    core: Arc<PoolCore>,
     thread: Option<JoinHandle<()>>,
     retries: u32,
 }
@@ -95,9 +93,9 @@ impl Pool {
     /// Runs a call. What cannot be run (arguments that do not encode, a closed pool) is told by the job.
     pub fn submit<T>(&self, call: Call<T>) -> Job<T> {
         let (task, decode) = (call.task(), call.decode);
-        let mut key = 0;
-        self.shared.submit([self.record(call, Holder::Job(None))], |submitted| key = submitted);
-        Job::new(Arc::clone(&self.shared), key, task, decode)
+        let mut id = JobId(0);
+        self.core.submit([self.entry(call, Holder::Job(None))], |submitted| id = submitted);
+        Job::new(Arc::clone(&self.core), id, task, decode)
     }
 
     /// Runs many calls; an iterator over their results, in their order.
@@ -114,7 +112,7 @@ impl Pool {
 
     /// Takes no more jobs; those that it has are done.
     pub fn close(&self) {
-        self.shared.close();
+        self.core.close();
     }
 
     /// Closes the pool, waits for all its jobs, and for its workers to leave.
@@ -122,12 +120,12 @@ impl Pool {
     /// # Errors
     /// If there were jobs that no worker could be had for; they say so themselves too.
     pub fn join(mut self) -> Result<(), Error> {
-        self.shared.close();
-        self.shared.wait_until_done();
-        self.shared.dismiss();
-        let gone = self.shared.wait_until_gone();
+        self.core.close();
+        self.core.wait_until_finished();
+        self.core.shut_down();
+        let emptied = self.core.wait_until_empty();
         self.end();
-        gone
+        emptied
     }
 
     /// Kills all workers; every job that is not done is [`PoolClosed`](JoinErrorKind::PoolClosed).
@@ -143,38 +141,38 @@ impl Pool {
         if workers == 0 {
             return Err(Error::new(ErrorKind::Setting, "a pool needs at least one worker"));
         }
-        self.shared.resize(workers)
+        self.core.resize(workers)
     }
 
     /// What the pool is doing.
     pub fn stats(&self) -> PoolStats {
-        self.shared.stats()
+        self.core.stats()
     }
 
     fn end(&mut self) {
-        self.shared.terminate();
+        self.core.terminate();
         match self.thread.take() {
             // A forked copy of the process has no such thread, and would wait for it for ever.
-            Some(thread) if self.shared.is_of_other_process() => std::mem::forget(thread),
+            Some(thread) if self.core.is_forked_copy() => std::mem::forget(thread),
             // A waker that it has woken held the pool; it ends when it has returned from here.
             Some(thread) if thread.thread().id() == std::thread::current().id() => {}
             Some(thread) => drop(thread.join()),
             None => {}
         }
         // Jobs may hold the rest for longer.
-        self.shared.release_template();
+        self.core.release_template();
     }
 
-    fn record<T>(&self, call: Call<T>, holder: Holder) -> Record {
-        let (entry, limit) = (call.entry, call.limit);
-        let (place, arguments, progress) = match prepare(&call) {
-            Ok((place, arguments)) => (place, arguments, Progress::Queued),
+    fn entry<T>(&self, call: Call<T>, holder: Holder) -> JobEntry {
+        let (entry, time_limit) = (call.entry, call.limit);
+        let (task_index, arguments, state) = match prepare(&call) {
+            Ok((task_index, arguments)) => (task_index, arguments, JobState::Queued),
             Err(error) => {
                 let failure = Failure::new(JoinErrorKind::NotStarted(error), None);
-                (0, Payload::EMPTY, Progress::Done(Err(failure)))
+                (0, Payload::EMPTY, JobState::Done(Err(failure)))
             }
         };
-        Record { entry, place, arguments, progress, holder, limit, retries: self.retries }
+        JobEntry { entry, task_index, arguments, state, holder, time_limit, retries: self.retries }
     }
 }
 

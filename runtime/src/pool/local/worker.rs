@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::protocol::{self, Assignment, PackedCall, Parcels, RingMemory, inline, slot};
+use super::protocol::{self, Assignment, OutOfLine, PackedCall, RingMemory, inline, slot};
 use super::ring::{Head, WorkerSide};
 use crate::child;
 use crate::error::{Error, ErrorKind, Panic, Refusal};
@@ -15,19 +15,19 @@ use crate::ipc::codec;
 use crate::ipc::spin::AdaptiveSpin;
 use crate::ipc::wire::fds;
 use crate::ipc::wire::payload::Payload;
-use crate::pool::LONGEST_LOOK;
+use crate::pool::model::LONGEST_SPIN;
 use crate::sys::fd::Descriptor;
 use crate::sys::resident::Resident;
 use crate::sys::{self, eventfd, futex, signal};
 use crate::task::{self, Arguments, Entry, Origin, Output, Undecodable};
 
 /// The name of the worker's own task.
-pub(in crate::pool) const NAME: &str = "offspring::pool::worker";
+pub(super) const NAME: &str = "offspring::pool::worker";
 
-pub(in crate::pool) const FINGERPRINT: u64 = 1;
+pub(super) const FINGERPRINT: u64 = 1;
 
 /// How a child finds it.
-pub(in crate::pool) static ENTRY: Entry = entry();
+pub(super) static ENTRY: Entry = entry();
 
 const fn entry() -> Entry {
     Entry {
@@ -55,7 +55,7 @@ fn run(arguments: &mut Arguments<'_>) -> Result<Output, Undecodable> {
     let assignment = arguments.pull::<Assignment>()?;
     arguments.finish()?;
     match child::link() {
-        Some(link) => Worker::new(assignment.memory, assignment.bell.0, link)
+        Some(link) => Worker::new(assignment.memory, assignment.eventfd.0, link)
             .work(assignment.initializer, assignment.max_memory.map(Size::new)),
         None => return Err(Undecodable("a worker has no link".to_owned())),
     }
@@ -63,7 +63,7 @@ fn run(arguments: &mut Arguments<'_>) -> Result<Output, Undecodable> {
 }
 
 /// What a job has come to.
-enum Done {
+enum TaskEnd {
     Returned(Payload),
     Panicked(Panic),
     Refused(Error),
@@ -72,14 +72,14 @@ enum Done {
 
 struct Worker {
     side: WorkerSide<RingMemory>,
-    bell: Arc<Descriptor>,
+    eventfd: Arc<Descriptor>,
     link: Arc<Descriptor>,
     spin: AdaptiveSpin,
-    parcels: Parcels,
+    out_of_line: OutOfLine,
     /// The slots before this number are out of the ring, by this worker or back by the parent.
     passed: u64,
-    /// Whether parcels of slots that the parent has taken back may be on the link.
-    is_littered: bool,
+    /// Whether out_of_line of slots that the parent has taken back may be on the link.
+    has_stale_frames: bool,
     /// The next result is its last.
     is_leaving: bool,
 }
@@ -108,16 +108,16 @@ impl Size {
 }
 
 impl Worker {
-    fn new(memory: RingMemory, bell: Arc<Descriptor>, link: Arc<Descriptor>) -> Self {
+    fn new(memory: RingMemory, eventfd: Arc<Descriptor>, link: Arc<Descriptor>) -> Self {
         *sys::lock(&OWN_RINGS) = Some(WorkerSide::new(memory.clone()));
         Self {
             side: WorkerSide::new(memory),
-            bell,
+            eventfd,
             link,
-            spin: AdaptiveSpin::for_memory(LONGEST_LOOK),
-            parcels: Parcels::default(),
+            spin: AdaptiveSpin::for_memory(LONGEST_SPIN),
+            out_of_line: OutOfLine::default(),
             passed: 0,
-            is_littered: false,
+            has_stale_frames: false,
             is_leaving: false,
         }
     }
@@ -126,10 +126,10 @@ impl Worker {
         // A terminal's interrupt is the parent's to answer, who takes its workers along.
         signal::ignore_interrupts();
         let (ready, size) = match size.map(Size::check).transpose() {
-            Ok(size) => (initializer.map_or(Done::Returned(Payload::EMPTY), initialize), size),
-            Err(error) => (Done::Refused(error), None),
+            Ok(size) => (initializer.map_or(TaskEnd::Returned(Payload::EMPTY), initialize), size),
+            Err(error) => (TaskEnd::Refused(error), None),
         };
-        self.is_leaving = !matches!(ready, Done::Returned(_));
+        self.is_leaving = !matches!(ready, TaskEnd::Returned(_));
         self.report(0, slot::READY, 0, ready);
         let mut bytes = Vec::new();
         while !self.is_leaving
@@ -138,10 +138,10 @@ impl Worker {
             let begun = sys::monotonic_nanoseconds();
             self.side.note_began(begun);
             CURRENT.store(number, Ordering::Relaxed);
-            let done = self.perform(number, head, &bytes);
+            let end = self.perform(number, head, &bytes);
             let spent = sys::monotonic_nanoseconds().saturating_sub(begun);
             self.is_leaving = size.as_ref().is_some_and(Size::is_exceeded);
-            self.report(number, slot::RETURNED, spent, done);
+            self.report(number, slot::RETURNED, spent, end);
         }
     }
 
@@ -154,8 +154,8 @@ impl Worker {
                 return (head.kind != slot::LEAVE).then_some((number, head));
             }
             self.note_passed(self.side.taken());
-            if self.is_littered {
-                self.clear_link();
+            if self.has_stale_frames {
+                self.discard_stale();
             }
             let passed = self.passed;
             let is_called = |side: &WorkerSide<_>| side.has_job() || side.taken() != passed;
@@ -168,43 +168,43 @@ impl Worker {
 
     /// All slots before this number are out of the ring; those that this worker has not seen, the parent has taken back.
     fn note_passed(&mut self, number: u64) {
-        self.is_littered |= number != self.passed;
+        self.has_stale_frames |= number != self.passed;
         self.passed = number;
     }
 
     /// Makes room on the link, where what was sent ahead for jobs that were taken back would lie until the next job that comes
     /// over the link: which may find no room there, and wait for ever.
-    fn clear_link(&mut self) {
-        self.is_littered = false;
+    fn discard_stale(&mut self) {
+        self.has_stale_frames = false;
         if let Ok(link) = self.link.fd() {
-            self.parcels.pass_over(link, self.passed);
+            self.out_of_line.discard_before(link, self.passed);
         }
-        if let Ok(bell) = self.bell.fd() {
-            eventfd::wake(bell.as_fd());
+        if let Ok(eventfd) = self.eventfd.fd() {
+            eventfd::wake(eventfd.as_fd());
         }
     }
 
-    fn perform(&mut self, number: u64, head: Head, bytes: &[u8]) -> Done {
+    fn perform(&mut self, number: u64, head: Head, bytes: &[u8]) -> TaskEnd {
         if head.kind & slot::ON_LINK == 0 {
             return call(head.about, bytes, Vec::new());
         }
-        let mut parcel = match self.link.fd().and_then(|link| self.parcels.receive(link, number)) {
-            Ok(parcel) => parcel,
+        let mut payload = match self.link.fd().and_then(|link| self.out_of_line.receive(link, number)) {
+            Ok(payload) => payload,
             Err(error) => return refuse("the worker cannot receive its arguments", error),
         };
-        let descriptors = std::mem::take(&mut parcel.descriptors);
-        match parcel.bytes() {
+        let descriptors = std::mem::take(&mut payload.descriptors);
+        match payload.bytes() {
             Ok(bytes) => call(head.about, &bytes, descriptors),
             Err(error) => refuse("the worker cannot map its arguments", error),
         }
     }
 
-    fn report(&mut self, number: u64, returned: u8, spent: u64, done: Done) {
-        let (kind, payload) = match done {
-            Done::Returned(payload) => (returned, Ok(payload)),
-            Done::Panicked(panic) => (slot::PANICKED, Payload::encode(&panic)),
-            Done::Refused(error) => (slot::REFUSED, Payload::encode(&Refusal::from(error))),
-            Done::Unencodable(error) => (slot::UNENCODABLE, Payload::encode(&error.to_string())),
+    fn report(&mut self, number: u64, returned: u8, spent: u64, end: TaskEnd) {
+        let (kind, payload) = match end {
+            TaskEnd::Returned(payload) => (returned, Ok(payload)),
+            TaskEnd::Panicked(panic) => (slot::PANICKED, Payload::encode(&panic)),
+            TaskEnd::Refused(error) => (slot::REFUSED, Payload::encode(&Refusal::from(error))),
+            TaskEnd::Unencodable(error) => (slot::UNENCODABLE, Payload::encode(&error.to_string())),
         };
         let payload = payload.unwrap_or(Payload::EMPTY);
         if let Err(error) = self.put(number, kind, spent, &payload) {
@@ -218,7 +218,7 @@ impl Worker {
         let (kind, bytes) = match inline(payload) {
             Some(bytes) => (kind, bytes),
             None => {
-                protocol::send_parcel(self.link.fd()?, number, payload, None)?;
+                protocol::send_out_of_line(self.link.fd()?, number, payload, None)?;
                 (kind | slot::ON_LINK, &[][..])
             }
         };
@@ -226,36 +226,36 @@ impl Worker {
             self.side.sleep_unless(WorkerSide::has_room, |word, before| futex::wait(word, before, None));
         }
         if self.side.push(Head { about: number, kind, spent }, bytes) {
-            eventfd::wake(self.bell.fd()?.as_fd());
+            eventfd::wake(self.eventfd.fd()?.as_fd());
         }
         Ok(())
     }
 }
 
-fn refuse(text: &str, error: io::Error) -> Done {
-    Done::Refused(Error::os(text, error))
+fn refuse(text: &str, error: io::Error) -> TaskEnd {
+    TaskEnd::Refused(Error::os(text, error))
 }
 
-fn initialize(packed: PackedCall) -> Done {
-    let descriptors = packed.descriptors.into_iter().map(|held| held.0).collect();
-    call(packed.place, &packed.arguments, descriptors)
+fn initialize(packed: PackedCall) -> TaskEnd {
+    let descriptors = packed.descriptors.into_iter().map(|sent| sent.0).collect();
+    call(packed.task_index, &packed.arguments, descriptors)
 }
 
 /// Runs the task at a place of the registry.
-fn call(place: u64, bytes: &[u8], descriptors: Vec<Arc<Descriptor>>) -> Done {
+fn call(place: u64, bytes: &[u8], descriptors: Vec<Arc<Descriptor>>) -> TaskEnd {
     let Some(entry) = task::at(place) else {
         let text = format!("the worker knows no task number {place}");
-        return Done::Refused(Error::new(ErrorKind::UnknownTask, text));
+        return TaskEnd::Refused(Error::new(ErrorKind::UnknownTask, text));
     };
     let mut arguments = Arguments::new(bytes, fds::ReceivedFds::new(descriptors));
     match child::catch_panic(|| (entry.run)(&mut arguments)) {
-        Ok(Ok(Output(Ok(payload)))) => Done::Returned(payload),
-        Ok(Ok(Output(Err(error)))) => Done::Unencodable(error),
+        Ok(Ok(Output(Ok(payload)))) => TaskEnd::Returned(payload),
+        Ok(Ok(Output(Err(error)))) => TaskEnd::Unencodable(error),
         Ok(Err(error)) => {
             let text = format!("the worker cannot decode the arguments of `{}`: {}", entry.name, error.0);
-            Done::Refused(Error::new(ErrorKind::Decode, text))
+            TaskEnd::Refused(Error::new(ErrorKind::Decode, text))
         }
-        Err(panic) => Done::Panicked(panic),
+        Err(panic) => TaskEnd::Panicked(panic),
     }
 }
 

@@ -6,14 +6,14 @@ use crate::error::{Error, ErrorKind};
 use crate::sys::poll::Deadline;
 
 /// After so many failures in a row a pool does not begin, and, if there was no worker at any of them, jobs do not wait any longer.
-const PATIENCE: u32 = 3;
+const MOST_FAILURES: u32 = 3;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How attempts to get a worker have gone lately.
 #[derive(Debug, Default)]
-pub(in crate::pool) struct Backoff {
+pub(super) struct Backoff {
     /// Attempts in a row that have failed.
     failures: u32,
     /// Those since there was a worker that served.
@@ -27,7 +27,7 @@ pub(in crate::pool) struct Backoff {
 
 impl Backoff {
     /// A worker could not be started, or has ended before it served, while there was another or while there was none.
-    pub(in crate::pool) fn note_failure(&mut self, cause: Error, now: Instant, is_alone: bool) {
+    pub(super) fn note_failure(&mut self, cause: Error, now: Instant, is_alone: bool) {
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
         self.failures = self.failures.saturating_add(1);
         self.alone = if is_alone { self.alone.saturating_add(1) } else { 0 };
@@ -36,41 +36,41 @@ impl Backoff {
     }
 
     /// There will be no worker any more.
-    pub(in crate::pool) fn give_up(&mut self, cause: Error) {
+    pub(super) fn give_up(&mut self, cause: Error) {
         self.cause = Some(cause);
         self.is_hopeless = true;
     }
 
     /// Why there will be none.
-    pub(in crate::pool) fn hopeless(&self) -> Option<&Error> {
+    pub(super) fn hopeless(&self) -> Option<&Error> {
         self.cause.as_ref().filter(|_| self.is_hopeless)
     }
 
     /// A worker that served has ended before it did anything; it may have been a passing misfortune.
-    pub(in crate::pool) fn note_setback(&mut self, now: Instant) {
+    pub(super) fn note_setback(&mut self, now: Instant) {
         self.next = self.next.max(Some(now + FIRST_PAUSE));
     }
 
     /// A worker serves.
-    pub(in crate::pool) fn note_success(&mut self) {
+    pub(super) fn note_success(&mut self) {
         *self = Self::default();
     }
 
     /// Why the last attempt has failed, if it is time to tell those who wait for a worker.
-    pub(in crate::pool) fn exhausted(&self) -> Option<&Error> {
-        self.cause.as_ref().filter(|_| self.alone >= PATIENCE)
+    pub(super) fn exhausted(&self) -> Option<&Error> {
+        self.cause.as_ref().filter(|_| self.alone >= MOST_FAILURES)
     }
 
     /// Why the last attempt has failed, if a pool is not to wait for the rest of its first workers: several have failed, or one
     /// in its initializer or for an option, which is no better for being tried again.
-    pub(in crate::pool) fn has_begun_badly(&self) -> Option<&Error> {
+    pub(super) fn has_begun_badly(&self) -> Option<&Error> {
         let is_over =
-            |cause: &&Error| self.failures >= PATIENCE || self.is_hopeless || cause.kind() == ErrorKind::Setting;
+            |cause: &&Error| self.failures >= MOST_FAILURES || self.is_hopeless || cause.kind() == ErrorKind::Setting;
         self.cause.as_ref().filter(is_over)
     }
 
     /// When the next attempt may be made; `None` if at once.
-    pub(in crate::pool) fn next(&self) -> Deadline {
+    pub(super) fn next(&self) -> Deadline {
         self.next
     }
 }

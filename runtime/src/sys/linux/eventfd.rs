@@ -48,9 +48,15 @@ impl Poller {
         Ok(self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, number))?)
     }
 
-    /// Adds a bell that is ready once for each ring, without an answer.
-    pub(crate) fn add_bell(&self, bell: impl AsFd, number: u64) -> io::Result<()> {
-        Ok(self.0.add(bell, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, number))?)
+    /// Adds an eventfd that is ready once for each wake-up, and is never cleared (`EPOLLET`).
+    pub(crate) fn add_edge(&self, eventfd: impl AsFd, number: u64) -> io::Result<()> {
+        Ok(self.0.add(eventfd, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, number))?)
+    }
+
+    /// Removes a descriptor. Closing it would do so too, but only with the last descriptor of its open file, which a copy of the
+    /// process may have.
+    pub(crate) fn remove(&self, fd: impl AsFd) {
+        let _ = self.0.delete(fd);
     }
 
     /// Waits until something is ready or the deadline passes; the numbers of what is.
@@ -69,5 +75,12 @@ impl Poller {
             Err(nix::Error::EINTR) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Readable while a descriptor of the set is ready (epoll(7)).
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.0.as_fd()
     }
 }
