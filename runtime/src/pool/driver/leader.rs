@@ -78,7 +78,7 @@ impl PoolCore {
             if inner.scheduler.must_start(Instant::now) {
                 inner = self.start_worker(inner);
             } else if !has_moved && !inner.spin_for_event() {
-                inner = self.sleep(inner, deadline);
+                inner = self.wait_for_events(inner, deadline);
             }
         }
         term.end(&mut inner);
@@ -86,7 +86,11 @@ impl PoolCore {
     }
 
     /// Sleeps until a worker has an event or has ended, something is due, or the leader is woken.
-    fn sleep<'a>(&'a self, mut inner: MutexGuard<'a, PoolInner>, deadline: Deadline) -> MutexGuard<'a, PoolInner> {
+    fn wait_for_events<'a>(
+        &'a self,
+        mut inner: MutexGuard<'a, PoolInner>,
+        deadline: Deadline,
+    ) -> MutexGuard<'a, PoolInner> {
         let before = inner.scheduler.version();
         let due = inner.scheduler.tick(Instant::now());
         inner.scheduler.links().for_each(WorkerLink::arm);

@@ -17,7 +17,7 @@ use crate::sys::poll::{self, Deadline};
 pub(super) enum SupervisorState {
     Busy,
     /// It sleeps until this time, a death, or a wake-up.
-    Asleep(Deadline),
+    Sleeping(Deadline),
     /// It waits for the leader to leave.
     Following,
 }
@@ -27,8 +27,8 @@ impl PoolCore {
     pub(super) fn wake_supervisor_if_needed(&self, inner: &mut PoolInner) {
         match inner.supervisor {
             SupervisorState::Busy => return,
-            SupervisorState::Asleep(until) if !is_needed_before(&inner.scheduler, until) => return,
-            SupervisorState::Asleep(_) => eventfd::wake(self.supervisor_waker.as_fd()),
+            SupervisorState::Sleeping(until) if !is_needed_before(&inner.scheduler, until) => return,
+            SupervisorState::Sleeping(_) => eventfd::wake(self.supervisor_waker.as_fd()),
             SupervisorState::Following => self.changed.notify_all(),
         }
         inner.supervisor = SupervisorState::Busy;
@@ -64,7 +64,7 @@ impl PoolCore {
         let has_line = inner.scheduler.has_jobs_in_line();
         let line = has_line.then(|| Instant::now() + TICK);
         let until = [inner.scheduler.supervision_due(Instant::now), line].into_iter().flatten().min();
-        inner.supervisor = SupervisorState::Asleep(until);
+        inner.supervisor = SupervisorState::Sleeping(until);
         let terms = inner.terms;
         drop(inner);
         let sources = [self.supervisor_waker.as_fd(), self.deaths.as_fd()];

@@ -7,9 +7,9 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::initializer::Initializer;
 use super::protocol::{self, RingMemory, inline, slot};
 use super::ring::{Corrupt, Head, ParentSide, SLOTS};
-use super::start::Initializer;
 use super::worker;
 use crate::error::{Error, ErrorKind, JoinErrorKind, Panic, Refusal};
 use crate::ipc::wire::frame::{self, ReceivedFrame};

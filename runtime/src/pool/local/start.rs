@@ -1,13 +1,12 @@
 //! Starting a worker: a child process whose task is `worker`.
 
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
+use super::initializer::Initializer;
 use super::link::LocalLink;
-use super::protocol::{Assignment, PackedCall, RingMemory, SentFd};
+use super::protocol::{Assignment, RingMemory, SentFd};
 use super::worker;
 use crate::error::Error;
-use crate::ipc::wire::payload::Payload;
 use crate::pool::transport::{StartFailure, StartWorker};
 use crate::process::{Context, Resource};
 use crate::start::{Launcher, Template};
@@ -26,18 +25,6 @@ pub(in crate::pool) struct LocalStart {
     /// Resident bytes above which a worker exits after a job.
     max_memory: Option<u64>,
     initializer: Option<Initializer>,
-}
-
-/// The call that each worker makes first.
-#[derive(Clone, Debug)]
-pub(in crate::pool) struct Initializer {
-    /// The index of the task in the registry.
-    pub(in crate::pool) task_index: u64,
-    pub(in crate::pool) task: &'static str,
-    pub(in crate::pool) arguments: Payload,
-    pub(in crate::pool) time_limit: Option<Duration>,
-    /// The task's own error, from its encoded result.
-    pub(in crate::pool) check: fn(Payload) -> Result<(), String>,
 }
 
 impl LocalStart {
@@ -96,14 +83,5 @@ impl StartWorker for LocalStart {
             let is_final = template.is_some_and(|template| template.has_ended());
             StartFailure { cause, is_final }
         })
-    }
-}
-
-impl Initializer {
-    fn pack(&self) -> Result<PackedCall, Error> {
-        let bytes = self.arguments.bytes();
-        let bytes = bytes.map_err(|error| Error::os(format!("cannot read the arguments of `{}`", self.task), error))?;
-        let descriptors = self.arguments.descriptors.iter().cloned().map(SentFd).collect();
-        Ok(PackedCall { task_index: self.task_index, arguments: bytes.to_vec(), descriptors })
     }
 }

@@ -1,0 +1,6 @@
+//! The rules of the source code, held by reading it.
+
+mod imports;
+mod pages;
+mod source;
+mod text;
