@@ -1,13 +1,16 @@
-//! The seam between a pool and what carries its jobs: [`WorkerLink`], one for each worker, and [`StartWorker`], which makes them.
+//! The seam between a pool and what carries its jobs: [`WorkerLink`], one for each worker, and [`StartWorker`], which
+//! makes them.
 //!
 //! The scheduler calls the methods of a link as its commands, and takes [`LinkEvent`]s from it. Each method returns at
 //! once. A transport has to keep three promises, on which the pool's own promises rest:
 //!
 //! - The link knows whether a job has begun ([`oldest`](WorkerLink::oldest), [`Death::has_begun`]).
 //! - A job that has not begun can be revoked, and then never begins.
-//! - A worker's death is seen, at the latest by [`has_ended`](WorkerLink::has_ended) after the death source became readable.
+//! - A worker's death is seen, at the latest by [`has_ended`](WorkerLink::has_ended) after the death source became
+//!   readable.
 //!
-//! `local` is the transport to child processes of this one. A transport to other machines implements the same two traits.
+//! `local` is the transport to child processes of this one. A transport to other machines implements the same two
+//! traits.
 
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -68,7 +71,8 @@ pub(super) trait WorkerLink {
     /// Why a worker that ended like this before its first job cannot be had.
     fn startup_error(&self, failure: Failure) -> Error;
 
-    /// Makes [`event_source`](Self::event_source) readable at the next event. Events may have come before: look once more.
+    /// Makes [`event_source`](Self::event_source) readable at the next event. Events may have come before: look once
+    /// more.
     fn arm(&self);
 
     /// Undoes [`arm`](Self::arm), to spare the worker a system call for each event.

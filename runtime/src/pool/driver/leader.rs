@@ -13,7 +13,8 @@ use crate::sys::eventfd;
 use crate::sys::poll::Deadline;
 
 impl PoolCore {
-    /// Waits until a condition holds or the deadline has passed: as the leader, or as a follower while another thread leads.
+    /// Waits until a condition holds or the deadline has passed: as the leader, or as a follower while another thread
+    /// leads.
     pub(super) fn wait_until(
         &self,
         deadline: Deadline,
@@ -52,8 +53,8 @@ impl PoolCore {
         }
     }
 
-    /// Moves the pool on until a condition holds, the deadline has passed, or there are futures to wake. A waker may wait for
-    /// the pool, or drop it, which needs a leader in turn.
+    /// Moves the pool on until a condition holds, the deadline has passed, or there are futures to wake. A waker may
+    /// wait for the pool, or drop it, which needs a leader in turn.
     pub(super) fn lead<'a>(
         &'a self,
         mut inner: MutexGuard<'a, PoolInner>,
@@ -94,7 +95,8 @@ impl PoolCore {
         let before = inner.scheduler.version();
         let due = inner.scheduler.tick(Instant::now());
         inner.scheduler.links().for_each(WorkerLink::arm);
-        // Events before the links were armed do not wake; and a job that was about to be ended may have been found done.
+        // Events before the links were armed do not wake; and a job that was about to be ended may have been found
+        // done.
         let has_news = inner.scheduler.has_event() || inner.scheduler.version() != before;
         let mut ready = Vec::new();
         if !has_news {
@@ -117,7 +119,8 @@ impl PoolCore {
 
     /// Takes out the workers that have ended.
     pub(super) fn reap(&self, inner: &mut PoolInner) {
-        // A copy of the process made behind our back may hold the descriptors open, and epoll(7) would report them for ever.
+        // A copy of the process made behind our back may hold the descriptors open, and epoll(7) would report them for
+        // ever.
         inner.scheduler.reap(Instant::now, |link| {
             if let (Ok(event), Ok(death)) = (link.event_source(), link.death_source()) {
                 self.events.remove(event);

@@ -3,14 +3,15 @@
 //! | object | created by | gone |
 //! | --- | --- | --- |
 //! | thread `offspring-pool`, the *supervisor* | the pool's builder | when the pool is joined, terminated or dropped |
-//! | `events`, `deaths` (epoll), `leader_waker`, `supervisor_waker` (eventfd) | the pool's builder | with the last handle of the pool and its jobs |
+//! | two epoll sets, two eventfds | the same | with the last handle of the pool and its jobs |
 //! | rings, eventfd, pidfd of a worker | its start | when the worker is reaped |
 //!
-//! One thread at a time is the *leader*: it takes events in, dispatches jobs, reaps and starts workers, and sleeps in `events` when
-//! there is nothing to do. A thread that waits for an outcome becomes the leader, since the outcome is then at once in the thread
-//! that wants it. Other threads that wait are *followers*: they sleep on a condition variable until the leader has news or
-//! leaves. The supervisor leads while no other thread waits and there is something to move: a backlog, a future, a time limit, a
-//! worker to start. Else it sleeps until a worker dies, another thread wakes it, or a worker is to be started or retired.
+//! One thread at a time is the *leader*: it takes events in, dispatches jobs, reaps and starts workers, and sleeps in
+//! `events` when there is nothing to do. A thread that waits for an outcome becomes the leader, since the outcome is
+//! then at once in the thread that wants it. Other threads that wait are *followers*: they sleep on a condition
+//! variable until the leader has news or leaves. The supervisor leads while no other thread waits and there is
+//! something to move: a backlog, a future, a time limit, a worker to start. Else it sleeps until a worker dies, another
+//! thread wakes it, or a worker is to be started or retired.
 //!
 //! (Leader and followers: Schmidt and others, *Leader/Followers*, 2000.)
 //!
@@ -107,8 +108,8 @@ impl PoolCore {
         if self.is_forked_copy() { self.lock_in_copy() } else { sys::lock(&self.inner) }
     }
 
-    /// Locks the scheduler of a forked copy of the process. The workers are children of the original, and the copy must not even read
-    /// their rings. A lock that another thread of the original held is never released in the copy.
+    /// Locks the scheduler of a forked copy of the process. The workers are children of the original, and the copy must
+    /// not even read their rings. A lock that another thread of the original held is never released in the copy.
     #[cold]
     fn lock_in_copy(&self) -> MutexGuard<'_, PoolInner> {
         let substitute = self.substitute.get_or_init(|| {
@@ -339,7 +340,8 @@ impl PoolCore {
         self.fork_generation != fork_generation::generation()
     }
 
-    /// Takes events in, for the leader would not see them again, and nor would the supervisor see that a worker is idle.
+    /// Takes events in, for the leader would not see them again, and nor would the supervisor see that a worker is
+    /// idle.
     fn collect(&self, inner: &mut PoolInner) {
         if inner.scheduler.collect(Instant::now) {
             if inner.followers > 0 {

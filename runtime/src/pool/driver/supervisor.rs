@@ -57,8 +57,8 @@ impl PoolCore {
 
     /// Sleeps until a worker dies, the supervisor is woken, or something is due.
     ///
-    /// A thread that submits jobs and then waits for one will lead in a moment. So jobs in line alone are left to it for one
-    /// [`TICK`], and the supervisor leads if no thread has led meanwhile.
+    /// A thread that submits jobs and then waits for one will lead in a moment. So jobs in line alone are left to it
+    /// for one [`TICK`], and the supervisor leads if no thread has led meanwhile.
     fn watch<'a>(&'a self, mut inner: MutexGuard<'a, PoolInner>) -> MutexGuard<'a, PoolInner> {
         inner.scheduler.scale(Instant::now());
         let has_line = inner.scheduler.has_jobs_in_line();

@@ -1,5 +1,5 @@
-//! The protocol between a pool and its workers: slots in the rings, and frames on the worker's link for payloads without room in a
-//! slot.
+//! The protocol between a pool and its workers: slots in the rings, and frames on the worker's link for payloads
+//! without room in a slot.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -18,27 +18,27 @@ use crate::sys::poll::Deadline;
 
 /// Kinds of slots.
 pub(super) mod slot {
-    /// Parent to worker: a task's arguments; `about` is its place in the registry.
+    /// Parent to worker: a task's arguments. `about` is the task's index in the registry.
     pub(in super::super) const JOB: u8 = 1;
-    /// Parent to worker: leave.
+    /// Parent to worker: exit.
     pub(in super::super) const LEAVE: u8 = 2;
-    /// Worker to parent: a value.
+    /// Worker to parent: the task's result.
     pub(in super::super) const RETURNED: u8 = 16;
     /// Worker to parent: a [`Panic`](crate::Panic).
     pub(in super::super) const PANICKED: u8 = 17;
     /// Worker to parent: why the task did not begin.
     pub(in super::super) const REFUSED: u8 = 18;
-    /// Worker to parent: why the value could not be encoded.
+    /// Worker to parent: why the result could not be encoded.
     pub(in super::super) const UNENCODABLE: u8 = 19;
-    /// Worker to parent: the initializer has returned this value.
+    /// Worker to parent: the result of the initializer.
     pub(in super::super) const READY: u8 = 20;
-    /// Beside another kind: it is the worker's last result, as it has grown too large.
+    /// Beside another kind: the worker has grown too large, and this outcome is its last.
     pub(in super::super) const LAST: u8 = 64;
-    /// The bytes are in a frame on the link, which was sent before.
+    /// Beside another kind: the bytes are in a frame on the link, which was sent before.
     pub(in super::super) const ON_LINK: u8 = 128;
 }
 
-/// The bytes of a payload that fits into a slot.
+/// The bytes of a payload, if it fits into a slot.
 pub(super) fn inline(payload: &Payload) -> Option<&[u8]> {
     match payload.part() {
         Part::Bytes(bytes) if payload.descriptors.is_empty() && bytes.len() <= INLINE_BYTES => Some(bytes),
@@ -58,7 +58,8 @@ pub(super) fn send_out_of_line(
         .send(link, deadline)
 }
 
-/// The payload of the slot `number`, from the frames that `next` receives. Frames of earlier slots belong to revoked jobs.
+/// The payload of the slot `number`, from the frames that `next` receives. Frames of earlier slots belong to revoked
+/// jobs.
 pub(super) fn receive_out_of_line(
     number: u64,
     mut next: impl FnMut() -> io::Result<Option<ReceivedFrame>>,
@@ -131,7 +132,7 @@ impl RingMemory {
         Ok(Self(Arc::new(Region::create(Self::BYTES)?)))
     }
 
-    /// The words, and behind them the half word to sleep on.
+    /// The words, and behind them the half word on which the worker sleeps.
     const BYTES: usize = WORDS * 8 + 64;
 }
 

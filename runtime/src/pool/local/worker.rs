@@ -1,6 +1,6 @@
-//! The worker: what a child of a pool does from its first job to its last.
+//! The worker: the child's end of the link, from the first job to the last.
 //!
-//! It is a task like any other, so that every start method and every rule of a child's life holds for it.
+//! A worker is a task like any other. Every start method, and every rule of a child's life, holds for it.
 
 use std::io;
 use std::os::fd::AsFd;
@@ -26,7 +26,7 @@ pub(super) const NAME: &str = "offspring::pool::worker";
 
 pub(super) const FINGERPRINT: u64 = 1;
 
-/// How a child finds it.
+/// The worker's task, by which a child finds it.
 pub(super) static ENTRY: Entry = entry();
 
 const fn entry() -> Entry {
@@ -56,13 +56,13 @@ fn run(arguments: &mut Arguments<'_>) -> Result<Output, Undecodable> {
     arguments.finish()?;
     match child::link() {
         Some(link) => Worker::new(assignment.memory, assignment.eventfd.0, link)
-            .work(assignment.initializer, assignment.max_memory.map(Size::new)),
+            .work(assignment.initializer, assignment.max_memory.map(MemoryLimit::new)),
         None => return Err(Undecodable("a worker has no link".to_owned())),
     }
     Ok(Output(Payload::encode(&())))
 }
 
-/// What a job has come to.
+/// How a task ended in the worker.
 enum TaskEnd {
     Returned(Payload),
     Panicked(Panic),
@@ -76,21 +76,21 @@ struct Worker {
     link: Arc<Descriptor>,
     spin: AdaptiveSpin,
     out_of_line: OutOfLine,
-    /// The slots before this number are out of the ring, by this worker or back by the parent.
+    /// The slots before this number are out of the ring, taken by this worker or revoked by the parent.
     passed: u64,
-    /// Whether out_of_line of slots that the parent has taken back may be on the link.
+    /// Whether frames of revoked jobs may be on the link.
     has_stale_frames: bool,
-    /// The next result is its last.
+    /// The next outcome is the last.
     is_leaving: bool,
 }
 
-/// How large this worker may be, and how large it is.
-struct Size {
+/// The limit of a worker's resident memory, and the way to read its size.
+struct MemoryLimit {
     limit: u64,
     resident: io::Result<Resident>,
 }
 
-impl Size {
+impl MemoryLimit {
     fn new(limit: u64) -> Self {
         Self { limit, resident: Resident::open() }
     }
@@ -122,11 +122,11 @@ impl Worker {
         }
     }
 
-    fn work(mut self, initializer: Option<PackedCall>, size: Option<Size>) {
-        // A terminal's interrupt is the parent's to answer, who takes its workers along.
+    fn work(mut self, initializer: Option<PackedCall>, limit: Option<MemoryLimit>) {
+        // The parent answers a terminal's interrupt, and its end is the end of its workers.
         signal::ignore_interrupts();
-        let (ready, size) = match size.map(Size::check).transpose() {
-            Ok(size) => (initializer.map_or(TaskEnd::Returned(Payload::EMPTY), initialize), size),
+        let (ready, limit) = match limit.map(MemoryLimit::check).transpose() {
+            Ok(limit) => (initializer.map_or(TaskEnd::Returned(Payload::EMPTY), initialize), limit),
             Err(error) => (TaskEnd::Refused(error), None),
         };
         self.is_leaving = !matches!(ready, TaskEnd::Returned(_));
@@ -140,7 +140,7 @@ impl Worker {
             CURRENT.store(number, Ordering::Relaxed);
             let end = self.perform(number, head, &bytes);
             let spent = sys::monotonic_nanoseconds().saturating_sub(begun);
-            self.is_leaving = size.as_ref().is_some_and(Size::is_exceeded);
+            self.is_leaving = limit.as_ref().is_some_and(MemoryLimit::is_exceeded);
             self.report(number, slot::RETURNED, spent, end);
         }
     }
@@ -166,14 +166,17 @@ impl Worker {
         }
     }
 
-    /// All slots before this number are out of the ring; those that this worker has not seen, the parent has taken back.
+    /// Notes that all slots before `number` are out of the ring. The parent has revoked those that this worker did not
+    /// take.
     fn note_passed(&mut self, number: u64) {
         self.has_stale_frames |= number != self.passed;
         self.passed = number;
     }
 
-    /// Makes room on the link, where what was sent ahead for jobs that were taken back would lie until the next job that comes
-    /// over the link: which may find no room there, and wait for ever.
+    /// Drops the frames of revoked jobs, and tells the parent that the link has room.
+    ///
+    /// They would stay until the next job that is sent out of line. That one may find no room on the link, and wait for
+    /// ever.
     fn discard_stale(&mut self) {
         self.has_stale_frames = false;
         if let Ok(link) = self.link.fd() {
@@ -241,10 +244,10 @@ fn initialize(packed: PackedCall) -> TaskEnd {
     call(packed.task_index, &packed.arguments, descriptors)
 }
 
-/// Runs the task at a place of the registry.
-fn call(place: u64, bytes: &[u8], descriptors: Vec<Arc<Descriptor>>) -> TaskEnd {
-    let Some(entry) = task::at(place) else {
-        let text = format!("the worker knows no task number {place}");
+/// Runs the task at an index of the registry.
+fn call(task_index: u64, bytes: &[u8], descriptors: Vec<Arc<Descriptor>>) -> TaskEnd {
+    let Some(entry) = task::at(task_index) else {
+        let text = format!("the worker knows no task number {task_index}");
         return TaskEnd::Refused(Error::new(ErrorKind::UnknownTask, text));
     };
     let mut arguments = Arguments::new(bytes, fds::ReceivedFds::new(descriptors));
@@ -265,8 +268,37 @@ static OWN_RINGS: Mutex<Option<WorkerSide<RingMemory>>> = Mutex::new(None);
 /// The number of the job that runs.
 static CURRENT: AtomicU64 = AtomicU64::new(0);
 
-/// Whether the task that runs in this worker is asked to end: its [`Job`](crate::Job) was cancelled, or its time is over and it
-/// will be killed soon. `false` in any process that is no worker.
+/// Returns whether the task that runs in this worker should end now.
+///
+/// Becomes true when the task's [`Job`](crate::Job) is cancelled, and when its time limit has passed and the
+/// [`grace`](crate::PoolBuilder::grace) runs. Costs a few nanoseconds, so a loop may call it in each round. In a
+/// process that is no worker of a pool it is always `false`.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// use offspring::{Context, JoinErrorKind, child_task, is_cancelled};
+///
+/// #[child_task]
+/// fn count_up() -> u64 {
+///     let mut rounds = 0;
+///     while !is_cancelled() {
+///         rounds += 1;
+///     }
+///     rounds
+/// }
+///
+/// #[offspring::process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let pool = Context::default().pool().workers(1).build()?;
+///     let mut job = pool.submit(count_up::call());
+///     assert!(job.wait_timeout(Duration::from_millis(100))?.is_none());
+///     job.cancel(); // it runs: its task is told
+///     assert!(job.wait()? > 0);
+///     Ok(())
+/// }
+/// ```
 pub fn is_cancelled() -> bool {
     let number = CURRENT.load(Ordering::Relaxed);
     sys::lock(&OWN_RINGS).as_ref().is_some_and(|side| side.is_cancelled(number))

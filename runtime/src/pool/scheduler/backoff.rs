@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, ErrorKind};
 use crate::sys::poll::Deadline;
 
-/// After so many failures in a row a pool does not begin, and, if there was no worker at any of them, jobs do not wait any longer.
+/// After so many failures in a row a pool does not begin, and, if there was no worker at any of them, jobs do not wait
+/// any longer.
 const MOST_FAILURES: u32 = 3;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -61,8 +62,8 @@ impl Backoff {
         self.cause.as_ref().filter(|_| self.alone >= MOST_FAILURES)
     }
 
-    /// Why the last attempt has failed, if a pool is not to wait for the rest of its first workers: several have failed, or one
-    /// in its initializer or for an option, which is no better for being tried again.
+    /// Why the last attempt has failed, if a pool is not to wait for the rest of its first workers: several have
+    /// failed, or one in its initializer or for an option, which is no better for being tried again.
     pub(super) fn has_begun_badly(&self) -> Option<&Error> {
         let is_over =
             |cause: &&Error| self.failures >= MOST_FAILURES || self.is_hopeless || cause.kind() == ErrorKind::Setting;

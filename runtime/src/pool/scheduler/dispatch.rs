@@ -182,7 +182,8 @@ impl<L: WorkerLink> Scheduler<L> {
         self.revoke_until(id, None);
     }
 
-    /// Takes jobs back from a worker, oldest first, until `wanted` is among them; whether it is. The others are queued again.
+    /// Takes jobs back from a worker, oldest first, until `wanted` is among them; whether it is. The others are queued
+    /// again.
     pub(super) fn revoke_until(&mut self, id: WorkerId, wanted: Option<JobId>) -> bool {
         let (mut others, mut is_found) = (Vec::new(), false);
         while !is_found && let Some(revoked) = self.workers[id.0].revoke() {

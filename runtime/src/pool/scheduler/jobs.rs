@@ -103,7 +103,8 @@ impl<L: WorkerLink> Scheduler<L> {
         (None, holder)
     }
 
-    /// Takes a job back if it has not begun, and cancels it; whether it was taken back. A job that runs sees that it is cancelled.
+    /// Takes a job back if it has not begun, and cancels it; whether it was taken back. A job that runs sees that it is
+    /// cancelled.
     pub(in crate::pool) fn cancel(&mut self, id: JobId, clock: impl Fn() -> Instant) -> bool {
         // Its outcome may have come, and its worker be busy with the next job.
         self.collect(clock);

@@ -1,13 +1,13 @@
 //! The pool's decisions: which worker runs which job, how many workers there are, and when a job or a worker is ended.
 //!
-//! The scheduler does no I/O, reads no clock, holds no lock and starts no process. The driver calls it with the pool's lock
-//! held. Its events are the calls below; its commands are the calls that it makes to a [`WorkerLink`]:
+//! The scheduler does no I/O, reads no clock, holds no lock and starts no process. The driver calls it with the pool's
+//! lock held. Its events are the calls below; its commands are the calls that it makes to a [`WorkerLink`]:
 //!
 //! | event | call | commands that may follow |
 //! | --- | --- | --- |
 //! | a job is submitted | [`submit`](Scheduler::submit), [`dispatch`](Scheduler::dispatch) | send, flush |
 //! | links have events | [`collect`](Scheduler::collect) | flush, revoke, shut down, kill |
-//! | a worker was started, or could not be | [`begin_start`](Scheduler::begin_start), [`finish_start`](Scheduler::finish_start) | kill, shut down |
+//! | a worker was started, or could not be | [`finish_start`](Scheduler::finish_start) | kill, shut down |
 //! | a worker ended | [`reap`](Scheduler::reap) | – |
 //! | time passed | [`tick`](Scheduler::tick) | cancel, revoke, kill, shut down, send |
 //! | a job is cancelled or killed | [`cancel`](Scheduler::cancel), [`kill`](Scheduler::kill) | revoke, cancel, kill |
@@ -49,7 +49,8 @@ pub(super) enum Phase {
     Terminated,
 }
 
-/// After this time, a job that waits behind another one, or for a worker that does not begin it, goes to another worker.
+/// After this time, a job that waits behind another one, or for a worker that does not begin it, goes to another
+/// worker.
 pub(super) const TICK: Duration = Duration::from_millis(5);
 
 /// The jobs, the workers, and which worker has which job.
@@ -227,7 +228,8 @@ impl<L: WorkerLink> Scheduler<L> {
         self.workers.iter_mut().for_each(|(_, worker)| worker.kill(None));
     }
 
-    /// Forgets the workers in a forked copy of the process, and fails every job. What the workers share with the original is not touched.
+    /// Forgets the workers in a forked copy of the process, and fails every job. What the workers share with the
+    /// original is not touched.
     pub(super) fn disown(&mut self, now: Instant) {
         self.workers.clear();
         self.starting = 0;

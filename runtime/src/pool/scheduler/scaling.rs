@@ -1,8 +1,8 @@
 //! The number of workers: starting, retiring and replacing them.
 //!
 //! A worker that could not be started, or ended before it served, is replaced after a pause (see `backoff`). While
-//! another worker serves, no job fails for it. Without a serving worker, and after several failed attempts in a row, the queued jobs
-//! fail with the cause. The pool goes on trying all the same, since a scarce resource may come back.
+//! another worker serves, no job fails for it. Without a serving worker, and after several failed attempts in a row,
+//! the queued jobs fail with the cause. The pool goes on trying all the same, since a scarce resource may come back.
 
 use std::time::Instant;
 
@@ -78,8 +78,8 @@ impl<L: WorkerLink> Scheduler<L> {
         [start, retirement, slow_start].into_iter().flatten().min()
     }
 
-    /// The same for a supervisor that sees deaths, but no other events. If idle workers retire, it looks now and then whether one has
-    /// become idle.
+    /// The same for a supervisor that sees deaths, but no other events. If idle workers retire, it looks now and then
+    /// whether one has become idle.
     pub(in crate::pool) fn supervision_due(&self, clock: impl Fn() -> Instant) -> Deadline {
         let has_jobs = || self.workers.iter().any(|(_, worker)| !worker.in_flight.is_empty());
         let limit = self.config.idle_timeout;

@@ -1,4 +1,5 @@
-//! A pool without processes: links that note their commands, workers that do what the test says, and a clock that the test moves.
+//! A pool without processes: links that note their commands, workers that do what the test says, and a clock that the
+//! test moves.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
