@@ -1,5 +1,6 @@
 //! The rules of the source code, held by reading it.
 
+mod docs;
 mod imports;
 mod pages;
 mod source;
