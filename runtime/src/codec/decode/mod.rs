@@ -196,10 +196,9 @@ impl<'de> Decoder<'de> {
 
     #[inline(always)]
     fn length(&mut self) -> Result<usize, Error> {
-        match self.byte()? {
-            short if usize::from(short) <= tag::LENGTH_MAX => Ok(short.into()),
-            mark => self.long_length(mark),
-        }
+        let (length, rest) = length(self.rest)?;
+        self.rest = rest;
+        Ok(length)
     }
 
     /// A number of elements to make room for.
@@ -208,16 +207,6 @@ impl<'de> Decoder<'de> {
         let hint = self.length()?.min(self.announced);
         self.announced -= hint;
         Ok(hint)
-    }
-
-    #[cold]
-    fn long_length(&mut self, mark: u8) -> Result<usize, Error> {
-        let length = match mark {
-            tag::LENGTH_16 => u16::from_le_bytes(self.array()?).into(),
-            tag::LENGTH_32 => u32::from_le_bytes(self.array()?).into(),
-            _ => u64::from_le_bytes(self.array()?),
-        };
-        usize::try_from(length).map_err(|_| too_short())
     }
 
     /// The number of a few little-endian bytes.
@@ -315,6 +304,28 @@ impl<'de> Decoder<'de> {
         }
         Ok(true)
     }
+}
+
+/// A length, and the bytes behind it.
+#[inline(always)]
+fn length(bytes: &[u8]) -> Result<(usize, &[u8]), Error> {
+    match bytes.split_first() {
+        Some((short, rest)) if usize::from(*short) <= tag::LENGTH_MAX => Ok(((*short).into(), rest)),
+        Some((mark, rest)) => long_length(*mark, rest),
+        None => Err(too_short()),
+    }
+}
+
+#[cold]
+fn long_length(mark: u8, bytes: &[u8]) -> Result<(usize, &[u8]), Error> {
+    let mut decoder = Decoder::over(bytes);
+    let length = match mark {
+        tag::LENGTH_16 => u16::from_le_bytes(decoder.array()?).into(),
+        tag::LENGTH_32 => u32::from_le_bytes(decoder.array()?).into(),
+        _ => u64::from_le_bytes(decoder.array()?),
+    };
+    let length = usize::try_from(length).map_err(|_| too_short())?;
+    Ok((length, decoder.rest))
 }
 
 /// Masks of the lowest bytes, up to eight.

@@ -3,7 +3,7 @@
 use std::any::TypeId;
 
 use super::super::shapes::MOST_IN_MESSAGE;
-use super::{Decoder, Error, tag};
+use super::{Decoder, Error, length, tag, too_short};
 
 /// The shapes that the message has told, by number. Most messages have one or none, for which no memory is needed.
 #[derive(Debug, Default)]
@@ -118,10 +118,10 @@ impl<'de> Decoder<'de> {
 
     #[inline]
     fn new_shape(&mut self, kind: usize) -> Result<&mut Shape, Error> {
-        let fields = self.length()?;
-        let length = self.length()?;
-        let start = self.at();
-        self.bytes(length)?;
+        let (fields, rest) = length(self.rest)?;
+        let (length, rest) = length(rest)?;
+        let start = self.input.len() - rest.len();
+        self.rest = rest.get(length..).ok_or_else(too_short)?;
         if fields > length {
             return Err(Error::new("a shape of more names than it has"));
         }
@@ -156,23 +156,9 @@ pub(in super::super) fn names(mut names: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Takes the first name off.
 #[inline]
 pub(super) fn next_name<'de>(names: &mut &'de [u8]) -> Result<&'de [u8], Error> {
-    if let Some((length, rest)) = names.split_first()
-        && usize::from(*length) <= tag::LENGTH_MAX
-        && let Some((name, rest)) = rest.split_at_checked((*length).into())
-    {
-        *names = rest;
-        return Ok(name);
-    }
-    next_long_name(names)
-}
-
-/// A name whose length takes more than a byte, or none.
-#[cold]
-fn next_long_name<'de>(names: &mut &'de [u8]) -> Result<&'de [u8], Error> {
-    let mut decoder = Decoder::over(names);
-    let length = decoder.length()?;
-    let name = decoder.bytes(length)?;
-    *names = decoder.rest;
+    let (length, rest) = length(names)?;
+    let (name, rest) = rest.split_at_checked(length).ok_or_else(too_short)?;
+    *names = rest;
     Ok(name)
 }
 
