@@ -74,9 +74,14 @@ pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
 /// As the value's own `Deserialize`; if the bytes are not one value of the format; if it nests too deep.
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let mut decoder = Decoder::new(bytes);
-    let value = decoder.pull(|| true)?;
-    match decoder.left() {
-        0 => Ok(value),
-        left => Err(Error::new(format!("{left} bytes are left over behind the value"))),
+    let mut value = decoder.pull(|| true);
+    if decoder.left() > 0 && value.is_ok() {
+        value = Err(left_over(decoder.left()));
     }
+    value
+}
+
+#[cold]
+fn left_over(bytes: usize) -> Error {
+    Error::new(format!("{bytes} bytes are left over behind the value"))
 }

@@ -3,7 +3,6 @@
 use serde::de::{self, Deserializer, Visitor};
 
 use super::sequence::unwritten_level;
-use super::shape::{Mention, next_name};
 use super::value::{Value, is_key_of_buffer};
 use super::{Decoder, Error, tag, to_text};
 
@@ -215,7 +214,6 @@ pub(in super::super) fn key(encoded: &[u8]) -> Option<ShownKey> {
     if value.is_number() {
         return Some(ShownKey::Other(value.decoder.number(value.tag).ok()?.to_string()));
     }
-    let Mention { names, .. } =
-        if value.tag == tag::UNIT_VARIANT { value.decoder.mention().ok()? } else { return None };
-    next_name(&mut { names }).ok().map(|name| ShownKey::Other(String::from_utf8_lossy(name).into_owned()))
+    let name = if value.tag == tag::UNIT_VARIANT { value.decoder.variant_name().ok()? } else { return None };
+    Some(ShownKey::Other(String::from_utf8_lossy(name).into_owned()))
 }
