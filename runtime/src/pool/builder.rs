@@ -235,7 +235,7 @@ impl PoolBuilder {
 /// What a pool keeps of a call; the same checks as for a process of its own.
 pub(super) fn prepare<T>(call: &Call<T>) -> Result<(u64, Payload), Error> {
     let arguments = call.check()?.clone();
-    let task_index = task::place(call.entry).ok_or_else(|| {
+    let task_index = task::index_of(call.entry).ok_or_else(|| {
         Error::new(ErrorKind::UnknownTask, format!("no task `{}` is linked into this program", call.task()))
     })?;
     Ok((task_index, arguments))

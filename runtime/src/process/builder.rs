@@ -21,7 +21,7 @@ use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
 use crate::sys::fork::{FreshCopy, SingleThreaded};
 use crate::sys::{poll, socket};
-use crate::task::{Call, Mark, Output, decode_output};
+use crate::task::{Call, EncodedOutput, TaskId, decode_output};
 use crate::this_process::ancestry::Ancestry;
 use crate::this_process::children::{self, Description, Launched};
 
@@ -221,7 +221,7 @@ impl<T> ProcessBuilder<T> {
         let arguments = call.check()?;
         let decode = call.decode;
         options
-            .start(call.entry.name, call.entry.mark(), arguments, method, |request| launcher.launch(request))
+            .start(call.entry.name, call.entry.id(), arguments, method, |request| launcher.launch(request))
             .map(|child| Process::new(child, decode))
     }
 }
@@ -232,9 +232,9 @@ pub(crate) fn start_closure<T: Serialize + DeserializeOwned>(
     work: impl FnOnce() -> T,
 ) -> Result<Process<T>, Error> {
     // It may use every end of a channel that it finds.
-    let begin = |_: &FreshCopy| move || Ok(Output(Payload::encode(&work())));
+    let begin = |_: &FreshCopy| move || Ok(EncodedOutput(Payload::encode(&work())));
     let child = Options::default()
-        .start(task, Mark::default(), &Payload::EMPTY, StartMethod::Fork, |request| start::copy(request, begin))?;
+        .start(task, TaskId::default(), &Payload::EMPTY, StartMethod::Fork, |request| start::copy(request, begin))?;
     Ok(Process::new(child, decode_output::<T>))
 }
 
@@ -242,7 +242,7 @@ impl Options {
     fn start(
         self,
         task: &str,
-        mark: Mark,
+        mark: TaskId,
         arguments: &Payload,
         method: StartMethod,
         launch: impl FnOnce(Request<'_>) -> Result<Launched, Error>,

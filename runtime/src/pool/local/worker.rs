@@ -19,7 +19,7 @@ use crate::pool::model::LONGEST_SPIN;
 use crate::sys::fd::Descriptor;
 use crate::sys::resident::Resident;
 use crate::sys::{self, eventfd, futex, signal};
-use crate::task::{self, Arguments, Entry, Origin, Output, Undecodable};
+use crate::task::{self, ArgumentDecoder, EncodedOutput, Origin, TaskEntry, UndecodableArguments};
 
 /// The name of the worker's own task.
 pub(super) const NAME: &str = "offspring::pool::worker";
@@ -27,10 +27,10 @@ pub(super) const NAME: &str = "offspring::pool::worker";
 pub(super) const FINGERPRINT: u64 = 1;
 
 /// The worker's task, by which a child finds it.
-pub(super) static ENTRY: Entry = entry();
+pub(super) static ENTRY: TaskEntry = entry();
 
-const fn entry() -> Entry {
-    Entry {
+const fn entry() -> TaskEntry {
+    TaskEntry {
         name: NAME,
         signature: "fn(Assignment)",
         fingerprint: FINGERPRINT,
@@ -51,15 +51,15 @@ const fn entry() -> Entry {
 
 inventory::submit! { entry() }
 
-fn run(arguments: &mut Arguments<'_>) -> Result<Output, Undecodable> {
+fn run(arguments: &mut ArgumentDecoder<'_>) -> Result<EncodedOutput, UndecodableArguments> {
     let assignment = arguments.pull::<Assignment>()?;
     arguments.finish()?;
     match child::link() {
         Some(link) => Worker::new(assignment.memory, assignment.eventfd.0, link)
             .work(assignment.initializer, assignment.max_memory.map(MemoryLimit::new)),
-        None => return Err(Undecodable("a worker has no link".to_owned())),
+        None => return Err(UndecodableArguments("a worker has no link".to_owned())),
     }
-    Ok(Output(Payload::encode(&())))
+    Ok(EncodedOutput(Payload::encode(&())))
 }
 
 /// How a task ended in the worker.
@@ -246,14 +246,14 @@ fn initialize(packed: PackedCall) -> TaskEnd {
 
 /// Runs the task at an index of the registry.
 fn call(task_index: u64, bytes: &[u8], descriptors: Vec<Arc<Descriptor>>) -> TaskEnd {
-    let Some(entry) = task::at(task_index) else {
+    let Some(entry) = task::entry_at(task_index) else {
         let text = format!("the worker knows no task number {task_index}");
         return TaskEnd::Refused(Error::new(ErrorKind::UnknownTask, text));
     };
-    let mut arguments = Arguments::new(bytes, fds::ReceivedFds::new(descriptors));
+    let mut arguments = ArgumentDecoder::new(bytes, fds::ReceivedFds::new(descriptors));
     match child::catch_panic(|| (entry.run)(&mut arguments)) {
-        Ok(Ok(Output(Ok(payload)))) => TaskEnd::Returned(payload),
-        Ok(Ok(Output(Err(error)))) => TaskEnd::Unencodable(error),
+        Ok(Ok(EncodedOutput(Ok(payload)))) => TaskEnd::Returned(payload),
+        Ok(Ok(EncodedOutput(Err(error)))) => TaskEnd::Unencodable(error),
         Ok(Err(error)) => {
             let text = format!("the worker cannot decode the arguments of `{}`: {}", entry.name, error.0);
             TaskEnd::Refused(Error::new(ErrorKind::Decode, text))
