@@ -1,7 +1,7 @@
 //! Attribute arguments: reads tokens into one plain struct per attribute.
 //!
-//! The reader cuts the list at the commas, takes every known key from the list, and rejects the rest as unknown. So a broken
-//! argument never hides a mistake in a later argument, and all valid arguments are used.
+//! The reader cuts the list at the commas, takes every known key from the list, and rejects the rest as unknown. So a
+//! broken argument never hides a mistake in a later argument, and all valid arguments are used.
 
 use std::time::Duration;
 
@@ -127,7 +127,8 @@ impl ArgumentList {
         Self(pieces.filter(|piece| !is_blank(piece)).filter_map(|piece| Argument::read(piece, errors)).collect())
     }
 
-    /// Takes the argument called `key` out of the list. The first argument of the name counts, and each repetition is a mistake.
+    /// Takes the argument called `key` out of the list. The first argument of the name counts, and each repetition is a
+    /// mistake.
     fn take(&mut self, key: &str, errors: &mut Errors) -> Option<Argument> {
         let (mut matching, rest) = self.0.drain(..).partition::<Vec<_>, _>(|argument| argument.key == key);
         self.0 = rest;

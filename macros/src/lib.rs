@@ -1,6 +1,7 @@
 //! The attributes of the `offspring` crate.
 //!
-//! Use the attributes through `offspring`, which re-exports each attribute. Generated code calls the runtime in `offspring`.
+//! Use the attributes through `offspring`, which re-exports each attribute. Generated code calls the runtime in
+//! `offspring`.
 //!
 //! An attribute goes through four steps:
 //!
@@ -24,8 +25,8 @@ use proc_macro::TokenStream;
 
 /// Makes a function a task, which a child process can run.
 ///
-/// The function stays as written. The attribute adds a struct with the same name and visibility, in the namespace of types,
-/// with two functions:
+/// The function stays as written. The attribute adds a struct with the same name and visibility, in the namespace of
+/// types, with two functions:
 ///
 /// - `call` encodes the arguments and returns a `Call`, which runs nothing yet.
 /// - `start` makes a call and starts a child for the call.
@@ -58,10 +59,10 @@ use proc_macro::TokenStream;
 ///
 /// # Requirements
 ///
-/// Arguments and results are sent to another process, so their types own their data and implement serde's `Serialize` and
-/// `Deserialize`. References (use `String` for `&str`, and `Vec<T>` for `&[T]`), generic parameters and `impl Trait` are errors.
-/// A task is a safe function outside of any `impl` block, and is not async. A task that needs an async runtime starts the
-/// runtime:
+/// Arguments and results are sent to another process, so their types own their data and implement serde's `Serialize`
+/// and `Deserialize`. References (use `String` for `&str`, and `Vec<T>` for `&[T]`), generic parameters and
+/// `impl Trait` are errors. A task is a safe function outside of any `impl` block, and is not async. A task that needs
+/// an async runtime starts the runtime:
 ///
 /// ```
 /// # use std::io;
@@ -129,8 +130,8 @@ use proc_macro::TokenStream;
 ///
 /// # Errors that serde cannot carry
 ///
-/// A `Result<T, E>` is sent whole if `E` implements serde's traits. For every other error type, add `report`. The function keeps
-/// the return type, and the caller gets a `Result<T, Report>`.
+/// A `Result<T, E>` is sent whole if `E` implements serde's traits. For every other error type, add `report`. The
+/// function keeps the return type, and the caller gets a `Result<T, Report>`.
 ///
 /// ```
 /// use std::io;
@@ -194,8 +195,8 @@ use proc_macro::TokenStream;
 ///
 /// # In an `impl` block
 ///
-/// A task cannot be an associated function, since an `impl` block has no place for the struct. For a function without `self`,
-/// the compiler says
+/// A task cannot be an associated function, since an `impl` block has no place for the struct. For a function without
+/// `self`, the compiler says
 ///
 /// ```text
 /// error: struct is not supported in `trait`s or `impl`s
@@ -231,8 +232,8 @@ use proc_macro::TokenStream;
 /// # Types that processes cannot share
 ///
 /// A `Mutex`, `RwLock`, `Cell` or atomic of std would arrive as a copy. The compiler refuses these types and names the
-/// replacement that processes share. The same holds for files, channels and other types of std that belong to one process. The
-/// check looks into tuples, arrays and containers of std, and not into structs.
+/// replacement that processes share. The same holds for files, channels and other types of std that belong to one
+/// process. The check looks into tuples, arrays and containers of std, and not into structs.
 ///
 /// ```compile_fail
 /// #[offspring::child_task]
@@ -252,8 +253,8 @@ pub fn __beside(items: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Guards `main`: a child is the same program again, and runs a task in place of `main`.
 ///
-/// In the program itself, `main` runs, the result of `main` is reported, and then the children that still run are joined. In a
-/// child, the task runs. Without the guard, `spawn` and `forkserver` fail at the first start with
+/// In the program itself, `main` runs, the result of `main` is reported, and then the children that still run are
+/// joined. In a child, the task runs. Without the guard, `spawn` and `forkserver` fail at the first start with
 /// `ErrorKind::MissingGuard`, which names this attribute.
 ///
 /// `main` may have any return type of a `main`, and takes no arguments.
@@ -291,8 +292,8 @@ pub fn __beside(items: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Async
 ///
-/// `main` may be async if another attribute makes `main` a plain function, such as `#[tokio::main]`. The order of the two
-/// attributes does not matter.
+/// `main` may be async if another attribute makes `main` a plain function, such as `#[tokio::main]`. The order of the
+/// two attributes does not matter.
 ///
 /// ```text
 /// #[process_main]
@@ -305,7 +306,8 @@ pub fn __beside(items: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Tests
 ///
-/// A binary that is built as a test gets a hidden test, `__offspring_child`, which is the entry of the children of the tests.
+/// A binary that is built as a test gets a hidden test, `__offspring_child`, which is the entry of the children of the
+/// tests.
 ///
 /// # Arguments
 ///
@@ -318,17 +320,18 @@ pub fn process_main(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::process_main(args.into(), item.into()).into()
 }
 
-/// Runs a function once in the forkserver, before the first child, so that all children of the forkserver inherit the loaded data.
+/// Runs a function once in the forkserver, before the first child, so that all children of the forkserver inherit the
+/// loaded data.
 ///
-/// The function takes no arguments, and returns nothing or a `Result<(), E>`. The function starts no children and leaves no
-/// thread behind: the forkserver has one thread. If the function fails or panics, the start that needed the forkserver fails with
-/// `ErrorKind::Preload`, and the next start tries again.
+/// The function takes no arguments, and returns nothing or a `Result<(), E>`. The function starts no children and
+/// leaves no thread behind: the forkserver has one thread. If the function fails or panics, the start that needed the
+/// forkserver fails with `ErrorKind::Preload`, and the next start tries again.
 ///
-/// The function runs with the arguments and the environment of the program. Only the forkserver runs the function. A spawned
-/// child starts without the data, and a child by `fork` inherits the memory of the parent.
+/// The function runs with the arguments and the environment of the program. Only the forkserver runs the function. A
+/// spawned child starts without the data, and a child by `fork` inherits the memory of the parent.
 ///
-/// All children share the seeds that the function draws: a `HashMap` or a random generator made here is the same in every child.
-/// [`macro@after_fork`] is the place for new seeds.
+/// All children share the seeds that the function draws: a `HashMap` or a random generator made here is the same in
+/// every child. [`macro@after_fork`] is the place for new seeds.
 ///
 /// # Examples
 /// ```
@@ -371,11 +374,12 @@ pub fn preload(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::preload(args.into(), item.into()).into()
 }
 
-/// Runs a function in every child that is a copy of another process (`fork`, `forkserver`), before the task of the child.
+/// Runs a function in every child that is a copy of another process (`fork`, `forkserver`), before the task of the
+/// child.
 ///
 /// The function drops or renews state that the child must not share with the copied process, such as random seeds and
-/// connections. The function takes no arguments and returns nothing. `pthread_atfork` is no replacement: the handlers do
-/// not run in the children of a forkserver.
+/// connections. The function takes no arguments and returns nothing. `pthread_atfork` is no replacement: the handlers
+/// do not run in the children of a forkserver.
 ///
 /// # Examples
 /// ```

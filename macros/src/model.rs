@@ -11,8 +11,8 @@ use crate::signature;
 
 /// A function with a parsed signature. The body is the unparsed rest of the tokens.
 ///
-/// An unparsed body saves time and keeps the compiler's own messages about the body. An editor still sees the task while the
-/// body has half a statement.
+/// An unparsed body saves time and keeps the compiler's own messages about the body. An editor still sees the task
+/// while the body has half a statement.
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
@@ -62,7 +62,8 @@ impl Function {
         })
     }
 
-    /// Returns the type after the arrow, if there is an arrow, without the invisible group of a `macro_rules!` expansion.
+    /// Returns the type after the arrow, if there is an arrow, without the invisible group of a `macro_rules!`
+    /// expansion.
     pub(crate) fn returned(&self) -> Option<&Type> {
         let ReturnType::Type(_, ty) = &self.sig.output else {
             return None;
@@ -75,7 +76,8 @@ impl Function {
     }
 }
 
-/// Whether the first token is a group in braces, also inside of the invisible group around a `$body:block` of `macro_rules!`.
+/// Whether the first token is a group in braces, also inside of the invisible group around a `$body:block` of
+/// `macro_rules!`.
 fn starts_with_braces(tokens: TokenStream) -> bool {
     match tokens.into_iter().next() {
         Some(TokenTree::Group(group)) => match group.delimiter() {

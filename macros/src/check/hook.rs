@@ -13,7 +13,7 @@ pub(crate) fn preload(function: &Function, errors: &mut Errors) -> Soundness {
     if let Some(ty) = function.returned().filter(|ty| is_plain(ty) && !is_unit(ty)) {
         errors.reject(
             ty,
-            "a preload function has nobody to give a value to; return nothing, or a \
+            "a preload function has no caller to give a value to; return nothing, or a \
              `Result` that tells whether it worked",
         );
     }
@@ -27,7 +27,7 @@ pub(crate) fn after_fork(function: &Function, errors: &mut Errors) -> Soundness 
     if let Some(ty) = function.returned().filter(|ty| !is_unit(ty)) {
         errors.reject(
             ty,
-            "an after-fork function has nobody to give a value to; return nothing, and \
+            "an after-fork function has no caller to give a value to; return nothing, and \
              panic if the child cannot go on",
         );
     }
@@ -57,5 +57,5 @@ fn hook(sig: &Signature, what: &str, because: &str, errors: &mut Errors) {
     if let Some(abi) = &sig.abi {
         errors.reject(abi, format_args!("{what} is called as a Rust function; remove the `extern`"));
     }
-    no_generics(sig, &format!("{what} cannot be generic: nobody names the types; remove the parameters"), errors);
+    no_generics(sig, &format!("{what} cannot be generic: no caller names the types; remove the parameters"), errors);
 }

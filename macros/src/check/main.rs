@@ -50,8 +50,8 @@ fn qualifiers(function: &Function, errors: &mut Errors) {
     }
 }
 
-/// Whether `main` has an attribute that the language does not define. Such an attribute may turn an async `main` into a plain
-/// function.
+/// Whether `main` has an attribute that the language does not define. Such an attribute may turn an async `main` into a
+/// plain function.
 fn has_foreign_attribute(function: &Function) -> bool {
     function.attrs.iter().any(|attr| !BUILT_IN_ATTRIBUTES.iter().any(|name| attr.path().is_ident(name)))
 }

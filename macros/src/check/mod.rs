@@ -1,7 +1,7 @@
 //! The check: every rejection of every attribute.
 //!
-//! One pass finds all mistakes of an item. Each mistake is reported at the smallest token that shows the mistake, and each
-//! message names a way out.
+//! One pass finds all mistakes of an item. Each mistake is reported at the smallest token that shows the mistake, and
+//! each message names a way out.
 
 mod common;
 mod hook;

@@ -35,8 +35,8 @@ fn receiver(sig: &Signature, errors: &mut Errors) -> bool {
     true
 }
 
-/// Rejects the name of a primitive type: a struct called `str` would replace the primitive in the whole module, with errors in
-/// other places.
+/// Rejects the name of a primitive type: a struct called `str` would replace the primitive in the whole module, with
+/// errors in other places.
 fn hidden_primitive(function: &Function, args: &TaskArgs, errors: &mut Errors) -> bool {
     let handle = args.handle.as_ref().unwrap_or(&function.sig.ident);
     if !PRIMITIVES.iter().any(|primitive| handle == primitive) {
@@ -106,8 +106,8 @@ fn output(function: &Function, args: &TaskArgs, errors: &mut Errors) {
     }
 }
 
-/// Rejects generic parameters. A lifetime counts only if the types are sound: the check of the argument has already reported
-/// `fn f<'a>(x: &'a str)`.
+/// Rejects generic parameters. A lifetime counts only if the types are sound: the check of the argument has already
+/// reported `fn f<'a>(x: &'a str)`.
 fn generics(sig: &Signature, faulty_types: bool, errors: &mut Errors) {
     let unspecific = sig.generics.params.iter().find(|param| !matches!(param, GenericParam::Lifetime(_)));
     match (unspecific.or(sig.generics.params.first()), &sig.generics.where_clause) {

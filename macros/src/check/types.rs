@@ -1,7 +1,7 @@
 //! Rejects the parts of a type that cannot be sent to another process, at any depth of the type.
 //!
-//! Rejects only the parts that the tokens prove wrong. The compiler decides the rest by serde's traits: a `Box<dyn Shape>`, for
-//! example, may be serialisable.
+//! Rejects only the parts that the tokens prove wrong. The compiler decides the rest by serde's traits: a
+//! `Box<dyn Shape>`, for example, may be serialisable.
 
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
@@ -172,8 +172,8 @@ impl CrossingVisitor<'_> {
 
 /// Returns the error type of `io::Result<T>` and similar aliases, which never have serde's traits.
 ///
-/// The compiler would reject these types as well, but without a hint at `report`. A user with an own module `io` can write
-/// `self::io`.
+/// The compiler would reject these types as well, but without a hint at `report`. A user with an own module `io` can
+/// write `self::io`.
 fn foreign_error(path: &Path) -> Option<String> {
     let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
     let home = match names.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -232,8 +232,8 @@ fn parameters(path: &Path) -> Option<&Punctuated<GenericArgument, Comma>> {
     }
 }
 
-/// Returns the `T` of `Result<T, E>`, the only part that is sent as written with `report`. `T` is the first parameter of aliases
-/// too.
+/// Returns the `T` of `Result<T, E>`, the only part that is sent as written with `report`. `T` is the first parameter
+/// of aliases too.
 fn reported_value(ty: &Type) -> &Type {
     let Type::Path(path) = ty else { return ty };
     let first = parameters(&path.path).into_iter().flatten().find_map(|argument| match argument {

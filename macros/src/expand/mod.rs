@@ -8,12 +8,12 @@
 //!                                                                  stand-ins that keep callers free of further errors
 //! ```
 //!
-//! Generated code is short and calls the runtime. All paths are absolute. A path begins with the runtime's crate (or the
-//! `crate = path` of the attribute) or with `core`, so that names in the user's module have no effect.
+//! Generated code is short and calls the runtime. All paths are absolute. A path begins with the runtime's crate (or
+//! the `crate = path` of the attribute) or with `core`, so that names in the user's module have no effect.
 //!
 //! Invariant: where the name of an argument is bound, no constant, static or unit struct of generated code is in scope.
-//! Such a name would turn the binding into a pattern. So generated constants are associated constants, and generated local
-//! variables have `Span::mixed_site()`.
+//! Such a name would turn the binding into a pattern. So generated constants are associated constants, and generated
+//! local variables have `Span::mixed_site()`.
 
 mod hook;
 mod main;

@@ -27,8 +27,8 @@ pub(super) fn place(function: &Function) -> TokenStream {
 
 /// Returns the lints that generated code allows.
 ///
-/// Generated code names the types of the function, so the user's `allow` and `expect` hold for generated code as well. A
-/// deprecation concerns callers only.
+/// Generated code names the types of the function, so the user's `allow` and `expect` hold for generated code as well.
+/// A deprecation concerns callers only.
 pub(super) fn allowed_lints(function: &Function) -> TokenStream {
     let given = function.attributes("allow").chain(function.attributes("expect"));
     let lists = given.filter_map(|attr| match &attr.meta {

@@ -1,4 +1,5 @@
-//! The code that `#[child_task]` generates: the unchanged function, a struct of the same name, and an entry in the registry.
+//! The code that `#[child_task]` generates: the unchanged function, a struct of the same name, and an entry in the
+//! registry.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -9,7 +10,8 @@ use super::shared::{allowed_lints, at, optional, place, registered_name, returne
 use super::type_verdict::{self, TypeVerdict};
 use crate::model::{Function, Parameter, Task};
 
-/// Generates the unchanged function, a struct of the same name in the type namespace, and an unnamed constant with the rest.
+/// Generates the unchanged function, a struct of the same name in the type namespace, and an unnamed constant with the
+/// rest.
 pub(super) fn items(task: &Task<'_>) -> TokenStream {
     let function = documented(task);
     let lints = allowed_lints(task.function);
@@ -52,11 +54,12 @@ fn documented(task: &Task<'_>) -> TokenStream {
     }
 }
 
-/// Generates the struct with `call` and `start`. The braces keep the struct out of the value namespace, where `add` stays the
-/// function.
+/// Generates the struct with `call` and `start`. The braces keep the struct out of the value namespace, where `add`
+/// stays the function.
 ///
-/// The attribute `beside` puts `rest` beside the struct. In an `impl` block, the compiler drops the struct together with the
-/// attribute and reports one error. Without the attribute, `rest` would add an error for each name that `rest` does not find.
+/// The attribute `beside` puts `rest` beside the struct. In an `impl` block, the compiler drops the struct together
+/// with the attribute and reports one error. Without the attribute, `rest` would add an error for each name that `rest`
+/// does not find.
 fn handle_struct(task: &Task<'_>, rest: &TokenStream) -> TokenStream {
     let krate = &task.args.krate;
     let carried = task.function.attributes("cfg").chain(task.function.attributes("deprecated"));
@@ -110,8 +113,8 @@ fn entry(task: &Task<'_>) -> TokenStream {
     }
 }
 
-/// Generates the origin of the task, which the compiler evaluates in the user's crate. A build without cargo lacks the variables,
-/// so the code uses `option_env!`.
+/// Generates the origin of the task, which the compiler evaluates in the user's crate. A build without cargo lacks the
+/// variables, so the code uses `option_env!`.
 fn origin(krate: &TokenStream) -> TokenStream {
     quote! {
         origin: #krate::__private::Origin {
@@ -150,8 +153,8 @@ fn run(task: &Task<'_>) -> TokenStream {
     }
 }
 
-/// Generates the call of the function and the encoding of the result, at the place of the return type. The compiler shows an
-/// error about the type in this place.
+/// Generates the call of the function and the encoding of the result, at the place of the return type. The compiler
+/// shows an error about the type in this place.
 fn output(task: &Task<'_>, locals: &[Ident]) -> TokenStream {
     let (krate, function) = (&task.args.krate, &task.function.sig.ident);
     let returned = returned(task.function);
@@ -163,8 +166,8 @@ fn output(task: &Task<'_>, locals: &[Ident]) -> TokenStream {
     }
 }
 
-/// Generates the conversion of the error of `value` into a report. The compiler chooses among the runtime's three traits by the
-/// number of references that each trait removes.
+/// Generates the conversion of the error of `value` into a report. The compiler chooses among the runtime's three
+/// traits by the number of references that each trait removes.
 fn reported(krate: &TokenStream, returned: &Type, value: &TokenStream) -> TokenStream {
     let (result, error) = (Ident::new("value", Span::mixed_site()), Ident::new("error", Span::mixed_site()));
     quote_spanned! {at(returned)=>
@@ -216,8 +219,8 @@ fn starters(task: &Task<'_>) -> TokenStream {
     }
 }
 
-/// Generates the encoding of each argument, at the place of the argument's type. The compiler shows an error about the type in
-/// this place.
+/// Generates the encoding of each argument, at the place of the argument's type. The compiler shows an error about the
+/// type in this place.
 fn puts(task: &Task<'_>, encoder: &Ident) -> TokenStream {
     let krate = &task.args.krate;
     let put = |Parameter { name, ty }: &Parameter<'_>| {

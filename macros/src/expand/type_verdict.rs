@@ -1,5 +1,5 @@
-//! The questions of generated code to the runtime about the types of a signature. For a type that cannot be sent to another
-//! process, the answer makes the compiler name the replacement.
+//! The questions of generated code to the runtime about the types of a signature. For a type that cannot be sent to
+//! another process, the answer makes the compiler name the replacement.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
@@ -37,7 +37,8 @@ pub(super) fn of_output(krate: &TokenStream, ty: &Type) -> TypeVerdict {
     questions.verdict()
 }
 
-/// Returns the verdict about a result with `report`: only the value is sent as written. There is no question about an alias.
+/// Returns the verdict about a result with `report`: only the value is sent as written. There is no question about an
+/// alias.
 pub(super) fn of_reported(krate: &TokenStream, ty: &Type) -> TypeVerdict {
     let mut questions = Questions { krate, asked: Vec::new() };
     if let Made::Result { value, .. } = made_of(ty) {
@@ -103,8 +104,8 @@ impl Questions<'_> {
 
     /// Returns the type that does not implement `Question` for a refusal.
     ///
-    /// The compiler underlines the type from the first to the last token if both tokens have places in the user's code. All
-    /// other tokens have places in generated code, so that no lint looks at the type.
+    /// The compiler underlines the type from the first to the last token if both tokens have places in the user's code.
+    /// All other tokens have places in generated code, so that no lint looks at the type.
     fn asked_at(&self, ty: &Type, part: &Type) -> TokenStream {
         let mut spans = part.to_token_stream().into_iter().map(|token| token.span());
         let open = spans.next().unwrap_or_else(Span::call_site);

@@ -1,8 +1,8 @@
 //! The arguments of one call and the result of one task, encoded and decoded.
 //!
 //! The parent encodes arguments with an [`ArgumentEncoder`]. The child decodes the same arguments with an
-//! [`ArgumentDecoder`], runs the task, and encodes the result as an [`EncodedOutput`]. The parent decodes the result with
-//! [`decode_output`].
+//! [`ArgumentDecoder`], runs the task, and encodes the result as an [`EncodedOutput`]. The parent decodes the result
+//! with [`decode_output`].
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

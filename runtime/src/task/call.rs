@@ -15,9 +15,9 @@ use crate::ipc::wire::payload::Payload;
 
 /// A task and its encoded arguments: an inert value that runs nothing until a start.
 ///
-/// `#[child_task]` generates the function `task::call(…)`, which returns a `Call`. `T` is the return type of the task, so
-/// calls of different tasks with the same return type fit into one `Vec`. A clone shares the encoded arguments: the cost
-/// of a clone does not depend on their size.
+/// `#[child_task]` generates the function `task::call(…)`, which returns a `Call`. `T` is the return type of the task,
+/// so calls of different tasks with the same return type fit into one `Vec`. A clone shares the encoded arguments: the
+/// cost of a clone does not depend on their size.
 ///
 /// Start a call with [`Call::start`], [`Context::start`](crate::Context::start) or
 /// [`Context::process`](crate::Context::process), or give a call to a [`Pool`](crate::Pool).
@@ -87,8 +87,9 @@ impl<T> Call<T> {
     /// Sets the time limit of the task. Default: the `timeout` of `#[child_task]`, else none.
     ///
     /// When the time is over, the result is [`TimedOut`](crate::JoinErrorKind::TimedOut). For a child of its own,
-    /// [`ProcessBuilder::timeout`](crate::ProcessBuilder::timeout) replaces this limit. In a pool, the time begins with the
-    /// task, and the shorter of this limit and [`PoolBuilder::task_timeout`](crate::PoolBuilder::task_timeout) holds.
+    /// [`ProcessBuilder::timeout`](crate::ProcessBuilder::timeout) replaces this limit. In a pool, the time begins with
+    /// the task, and the shorter of this limit and [`PoolBuilder::task_timeout`](crate::PoolBuilder::task_timeout)
+    /// holds.
     ///
     /// # Examples
     /// ```

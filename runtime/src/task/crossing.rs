@@ -1,16 +1,16 @@
-//! Refuses types that cannot be sent to another process, and types that would arrive as a copy where a reader expects sharing.
-//! The compiler names the replacement.
+//! Refuses types that cannot be sent to another process, and types that would arrive as a copy where a reader expects
+//! sharing. The compiler names the replacement.
 //!
 //! 1. Generated code asks `Crossing::<T>::reason()` about each type in a signature.
-//! 2. A type that this file knows has an inherent function `reason`, which returns the reason for the refusal. The compiler
-//!    prefers inherent functions. Every other type has the function of [`Unknown`], and serde's traits decide.
-//! 3. [`Question`] is implemented for a reason only where a type has a trait that no type has. The compiler reports the missing
-//!    trait with the text of the reason.
-//! 4. The verdict is a parameter of `TaskArg` and `TaskOutput`. After a refusal, the compiler does not ask serde, so there is one
-//!    error and not two.
+//! 2. A type that this file knows has an inherent function `reason`, which returns the reason for the refusal. The
+//!    compiler prefers inherent functions. Every other type has the function of [`Unknown`], and serde's traits decide.
+//! 3. [`Question`] is implemented for a reason only where a type has a trait that no type has. The compiler reports the
+//!    missing trait with the text of the reason.
+//! 4. The verdict is a parameter of `TaskArg` and `TaskOutput`. After a refusal, the compiler does not ask serde, so
+//!    there is one error and not two.
 //!
-//! The tokens of a signature are not enough for this decision: `Mutex` may be [`crate::ipc::sync::Mutex`], and `File` may be
-//! a struct of the user's crate.
+//! The tokens of a signature are not enough for this decision: `Mutex` may be [`crate::ipc::sync::Mutex`], and `File`
+//! may be a struct of the user's crate.
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -172,7 +172,8 @@ refused! {
     #[diagnostic::on_unimplemented(
         message = "`{Self}` would be copied to the other process, not shared with it",
         label = "each process would have a lock of its own",
-        note = "use `offspring::sync::Mutex`, which needs no `Arc`, for plain data that processes share; send anything else by `offspring::channel()`"
+        note = "use `offspring::sync::Mutex`, which needs no `Arc`, for plain data that processes share; send \
+            anything else by `offspring::channel()`"
     )]
     CopiedMutex, SharesMutex:
     [T] Mutex<T>; [T] Arc<Mutex<T>>; [T] Rc<Mutex<T>>;
@@ -181,7 +182,8 @@ refused! {
     #[diagnostic::on_unimplemented(
         message = "`{Self}` would be copied to the other process, not shared with it",
         label = "each process would have a lock of its own",
-        note = "use `offspring::sync::RwLock`, which needs no `Arc`, for plain data that processes share; send anything else by `offspring::channel()`"
+        note = "use `offspring::sync::RwLock`, which needs no `Arc`, for plain data that processes share; send \
+            anything else by `offspring::channel()`"
     )]
     CopiedRwLock, SharesRwLock:
     [T] RwLock<T>; [T] Arc<RwLock<T>>; [T] Rc<RwLock<T>>;
@@ -190,7 +192,8 @@ refused! {
     #[diagnostic::on_unimplemented(
         message = "`{Self}` would be copied to the other process, not shared with it",
         label = "each process would have a value of its own",
-        note = "use `offspring::SharedArray`, whose elements are atomics that all processes share, or `offspring::sync::Mutex`; to send a copy, send the number"
+        note = "use `offspring::SharedArray`, whose elements are atomics that all processes share, or \
+            `offspring::sync::Mutex`; to send a copy, send the number"
     )]
     CopiedAtomic, SharesAtomic:
     [] AtomicBool; [] AtomicI8; [] AtomicI16; [] AtomicI32; [] AtomicI64; [] AtomicIsize;
@@ -202,7 +205,8 @@ refused! {
     #[diagnostic::on_unimplemented(
         message = "`{Self}` would be copied to the other process, not shared with it",
         label = "each process would have a value of its own",
-        note = "use `offspring::sync::Mutex` or `offspring::SharedArray` for what processes share; to send a copy, send the value that is in the cell"
+        note = "use `offspring::sync::Mutex` or `offspring::SharedArray` for what processes share; to send a copy, \
+            send the value that is in the cell"
     )]
     CopiedCell, SharesCell:
     [T] Cell<T>; [T] Rc<Cell<T>>; [T] Arc<Cell<T>>; [T] RefCell<T>; [T] Rc<RefCell<T>>; [T] Arc<RefCell<T>>;
@@ -229,7 +233,8 @@ refused! {
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be sent as it is: its descriptor means nothing in another process",
         label = "an open file is sent as an `offspring::Fd`",
-        note = "use `offspring::Fd<{Self}>`, which `Fd::new` makes: the other process gets a descriptor of its own for the same open file"
+        note = "use `offspring::Fd<{Self}>`, which `Fd::new` makes: the other process gets a descriptor of its own \
+            for the same open file"
     )]
     Descriptor, SendsDescriptor:
     [] File; [] OwnedFd; [] io::PipeReader; [] io::PipeWriter; [] ChildStdin; [] ChildStdout; [] ChildStderr;
@@ -239,7 +244,8 @@ refused! {
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be sent to another process: it is an end of a channel between threads",
         label = "a channel of this process only",
-        note = "use `offspring::channel()`: its `offspring::Sender` and `offspring::Receiver` can be sent to other processes"
+        note = "use `offspring::channel()`: its `offspring::Sender` and `offspring::Receiver` can be sent to other \
+            processes"
     )]
     ThreadChannel, SendsChannel:
     [T] Sender<T>; [T] SyncSender<T>; [T] Receiver<T>;
@@ -257,7 +263,8 @@ refused! {
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be sent to another process",
         label = "serde cannot carry this",
-        note = "derive `serde::Serialize` and `serde::Deserialize` for it, or send what it is made from; a type of another crate may have them by a feature of that crate, such as `serde`"
+        note = "derive `serde::Serialize` and `serde::Deserialize` for it, or send what it is made from; a type of \
+            another crate may have them by a feature of that crate, such as `serde`"
     )]
     Unsendable, Sends:
 
@@ -265,7 +272,8 @@ refused! {
     #[diagnostic::on_unimplemented(
         message = "the error `{Self}` cannot be sent to the caller of a child task",
         label = "serde cannot carry this, a report can",
-        note = "write `#[child_task(report)]`, so that the caller gets an `offspring::Report` of it; or derive `serde::Serialize` and `serde::Deserialize` for it"
+        note = "write `#[child_task(report)]`, so that the caller gets an `offspring::Report` of it; or derive \
+            `serde::Serialize` and `serde::Deserialize` for it"
     )]
     UnsentError, SendsError:
 
@@ -273,7 +281,8 @@ refused! {
     #[diagnostic::on_unimplemented(
         message = "the error `{Self}` cannot be sent to another process",
         label = "serde cannot carry this, a report can",
-        note = "use `Result<_, offspring::Report>` here, and `Report::new(&error)` in it: `#[child_task(report)]` changes only the `Result` that the task returns"
+        note = "use `Result<_, offspring::Report>` here, and `Report::new(&error)` in it: `#[child_task(report)]` \
+            changes only the `Result` that the task returns"
     )]
     InnerError, SendsInnerError:
 }
@@ -296,8 +305,8 @@ impl Sends for SerializeAndDeserialize {}
 impl SendsError for Report {}
 impl SendsInnerError for Report {}
 
-/// A name for the compiler's list of the types that have a trait. Without this type, the compiler would list the types of all
-/// questions.
+/// A name for the compiler's list of the types that have a trait. Without this type, the compiler would list the types
+/// of all questions.
 #[derive(Debug)]
 pub struct SerializeAndDeserialize;
 
@@ -316,13 +325,13 @@ impl<T, E: SendsInnerError> Question<InnerError> for Crossing<Result<T, E>> {}
 
 /// The answer for a type without a reason: serde's traits decide.
 ///
-/// The generated `(&&Crossing::<T>::reason()).of_type()` finds [`Carried`] before [`Failing`] before [`Uncarried`], by the number
-/// of dereferences that each trait needs. All three traits have the same four functions:
+/// The generated `(&&Crossing::<T>::reason()).of_type()` finds [`Carried`] before [`Failing`] before [`Uncarried`], by
+/// the number of dereferences that each trait needs. All three traits have the same four functions:
 ///
 /// - `of_type` refuses every type that serde does not know.
 /// - `of_result` does the same for the return type of the task.
-/// - `of_inner_error` and `of_error` refuse only the error of a `Result`. Used for a type with parameters, about which the
-///   compiler's own error says more, and for a type behind a pointer, which may be unsized.
+/// - `of_inner_error` and `of_error` refuse only the error of a `Result`. Used for a type with parameters, about which
+///   the compiler's own error says more, and for a type behind a pointer, which may be unsized.
 pub struct SerdeDecides<T: ?Sized>(PhantomData<T>);
 
 impl<T: ?Sized> Clone for SerdeDecides<T> {

@@ -4,8 +4,8 @@
 //! child are the same program and have the same registry. A child that misses the task reports the difference.
 //!
 //! One program may have several tasks of one name: `lib.rs` and `main.rs` of a package both say `mod tasks;`, or two
-//! versions of a library are linked. The [`Origin`] tells such tasks apart. Only two tasks with the same name and the same
-//! origin are a conflict.
+//! versions of a library are linked. The [`Origin`] tells such tasks apart. Only two tasks with the same name and the
+//! same origin are a conflict.
 
 use std::fmt;
 use std::sync::OnceLock;
@@ -179,7 +179,8 @@ fn duplicate(several: &[&'static TaskEntry], name: &str) -> Error {
         ""
     };
     let text = format!(
-        "several tasks are called `{name}`; give all but one of them another name by `#[child_task(name = \"…\")]`{way_out}:{}",
+        "several tasks are called `{name}`; give all but one of them another name by `#[child_task(name = \
+         \"…\")]`{way_out}:{}",
         list(several)
     );
     Error::new(ErrorKind::DuplicateTask, text)
@@ -190,7 +191,8 @@ fn list(entries: &[&'static TaskEntry]) -> String {
     entries.iter().map(line).collect()
 }
 
-/// Returns a hash of the registry and of this crate's version. A child compares the hash to notice a parent of another build.
+/// Returns a hash of the registry and of this crate's version. A child compares the hash to notice a parent of another
+/// build.
 pub(crate) fn build_fingerprint() -> u64 {
     let mut hash = Fnv::default();
     hash.add(env!("CARGO_PKG_VERSION").as_bytes());

@@ -12,8 +12,8 @@ use crate::ipc::wire::payload::Payload;
 
 /// A function marked `#[child_task]`, as a type.
 ///
-/// The attribute declares a struct with the name of the function, and implements this trait for the struct. No other code
-/// can implement the trait.
+/// The attribute declares a struct with the name of the function, and implements this trait for the struct. No other
+/// code can implement the trait.
 ///
 /// # Examples
 /// ```
@@ -38,8 +38,8 @@ pub trait Task: Sealed + 'static {
     /// The name by which a child finds the function.
     ///
     /// The path of the function (`my_crate::module::function`), or the `name = "…"` of the attribute. A name is unique
-    /// among the tasks of one crate. Another crate, another version of the crate, or another target of the package may have
-    /// a task of the same name.
+    /// among the tasks of one crate. Another crate, another version of the crate, or another target of the package may
+    /// have a task of the same name.
     const NAME: &'static str;
 }
 
@@ -52,7 +52,8 @@ pub trait Registered {
     const ENTRY: TaskEntry;
 }
 
-/// A type that a task can take. The parameter is the verdict of [`crossing`](super::crossing) about the parts of the type.
+/// A type that a task can take. The parameter is the verdict of [`crossing`](super::crossing) about the parts of the
+/// type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of a child task",
     label = "serde cannot carry this to another process",
@@ -86,11 +87,13 @@ impl<T: Serialize + DeserializeOwned> TaskArg for T {
     }
 }
 
-/// A type that a task can return. The parameter is the verdict of [`crossing`](super::crossing) about the parts of the type.
+/// A type that a task can return. The parameter is the verdict of [`crossing`](super::crossing) about the parts of the
+/// type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be the result of a child task",
     label = "serde cannot carry this to another process",
-    note = "derive `serde::Serialize` and `serde::Deserialize` for it; for a `Result` with another error type, add `report`: `#[child_task(report)]`"
+    note = "derive `serde::Serialize` and `serde::Deserialize` for it; for a `Result` with another error type, add \
+        `report`: `#[child_task(report)]`"
 )]
 pub trait TaskOutput<Verdict = Accepted>: Sized {
     /// Encodes the result.
@@ -109,8 +112,8 @@ impl<T: Serialize + DeserializeOwned> TaskOutput for T {
     }
 }
 
-/// Implements both traits for a verdict with which no program compiles, so that the compiler has one error to show and not
-/// two. These functions never run.
+/// Implements both traits for a verdict with which no program compiles, so that the compiler has one error to show and
+/// not two. These functions never run.
 macro_rules! refused {
     ($($verdict:ty),+) => {$(
         impl<T> TaskArg<$verdict> for T {
