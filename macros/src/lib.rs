@@ -103,13 +103,16 @@ use proc_macro::TokenStream;
 ///
 /// | argument | meaning |
 /// | --- | --- |
-/// | `name = "…"` | The name by which a child finds the task. Default: the path of the function. Needed for two functions with the same path in one crate, such as functions in the bodies of two functions of one module. |
+/// | `name = "…"` | The name of the task in the registry. Default: the path of the function. |
 /// | `handle = Ident` | The name of the struct with `call` and `start`. Default: the name of the function. |
 /// | `report` | Sends the error of a `Result` as a `Report`. See below. |
 /// | `idempotent` | A second run does no harm. A pool with `retries` runs the task again when a worker has died. |
-/// | `start_method = "…"` | The start method of `start`: `"spawn"`, `"fork"` or `"forkserver"`. Default: the start method of the program. |
-/// | `timeout = "…"` | The time limit: a number and `ns`, `us`, `ms`, `s`, `m` or `h`, such as `"2.5s"`. Default: none. |
+/// | `start_method = "…"` | The start method of `start`: `"spawn"`, `"fork"`, `"forkserver"`. Default: the program's. |
+/// | `timeout = "…"` | The time limit, such as `"2.5s"`. Units: `ns`, `us`, `ms`, `s`, `m`, `h`. Default: none. |
 /// | `crate = path` | The path of the `offspring` crate, for a crate that re-exports `offspring`. |
+///
+/// `name` is needed for two functions with the same path in one crate, such as functions in the bodies of two functions
+/// of one module.
 ///
 /// ```
 /// use offspring::{JoinErrorKind, Task, child_task};
@@ -313,7 +316,7 @@ pub fn __beside(items: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// | argument | meaning |
 /// | --- | --- |
-/// | `start_method = "…"` | The default start method of the program: `"spawn"`, `"fork"` or `"forkserver"`. Default: the default of the platform. |
+/// | `start_method = "…"` | The program's default: `"spawn"`, `"fork"`, `"forkserver"`. Default: the platform's. |
 /// | `crate = path` | The path of the `offspring` crate, for a crate that re-exports `offspring`. |
 #[proc_macro_attribute]
 pub fn process_main(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -4,8 +4,8 @@
 //!   attribute arguments ─ args ──▶ TaskArgs ─┐
 //!                                            ├─ check ─▶ Task ─▶ the item, its struct, its entry in the registry
 //!   annotated item ────── model ─▶ Function ─┘    │
-//!                                                 └──▶ mistakes ─▶ the item, one `compile_error!` for each mistake, and
-//!                                                                  stand-ins that keep callers free of further errors
+//!                                                 └──▶ mistakes ─▶ the item, one `compile_error!` for each,
+//!                                                                  and stand-ins that keep callers free of errors
 //! ```
 //!
 //! Generated code is short and calls the runtime. All paths are absolute. A path begins with the runtime's crate (or

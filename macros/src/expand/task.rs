@@ -23,7 +23,8 @@ pub(super) fn items(task: &Task<'_>) -> TokenStream {
         &quote! {
             #lints
             const _: () = {
-                enum __Entry {} // has the impls that name private types of the user, which the handle must not have (E0446)
+                // Has the impls that name private types of the user, which the handle must not have (E0446).
+                enum __Entry {}
                 #traits
                 #identity
                 #entry

@@ -377,7 +377,8 @@ answers! {
     Carried for [T: Serialize + DeserializeOwned] &&SerdeDecides<T>: Accepted, Accepted, Accepted, Accepted;
 
     /// For a `Result` whose value serde knows and whose error serde does not know, also behind an alias.
-    Failing for [T: Serialize + DeserializeOwned, E] &SerdeDecides<Result<T, E>>: InnerError, UnsentError, UnsentError, InnerError;
+    Failing for [T: Serialize + DeserializeOwned, E] &SerdeDecides<Result<T, E>>:
+        InnerError, UnsentError, UnsentError, InnerError;
 
     /// For all other types.
     Uncarried for [T: ?Sized] SerdeDecides<T>: Unsendable, Unsendable, Accepted, Accepted;

@@ -1,11 +1,11 @@
 //! Tasks: functions that a child finds by name, and calls of these functions.
 //!
 //! ```text
-//! #[child_task]                          parent                                        child
-//! ─────────────                          ──────                                        ─────
-//! fn square ── TaskEntry ─▶ registry     square::call(12): TaskArg ─▶ Call ── start ─▶ lookup in the same registry
-//!              (when the program                                                       TaskEntry::run: TaskArg, square,
-//!               is linked)               decode_output ◀────────── EncodedOutput ──── TaskOutput
+//! #[child_task]              parent                                       child
+//! ─────────────              ──────                                       ─────
+//! fn square ── TaskEntry ─▶  square::call(12): TaskArg ─▶ Call ─ start ─▶ lookup in the same registry
+//!              (registry)                                                 TaskEntry::run: TaskArg, square, TaskOutput
+//!                            decode_output ◀──────────── EncodedOutput ──
 //! ```
 //!
 //! - `registry` holds a `TaskEntry` for each marked function, and finds an entry by name, crate and signature.

@@ -77,7 +77,8 @@ impl Origin {
         let mut hash = Fnv::default();
         for part in [self.package, self.version, self.binary] {
             hash.add(part.unwrap_or_default().as_bytes());
-            hash.add(&[0xff, u8::from(part.is_some())]); // no text has the byte 0xff, so two lists of texts never collide
+            // No text has the byte 0xff, so two lists of texts never collide.
+            hash.add(&[0xff, u8::from(part.is_some())]);
         }
         hash.add(&[u8::from(self.test)]);
         hash.0
@@ -163,8 +164,8 @@ fn find(registry: &[&'static TaskEntry], name: &str, id: TaskId) -> Result<&'sta
 
 fn unknown(registry: &[&'static TaskEntry], name: &str) -> Error {
     let text = format!(
-        "no task `{name}` is linked into this program; if it is in a dependency that nothing mentions, the linker has dropped it, \
-         and `use dependency as _;` keeps it. The tasks are:{}",
+        "no task `{name}` is linked into this program; if it is in a dependency that nothing mentions, the linker has \
+         dropped it, and `use dependency as _;` keeps it. The tasks are:{}",
         list(registry)
     );
     Error::new(ErrorKind::UnknownTask, text)
