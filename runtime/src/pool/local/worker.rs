@@ -268,36 +268,36 @@ static OWN_RINGS: Mutex<Option<WorkerSide<RingMemory>>> = Mutex::new(None);
 /// The number of the job that runs.
 static CURRENT: AtomicU64 = AtomicU64::new(0);
 
-/// Returns whether the task that runs in this worker should end now.
+/// Returns whether the running task of this worker should end.
 ///
-/// Becomes true when the task's [`Job`](crate::Job) is cancelled, and when its time limit has passed and the
-/// [`grace`](crate::PoolBuilder::grace) runs. Costs a few nanoseconds, so a loop may call it in each round. In a
-/// process that is no worker of a pool it is always `false`.
+/// `true` after [`Job::cancel`](crate::Job::cancel), and after the time limit of the task during the
+/// [`grace`](crate::PoolBuilder::grace). `false` in a process that is no worker. The
+/// cost is a few nanoseconds, so a loop may call the function in each round.
 ///
 /// # Examples
 /// ```
-/// use std::time::Duration;
-///
-/// use offspring::{Context, JoinErrorKind, child_task, is_cancelled};
+/// use offspring::{Context, Sender, channel, child_task, is_cancelled};
 ///
 /// #[child_task]
-/// fn count_up() -> u64 {
-///     let mut rounds = 0;
+/// fn count(started: Sender<()>) -> u64 {
+///     started.send(()).expect("the parent receives");
+///     let mut count = 0;
 ///     while !is_cancelled() {
-///         rounds += 1;
+///         count += 1;
 ///     }
-///     rounds
+///     count
 /// }
 ///
-/// #[offspring::process_main]
-/// fn main() -> Result<(), Box<dyn std::error::Error>> {
-///     let pool = Context::default().pool().workers(1).build()?;
-///     let mut job = pool.submit(count_up::call());
-///     assert!(job.wait_timeout(Duration::from_millis(100))?.is_none());
-///     job.cancel(); // it runs: its task is told
-///     assert!(job.wait()? > 0);
-///     Ok(())
-/// }
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(1).build()?;
+/// let (sender, started) = channel()?;
+/// let job = pool.submit(count::call(sender));
+/// started.recv()?;
+/// job.cancel();
+/// job.wait()?; // the count
+/// # Ok(())
+/// # }
 /// ```
 pub fn is_cancelled() -> bool {
     let number = CURRENT.load(Ordering::Relaxed);
