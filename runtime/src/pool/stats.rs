@@ -24,9 +24,9 @@
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolStats {
-    /// The number of jobs that have not begun.
+    /// The number of jobs that have not begun, in the queue of the pool or of a worker.
     pub queued: usize,
-    /// The number of running jobs.
+    /// The number of workers with assigned jobs. Each of these workers runs one job.
     pub running: usize,
     /// The number of jobs that have returned a result, since the start of the pool.
     pub done: u64,
