@@ -6,9 +6,11 @@
 //! Job, Map    ◀── outcome ◀──┴── ring of results ◀──────┘     a death costs the job that ran, and no other
 //! ```
 //!
-//! `state` knows who has what and decides; `hand` is one worker as the pool sees it, `worker` the same as it sees itself;
-//! `ring` carries jobs and results between the two; `dispatcher` moves it all on, by the thread that waits for a result or
-//! by the pool's own. `job`, `map` and `builder` are what users hold, `progress` draws a bar for them.
+//! - `builder`, `job`, `map`, `progress` and `stats` are the public types.
+//! - `model` has the words that all other files share.
+//! - `scheduler` decides, without I/O: which worker runs which job, and how many workers there are.
+//! - `transport` is the trait of a link to a worker. `local` implements the trait for child processes.
+//! - `driver` moves the scheduler on: in the thread that waits for a result, or in the pool's own thread.
 
 mod builder;
 mod driver;

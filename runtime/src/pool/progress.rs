@@ -1,7 +1,7 @@
-//! A progress bar for a map: done, failed, rate and the time that is left, on standard error.
+//! A progress bar for a map on standard error: finished calls, failed calls, rate and remaining time.
 //!
-//! Drawn as results are taken, by the thread that takes them: no thread is started for it, and a bar that nobody moves does
-//! not move. At most twenty times a second, so that many small results cost a clock reading each and no more.
+//! The thread that takes the results draws the bar, so the bar needs no thread and moves only with the results. The bar
+//! is drawn at most 20 times a second: a small result costs one reading of the clock.
 
 use std::fmt;
 use std::io::{IsTerminal, stderr};
