@@ -36,7 +36,7 @@ use crate::sys::exec::LINK_NUMBER;
 use crate::sys::fd::{Descriptor, Ends};
 use crate::sys::fork::FreshCopy;
 use crate::sys::{self, poll};
-use crate::task::{self, Arguments, Entry, Output};
+use crate::task::{self, ArgumentDecoder, EncodedOutput, TaskEntry};
 use crate::this_process::{ancestry, children};
 
 /// The one variable that tells a re-executed program that it is a child. Removed before any code of the user runs.
@@ -107,7 +107,7 @@ inventory::collect!(AfterFork);
 
 /// What the variable says: the version of this protocol, the link's number, and what the parent has registered.
 pub(crate) fn token() -> String {
-    format!("1 {LINK_NUMBER} {:016x}", task::build())
+    format!("1 {LINK_NUMBER} {:016x}", task::build_fingerprint())
 }
 
 /// How a child came into being, which decides how it ends.
@@ -295,11 +295,15 @@ pub(crate) fn inherit(arguments: &Payload, copy: &FreshCopy) -> fds::ReceivedFds
 }
 
 /// Decodes a task's arguments and runs it.
-pub(crate) fn run_task(entry: &Entry, arguments: &Payload, descriptors: fds::ReceivedFds) -> Result<Output, Error> {
+pub(crate) fn run_task(
+    entry: &TaskEntry,
+    arguments: &Payload,
+    descriptors: fds::ReceivedFds,
+) -> Result<EncodedOutput, Error> {
     let bytes = arguments
         .bytes()
         .map_err(|error| Error::os(format!("the child cannot map the arguments of `{}`", entry.name), error))?;
-    (entry.run)(&mut Arguments::new(&bytes, descriptors)).map_err(|error| {
+    (entry.run)(&mut ArgumentDecoder::new(&bytes, descriptors)).map_err(|error| {
         let text = format!("the child cannot decode the arguments of `{}`: {}", entry.name, error.0);
         Error::new(ErrorKind::Decode, text)
     })
@@ -311,7 +315,7 @@ pub(crate) fn run(
     mut kit: ChildFds,
     link: OwnedFd,
     birth: ProcessOrigin,
-    work: impl FnOnce() -> Result<Output, Error>,
+    work: impl FnOnce() -> Result<EncodedOutput, Error>,
 ) -> ! {
     let voice = ResultSender::bound(link, kit.lifeline.take());
     prepare_and_work(order, kit, &voice, &birth, work)
@@ -322,7 +326,7 @@ fn prepare_and_work(
     kit: ChildFds,
     voice: &ResultSender,
     birth: &ProcessOrigin,
-    work: impl FnOnce() -> Result<Output, Error>,
+    work: impl FnOnce() -> Result<EncodedOutput, Error>,
 ) -> ! {
     let _guard = NoWayBack;
     let done = panic::catch(|| {
@@ -398,7 +402,7 @@ fn run_after_fork_hooks() {
 
 /// What a child says at its end.
 enum LastMessage {
-    Returned(Output),
+    Returned(EncodedOutput),
     Panicked(Panic),
     Refused(Error),
     Unencodable(codec::Error),
@@ -431,7 +435,7 @@ impl ResultSender {
     /// Says the last word; the exit code that goes with it.
     fn send_last(&self, word: LastMessage) -> i32 {
         match word {
-            LastMessage::Returned(Output(Ok(result))) => match self.send_result(&result) {
+            LastMessage::Returned(EncodedOutput(Ok(result))) => match self.send_result(&result) {
                 // No memory file of this size, or none more at all: then at least why.
                 Err(error) if !frame::is_gone(&error) => {
                     let text = format!("the result cannot be sent: {error}");
@@ -439,7 +443,7 @@ impl ResultSender {
                 }
                 _ => 0,
             },
-            LastMessage::Returned(Output(Err(error))) => self.send_last(LastMessage::Unencodable(error)),
+            LastMessage::Returned(EncodedOutput(Err(error))) => self.send_last(LastMessage::Unencodable(error)),
             LastMessage::Unencodable(error) => {
                 self.say(kind::UNENCODABLE, &error.to_string());
                 1

@@ -14,7 +14,7 @@ use crate::sys::attributes::{Limit, ManyFiles};
 use crate::sys::environ::Environment;
 use crate::sys::identity::Privileges;
 use crate::sys::signal::SignalSet;
-use crate::task::Mark;
+use crate::task::TaskId;
 use crate::this_process::ancestry::Ancestry;
 
 /// What a child is to be and to do.
@@ -23,7 +23,7 @@ pub(crate) struct ChildSpec {
     /// The task's name.
     pub(crate) task: String,
     /// Tells it from others of that name.
-    pub(crate) mark: Mark,
+    pub(crate) mark: TaskId,
     pub(crate) lineage: Ancestry,
     /// What `ps` and `top` show: a chosen name, or the task's without its path.
     pub(crate) title: String,

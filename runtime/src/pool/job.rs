@@ -26,9 +26,29 @@ pub(super) fn value<T>(
     })
 }
 
-/// One call that a [`Pool`](super::Pool) runs, whose result is a `T`.
+/// A call in a [`Pool`](super::Pool), and the result of type `T`.
 ///
-/// Also a [`Future`] for any executor. Dropped, it runs all the same, and its result is thrown away.
+/// A job is also a [`Future`] for any executor. The call runs even after a drop of the job, and the result is
+/// discarded.
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, JoinErrorKind, child_task};
+///
+/// #[child_task]
+/// fn divide(a: u32, b: u32) -> u32 {
+///     a / b
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(2).build()?;
+/// let (good, bad) = (pool.submit(divide::call(12, 3)), pool.submit(divide::call(1, 0)));
+/// assert_eq!(good.wait()?, 4);
+/// assert!(matches!(bad.wait().unwrap_err().kind(), JoinErrorKind::Panicked(_)));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "the result of a job that is dropped is thrown away"]
 pub struct Job<T> {
     core: Arc<PoolCore>,
@@ -42,10 +62,35 @@ impl<T> Job<T> {
         Self { core, id: Some(id), task, decode }
     }
 
-    /// Waits for the job and returns what its task returned.
+    /// Waits for the job and returns the result of the task. Blocks this thread without limit.
     ///
     /// # Errors
-    /// See [`JoinErrorKind`]: the task panicked, its worker died under it, it ran out of time, was cancelled, could not begin.
+    /// - [`Panicked`](JoinErrorKind::Panicked): the task panicked.
+    /// - [`Exited`](JoinErrorKind::Exited), [`Signaled`](JoinErrorKind::Signaled): the worker ended during the task.
+    /// - [`TimedOut`](JoinErrorKind::TimedOut): the time limit was over, and the worker was killed.
+    /// - [`Cancelled`](JoinErrorKind::Cancelled): the job was cancelled before the task began, or was killed.
+    /// - [`PoolClosed`](JoinErrorKind::PoolClosed): the pool was closed or terminated before the end of the job.
+    /// - [`NotStarted`](JoinErrorKind::NotStarted): the arguments cannot be encoded or decoded, or no worker can be
+    ///   started.
+    /// - [`Unencodable`](JoinErrorKind::Unencodable), [`Undecodable`](JoinErrorKind::Undecodable),
+    ///   [`DescriptorsLost`](JoinErrorKind::DescriptorsLost): the result did not arrive.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// assert_eq!(pool.submit(square::call(12)).wait()?, 144);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait(mut self) -> Result<T, JoinError> {
         match self.by(None)? {
             Some(value) => Ok(value),
@@ -54,10 +99,34 @@ impl<T> Job<T> {
         }
     }
 
-    /// Waits for at most `limit`; `None` if the job is not done by then. It goes on.
+    /// Waits for the job for at most `limit`. Returns `None` if the job is not done after `limit`. The job continues
+    /// after a `None`.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait), and [`AlreadyTaken`](JoinErrorKind::AlreadyTaken) after the value was returned.
+    /// The errors of [`wait`](Self::wait), and [`AlreadyTaken`](JoinErrorKind::AlreadyTaken): a method of this job has
+    /// returned the result before.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn wait_for_ever() {
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// let mut job = pool.submit(wait_for_ever::call());
+    /// assert!(job.wait_timeout(Duration::from_millis(10))?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait_timeout(&mut self, limit: Duration) -> Result<Option<T>, JoinError> {
         self.by(poll::deadline_in(limit))
     }
@@ -69,22 +138,85 @@ impl<T> Job<T> {
         value(&self.core, outcome, self.task, self.decode).map(Some)
     }
 
-    /// Takes the job back if it has not begun; whether it was so. Its result is then [`Cancelled`](JoinErrorKind::Cancelled).
+    /// Cancels the job if the task has not begun. Returns whether the task had not begun. The result of a cancelled job
+    /// is [`Cancelled`](JoinErrorKind::Cancelled).
     ///
-    /// A job that runs is only told: [`is_cancelled`](crate::is_cancelled) is true in its task from now on. See [`kill`](Self::kill).
+    /// In a task that has begun, [`is_cancelled`](crate::is_cancelled) becomes true, and the task continues.
+    /// [`kill`](Self::kill) ends such a task.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, JoinErrorKind, child_task};
+    ///
+    /// #[child_task]
+    /// fn wait_for_ever() {
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// let running = pool.submit(wait_for_ever::call());
+    /// let queued = pool.submit(wait_for_ever::call());
+    /// assert!(queued.cancel());
+    /// assert!(matches!(queued.wait().unwrap_err().kind(), JoinErrorKind::Cancelled));
+    /// running.kill();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cancel(&self) -> bool {
         self.id.is_some_and(|id| self.core.cancel(id))
     }
 
-    /// Ends the job wherever it is: if it runs, its worker is killed and replaced. Its result is then
-    /// [`Cancelled`](JoinErrorKind::Cancelled), unless it was done before.
+    /// Ends the job. If the task has begun, the worker is killed and replaced. The result is
+    /// [`Cancelled`](JoinErrorKind::Cancelled), unless the job was done before.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, JoinErrorKind, child_task};
+    ///
+    /// #[child_task]
+    /// fn wait_for_ever() {
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// let job = pool.submit(wait_for_ever::call());
+    /// job.kill();
+    /// assert!(matches!(job.wait().unwrap_err().kind(), JoinErrorKind::Cancelled));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn kill(&self) {
         if let Some(id) = self.id {
             self.core.kill(id);
         }
     }
 
-    /// The name of its task.
+    /// Returns the name of the task.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, Task, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// assert_eq!(pool.submit(square::call(12)).task(), square::NAME);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn task(&self) -> &'static str {
         self.task
     }
@@ -102,7 +234,7 @@ impl<T> Drop for Job<T> {
     }
 }
 
-/// Ready when the job is done.
+/// Ready at the end of the job.
 impl<T> Future for Job<T> {
     type Output = Result<T, JoinError>;
 
@@ -120,7 +252,7 @@ impl<T> Future for Job<T> {
     }
 }
 
-/// No part of it is ever pinned.
+/// A job has no pinned part.
 impl<T> Unpin for Job<T> {}
 
 impl<T> fmt::Debug for Job<T> {

@@ -9,9 +9,28 @@ use super::model::{GroupId, Holder, JobId, Outcome};
 use crate::error::JoinError;
 use crate::task::{Call, Decode};
 
-/// The results of many calls in their order, made by [`Pool::map`](super::Pool::map).
+/// An iterator over the results of many calls, in the order of the calls. Made by [`Pool::map`](super::Pool::map).
 ///
-/// Takes its input only as workers can have it. Dropped, it cancels what has not begun.
+/// Takes the input as workers have room for calls. A drop cancels the calls that have not begun.
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(2).build()?;
+/// let mut squares = pool.map((1..).map(square::call)); // an endless input
+/// assert_eq!(squares.next().transpose()?, Some(1));
+/// assert_eq!(squares.next().transpose()?, Some(4));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a map does nothing until its results are taken"]
 pub struct Map<'p, T, I> {
     pool: &'p Pool,
@@ -67,7 +86,7 @@ impl<T, I: Iterator<Item = Call<T>>> Iterator for Map<'_, T, I> {
     }
 }
 
-/// Every call has one result, whatever becomes of it.
+/// Every call has exactly one result.
 impl<T, I: ExactSizeIterator<Item = Call<T>>> ExactSizeIterator for Map<'_, T, I> {}
 
 impl<T, I> Drop for Map<'_, T, I> {
@@ -82,10 +101,31 @@ impl<T, I> fmt::Debug for Map<'_, T, I> {
     }
 }
 
-/// The results of many calls as they come, each with its place in the input, made by
+/// An iterator over the results of many calls, in the order of completion, each with the index of the call. Made by
 /// [`Pool::map_unordered`](super::Pool::map_unordered).
 ///
-/// Takes its input only as workers can have it. Dropped, it cancels what has not begun.
+/// Takes the input as workers have room for calls. A drop cancels the calls that have not begun.
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(2).build()?;
+/// let mut results = vec![0; 10];
+/// for (index, result) in pool.map_unordered((0..10).map(square::call)) {
+///     results[index] = result?;
+/// }
+/// assert_eq!(results, [0, 1, 4, 9, 16, 25, 36, 49, 64, 81]);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a map does nothing until its results are taken"]
 pub struct MapUnordered<'p, T, I> {
     pool: &'p Pool,
@@ -141,7 +181,7 @@ impl<T, I: Iterator<Item = Call<T>>> Iterator for MapUnordered<'_, T, I> {
     }
 }
 
-/// Every call has one result, whatever becomes of it.
+/// Every call has exactly one result.
 impl<T, I: ExactSizeIterator<Item = Call<T>>> ExactSizeIterator for MapUnordered<'_, T, I> {}
 
 impl<T, I> Drop for MapUnordered<'_, T, I> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::error::{JoinError, JoinErrorKind};
 use crate::ipc::wire::payload::Payload;
-use crate::task::Entry;
+use crate::task::TaskEntry;
 
 /// How long either side of a link looks for an event before it sleeps: about as long as a sleep costs.
 pub(super) const LONGEST_SPIN: Duration = Duration::from_micros(50);
@@ -26,7 +26,7 @@ pub(super) struct GroupId(pub(super) usize);
 
 /// A job, from its submission until its outcome is taken.
 pub(super) struct JobEntry {
-    pub(super) entry: &'static Entry,
+    pub(super) entry: &'static TaskEntry,
     /// The index of `entry` in the registry of tasks, which is the same in parent and workers.
     pub(super) task_index: u64,
     pub(super) arguments: Payload,

@@ -1,8 +1,13 @@
-//! One child, as users see it: the context that chooses its start method, the builder of its options, and its handle.
+//! One child in the public API, in order of use.
+//!
+//! - `context` chooses the start method.
+//! - `builder` sets the options (`options`, `rlimit`, `stdio`) and starts the child.
+//! - `handle` waits for the child and takes the result.
 
 mod builder;
 mod context;
 mod handle;
+mod options;
 mod rlimit;
 mod stdio;
 

@@ -14,7 +14,7 @@ use crate::sys::fork::{FreshCopy, OtherThreads, Side, SingleThreaded};
 use crate::sys::lifeline::Lifeline;
 use crate::sys::signal::{self, Blocked};
 use crate::sys::{pidfd, socket};
-use crate::task::{self, Output};
+use crate::task::{self, EncodedOutput};
 use crate::this_process::children::Launched;
 
 pub(super) struct Fork;
@@ -34,7 +34,7 @@ impl Launcher for Fork {
 /// Forks a child that does the work which `begin` gives, and which may borrow from this process: the child has its own copy.
 ///
 /// `begin` comes before any code of the user runs in the copy, the work after its hooks.
-pub(crate) fn copy<W: FnOnce() -> Result<Output, Error>>(
+pub(crate) fn copy<W: FnOnce() -> Result<EncodedOutput, Error>>(
     mut request: Request<'_>,
     begin: impl FnOnce(&FreshCopy) -> W,
 ) -> Result<Launched, Error> {

@@ -124,30 +124,74 @@ impl ChildOwner {
     }
 }
 
-/// How a child process ended.
+/// The way in which a child process ended. Made by [`Process::exit_status`](crate::Process::exit_status).
+///
+/// # Examples
+/// ```
+/// use offspring::{ExitStatus, child_task};
+///
+/// #[child_task]
+/// fn exit(code: i32) {
+///     std::process::exit(code);
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut child = exit::start(3)?;
+/// child.wait().unwrap_err();
+/// let status = child.exit_status();
+/// assert_eq!(status, Some(ExitStatus::Exited(3)));
+/// assert_eq!(status.map(|status| status.to_string()).as_deref(), Some("exit code 3"));
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExitStatus {
-    /// It exited with this code, 0 to 255.
+    /// The child exited with this code, 0 to 255.
     Exited(i32),
-    /// This signal ended it.
+    /// This signal ended the child.
     Signaled(i32),
-    /// It has ended, but something else in this program has waited for it and taken the status.
+    /// The child ended, and other code in this program has taken the exit status.
     Unknown,
 }
 
 impl ExitStatus {
-    /// Whether it exited with code 0.
+    /// Returns whether the child exited with code 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::ExitStatus;
+    ///
+    /// assert!(ExitStatus::Exited(0).success());
+    /// assert!(!ExitStatus::Signaled(9).success());
+    /// ```
     pub fn success(self) -> bool {
         self == Self::Exited(0)
     }
 
-    /// The exit code, unless a signal ended it.
+    /// Returns the exit code, or `None` if a signal ended the child.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::ExitStatus;
+    ///
+    /// assert_eq!(ExitStatus::Exited(3).code(), Some(3));
+    /// assert_eq!(ExitStatus::Signaled(9).code(), None);
+    /// ```
     pub fn code(self) -> Option<i32> {
         if let Self::Exited(code) = self { Some(code) } else { None }
     }
 
-    /// The signal that ended it, if one did.
+    /// Returns the signal that ended the child, or `None` if the child exited.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::ExitStatus;
+    ///
+    /// assert_eq!(ExitStatus::Signaled(9).signal(), Some(9));
+    /// assert_eq!(ExitStatus::Exited(3).signal(), None);
+    /// ```
     pub fn signal(self) -> Option<i32> {
         if let Self::Signaled(signal) = self { Some(signal) } else { None }
     }

@@ -19,7 +19,7 @@ use crate::pool::model::LONGEST_SPIN;
 use crate::sys::fd::Descriptor;
 use crate::sys::resident::Resident;
 use crate::sys::{self, eventfd, futex, signal};
-use crate::task::{self, Arguments, Entry, Origin, Output, Undecodable};
+use crate::task::{self, ArgumentDecoder, EncodedOutput, Origin, TaskEntry, UndecodableArguments};
 
 /// The name of the worker's own task.
 pub(super) const NAME: &str = "offspring::pool::worker";
@@ -27,10 +27,10 @@ pub(super) const NAME: &str = "offspring::pool::worker";
 pub(super) const FINGERPRINT: u64 = 1;
 
 /// The worker's task, by which a child finds it.
-pub(super) static ENTRY: Entry = entry();
+pub(super) static ENTRY: TaskEntry = entry();
 
-const fn entry() -> Entry {
-    Entry {
+const fn entry() -> TaskEntry {
+    TaskEntry {
         name: NAME,
         signature: "fn(Assignment)",
         fingerprint: FINGERPRINT,
@@ -51,15 +51,15 @@ const fn entry() -> Entry {
 
 inventory::submit! { entry() }
 
-fn run(arguments: &mut Arguments<'_>) -> Result<Output, Undecodable> {
+fn run(arguments: &mut ArgumentDecoder<'_>) -> Result<EncodedOutput, UndecodableArguments> {
     let assignment = arguments.pull::<Assignment>()?;
     arguments.finish()?;
     match child::link() {
         Some(link) => Worker::new(assignment.memory, assignment.eventfd.0, link)
             .work(assignment.initializer, assignment.max_memory.map(MemoryLimit::new)),
-        None => return Err(Undecodable("a worker has no link".to_owned())),
+        None => return Err(UndecodableArguments("a worker has no link".to_owned())),
     }
-    Ok(Output(Payload::encode(&())))
+    Ok(EncodedOutput(Payload::encode(&())))
 }
 
 /// How a task ended in the worker.
@@ -246,14 +246,14 @@ fn initialize(packed: PackedCall) -> TaskEnd {
 
 /// Runs the task at an index of the registry.
 fn call(task_index: u64, bytes: &[u8], descriptors: Vec<Arc<Descriptor>>) -> TaskEnd {
-    let Some(entry) = task::at(task_index) else {
+    let Some(entry) = task::entry_at(task_index) else {
         let text = format!("the worker knows no task number {task_index}");
         return TaskEnd::Refused(Error::new(ErrorKind::UnknownTask, text));
     };
-    let mut arguments = Arguments::new(bytes, fds::ReceivedFds::new(descriptors));
+    let mut arguments = ArgumentDecoder::new(bytes, fds::ReceivedFds::new(descriptors));
     match child::catch_panic(|| (entry.run)(&mut arguments)) {
-        Ok(Ok(Output(Ok(payload)))) => TaskEnd::Returned(payload),
-        Ok(Ok(Output(Err(error)))) => TaskEnd::Unencodable(error),
+        Ok(Ok(EncodedOutput(Ok(payload)))) => TaskEnd::Returned(payload),
+        Ok(Ok(EncodedOutput(Err(error)))) => TaskEnd::Unencodable(error),
         Ok(Err(error)) => {
             let text = format!("the worker cannot decode the arguments of `{}`: {}", entry.name, error.0);
             TaskEnd::Refused(Error::new(ErrorKind::Decode, text))
@@ -268,36 +268,36 @@ static OWN_RINGS: Mutex<Option<WorkerSide<RingMemory>>> = Mutex::new(None);
 /// The number of the job that runs.
 static CURRENT: AtomicU64 = AtomicU64::new(0);
 
-/// Returns whether the task that runs in this worker should end now.
+/// Returns whether the running task of this worker should end.
 ///
-/// Becomes true when the task's [`Job`](crate::Job) is cancelled, and when its time limit has passed and the
-/// [`grace`](crate::PoolBuilder::grace) runs. Costs a few nanoseconds, so a loop may call it in each round. In a
-/// process that is no worker of a pool it is always `false`.
+/// `true` after [`Job::cancel`](crate::Job::cancel), and after the time limit of the task during the
+/// [`grace`](crate::PoolBuilder::grace). `false` in a process that is no worker. The
+/// cost is a few nanoseconds, so a loop may call the function in each round.
 ///
 /// # Examples
 /// ```
-/// use std::time::Duration;
-///
-/// use offspring::{Context, JoinErrorKind, child_task, is_cancelled};
+/// use offspring::{Context, Sender, channel, child_task, is_cancelled};
 ///
 /// #[child_task]
-/// fn count_up() -> u64 {
-///     let mut rounds = 0;
+/// fn count(started: Sender<()>) -> u64 {
+///     started.send(()).expect("the parent receives");
+///     let mut count = 0;
 ///     while !is_cancelled() {
-///         rounds += 1;
+///         count += 1;
 ///     }
-///     rounds
+///     count
 /// }
 ///
-/// #[offspring::process_main]
-/// fn main() -> Result<(), Box<dyn std::error::Error>> {
-///     let pool = Context::default().pool().workers(1).build()?;
-///     let mut job = pool.submit(count_up::call());
-///     assert!(job.wait_timeout(Duration::from_millis(100))?.is_none());
-///     job.cancel(); // it runs: its task is told
-///     assert!(job.wait()? > 0);
-///     Ok(())
-/// }
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(1).build()?;
+/// let (sender, started) = channel()?;
+/// let job = pool.submit(count::call(sender));
+/// started.recv()?;
+/// job.cancel();
+/// job.wait()?; // the count
+/// # Ok(())
+/// # }
 /// ```
 pub fn is_cancelled() -> bool {
     let number = CURRENT.load(Ordering::Relaxed);

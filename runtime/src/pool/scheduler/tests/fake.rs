@@ -12,10 +12,10 @@ use crate::ipc::wire::payload::Payload;
 use crate::pool::model::{Failure, GroupId, Holder, JobEntry, JobId, JobState, PoolConfig, Returned};
 use crate::pool::scheduler::Scheduler;
 use crate::pool::transport::{Broken, Death, LinkEvent, Oldest, Sent, StartFailure, WorkerLink};
-use crate::task::{Entry, Origin, Output};
+use crate::task::{EncodedOutput, Origin, TaskEntry};
 
-const fn entry(idempotent: bool) -> Entry {
-    Entry {
+const fn entry(idempotent: bool) -> TaskEntry {
+    TaskEntry {
         name: "task",
         signature: "fn()",
         fingerprint: 0,
@@ -25,12 +25,12 @@ const fn entry(idempotent: bool) -> Entry {
         start_method: None,
         timeout: None,
         idempotent,
-        run: |_| Ok(Output(Ok(Payload::EMPTY))),
+        run: |_| Ok(EncodedOutput(Ok(Payload::EMPTY))),
     }
 }
 
-static ONCE: Entry = entry(false);
-static IDEMPOTENT: Entry = entry(true);
+static ONCE: TaskEntry = entry(false);
+static IDEMPOTENT: TaskEntry = entry(true);
 
 /// What a worker has and does.
 #[derive(Default)]

@@ -1,30 +1,30 @@
-//! What generated code asks the runtime about the types of a signature, so that the compiler names the replacement of one that
-//! cannot cross to another process.
+//! The questions of generated code to the runtime about the types of a signature. For a type that cannot be sent to
+//! another process, the answer makes the compiler name the replacement.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{GenericArgument, PathArguments, PathSegment, Type, TypePath};
 
-use super::at;
+use super::shared::at;
 use crate::check::is_plain;
 
-/// A verdict, in the two places where generated code has it.
-pub(super) struct Verdict {
+/// A verdict as generated code: an expression and a parameter of a trait.
+pub(super) struct TypeVerdict {
     /// The last argument of `put`, `take`, `output` and `call`.
     pub(super) value: TokenStream,
     /// The trait's parameter, unless it is the default.
     pub(super) parameter: Option<TokenStream>,
 }
 
-/// The verdict about everything in the type of an argument.
-pub(super) fn of_argument(krate: &TokenStream, ty: &Type) -> Verdict {
+/// Returns the verdict about all parts of the type of an argument.
+pub(super) fn of_argument(krate: &TokenStream, ty: &Type) -> TypeVerdict {
     let mut questions = Questions { krate, asked: Vec::new() };
     questions.ask(ty);
     questions.verdict()
 }
 
-/// The verdict about everything in the type of a result.
-pub(super) fn of_output(krate: &TokenStream, ty: &Type) -> Verdict {
+/// Returns the verdict about all parts of the type of a result.
+pub(super) fn of_output(krate: &TokenStream, ty: &Type) -> TypeVerdict {
     let mut questions = Questions { krate, asked: Vec::new() };
     match made_of(ty) {
         Made::Result { value, error } => {
@@ -37,8 +37,9 @@ pub(super) fn of_output(krate: &TokenStream, ty: &Type) -> Verdict {
     questions.verdict()
 }
 
-/// The verdict about a result whose error is reported: the value is all that crosses as it is. What an alias stands for is not asked.
-pub(super) fn of_reported(krate: &TokenStream, ty: &Type) -> Verdict {
+/// Returns the verdict about a result with `report`: only the value is sent as written. There is no question about an
+/// alias.
+pub(super) fn of_reported(krate: &TokenStream, ty: &Type) -> TypeVerdict {
     let mut questions = Questions { krate, asked: Vec::new() };
     if let Made::Result { value, .. } = made_of(ty) {
         questions.ask(value);
@@ -46,8 +47,8 @@ pub(super) fn of_reported(krate: &TokenStream, ty: &Type) -> Verdict {
     questions.verdict()
 }
 
-/// The traits whose functions tell the reasons, for a task about whose types there is a question.
-pub(super) fn traits(krate: &TokenStream, verdicts: &[Verdict]) -> Option<TokenStream> {
+/// Generates the imports of the traits that answer, for a task with at least one question.
+pub(super) fn traits(krate: &TokenStream, verdicts: &[TypeVerdict]) -> Option<TokenStream> {
     verdicts.iter().any(|verdict| verdict.parameter.is_some()).then(|| {
         quote! {
             #[allow(unused_imports, reason = "the types decide which ones are used")]
@@ -58,21 +59,21 @@ pub(super) fn traits(krate: &TokenStream, verdicts: &[Verdict]) -> Option<TokenS
 
 struct Questions<'a> {
     krate: &'a TokenStream,
-    /// Expressions, each a verdict.
+    /// Expressions of verdicts.
     asked: Vec<TokenStream>,
 }
 
 impl Questions<'_> {
-    fn verdict(self) -> Verdict {
+    fn verdict(self) -> TypeVerdict {
         let krate = self.krate;
         let mut asked = self.asked.into_iter();
         match asked.next() {
-            Some(first) => Verdict { value: quote!(#first #(.and(#asked))*), parameter: Some(quote!(<_>)) },
-            None => Verdict { value: quote!(#krate::__private::Fine), parameter: None },
+            Some(first) => TypeVerdict { value: quote!(#first #(.and(#asked))*), parameter: Some(quote!(<_>)) },
+            None => TypeVerdict { value: quote!(#krate::__private::Accepted), parameter: None },
         }
     }
 
-    /// Asks about each type that `ty` is made of.
+    /// Asks about each part of `ty`.
     fn ask(&mut self, ty: &Type) {
         match made_of(ty) {
             Made::Parts(parts) => parts.into_iter().for_each(|part| self.ask(part)),
@@ -89,7 +90,7 @@ impl Questions<'_> {
         }
     }
 
-    /// Puts one question about `ty`; the compiler shows at `part` why it is refused.
+    /// Asks one question about `ty`. The compiler shows a refusal at `part`.
     fn put(&mut self, ty: &Type, part: &Type, question: &str) {
         let krate = self.krate;
         let (asked, generated) = (self.asked_at(ty, part), at(part));
@@ -101,14 +102,16 @@ impl Questions<'_> {
         });
     }
 
-    /// The type that fails to be a question. The compiler underlines it, from its first to its last token, if those are of the
-    /// user's code; all else is generated, so that no lint looks at it.
+    /// Returns the type that does not implement `Question` for a refusal.
+    ///
+    /// The compiler underlines the type from the first to the last token if both tokens have places in the user's code.
+    /// All other tokens have places in generated code, so that no lint looks at the type.
     fn asked_at(&self, ty: &Type, part: &Type) -> TokenStream {
         let mut spans = part.to_token_stream().into_iter().map(|token| token.span());
         let open = spans.next().unwrap_or_else(Span::call_site);
         let close = spans.last().unwrap_or(open);
         let mut krate: Vec<TokenTree> = self.krate.clone().into_iter().collect();
-        // A `$crate` stays where it is: its span tells which one it is.
+        // A `$crate` keeps its span, which says which crate is meant.
         krate
             .iter_mut()
             .take_while(|token| matches!(token, TokenTree::Punct(_)))
@@ -118,19 +121,19 @@ impl Questions<'_> {
     }
 }
 
-/// What a type is made of, as far as the tokens show that it crosses if and only if that does.
+/// The parts of a type, where the tokens show that the type can be sent if and only if the parts can be sent.
 enum Made<'a> {
     Parts(Vec<&'a Type>),
     /// The target may be unsized.
     Pointer(&'a Type),
-    /// In an alias with one parameter, the error is shown where the alias is.
+    /// In an alias with one parameter, the error has the place of the alias.
     Result {
         value: &'a Type,
         error: &'a Type,
     },
-    /// Of what only the compiler knows.
+    /// A type whose parts only the compiler knows.
     Named(&'a TypePath),
-    /// Of nothing to ask about.
+    /// A type without a question.
     Nothing,
 }
 
@@ -151,7 +154,7 @@ fn made_of_path<'a>(ty: &'a Type, path: &'a TypePath) -> Made<'a> {
         ("Result", [value]) => Made::Result { value, error: ty },
         ("Result", [value, error, ..]) => Made::Result { value, error },
         ("Box" | "Rc" | "Arc", [target, ..]) => Made::Pointer(target),
-        // What comes behind these is a hasher or an allocator.
+        // The further parameters of these types are a hasher and an allocator.
         ("HashMap" | "BTreeMap", [key, value, ..]) => Made::Parts(vec![key, value]),
         ("Option" | "Vec" | "VecDeque" | "LinkedList" | "BinaryHeap" | "HashSet" | "BTreeSet", [part, ..]) => {
             Made::Parts(vec![part])
@@ -175,7 +178,7 @@ fn has_parameters(ty: &TypePath) -> bool {
     ty.path.segments.last().is_some_and(|last| !last.arguments.is_none())
 }
 
-/// Out of the invisible groups that `macro_rules!` makes, and of parentheses.
+/// Removes parentheses and the invisible groups of `macro_rules!`.
 fn ungrouped(ty: &Type) -> &Type {
     match ty {
         Type::Group(group) => ungrouped(&group.elem),
