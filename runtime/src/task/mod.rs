@@ -21,7 +21,7 @@ use self::crossing::{Fine, Refused, Undecided};
 use crate::error::{Error, ErrorKind};
 use crate::ipc::codec;
 use crate::ipc::wire::fds;
-use crate::ipc::wire::payload::{self, Decoder, Payload};
+use crate::ipc::wire::payload::{self, Payload, PayloadDecoder, PayloadEncoder};
 use crate::platform::StartMethod;
 
 /// A function marked `#[child_task]`, as a type.
@@ -221,7 +221,7 @@ fn refusal() -> codec::Error {
 /// Arguments being encoded.
 #[derive(Default)]
 pub struct Encoder {
-    values: payload::Encoder,
+    values: PayloadEncoder,
     failure: Option<codec::Error>,
 }
 
@@ -234,12 +234,12 @@ impl Encoder {
 
 /// Arguments being decoded.
 pub struct Arguments<'a> {
-    values: Decoder<'a>,
+    values: PayloadDecoder<'a>,
 }
 
 impl<'a> Arguments<'a> {
     pub(crate) fn new(bytes: &'a [u8], descriptors: fds::ReceivedFds) -> Self {
-        Self { values: Decoder::new(bytes, descriptors) }
+        Self { values: PayloadDecoder::new(bytes, descriptors) }
     }
 
     pub(crate) fn pull<T: DeserializeOwned>(&mut self) -> Result<T, Undecodable> {
@@ -251,7 +251,7 @@ impl<'a> Arguments<'a> {
     /// # Errors
     /// If something is.
     pub fn finish(&mut self) -> Result<(), Undecodable> {
-        let values = std::mem::replace(&mut self.values, Decoder::new(&[], fds::ReceivedFds::default()));
+        let values = std::mem::replace(&mut self.values, PayloadDecoder::new(&[], fds::ReceivedFds::default()));
         values.finish().map_err(|error| Undecodable(error.to_string()))
     }
 }

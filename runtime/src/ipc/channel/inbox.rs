@@ -74,7 +74,7 @@ impl Inbox {
         if contents.bytes > max {
             return false;
         }
-        let received = match message::take_in(end) {
+        let received = match message::receive_undecoded(end) {
             Ok(None) | Err(Unread::Os(_)) => return true,
             Ok(Some(pending)) => Ok(pending),
             Err(unread) => Err(unread),
