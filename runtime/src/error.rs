@@ -54,14 +54,13 @@ pub enum ErrorKind {
     /// The forkserver, or the template of a fork pool, could not be kept alive; or the children of this process are in
     /// another pid namespace than itself, where there is no forkserver.
     ForkServer,
-    /// An option of the child (directory, limit, affinity, …) could not be applied.
+    /// A setting is out of range or cannot be applied: no workers, permits or parties; the directory, a limit or the affinity
+    /// of a child.
     Setting,
     /// A limit on processes, descriptors or memory is reached; it may go better later.
     LimitReached,
     /// The process that started the child is another one: a forked copy cannot wait for its parent's children.
     NotParent,
-    /// A number is more, or less, than what was asked for can have; the text says what it can.
-    InvalidInput,
     /// The operating system refused for another reason; see the source.
     Os,
 }
