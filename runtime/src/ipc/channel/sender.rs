@@ -66,7 +66,7 @@ impl<T> Sender<T> {
 impl<T: Serialize> Sender<T> {
     /// Sends a value. Waits for room in a full channel.
     ///
-    /// The message is in the channel when this method returns, and stays there whatever happens to this process.
+    /// The message is in the channel when this method returns, and stays there even if this process is killed.
     ///
     /// # Errors
     ///

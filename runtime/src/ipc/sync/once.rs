@@ -169,7 +169,7 @@ impl Once {
     pub fn wait(&self) {
         while !self.is_completed() {
             match self.state().load(Ordering::Acquire) {
-                // The running thread holds the lock until the end of the run, whatever the end is.
+                // The running thread holds the lock until the end of the run, even if the end is a panic or a kill.
                 RUNNING => drop(self.lock()),
                 _ => futex::wait(self.state(), OPEN, None),
             }

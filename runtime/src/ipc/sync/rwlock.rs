@@ -451,7 +451,7 @@ mod tests {
         let lock = RwLock::new(0_u32).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                // Each takes its next guard before it drops the last one: there is always somebody who reads.
+                // Takes the next guard before dropping the last: there is a reader at all times.
                 scope.spawn(|| {
                     let mut last = lock.read().unwrap();
                     while *last == 0 {

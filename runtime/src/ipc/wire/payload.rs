@@ -1,6 +1,6 @@
 //! Encoded values: arguments on the way to a child, results on the way back.
 //!
-//! The [codec](crate::ipc::codec) writes into a buffer that each thread keeps for the next value. From there bytes go
+//! The [`codec`] writes into a buffer that each thread keeps for the next value. From there bytes go
 //! one of three ways, by length:
 //!
 //! | encoded bytes | end up in | cost |
