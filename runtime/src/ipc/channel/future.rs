@@ -42,7 +42,7 @@ impl WaitSlot {
             done => return Poll::Ready(done),
         }
         receiver.inbox().register(context.waker());
-        // A message that came into the inbox before the registration wakes no one.
+        // A message that came into the inbox before the registration wakes no future.
         if !receiver.inbox().is_empty() {
             context.waker().wake_by_ref();
             return Poll::Pending;

@@ -18,7 +18,8 @@ use crate::sys::atomic_cells::AtomicCells;
 /// - **An element is never torn**, not even by a kill in the midst of a write: a write has happened or not. Elements of
 ///   up to 8 bytes are atomics (3 bytes take 4, and 5 to 7 take 8). Larger elements have locks, one for each of up to
 ///   64 stretches of the array. The kernel takes a lock from a dead holder, and the next holder finishes the write. So
-///   a death blocks no process, and there is no poison to clear. Readers do not lock.
+///   a death blocks no process, and there is no poison to clear. A reader locks only after 16 reads disturbed by
+///   writers.
 /// - **A write makes all earlier writes visible.** A process that reads an element sees all that the writer wrote
 ///   before, in this array or elsewhere. Reads are `Acquire`, writes are `Release`, read-modify-writes are both. So a
 ///   flag set after the data guards data of any size. Writes to *different* elements by different processes have no
@@ -38,8 +39,8 @@ use crate::sys::atomic_cells::AtomicCells;
 /// `T` is plain old data ([`Pod`]) of any alignment. See [`shm`](crate::shm#structs) for a struct. A type of size 0 is
 /// refused by the compiler.
 ///
-/// For elements of more than 8 bytes: a signal handler must not write. A *stopped* writer keeps its lock. All processes
-/// should be in one pid namespace, since the locks know threads by id.
+/// For elements of more than 8 bytes: a signal handler must not access the array. A *stopped* writer keeps its lock.
+/// All processes should be in one pid namespace, since the locks know threads by id.
 ///
 /// # Serialisation
 ///

@@ -343,7 +343,7 @@ impl WaitTimeoutResult {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ipc::sync::Mutex;
+    use crate::ipc::sync::mutex::Mutex;
 
     const SHORT: Duration = Duration::from_millis(10);
     const LONG: Duration = Duration::from_secs(20);

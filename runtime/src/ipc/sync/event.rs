@@ -232,7 +232,7 @@ mod tests {
                     event.wait_timeout(LONG)
                 });
                 is_ready.recv().unwrap();
-                // It may not have come to its wait before the first of these, but then to one before a later one.
+                // The waiter may begin to wait after any of these rounds. A later round then wakes the waiter.
                 while !waiter.is_finished() {
                     event.set();
                     event.clear();

@@ -403,7 +403,7 @@ mod tests {
         let other = mutex.clone();
         let ended = std::thread::spawn(move || {
             std::mem::forget(mutex.lock());
-            // As its own handle of the memory, which must stay mapped for the kernel.
+            // The last handle of this memory, which must stay mapped for the kernel.
             let alone = Mutex::new(1_u8).unwrap();
             std::mem::forget(alone.lock());
             drop(alone);
