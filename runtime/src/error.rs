@@ -96,14 +96,13 @@ pub enum ErrorKind {
     /// The forkserver or the template of a fork pool could not be kept alive, or the children of this process are in
     /// another pid namespace, which has no forkserver.
     ForkServer,
-    /// An option of the child (directory, limit, affinity, …) could not be applied.
+    /// A setting is out of range or cannot be applied: no workers, permits or parties; the directory, a limit or the affinity
+    /// of a child.
     Setting,
     /// A limit on processes, descriptors or memory is reached. A later attempt may succeed.
     LimitReached,
     /// Another process started the child. A forked copy of a process cannot wait for the children of the process.
     NotParent,
-    /// A number is out of the range. The text names the range.
-    InvalidInput,
     /// The operating system refused for another reason. See the source.
     Os,
 }

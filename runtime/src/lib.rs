@@ -86,6 +86,9 @@ mod sys;
 mod task;
 mod this_process;
 
+/// The version of bytemuck whose [`Pod`](bytemuck::Pod) bounds the elements of [`shm`] and the values of [`sync`].
+#[doc(no_inline)]
+pub use bytemuck;
 pub use offspring_macros::{after_fork, child_task, preload, process_main};
 
 pub use crate::error::{Error, ErrorKind, JoinError, JoinErrorKind, Panic};

@@ -9,7 +9,7 @@ use std::task::{Context as Polling, Poll};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, JoinError, JoinErrorKind, Panic, Refusal};
-use crate::ipc::channel::Waitable;
+use crate::ipc::channel::{PollSource, Waitable};
 use crate::ipc::reactor::{Source, Watch};
 use crate::ipc::wire::frame::ReceivedFrame;
 use crate::ipc::wire::kind;
@@ -734,7 +734,9 @@ impl<T> Future for Process<T> {
 }
 
 /// Ready at the end of the child.
-impl<T> Waitable for Process<T> {
+impl<T> Waitable for Process<T> {}
+
+impl<T> PollSource for Process<T> {
     fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
         self.child.pidfd().map_err(io::Error::other)
     }

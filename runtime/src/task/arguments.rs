@@ -9,12 +9,12 @@ use serde::de::DeserializeOwned;
 
 use crate::ipc::codec;
 use crate::ipc::wire::fds;
-use crate::ipc::wire::payload::{self, Decoder, Payload};
+use crate::ipc::wire::payload::{self, Payload, PayloadDecoder};
 
 /// Encodes the arguments of one call, in the order of the signature.
 #[derive(Default)]
 pub struct ArgumentEncoder {
-    values: payload::Encoder,
+    values: payload::PayloadEncoder,
     /// The first argument that could not be encoded.
     failure: Option<codec::Error>,
 }
@@ -42,12 +42,12 @@ impl ArgumentEncoder {
 
 /// Decodes the arguments of one call, in the order of the signature.
 pub struct ArgumentDecoder<'a> {
-    values: Decoder<'a>,
+    values: PayloadDecoder<'a>,
 }
 
 impl<'a> ArgumentDecoder<'a> {
     pub(crate) fn new(bytes: &'a [u8], descriptors: fds::ReceivedFds) -> Self {
-        Self { values: Decoder::new(bytes, descriptors) }
+        Self { values: PayloadDecoder::new(bytes, descriptors) }
     }
 
     pub(crate) fn pull<T: DeserializeOwned>(&mut self) -> Result<T, UndecodableArguments> {
@@ -64,7 +64,7 @@ impl<'a> ArgumentDecoder<'a> {
     /// # Errors
     /// [`UndecodableArguments`] if the call has more arguments than the task.
     pub fn finish(&mut self) -> Result<(), UndecodableArguments> {
-        let values = std::mem::replace(&mut self.values, Decoder::new(&[], fds::ReceivedFds::default()));
+        let values = std::mem::replace(&mut self.values, PayloadDecoder::new(&[], fds::ReceivedFds::default()));
         values.finish().map_err(|error| UndecodableArguments(error.to_string()))
     }
 }

@@ -130,5 +130,5 @@ fn a_killed_waiter_keeps_nobody(method: StartMethod) {
 }
 
 fn a_number_that_cannot_be_is_refused(_: StartMethod) {
-    assert_eq!(Semaphore::new(0).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(Semaphore::new(0).unwrap_err().kind(), ErrorKind::Setting);
 }
