@@ -29,9 +29,10 @@ use super::stats::PoolStats;
 use crate::error::{Error, ErrorKind};
 use crate::ipc::spin::AdaptiveSpin;
 use crate::start::POOL_THREAD;
+use crate::sys;
 use crate::sys::eventfd::{self, Poller};
+use crate::sys::fork_generation::ForkGeneration;
 use crate::sys::poll::{self, Deadline};
-use crate::sys::{self, fork_generation};
 
 /// A pool, as its handles, its jobs and its thread share it.
 pub(super) struct Shared {
@@ -44,7 +45,7 @@ pub(super) struct Shared {
     /// Wakes the pool's own thread out of its sleep.
     alarm: OwnedFd,
     /// A forked copy of the process has this memory, but neither the thread nor the workers.
-    generation: u32,
+    generation: ForkGeneration,
     /// What such a copy has instead of the state, if another thread held the lock when it was made.
     substitute: OnceLock<Option<Box<Mutex<Board>>>>,
 }
@@ -92,14 +93,13 @@ impl Shared {
     pub(super) fn new(plan: Plan) -> io::Result<Self> {
         let (poller, kick, alarm) = (Poller::new()?, eventfd::create()?, eventfd::create()?);
         poller.add(&kick, KICK)?;
-        fork_generation::note_copies();
         Ok(Self {
             state: Mutex::new(Board::new(State::new(plan))),
             changed: Condvar::new(),
             poller,
             kick,
             alarm,
-            generation: fork_generation::generation(),
+            generation: ForkGeneration::current(),
             substitute: OnceLock::new(),
         })
     }
@@ -279,7 +279,7 @@ impl Shared {
     }
 
     pub(super) fn is_of_other_process(&self) -> bool {
-        self.generation != fork_generation::generation()
+        !self.generation.is_current()
     }
 
     fn await_change<'a>(&'a self, board: MutexGuard<'a, Board>, deadline: Deadline) -> MutexGuard<'a, Board> {

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::payload::Payload;
 use crate::platform::StartMethod;
 use crate::start::{self, Launcher, Request};
-use crate::sys::attributes;
+use crate::sys::cwd;
 use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
 use crate::sys::fork::{FreshCopy, SingleThreaded};
@@ -24,6 +24,7 @@ use crate::sys::{poll, socket};
 use crate::task::{Call, Mark, Output, decode_output};
 use crate::this_process::ancestry::Ancestry;
 use crate::this_process::children::{self, Description, Launched};
+use crate::this_process::reaper;
 
 /// A child that has not been started yet: its task, its start method and its options.
 ///
@@ -248,7 +249,7 @@ impl Options {
         launch: impl FnOnce(Request<'_>) -> Result<Launched, Error>,
     ) -> Result<std::sync::Arc<children::Child>, Error> {
         child::refuse_in_server(task)?;
-        children::sweep();
+        reaper::sweep();
         socket::keep_reserve();
         let Self { name, environment, directory, streams, mut settings, daemon, kill_on_drop, timeout, threads } = self;
         settings.environment = edited(environment)?;
@@ -256,7 +257,7 @@ impl Options {
         let failed = |error| Error::os(format!("cannot start `{task}`"), error);
         let mut kit = ChildFds::default();
         if let Some(directory) = directory {
-            let opened = attributes::open_directory(&directory);
+            let opened = cwd::open_directory(&directory);
             kit.directory = Some(opened.map_err(|error| {
                 Error::with_source(
                     ErrorKind::Setting,
@@ -288,7 +289,7 @@ fn edited(edits: Vec<EnvironmentEdit>) -> Result<Option<Environment>, Error> {
     if edits.is_empty() {
         return Ok(None);
     }
-    let mut environment = Environment::present();
+    let mut environment = Environment::current();
     for edit in edits {
         match edit {
             EnvironmentEdit::Set(name, value) => {

@@ -1,6 +1,6 @@
 //! What the kernel can limit for one process.
 
-use crate::sys::attributes::{self, Limit, resource};
+use crate::sys::rlimit::{self, Limit, resource};
 
 /// What the kernel can limit for one process (getrlimit(2)).
 #[non_exhaustive]
@@ -31,7 +31,7 @@ pub enum Resource {
 impl Resource {
     /// Soft and hard alike, but for processor time: there the soft limit's signal says what it was, the hard one's not.
     pub(super) fn limit(self, value: u64) -> Limit {
-        let own_hard = attributes::limit(self.number()).map_or(u64::MAX, |own| own.hard);
+        let own_hard = rlimit::get(self.number()).map_or(u64::MAX, |own| own.hard);
         let grace = if self == Self::CpuSeconds { 1 } else { 0 };
         Limit { soft: value, hard: value.saturating_add(grace).min(own_hard.max(value)) }
     }

@@ -5,10 +5,11 @@
 //! byte are by atomics of one size, as Rust's memory model asks for.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-use super::fd::Descriptor;
+use super::cast::padded;
 use super::journal::{self, Journal, Stripe};
 use super::mmap::Region;
 
@@ -72,13 +73,6 @@ atomic_element! {
     AtomicU16, u16;
     AtomicU32, u32;
     AtomicU64, u64;
-}
-
-#[inline]
-pub(super) fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut word = [0; N];
-    word[..bytes.len()].copy_from_slice(bytes);
-    word
 }
 
 impl Element for Stripe<'_> {
@@ -151,7 +145,7 @@ impl AtomicCells {
     ///
     /// # Errors
     /// `InvalidData` if the memory is not shared memory of just this length; limits on memory.
-    pub(crate) fn accept(descriptor: Arc<Descriptor>, length: usize, size: usize) -> io::Result<Self> {
+    pub(crate) fn accept(descriptor: Arc<OwnedFd>, length: usize, size: usize) -> io::Result<Self> {
         Self::check_support(size)?;
         let region = Region::accept(descriptor)?;
         if bytes(length, size) != Some(region.len()) {
@@ -166,7 +160,7 @@ impl AtomicCells {
         if size <= ATOMIC_MAX { Ok(()) } else { journal::check_support() }
     }
 
-    pub(crate) fn descriptor(&self) -> &Arc<Descriptor> {
+    pub(crate) fn descriptor(&self) -> &Arc<OwnedFd> {
         self.region.descriptor()
     }
 

@@ -2,6 +2,14 @@
 
 use std::mem::{ManuallyDrop, transmute_copy};
 
+/// Returns the bytes with zeroes behind them.
+#[inline]
+pub(super) fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut word = [0; N];
+    word[..bytes.len()].copy_from_slice(bytes);
+    word
+}
+
 /// Whether two types are the same but for their lifetimes.
 #[inline(always)]
 fn is_same<A: ?Sized, B: ?Sized>() -> bool {

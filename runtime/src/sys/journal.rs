@@ -19,7 +19,7 @@
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-use super::atomic_cells::padded;
+use super::cast::padded;
 use super::mmap::Region;
 use super::word_lock;
 pub(crate) use super::word_lock::check_support;

@@ -9,38 +9,44 @@
 //!   exists nowhere else.
 #![allow(unsafe_code, reason = "the only folder that talks to the kernel and to the C library")]
 
-// For every system: memory that processes share, and what a copy of a process must know of itself.
+// For every system, on what the modules below provide.
 pub(crate) mod atomic_cells;
 pub(crate) mod cast;
-pub(crate) mod fork_generation;
-pub(crate) mod fork_private;
 pub(crate) mod journal;
-mod registry;
 pub(crate) mod sealed_slice;
 pub(crate) mod shared_object;
-pub(crate) mod word_lock;
 
 // Any Unix.
+#[path = "unix/atfork.rs"]
+mod atfork;
 #[path = "unix/environ.rs"]
 pub(crate) mod environ;
 #[path = "unix/exec.rs"]
 pub(crate) mod exec;
 #[path = "unix/fd.rs"]
 pub(crate) mod fd;
+#[path = "unix/fork_private.rs"]
+pub(crate) mod fork_private;
+#[path = "unix/number_set.rs"]
+mod number_set;
 #[path = "unix/poll.rs"]
 pub(crate) mod poll;
-#[path = "unix/signal.rs"]
-pub(crate) mod signal;
+#[path = "unix/process_group.rs"]
+pub(crate) mod process_group;
 
 // Linux; another system has modules of the same names.
-#[path = "linux/attributes.rs"]
-pub(crate) mod attributes;
+#[path = "linux/close_range.rs"]
+mod close_range;
+#[path = "linux/cwd.rs"]
+pub(crate) mod cwd;
 #[path = "linux/eventfd.rs"]
 pub(crate) mod eventfd;
 #[path = "linux/executable.rs"]
 pub(crate) mod executable;
 #[path = "linux/fork/mod.rs"]
 pub(crate) mod fork;
+#[path = "linux/fork_generation.rs"]
+pub(crate) mod fork_generation;
 #[path = "linux/futex.rs"]
 pub(crate) mod futex;
 #[path = "linux/headroom.rs"]
@@ -57,17 +63,27 @@ pub(crate) mod lifeline;
 pub(crate) mod mmap;
 #[path = "linux/pidfd.rs"]
 pub(crate) mod pidfd;
+#[path = "linux/procfs.rs"]
+pub(crate) mod procfs;
 #[path = "linux/resident.rs"]
 pub(crate) mod resident;
+#[path = "linux/rlimit.rs"]
+pub(crate) mod rlimit;
 #[path = "linux/robust.rs"]
 pub(crate) mod robust;
 #[path = "linux/robust_list.rs"]
 pub(crate) mod robust_list;
+#[path = "linux/sched.rs"]
+pub(crate) mod sched;
+#[path = "linux/signal.rs"]
+pub(crate) mod signal;
 #[path = "linux/socket.rs"]
 pub(crate) mod socket;
 #[cfg(target_env = "musl")]
 #[path = "linux/stack.rs"]
 mod stack;
+#[path = "linux/word_lock.rs"]
+mod word_lock;
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,12 +1,12 @@
 //! Elements that nobody changes any more, in memory of this process or in a sealed file, read in place.
 
 use std::ops::{Deref, Range};
+use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use bytemuck::Pod;
 
-use super::fd::Descriptor;
 use super::mmap::SealedMapping;
 
 /// A part of such memory, which it keeps. Cloning and slicing copy nothing.
@@ -68,7 +68,7 @@ impl<T: Pod> SealedSlice<T> {
     }
 
     /// Its file, if it is in one, and the byte at which it begins there.
-    pub(crate) fn place(&self) -> Option<(&Arc<Descriptor>, usize)> {
+    pub(crate) fn place(&self) -> Option<(&Arc<OwnedFd>, usize)> {
         match &self.owner {
             Owner::Heap(_) => None,
             Owner::File(file) => Some((file.descriptor(), self.start.addr().get() - file.bytes().as_ptr().addr())),

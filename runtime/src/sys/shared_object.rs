@@ -16,15 +16,15 @@ use std::io;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
 use bytemuck::Pod;
 
-use super::fd::Descriptor;
-use super::fork_generation;
 use super::mmap::Region;
 use super::robust::{Failure, Lock, LockTimeout, RobustGuard, acquire_any};
+use super::robust_list;
 
 /// What lies in the memory.
 #[repr(C)]
@@ -80,8 +80,8 @@ impl<T: Pod, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORD
     ///
     /// # Errors
     /// `InvalidData` if the memory is that of something else.
-    pub(crate) fn accept(kind: u32, descriptor: Arc<Descriptor>) -> io::Result<Self> {
-        fork_generation::note_copies();
+    pub(crate) fn accept(kind: u32, descriptor: Arc<OwnedFd>) -> io::Result<Self> {
+        robust_list::renew_in_copies();
         let region = Region::accept(descriptor)?;
         if region.len() != Self::LENGTH {
             let text = format!("shared memory of {} bytes where {} were expected", region.len(), Self::LENGTH);
@@ -103,7 +103,7 @@ impl<T, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORDS> {
         unsafe { self.region.start().cast().as_ref() }
     }
 
-    pub(crate) fn descriptor(&self) -> &Arc<Descriptor> {
+    pub(crate) fn descriptor(&self) -> &Arc<OwnedFd> {
         self.region.descriptor()
     }
 

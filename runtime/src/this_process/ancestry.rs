@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::StartMethod;
 use crate::sys;
-use crate::sys::fork::FreshCopy;
-use crate::this_process::children;
+use crate::this_process::{children, reaper};
 
 /// A process of this program: the present one, or a child of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,19 +131,12 @@ pub fn active_children() -> Vec<ProcessInfo> {
         let about = &child.about;
         ProcessInfo { name: about.name.clone(), pid: child.pid, start_method: Some(about.method), daemon: about.daemon }
     };
-    children::active().iter().map(info).collect()
+    reaper::active().iter().map(info).collect()
 }
 
 /// How this process was started, if by another of this program.
 pub(crate) fn own_method() -> Option<StartMethod> {
     own().map(|own| own.method)
-}
-
-/// A copy of the process has no children yet, whatever it becomes.
-pub(crate) fn forget(copy: &FreshCopy) {
-    children::forget(copy);
-    sys::lifeline::forget(copy);
-    sys::socket::drop_reserve(copy);
 }
 
 #[cfg(test)]

@@ -23,20 +23,20 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use super::spares;
+use super::per_process::{OnCopy, PerProcess};
 use crate::error::{Error, ErrorKind, SignalName};
 use crate::ipc::spin::AdaptiveSpin;
 use crate::ipc::wire::frame::{self, ReceivedFrame};
 use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
-use crate::sys::fd::Stream;
 use crate::sys::fork::FreshCopy;
-use crate::sys::fork_private::{self, ForkPrivateFd};
+use crate::sys::fork_generation::ForkGeneration;
+use crate::sys::fork_private::ForkPrivateFd;
 use crate::sys::lifeline::{Kept, Lifeline};
 use crate::sys::lock;
 use crate::sys::pidfd::{self, WaitStatus};
 use crate::sys::poll::{self, Deadline};
-use crate::sys::signal::{KILL, OVERDUE, TERMINATE};
+use crate::sys::signal::{KILL, OVERDUE};
 
 /// What a launcher has made: a child, which has its order or will find it in its link.
 #[derive(Debug)]
@@ -84,8 +84,8 @@ impl Description {
 #[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) pid: u32,
-    /// The process whose child it is; any other that has this object is a copy of it.
-    parent: u32,
+    /// The process whose child it is. Any other that has this object is a copy of that one.
+    parent: ForkGeneration,
     pub(crate) about: Description,
     pidfd: ForkPrivateFd,
     link: ForkPrivateFd,
@@ -97,7 +97,7 @@ struct ChildState {
     status: Option<ExitStatus>,
     /// This process killed it because its time was over.
     overdue: bool,
-    keeper: ChildOwner,
+    owner: ChildOwner,
     lifeline: Option<Kept>,
     streams: [Option<ForkPrivateFd>; 3],
     outcome: Option<ReceivedFrame>,
@@ -110,8 +110,8 @@ pub(super) enum ChildOwner {
     Handle,
     /// This process: it reaps the child and joins it before it ends.
     Process,
-    /// Nobody: the child may outlive this process, which reaps it if it does not.
-    Nobody,
+    /// The child is detached: it may outlive this process, which reaps it if it does not.
+    Detached,
     /// A launcher: the child is its server, and leaves when its link is shut down.
     Launcher,
     /// As before, and the link has been shut down: it is only to be reaped.
@@ -119,7 +119,7 @@ pub(super) enum ChildOwner {
 }
 
 impl ChildOwner {
-    fn is_of_server(self) -> bool {
+    pub(super) fn is_of_server(self) -> bool {
         matches!(self, Self::Launcher | Self::Retired)
     }
 }
@@ -180,68 +180,73 @@ pub(crate) const SERVER_NAME: &str = "forkserver";
 pub(crate) const TEMPLATE_NAME: &str = "pool template";
 
 /// The children that have not been reaped, by pid.
-struct Table {
+#[derive(Debug, Default)]
+struct ChildTable {
     all: BTreeMap<u32, Arc<Child>>,
     /// Those of them that no handle and no launcher answers for: a start looks for their end, and at no other child.
-    left: BTreeMap<u32, Arc<Child>>,
+    orphans: BTreeMap<u32, Arc<Child>>,
 }
 
-impl Table {
-    const EMPTY: Self = Self { all: BTreeMap::new(), left: BTreeMap::new() };
-
-    fn enter(&mut self, child: &Arc<Child>) {
+impl ChildTable {
+    fn insert(&mut self, child: &Arc<Child>) {
         self.all.insert(child.pid, Arc::clone(child));
-        // Of a child that had the pid, if there is one, somebody else has taken the status.
-        self.left.remove(&child.pid);
+        // Of a child that had the pid, if there is one, foreign code has taken the status.
+        self.orphans.remove(&child.pid);
     }
 
-    /// The pid may be another child's already, if somebody else has reaped this one.
+    /// The pid may be another child's already, if foreign code has reaped this one.
     fn find(&self, child: &Child) -> Option<&Arc<Child>> {
         self.all.get(&child.pid).filter(|known| std::ptr::eq(&raw const ***known, child))
     }
 
-    fn leave(&mut self, child: &Child) {
+    fn orphan(&mut self, child: &Child) {
         if let Some(known) = self.find(child).cloned() {
-            self.left.insert(child.pid, known);
+            self.orphans.insert(child.pid, known);
         }
     }
 
     fn remove(&mut self, child: &Child) {
         if self.find(child).is_some() {
             self.all.remove(&child.pid);
-            self.left.remove(&child.pid);
+            self.orphans.remove(&child.pid);
         }
     }
 }
 
-static CHILDREN: Mutex<Table> = Mutex::new(Table::EMPTY);
+/// A copy leaks its original's: a drop would write to each child, and have the kernel copy the pages of each.
+static CHILDREN: PerProcess<ChildTable> = PerProcess::new(OnCopy::Leak);
 
-/// Enters a child that has just been made.
+/// Registers a child that has just been made, for a handle.
 pub(crate) fn register(launched: Launched, about: Description) -> Arc<Child> {
-    enter(launched, about, ChildOwner::Handle)
+    insert(launched, about, ChildOwner::Handle)
 }
 
-/// Enters a launcher's server: it is reaped like a child, but is none of the program's own.
+/// Registers a launcher's server: it is reaped like a child, but is none of the program's own.
 pub(crate) fn register_server(launched: Launched, about: Description) -> Arc<Child> {
-    enter(launched, about, ChildOwner::Launcher)
+    insert(launched, about, ChildOwner::Launcher)
 }
 
-pub(super) fn enter(launched: Launched, about: Description, keeper: ChildOwner) -> Arc<Child> {
+/// Registers a process that has been told to end, and is only to be reaped.
+pub(super) fn register_retired(launched: Launched, about: Description) {
+    insert(launched, about, ChildOwner::Retired);
+}
+
+fn insert(launched: Launched, about: Description, owner: ChildOwner) -> Arc<Child> {
     let Launched { pid, pidfd, link, lifeline, streams, received } = launched;
     let (lifeline, streams) = (Some(lifeline.keep()), streams.map(|stream| stream.map(ForkPrivateFd::new)));
-    let state = ChildState { status: None, overdue: false, keeper, lifeline, streams, outcome: received };
+    let state = ChildState { status: None, overdue: false, owner, lifeline, streams, outcome: received };
+    let mut table = CHILDREN.lock();
     let child = Arc::new(Child {
         pid,
-        parent: crate::sys::pid(),
+        parent: ForkGeneration::current(),
         about,
         pidfd: ForkPrivateFd::new(pidfd),
         link: ForkPrivateFd::new(link),
         state: Mutex::new(state),
     });
-    let mut table = lock(&CHILDREN);
-    table.enter(&child);
-    if keeper == ChildOwner::Retired {
-        table.leave(&child);
+    table.insert(&child);
+    if owner == ChildOwner::Retired {
+        table.orphan(&child);
     }
     drop(table);
     child
@@ -263,7 +268,7 @@ impl Child {
 
     /// A copy made by us has let go of its descriptors; one made by others still has them, and must not use them.
     fn own<'a>(&self, descriptor: &'a ForkPrivateFd) -> Result<BorrowedFd<'a>, Error> {
-        let own = descriptor.get().filter(|_| self.parent == crate::sys::pid());
+        let own = descriptor.get().filter(|_| self.parent.is_current());
         own.ok_or_else(|| self.not_parent())
     }
 
@@ -284,7 +289,7 @@ impl Child {
                 pidfd::try_reap(pidfd).map_err(|error| self.failed("wait for", error))?.map(ExitStatus::from);
             if state.status.is_some() {
                 state.lifeline = None;
-                lock(&CHILDREN).remove(self);
+                CHILDREN.lock().remove(self);
             }
         }
         Ok(state.status)
@@ -376,8 +381,8 @@ impl Child {
 
     /// Tells a launcher's server to leave; it is reaped like a child that nobody holds any more.
     pub(crate) fn dismiss(&self) {
-        lock(&self.state).keeper = ChildOwner::Retired;
-        lock(&CHILDREN).leave(self);
+        lock(&self.state).owner = ChildOwner::Retired;
+        CHILDREN.lock().orphan(self);
         if let Ok(link) = self.link() {
             let _ = crate::sys::socket::shut_down(link);
         }
@@ -390,7 +395,7 @@ impl Child {
         // Taken back before the child arms it, the lifeline would be armed all the same.
         while !self.is_armed()? && self.wait(poll::deadline_in(ARMING))?.is_none() {}
         let mut state = lock(&self.state);
-        state.keeper = ChildOwner::Nobody;
+        state.owner = ChildOwner::Detached;
         let disarmed = state.lifeline.take().map_or(Ok(()), Kept::disarm);
         disarmed.map_err(|error| self.failed("detach", error))
     }
@@ -405,20 +410,20 @@ impl Child {
     /// The handle is gone: from now on this process answers for the child.
     pub(crate) fn release(&self) {
         let Ok(pidfd) = self.pidfd() else { return };
-        if self.about.kill_on_drop && lock(&self.state).keeper == ChildOwner::Handle {
+        if self.about.kill_on_drop && lock(&self.state).owner == ChildOwner::Handle {
             let _ = pidfd::send_signal(pidfd, KILL);
             // Which takes a moment; then there is no zombie either.
             let _ = self.wait(poll::deadline_in(KILL_GRACE));
         }
         let mut state = lock(&self.state);
-        if state.keeper == ChildOwner::Handle {
-            state.keeper = ChildOwner::Process;
+        if state.owner == ChildOwner::Handle {
+            state.owner = ChildOwner::Process;
         }
         // A child that waits for their end, or for them to be read, would be waited for at the end of the program.
         let streams = std::mem::take(&mut state.streams);
         drop(state);
         drop(streams);
-        lock(&CHILDREN).leave(self);
+        CHILDREN.lock().orphan(self);
         let _ = self.try_status();
     }
 
@@ -426,8 +431,8 @@ impl Child {
         lock(&self.state).streams[number].take().and_then(ForkPrivateFd::into_owned)
     }
 
-    fn keeper(&self) -> ChildOwner {
-        lock(&self.state).keeper
+    pub(super) fn owner(&self) -> ChildOwner {
+        lock(&self.state).owner
     }
 
     fn failed(&self, doing: &str, error: io::Error) -> Error {
@@ -443,46 +448,29 @@ fn received(result: io::Result<Option<ReceivedFrame>>) -> io::Result<Option<Rece
     }
 }
 
-fn snapshot() -> Vec<Arc<Child>> {
-    let own = |child: &&Arc<Child>| child.parent == crate::sys::pid();
-    lock(&CHILDREN).all.values().filter(own).cloned().collect()
+/// Returns every child that has not been reaped, servers among them, oldest first as far as pids tell.
+pub(super) fn registered() -> Vec<Arc<Child>> {
+    CHILDREN.lock_used().map_or_else(Vec::new, |table| table.all.values().cloned().collect())
 }
 
-/// How many children there are that have not been reaped, servers among them.
+/// Returns how many children have not been reaped, servers among them.
 pub(crate) fn count() -> usize {
-    lock(&CHILDREN).all.len()
+    CHILDREN.lock_used().map_or(0, |table| table.all.len())
 }
 
-/// The children that run at this moment, oldest first as far as pids tell; those that have ended are reaped.
-pub(crate) fn active() -> Vec<Arc<Child>> {
-    spares::sweep();
-    let mut children = snapshot();
-    children.retain(|child| matches!(child.try_status(), Ok(None)) && !child.keeper().is_of_server());
-    children
+pub(super) fn is_registered(pid: u32) -> bool {
+    CHILDREN.lock_used().is_some_and(|table| table.all.contains_key(&pid))
 }
 
-/// Reaps the children and spares that have ended and that no handle answers for. A system call for each as long as none has.
-pub(crate) fn sweep() {
-    spares::sweep();
-    for child in ended() {
-        let _ = child.try_status();
-    }
-}
-
-/// Those that have been left and have ended. To the others nothing is written: after a fork each write may cost a page.
-fn ended() -> Vec<Arc<Child>> {
-    let table = lock(&CHILDREN);
-    if table.left.is_empty() {
+/// Returns the orphans that have ended. Nothing is written to the others: after a fork each write may cost a page.
+pub(super) fn ended_orphans() -> Vec<Arc<Child>> {
+    let Some(table) = CHILDREN.lock_used() else { return Vec::new() };
+    if table.orphans.is_empty() {
         return Vec::new();
     }
-    let own = crate::sys::pid();
-    let (children, pidfds): (Vec<_>, Vec<_>) = table
-        .left
-        .values()
-        .filter(|child| child.parent == own)
-        .filter_map(|child| Some((child, child.pidfd.get()?)))
-        .unzip();
-    // It does not wait, so that nobody waits for the table.
+    let open = table.orphans.values().filter_map(|child| Some((child, child.pidfd.get()?)));
+    let (children, pidfds): (Vec<_>, Vec<_>) = open.unzip();
+    // It does not wait, so no thread waits for the table.
     let ended = poll::readable_many(&pidfds, Some(Instant::now())).unwrap_or_default();
     children.into_iter().zip(ended).filter(|(_, has_ended)| *has_ended).map(|(child, _)| Arc::clone(child)).collect()
 }
@@ -493,54 +481,7 @@ const ARMING: Duration = Duration::from_millis(1);
 /// How long a drop waits for the process that it has killed.
 pub(crate) const KILL_GRACE: Duration = Duration::from_millis(100);
 
-/// How long a daemon has to end after `SIGTERM`.
-const DAEMON_GRACE: Duration = Duration::from_secs(2);
-
-/// Ends this process's part in its children: daemons are terminated, the others joined, but for detached ones; spares and servers leave last.
-pub(crate) fn finish() {
-    if lock(&CHILDREN).all.is_empty() && spares::count() == 0 {
-        // Most children have none of their own: they end without a look at all this code.
-        return;
-    }
-    let children: Vec<Arc<Child>> = active().into_iter().filter(|child| child.keeper() != ChildOwner::Nobody).collect();
-    let (daemons, others): (Vec<_>, Vec<_>) = children.into_iter().partition(|child| child.about.daemon);
-    // One that cannot be signalled, being another user's by now, ends by its lifeline when this process does.
-    let daemons: Vec<_> = daemons.into_iter().filter(|daemon| daemon.signal(TERMINATE).is_ok()).collect();
-    let end = if daemons.is_empty() { None } else { poll::deadline_in(DAEMON_GRACE) };
-    for daemon in &daemons {
-        if matches!(daemon.wait(end), Ok(None)) {
-            let _ = daemon.signal(KILL);
-            let _ = daemon.wait(poll::deadline_in(DAEMON_GRACE));
-        }
-    }
-    for child in &others {
-        // Its handle has been forgotten, if it is still there.
-        drop(child.take_stream(Stream::In as usize));
-        let _ = child.wait(None);
-    }
-    spares::finish(DAEMON_GRACE);
-    let servers = snapshot().into_iter().filter(|child| child.keeper().is_of_server());
-    for server in servers {
-        server.dismiss();
-        // A stopped one ends by its lifeline.
-        let _ = server.wait(poll::deadline_in(DAEMON_GRACE));
-    }
-}
-
-/// Reaps the children that a server has made and that have ended before anybody could learn of them.
-///
-/// They are told from those of the user by their name, which a child keeps until it has its order. Whether there was one.
-pub(crate) fn reap_unknown() -> bool {
-    let mut zombies = pidfd::zombies_called(&[SERVER_NAME, TEMPLATE_NAME, spares::NAME]);
-    zombies.retain(|pid| !lock(&CHILDREN).all.contains_key(pid));
-    zombies.iter().for_each(|pid| pidfd::reap(*pid));
-    !zombies.is_empty()
-}
-
-/// In a copy of the process: lets go of what belongs to the original.
-pub(crate) fn forget(copy: &FreshCopy) {
-    spares::forget(copy);
-    fork_private::close_all(copy);
-    // Freeing them, or whatever else writes to them, would have the kernel copy the pages of each.
-    std::mem::forget(std::mem::replace(&mut *lock(&CHILDREN), Table::EMPTY));
+/// In a fresh copy of the process: leaves the original's children alone.
+pub(super) fn after_fork(copy: &FreshCopy) {
+    CHILDREN.after_fork(copy);
 }

@@ -21,10 +21,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::children::{ChildOwner, Description, Launched, enter, reap_unknown};
+use super::children::{self, Description, Launched, SERVER_NAME, TEMPLATE_NAME};
+use super::per_process::{OnCopy, PerProcess};
 use crate::ipc::wire::frame::{self, ReceivedFrame};
 use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
@@ -33,7 +33,7 @@ use crate::sys::lifeline::Lifeline;
 use crate::sys::pidfd;
 use crate::sys::poll::{self, Deadline};
 use crate::sys::signal::KILL;
-use crate::sys::{self, socket};
+use crate::sys::socket;
 
 /// What a spare is called until it has its order.
 pub(crate) const NAME: &str = "offspring-spare";
@@ -75,27 +75,19 @@ impl Known {
     }
 }
 
-/// The spares of one process; a copy of it has none.
-struct Table {
-    owner: u32,
+/// The spares of one process.
+#[derive(Debug, Default)]
+struct SpareTable {
     /// Oldest first.
     waiting: VecDeque<Spare>,
     /// Retired before they had said who they are.
     leaving: Vec<Spare>,
 }
 
-static SPARES: Mutex<Table> = Mutex::new(Table { owner: 0, waiting: VecDeque::new(), leaving: Vec::new() });
+/// A copy of the process closes the links of its original's.
+static SPARES: PerProcess<SpareTable> = PerProcess::new(OnCopy::Drop);
 
-impl Table {
-    /// A copy made by others lets go of what it has copied.
-    fn lock() -> MutexGuard<'static, Self> {
-        let mut table = sys::lock(&SPARES);
-        if table.owner != sys::pid() {
-            *table = Self { owner: sys::pid(), waiting: VecDeque::new(), leaving: Vec::new() };
-        }
-        table
-    }
-
+impl SpareTable {
     /// What is left of those of whom `news` tells that there is some.
     fn sweep(&mut self, mut news: impl FnMut() -> bool) {
         self.waiting.retain_mut(|spare| !news() || spare.look() == Life::Goes);
@@ -105,30 +97,31 @@ impl Table {
     }
 }
 
-/// Enters a spare that has been asked for.
-pub(crate) fn enter_spare(link: OwnedFd) {
-    Table::lock().waiting.push_back(Spare { link, process: None });
+/// Inserts a spare that has been asked for.
+pub(crate) fn insert(link: OwnedFd) {
+    SPARES.lock().waiting.push_back(Spare { link, process: None });
 }
 
 /// The spare that has waited longest, for whoever has an order to give.
 pub(crate) fn take() -> Option<Spare> {
-    Table::lock().waiting.pop_front()
+    SPARES.lock_used()?.waiting.pop_front()
 }
 
 /// Ends one that has been taken.
 pub(crate) fn retire(spare: Spare) {
-    let left = spare.retire();
-    Table::lock().leaving.extend(left);
+    if let Some(unmet) = spare.retire() {
+        SPARES.lock().leaving.push(unmet);
+    }
 }
 
 /// How many there are.
 pub(crate) fn count() -> usize {
-    Table::lock().waiting.len()
+    SPARES.lock_used().map_or(0, |table| table.waiting.len())
 }
 
 /// Ends all but the first `kept` of them.
 pub(crate) fn retire_beyond(kept: usize) {
-    let mut table = Table::lock();
+    let Some(mut table) = SPARES.lock_used() else { return };
     let kept = kept.min(table.waiting.len());
     let surplus = table.waiting.split_off(kept);
     table.leaving.extend(surplus.into_iter().filter_map(Spare::retire));
@@ -159,7 +152,7 @@ fn forget_strangers() {
 /// Hears of those that have come, and reaps those that have ended. One system call as long as there is no news.
 pub(crate) fn sweep() {
     reap_strangers();
-    let mut table = Table::lock();
+    let Some(mut table) = SPARES.lock_used() else { return };
     let fds: Vec<BorrowedFd<'_>> = table.waiting.iter().chain(&table.leaving).map(Spare::source_of_news).collect();
     if fds.is_empty() {
         return;
@@ -173,8 +166,8 @@ pub(crate) fn sweep() {
 pub(crate) fn finish(limit: Duration) {
     retire_beyond(0);
     let deadline = poll::deadline_in(limit);
-    let leaving = std::mem::take(&mut Table::lock().leaving);
-    for spare in leaving {
+    let leaving = SPARES.lock_used().map(|mut table| std::mem::take(&mut table.leaving));
+    for spare in leaving.into_iter().flatten() {
         let _ = poll::readable([spare.link.as_fd()], deadline);
         // One that has still not come is not born, or ends by its lifeline.
         spare.retire();
@@ -182,9 +175,20 @@ pub(crate) fn finish(limit: Duration) {
     reap_strangers();
 }
 
-/// In a copy of the process: lets go of what belongs to the original.
-pub(crate) fn forget(_copy: &FreshCopy) {
-    drop(Table::lock());
+/// Reaps the children that a server has made and that have ended before this process could learn of them. Returns whether there
+/// was one.
+///
+/// They are told from those of the user by their name, which a child keeps until it has its order.
+pub(crate) fn reap_unknown() -> bool {
+    let mut zombies = pidfd::zombies_called(&[SERVER_NAME, TEMPLATE_NAME, NAME]);
+    zombies.retain(|pid| !children::is_registered(*pid));
+    zombies.iter().for_each(|pid| pidfd::reap(*pid));
+    !zombies.is_empty()
+}
+
+/// In a fresh copy of the process: closes the links of the original's spares.
+pub(super) fn after_fork(copy: &FreshCopy) {
+    SPARES.after_fork(copy);
 }
 
 /// What is known of a spare's life.
@@ -264,7 +268,7 @@ impl Spare {
         }
         let known = self.process?;
         let _ = pidfd::send_signal(known.pidfd.as_fd(), KILL);
-        enter(known.launched(self.link), Description::of_helper(NAME, StartMethod::ForkServer), ChildOwner::Retired);
+        children::register_retired(known.launched(self.link), Description::of_helper(NAME, StartMethod::ForkServer));
         None
     }
 }

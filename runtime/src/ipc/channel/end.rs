@@ -8,17 +8,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ipc::reactor::Source;
 use crate::ipc::wire::fds;
-use crate::sys::fd::{self, Descriptor};
+use crate::sys::fork_private::ForkPrivateFd;
 use crate::sys::poll::Interest;
 use crate::sys::socket;
 
 /// The descriptor closes with the last clone in this process; the other side sees it when all processes' are closed.
 #[derive(Clone, Debug)]
-pub(super) struct End(Arc<Descriptor>);
+pub(super) struct End(Arc<ForkPrivateFd>);
 
 impl End {
     pub(super) fn new(socket: std::os::fd::OwnedFd) -> Self {
-        Self(fd::end(socket))
+        Self(Arc::new(ForkPrivateFd::new_end(socket)))
     }
 
     /// # Errors
@@ -50,17 +50,16 @@ impl Serialize for End {
 
 impl<'de> Deserialize<'de> for End {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let descriptor = fds::share(deserializer)?;
+        let descriptor = fds::share_private(deserializer)?;
         if !descriptor.fd().is_ok_and(socket::is_link) {
             return Err(D::Error::custom("a descriptor that should be the end of a channel is not"));
         }
-        fd::note_end(&descriptor);
         Ok(Self(descriptor))
     }
 }
 
 /// What a future waits for.
-pub(super) struct Waiting(Arc<Descriptor>, Interest);
+pub(super) struct Waiting(Arc<ForkPrivateFd>, Interest);
 
 impl Source for Waiting {
     fn interest(&self) -> Option<(BorrowedFd<'_>, Interest)> {

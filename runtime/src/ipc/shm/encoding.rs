@@ -1,5 +1,6 @@
 //! How shared memory travels: as a descriptor with the numbers that say which part of it is meant, or as its bytes.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytemuck::Pod;
@@ -8,7 +9,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ipc::wire::fds;
 use crate::sys::atomic_cells::AtomicCells;
-use crate::sys::fd::Descriptor;
 use crate::sys::mmap::SealedMapping;
 use crate::sys::sealed_slice::SealedSlice;
 
@@ -20,7 +20,7 @@ pub(super) const INLINE_MAX: usize = 16 * 1024;
 
 /// A descriptor in its place in a value.
 #[derive(Debug)]
-struct MemoryFd(Arc<Descriptor>);
+struct MemoryFd(Arc<OwnedFd>);
 
 impl Serialize for MemoryFd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -30,7 +30,7 @@ impl Serialize for MemoryFd {
 
 impl<'de> Deserialize<'de> for MemoryFd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        fds::share(deserializer).map(Self)
+        fds::share_plain(deserializer).map(Self)
     }
 }
 
@@ -175,7 +175,7 @@ mod tests {
     fn a_file_that_is_not_sealed_or_no_file_is_refused() {
         let claim = |file| Slice::File::<()> { size: 1, offset: 0, length: 10, file };
         refused::<Bytes>(claim(region(4096)), "a shared slice is refused: a descriptor that should be a sealed");
-        let null = Descriptor::new(crate::sys::fd::null().unwrap());
+        let null = crate::sys::fd::null().unwrap();
         refused::<Bytes>(claim(MemoryFd(Arc::new(null))), "should be a sealed memory file");
         assert!(decode::<Bytes>(Payload::encode(&claim(sealed(10))).unwrap()).is_ok());
     }

@@ -6,15 +6,17 @@
 //! no list, so that serialising a descriptor is an error there.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::sys::fd::{self, Descriptor, Ends};
+use crate::sys::fd;
+use crate::sys::fork_private::{ForkPrivateFd, InheritedEnds};
 use crate::sys::socket::MAX_DESCRIPTORS;
 
 /// What a frame may carry beside those of its value: a lifeline, a directory, three streams, two memory files.
@@ -32,7 +34,7 @@ thread_local! {
 struct Window {
     open: Cell<Open>,
     /// What the value that is being encoded holds.
-    collected: RefCell<ManuallyDrop<Vec<Arc<Descriptor>>>>,
+    collected: RefCell<ManuallyDrop<Vec<ValueFd>>>,
     /// What has come with the value that is being decoded.
     incoming: RefCell<ManuallyDrop<ReceivedFds>>,
 }
@@ -60,7 +62,7 @@ impl Window {
         Reopen { window: self, before, outer }
     }
 
-    fn take(&self) -> (Vec<Arc<Descriptor>>, ReceivedFds) {
+    fn take(&self) -> (Vec<ValueFd>, ReceivedFds) {
         (std::mem::take(&mut **self.collected.borrow_mut()), std::mem::take(&mut **self.incoming.borrow_mut()))
     }
 }
@@ -69,7 +71,7 @@ impl Window {
 struct Reopen<'a> {
     window: &'a Window,
     before: Open,
-    outer: Option<Box<(Vec<Arc<Descriptor>>, ReceivedFds)>>,
+    outer: Option<Box<(Vec<ValueFd>, ReceivedFds)>>,
 }
 
 impl Drop for Reopen<'_> {
@@ -86,6 +88,75 @@ impl Drop for Reopen<'_> {
     }
 }
 
+/// A descriptor that a value holds; cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) enum ValueFd {
+    /// Copies of the process keep it: shared memory, and whatever has just been received.
+    Plain(Arc<OwnedFd>),
+    /// Copies of the process close it, unless they are given it: the end of a channel, and a duplicate made to be sent.
+    Private(Arc<ForkPrivateFd>),
+}
+
+impl ValueFd {
+    /// Takes over a descriptor that copies of the process keep.
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        Self::Plain(Arc::new(fd))
+    }
+
+    /// Takes over a descriptor that copies of the process close, unless they are given it.
+    pub(crate) fn private(fd: OwnedFd) -> Self {
+        Self::Private(Arc::new(ForkPrivateFd::new_end(fd)))
+    }
+
+    /// Borrows the descriptor.
+    ///
+    /// # Errors
+    /// `NotConnected` in a copy of the process that has closed it.
+    pub(crate) fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        match self {
+            Self::Plain(fd) => Ok(fd.as_fd()),
+            Self::Private(fd) => fd.fd(),
+        }
+    }
+
+    /// Takes the descriptor from its last holder, or else duplicates it.
+    fn into_owned(self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Plain(fd) => Arc::try_unwrap(fd).or_else(|shared| fd::duplicate(shared.as_fd())),
+            Self::Private(fd) => match Arc::try_unwrap(fd) {
+                Ok(last) => last.into_owned().ok_or_else(|| io::ErrorKind::NotConnected.into()),
+                Err(shared) => fd::duplicate(shared.fd()?),
+            },
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Plain(one), Self::Plain(other)) => Arc::ptr_eq(one, other),
+            (Self::Private(one), Self::Private(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl From<&Arc<OwnedFd>> for ValueFd {
+    fn from(fd: &Arc<OwnedFd>) -> Self {
+        Self::Plain(Arc::clone(fd))
+    }
+}
+
+impl From<&Arc<ForkPrivateFd>> for ValueFd {
+    fn from(fd: &Arc<ForkPrivateFd>) -> Self {
+        Self::Private(Arc::clone(fd))
+    }
+}
+
+impl From<&Self> for ValueFd {
+    fn from(fd: &Self) -> Self {
+        fd.clone()
+    }
+}
+
 /// A descriptor in a value: its place in the list. No other value looks like it, so that a type which takes one of several kinds of
 /// values (serde's `untagged`) does not mistake it for a number.
 #[derive(Serialize, Deserialize)]
@@ -97,26 +168,29 @@ enum FdSlot {
 /// The descriptors that came with a value. What the value does not take is closed.
 #[derive(Debug, Default)]
 pub(crate) struct ReceivedFds {
-    slots: Vec<Option<Arc<Descriptor>>>,
+    slots: Vec<Option<ValueFd>>,
     /// Whether a value has become the owner of one.
     is_one_taken: bool,
 }
 
 impl ReceivedFds {
-    pub(crate) fn new(descriptors: Vec<Arc<Descriptor>>) -> Self {
+    pub(crate) fn new(descriptors: Vec<ValueFd>) -> Self {
         Self { slots: descriptors.into_iter().map(Some).collect(), is_one_taken: false }
     }
 
     /// Those of a value that a fresh copy of the process has in its memory.
-    pub(crate) fn inherited(descriptors: &[Arc<Descriptor>], ends: &Ends) -> Self {
-        let slots = descriptors.iter().map(|descriptor| ends.inherit(descriptor)).collect();
-        Self { slots, is_one_taken: false }
+    pub(crate) fn inherited(descriptors: &[ValueFd], ends: &mut InheritedEnds) -> Self {
+        let mut inherit = |fd: &ValueFd| match fd {
+            ValueFd::Plain(_) => Some(fd.clone()),
+            ValueFd::Private(end) => ends.give(end).map(|own| ValueFd::Private(Arc::new(own))),
+        };
+        Self { slots: descriptors.iter().map(&mut inherit).collect(), is_one_taken: false }
     }
 }
 
 /// Encodes with `encode`; the descriptors that its values hold are added to `descriptors`.
 #[inline]
-pub(crate) fn encoding<T>(descriptors: &mut Vec<Arc<Descriptor>>, encode: impl FnOnce() -> T) -> T {
+pub(crate) fn encoding<T>(descriptors: &mut Vec<ValueFd>, encode: impl FnOnce() -> T) -> T {
     WINDOW.with(|window| {
         let _reopen = window.open(Open::Encoding);
         if !descriptors.is_empty() {
@@ -155,8 +229,8 @@ fn is_open(open: Open) -> bool {
 }
 
 /// Serialises a descriptor: as its place in the list of the value that is being encoded.
-pub(crate) fn attach<S: Serializer>(descriptor: &Arc<Descriptor>, serializer: S) -> Result<S::Ok, S::Error> {
-    FdSlot::Descriptor(place(descriptor).map_err(S::Error::custom)?).serialize(serializer)
+pub(crate) fn attach<S: Serializer>(descriptor: impl Into<ValueFd>, serializer: S) -> Result<S::Ok, S::Error> {
+    FdSlot::Descriptor(place(descriptor.into()).map_err(S::Error::custom)?).serialize(serializer)
 }
 
 const NO_WINDOW: &str = "a descriptor (a channel's end, shared memory, an open file) can be serialised only in the \
@@ -174,32 +248,78 @@ pub(crate) fn check_decoding<E: serde::de::Error>() -> Result<(), E> {
     if is_open(Open::Decoding) { Ok(()) } else { Err(E::custom(NOTHING_SENT)) }
 }
 
-fn place(descriptor: &Arc<Descriptor>) -> Result<u32, String> {
+fn place(descriptor: ValueFd) -> Result<u32, String> {
     if !is_open(Open::Encoding) {
         return Err(NO_WINDOW.to_owned());
     }
     WINDOW.with(|window| {
         let mut collected = window.collected.borrow_mut();
-        let known = collected.iter().position(|known| Arc::ptr_eq(known, descriptor));
+        let known = collected.iter().position(|known| known.is_same(&descriptor));
         let place = known.map_or_else(|| collect(&mut collected, descriptor), Ok)?;
         Ok(place as u32)
     })
 }
 
-fn collect(collected: &mut Vec<Arc<Descriptor>>, descriptor: &Arc<Descriptor>) -> Result<usize, String> {
+fn collect(collected: &mut Vec<ValueFd>, descriptor: ValueFd) -> Result<usize, String> {
     descriptor.fd().map_err(|error| format!("a descriptor cannot be sent: {error}"))?;
     if collected.len() >= MAX {
         return Err(format!("more than {MAX} descriptors in one value, which is all that the kernel carries"));
     }
-    collected.push(Arc::clone(descriptor));
+    collected.push(descriptor);
     Ok(collected.len() - 1)
 }
 
 /// Deserialises a descriptor that other parts of the value may refer to as well.
-pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Descriptor>, D::Error> {
+pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ValueFd, D::Error> {
     check_decoding()?;
     let FdSlot::Descriptor(place) = FdSlot::deserialize(deserializer)?;
     with_slot(place, |slot| slot.clone()).map_err(D::Error::custom)
+}
+
+/// The same for a descriptor that copies of the process keep.
+pub(crate) fn share_plain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<OwnedFd>, D::Error> {
+    share_as(deserializer, ValueFd::new, |fd| if let ValueFd::Plain(fd) = fd { Some(Arc::clone(fd)) } else { None })
+}
+
+/// The same for a descriptor that copies of the process close, unless they are given it.
+pub(crate) fn share_private<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<ForkPrivateFd>, D::Error> {
+    share_as(
+        deserializer,
+        ValueFd::private,
+        |fd| if let ValueFd::Private(fd) = fd { Some(Arc::clone(fd)) } else { None },
+    )
+}
+
+/// Shares a descriptor that has one kind of owner, or gets such an owner here: what is received knows not yet which it needs.
+fn share_as<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    owner: fn(OwnedFd) -> ValueFd,
+    shared: fn(&ValueFd) -> Option<T>,
+) -> Result<T, D::Error> {
+    check_decoding()?;
+    let FdSlot::Descriptor(place) = FdSlot::deserialize(deserializer)?;
+    let mut failed = None;
+    let found = with_slot(place, |slot| {
+        let fd = slot.as_ref()?;
+        if let found @ Some(_) = shared(fd) {
+            return found;
+        }
+        match slot.take()?.into_owned() {
+            Ok(fd) => shared(slot.insert(owner(fd))),
+            Err(error) => {
+                failed = Some(error);
+                None
+            }
+        }
+    });
+    match failed {
+        Some(error) => Err(not_taken_over(&error)),
+        None => found.map_err(D::Error::custom),
+    }
+}
+
+fn not_taken_over<E: serde::de::Error>(error: &io::Error) -> E {
+    E::custom(format_args!("a descriptor cannot be taken over: {error}"))
 }
 
 /// Deserialises a descriptor that is this part of the value's alone.
@@ -208,12 +328,8 @@ pub(crate) fn own<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OwnedFd,
     let FdSlot::Descriptor(place) = FdSlot::deserialize(deserializer)?;
     let shared = with_slot(place, Option::take).map_err(D::Error::custom)?;
     note_taken();
-    let owned = match Arc::try_unwrap(shared) {
-        Ok(last) => last.into_owned().ok_or_else(|| std::io::ErrorKind::NotConnected.into()),
-        // The value is decoded where it was encoded, and may be decoded again.
-        Err(shared) => shared.fd().and_then(fd::duplicate),
-    };
-    owned.map_err(|error| D::Error::custom(format_args!("a descriptor cannot be taken over: {error}")))
+    // It is shared where the value is decoded in the process that encoded it, and may be decoded again.
+    shared.into_owned().map_err(|error| not_taken_over(&error))
 }
 
 /// Whether the value that is being decoded can be decoded from its beginning once more.
@@ -225,10 +341,7 @@ fn note_taken() {
     WINDOW.with(|window| window.incoming.borrow_mut().is_one_taken = true);
 }
 
-fn with_slot(
-    place: u32,
-    take: impl FnOnce(&mut Option<Arc<Descriptor>>) -> Option<Arc<Descriptor>>,
-) -> Result<Arc<Descriptor>, String> {
+fn with_slot<T>(place: u32, take: impl FnOnce(&mut Option<ValueFd>) -> Option<T>) -> Result<T, String> {
     if !is_open(Open::Decoding) {
         return Err(NOTHING_SENT.to_owned());
     }
@@ -241,7 +354,7 @@ mod tests {
     use super::*;
     use crate::ipc::wire::payload::{Payload, decode};
 
-    struct SentFd(Arc<Descriptor>);
+    struct SentFd(ValueFd);
 
     impl Serialize for SentFd {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -259,7 +372,7 @@ mod tests {
     }
 
     fn held() -> SentFd {
-        SentFd(Arc::new(Descriptor::new(fd::null().unwrap())))
+        SentFd(ValueFd::new(fd::null().unwrap()))
     }
 
     #[test]

@@ -16,10 +16,9 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::fds;
+use super::fds::{self, ValueFd};
 use super::payload::{Part, Payload, decode_bytes};
 use super::{INLINE_MAX, MESSAGE_MAX};
-use crate::sys::fd::Descriptor;
 use crate::sys::mmap::{MemoryFile, SealedFile};
 use crate::sys::poll::{self, Deadline};
 use crate::sys::socket::{self, Datagram, MAX_DESCRIPTORS, SendTimeout, Sender};
@@ -42,7 +41,7 @@ pub(crate) struct OutgoingFrame<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Body<'a> {
     pub(crate) part: Part<'a>,
-    pub(crate) held: &'a [Arc<Descriptor>],
+    pub(crate) held: &'a [ValueFd],
 }
 
 impl<'a> From<&'a Payload> for Body<'a> {

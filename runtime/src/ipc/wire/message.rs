@@ -6,17 +6,16 @@
 use std::cell::Cell;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::fds::{self, ValueFd};
 use super::frame::{self, Body, HEADER, Opened, OutgoingFrame};
 use super::payload::{Decoder, Encoder, Part, State, decode_bytes};
-use super::{INLINE_MAX, fds, kind};
+use super::{INLINE_MAX, kind};
 use crate::ipc::codec::Error;
-use crate::sys::fd::{self, Descriptor};
 use crate::sys::mmap::Mapping;
 use crate::sys::poll::Deadline;
 use crate::sys::socket;
@@ -195,7 +194,7 @@ fn unread(error: io::Error) -> Unread {
 }
 
 fn incoming(held: Vec<OwnedFd>) -> fds::ReceivedFds {
-    fds::ReceivedFds::new(held.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect())
+    fds::ReceivedFds::new(held.into_iter().map(ValueFd::new).collect())
 }
 
 /// Copies a frame's values out of its datagram, for later.
@@ -213,7 +212,7 @@ fn pending(frame: Opened<'_>) -> Result<Pending, Unread> {
         Part::Bytes(bytes) => Content::Heap(bytes.to_vec()),
         Part::File(file) => Content::Mapped(file.map().map_err(unread)?),
     };
-    let descriptors = fds::ReceivedFds::new(frame.held.into_iter().map(fd::end).collect());
+    let descriptors = fds::ReceivedFds::new(frame.held.into_iter().map(ValueFd::private).collect());
     Ok(Pending { content, state: State::start(descriptors), left })
 }
 

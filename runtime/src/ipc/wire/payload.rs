@@ -11,9 +11,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{INLINE_MAX, MESSAGE_MAX, fds};
+use super::fds::{self, ValueFd};
+use super::{INLINE_MAX, MESSAGE_MAX};
 use crate::ipc::codec::{self, Error, Progress, Sink};
-use crate::sys::fd::Descriptor;
 use crate::sys::mmap::{Mapping, MemoryFile, SealedFile};
 
 /// One or more encoded values with the descriptors that they hold; cheap to clone whatever their size.
@@ -21,7 +21,7 @@ use crate::sys::mmap::{Mapping, MemoryFile, SealedFile};
 pub(crate) struct Payload {
     content: Content,
     /// What the values refer to by its place in this list.
-    pub(crate) descriptors: Vec<Arc<Descriptor>>,
+    pub(crate) descriptors: Vec<ValueFd>,
 }
 
 #[derive(Clone, Debug)]
@@ -53,7 +53,7 @@ impl Payload {
 
     /// What came in a frame.
     pub(crate) fn received(part: Part<'_>, descriptors: Vec<OwnedFd>) -> Self {
-        let descriptors = descriptors.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect();
+        let descriptors = descriptors.into_iter().map(ValueFd::new).collect();
         let content = match part {
             Part::Bytes(bytes) => Content::from(bytes),
             Part::File(file) => Content::File(file),
@@ -141,7 +141,7 @@ impl std::ops::Deref for Bytes<'_> {
 /// Collects the encodings of several values.
 pub(crate) struct Encoder {
     values: codec::Encoder<Spill>,
-    descriptors: Vec<Arc<Descriptor>>,
+    descriptors: Vec<ValueFd>,
     /// Of a value that could not be taken back, since a part of it is in the file.
     failure: Option<Error>,
 }
@@ -196,7 +196,7 @@ impl Encoder {
     }
 
     /// The same, with the bytes left where they are.
-    pub(crate) fn finish_in_place(self) -> io::Result<(Encoded, Vec<Arc<Descriptor>>)> {
+    pub(crate) fn finish_in_place(self) -> io::Result<(Encoded, Vec<ValueFd>)> {
         if let Some(failure) = self.failure {
             return Err(io::Error::other(failure));
         }
@@ -459,7 +459,7 @@ mod tests {
 
     #[test]
     fn a_value_that_fails_takes_its_descriptors_back() {
-        struct Fails(Arc<Descriptor>);
+        struct Fails(ValueFd);
         impl Serialize for Fails {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 fds::attach(&self.0, serializer)?;
@@ -467,7 +467,7 @@ mod tests {
             }
         }
         let mut encoder = Encoder::default();
-        let descriptor = Arc::new(Descriptor::new(crate::sys::fd::null().unwrap()));
+        let descriptor = ValueFd::new(crate::sys::fd::null().unwrap());
         assert_eq!(encoder.push(&Fails(descriptor)).unwrap_err().text(), "no");
         assert!(!encoder.holds_descriptors());
     }

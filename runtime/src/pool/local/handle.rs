@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::protocol::{self, Assignment, PackedCall, RingMemory, SentFd, inline, slot};
 use super::ring::{Corrupt, Head, ParentSide};
 use super::worker;
 use crate::error::{Error, JoinErrorKind, Panic, Refusal};
+use crate::ipc::wire::fds::ValueFd;
 use crate::ipc::wire::frame::{self, ReceivedFrame};
 use crate::ipc::wire::kind;
 use crate::ipc::wire::payload::{Payload, decode};
@@ -17,7 +17,6 @@ use crate::pool::job::{Failure, Outcome, Returned};
 use crate::pool::scheduler::{Key, Plan};
 use crate::process::Process;
 use crate::start::Launcher;
-use crate::sys::fd::Descriptor;
 use crate::sys::poll::{self, Deadline};
 use crate::sys::{self, eventfd, futex};
 use crate::task::Call;
@@ -30,7 +29,7 @@ pub(in crate::pool) const WINDOW: usize = super::ring::SLOTS as usize;
 pub(in crate::pool) struct Hand {
     process: Process<()>,
     side: ParentSide<RingMemory>,
-    bell: Arc<Descriptor>,
+    bell: ValueFd,
     /// The jobs that were put into its ring and have no result yet, oldest first, each with its number there.
     pub(in crate::pool) given: VecDeque<(u64, Key)>,
     pub(in crate::pool) stage: Stage,
@@ -132,11 +131,10 @@ impl Hand {
     pub(in crate::pool) fn start(plan: &Plan, name: String) -> Result<Self, Error> {
         let failed = |error| Error::os("cannot start a worker of a pool", error);
         let memory = RingMemory::create().map_err(failed)?;
-        let bell = Arc::new(Descriptor::new(eventfd::create().map_err(failed)?));
+        let bell = ValueFd::new(eventfd::create().map_err(failed)?);
         let initializer = plan.initializer.as_ref().map(Initializer::pack).transpose()?;
         let max_memory = plan.max_memory;
-        let assignment =
-            Assignment { memory: memory.clone(), bell: SentFd(Arc::clone(&bell)), max_memory, initializer };
+        let assignment = Assignment { memory: memory.clone(), bell: SentFd(bell.clone()), max_memory, initializer };
         let call = Call::<()>::internal(&worker::ENTRY, &assignment);
         let process = plan.context.process(call).name(name).daemon(true);
         let process = plan.limits.iter().fold(process, |process, (resource, value)| process.limit(*resource, *value));

@@ -13,13 +13,14 @@ use crate::child;
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::ipc::codec;
 use crate::ipc::spin::AdaptiveSpin;
-use crate::ipc::wire::fds;
+use crate::ipc::wire::fds::{self, ValueFd};
 use crate::ipc::wire::payload::Payload;
 use crate::pool::LONGEST_LOOK;
-use crate::sys::fd::Descriptor;
+use crate::sys::fork_private::ForkPrivateFd;
 use crate::sys::resident::Resident;
 use crate::sys::{self, eventfd, futex, signal};
 use crate::task::{self, Arguments, Entry, Origin, Output, Undecodable};
+use crate::this_process::role;
 
 /// The name of the worker's own task.
 pub(in crate::pool) const NAME: &str = "offspring::pool::worker";
@@ -54,7 +55,7 @@ inventory::submit! { entry() }
 fn run(arguments: &mut Arguments<'_>) -> Result<Output, Undecodable> {
     let assignment = arguments.pull::<Assignment>()?;
     arguments.finish()?;
-    match child::link() {
+    match role::link_to_parent() {
         Some(link) => Worker::new(assignment.memory, assignment.bell.0, link)
             .work(assignment.initializer, assignment.max_memory.map(Size::new)),
         None => return Err(Undecodable("a worker has no link".to_owned())),
@@ -72,8 +73,8 @@ enum Done {
 
 struct Worker {
     side: WorkerSide<RingMemory>,
-    bell: Arc<Descriptor>,
-    link: Arc<Descriptor>,
+    bell: ValueFd,
+    link: Arc<ForkPrivateFd>,
     spin: AdaptiveSpin,
     parcels: Parcels,
     /// The slots before this number are out of the ring, by this worker or back by the parent.
@@ -108,7 +109,7 @@ impl Size {
 }
 
 impl Worker {
-    fn new(memory: RingMemory, bell: Arc<Descriptor>, link: Arc<Descriptor>) -> Self {
+    fn new(memory: RingMemory, bell: ValueFd, link: Arc<ForkPrivateFd>) -> Self {
         *sys::lock(&OWN_RINGS) = Some(WorkerSide::new(memory.clone()));
         Self {
             side: WorkerSide::new(memory),
@@ -242,7 +243,7 @@ fn initialize(packed: PackedCall) -> Done {
 }
 
 /// Runs the task at a place of the registry.
-fn call(place: u64, bytes: &[u8], descriptors: Vec<Arc<Descriptor>>) -> Done {
+fn call(place: u64, bytes: &[u8], descriptors: Vec<ValueFd>) -> Done {
     let Some(entry) = task::at(place) else {
         let text = format!("the worker knows no task number {place}");
         return Done::Refused(Error::new(ErrorKind::UnknownTask, text));

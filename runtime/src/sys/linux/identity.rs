@@ -9,9 +9,9 @@ use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 
-use super::attributes::Scheduling;
-use super::check;
-use super::inherited::{self, ProcStatus};
+use super::procfs::{self, ProcStatus};
+use super::sched::{self, Scheduling};
+use super::{check, cwd};
 
 /// What a process may do: its ids and capabilities. They belong to the calling thread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,7 +31,7 @@ struct Capabilities {
 }
 
 impl Privileges {
-    pub(crate) fn present() -> io::Result<Self> {
+    pub(crate) fn current() -> io::Result<Self> {
         let (mut users, mut groups) = ([0; 3], [0; 3]);
         let [real, effective, saved] = &mut users;
         // SAFETY: three pointers to numbers.
@@ -39,7 +39,7 @@ impl Privileges {
         let [real, effective, saved] = &mut groups;
         // SAFETY: as above.
         check(unsafe { libc::getresgid(real, effective, saved) }.into())?;
-        Ok(Self { users, groups, capabilities: Capabilities::present()? })
+        Ok(Self { users, groups, capabilities: Capabilities::current()? })
     }
 
     /// Gives up, for good, what this process may do beyond `self`.
@@ -50,17 +50,17 @@ impl Privileges {
     /// # Errors
     /// `PermissionDenied` if this process has other ids than `self`, which it cannot mend.
     pub(crate) fn restrict_to(&self) -> io::Result<()> {
-        let present = Self::present()?;
+        let current = Self::current()?;
         let may_become = |ids: &[u32; 3], id: &u32| ids.contains(id);
-        let known_ids = present.users.iter().all(|id| may_become(&self.users, id))
-            && present.groups.iter().all(|id| may_become(&self.groups, id));
+        let known_ids = current.users.iter().all(|id| may_become(&self.users, id))
+            && current.groups.iter().all(|id| may_become(&self.groups, id));
         if !known_ids {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
                 "this process has user or group ids that its parent has not",
             ));
         }
-        present.capabilities.intersection(self.capabilities).set_unless(present.capabilities)
+        current.capabilities.intersection(self.capabilities).set_unless(current.capabilities)
     }
 }
 
@@ -75,7 +75,7 @@ const VERSION: u32 = 0x2008_0522;
 
 impl Capabilities {
     /// capget(2).
-    fn present() -> io::Result<Self> {
+    fn current() -> io::Result<Self> {
         let mut header = Header { version: VERSION, pid: 0 };
         let mut words = [[0_u32; 3]; 2];
         // SAFETY: version 3 reads one header and writes two triples of words.
@@ -93,8 +93,8 @@ impl Capabilities {
     }
 
     /// capset(2); nothing to do is no call.
-    fn set_unless(self, present: Self) -> io::Result<()> {
-        if self == present {
+    fn set_unless(self, current: Self) -> io::Result<()> {
+        if self == current {
             return Ok(());
         }
         let mut header = Header { version: VERSION, pid: 0 };
@@ -133,15 +133,15 @@ impl Identity {
     pub(crate) fn read(status: &ProcStatus) -> io::Result<Self> {
         let field = |key| status.field(key).unwrap_or_default().to_owned();
         let root = fs::metadata("/")?;
-        let privileges = Privileges::present()?;
+        let privileges = Privileges::current()?;
         Ok(Self {
             namespaces: namespaces(&privileges),
             privileges,
             // SAFETY: getsid of oneself cannot fail.
             session: unsafe { libc::getsid(0) },
-            scheduling: super::attributes::scheduling()?,
+            scheduling: sched::scheduling()?,
             status: STATUS_KEYS.map(field).into(),
-            cgroup: inherited::read_small("/proc/self/cgroup").unwrap_or_default(),
+            cgroup: procfs::read_small("/proc/self/cgroup").unwrap_or_default(),
             root: (root.dev(), root.ino()),
         })
     }
@@ -154,7 +154,7 @@ fn namespaces(privileges: &Privileges) -> Vec<OsString> {
     const CAP_SYS_ADMIN: u64 = 1 << 21;
     let all = privileges.capabilities.permitted & CAP_SYS_ADMIN != 0;
     let others = if all { &OTHER_NAMESPACES[..] } else { &[] };
-    let Ok(directory) = super::attributes::open_directory("/proc/thread-self/ns".as_ref()) else {
+    let Ok(directory) = cwd::open_directory("/proc/thread-self/ns".as_ref()) else {
         return Vec::new();
     };
     let read = |name: &&str| nix::fcntl::readlinkat(&directory, *name).unwrap_or_default();
@@ -203,9 +203,9 @@ mod tests {
     #[test]
     fn an_identity_is_equal_to_itself_and_restricting_to_it_changes_nothing() {
         let identity = || Identity::read(&ProcStatus::read().unwrap()).unwrap();
-        let present = identity();
-        present.privileges.restrict_to().unwrap();
-        assert_eq!(identity(), present);
+        let before = identity();
+        before.privileges.restrict_to().unwrap();
+        assert_eq!(identity(), before);
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn other_ids_cannot_be_mended() {
-        let mut other = Privileges::present().unwrap();
+        let mut other = Privileges::current().unwrap();
         other.users = other.users.map(|id| id + 1);
         assert_eq!(other.restrict_to().unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     }

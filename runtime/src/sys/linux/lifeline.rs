@@ -7,7 +7,7 @@
 //!
 //! | descriptor | made by | held by | closed |
 //! | --- | --- | --- | --- |
-//! | write end | the process, at its first start | that process alone | by the kernel at its end; in each forked copy by the `pthread_atfork` handler, in our own clones by [`forget`] |
+//! | write end | the process, at its first start | that process alone | by the kernel at its end; in each forked copy by the `pthread_atfork` handler, in our own clones by [`close_in_copy`] |
 //! | read side | the parent, one for each child | the child, which armed it; the parent too, to disarm it | by both, at their end or at the join |
 //!
 //! - The owner set by `F_SETOWN` belongs to the open file description: children that shared one would leave all but
@@ -27,8 +27,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use super::check;
 use super::fork_private::ForkPrivateFd;
+use super::{atfork, check};
 
 const NONE: RawFd = -1;
 
@@ -117,8 +117,8 @@ pub(crate) fn for_sibling(read_side: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     reopen(read_side.as_raw_fd())
 }
 
-/// Closes this process's copy of the write end; the next child gets a new pipe.
-pub(crate) fn forget(_copy: &super::fork::FreshCopy) {
+/// Closes a fresh copy's copy of the write end, also in a clone that runs no `pthread_atfork` handler. The next child gets a new pipe.
+pub(crate) fn close_in_copy(_copy: &super::fork::FreshCopy) {
     close_write_end();
 }
 
@@ -141,12 +141,10 @@ fn set_flags(raw: RawFd, flags: libc::c_int) -> io::Result<()> {
 fn write_end() -> io::Result<RawFd> {
     static HANDLER: Once = Once::new();
     // SAFETY: the handler makes async-signal-safe calls only (close, atomics).
-    HANDLER.call_once(|| unsafe {
-        libc::pthread_atfork(None, None, Some(close_write_end));
-    });
-    let present = WRITE_END.load(Ordering::Acquire);
-    if present != NONE {
-        return Ok(present);
+    HANDLER.call_once(|| unsafe { atfork::register(None, close_write_end) });
+    let known = WRITE_END.load(Ordering::Acquire);
+    if known != NONE {
+        return Ok(known);
     }
     let (_, write_end) = pipe()?;
     // To read, never to write: a child that could write would kill the others, or keep them alive.

@@ -16,8 +16,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-use super::check;
-use super::fd::Descriptor;
+use super::{check, rlimit};
 
 /// The length stays as it is.
 const LENGTH_SEALS: libc::c_int = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
@@ -87,7 +86,7 @@ impl MemoryFile {
 }
 
 fn check_length(length: u64) -> io::Result<()> {
-    let limit = super::attributes::limit(super::attributes::resource::FILE_SIZE)?.soft;
+    let limit = rlimit::get(rlimit::resource::FILE_SIZE)?.soft;
     if length > limit {
         let text = format!("{length} bytes in memory files are over the limit of {limit} on file sizes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
@@ -226,7 +225,7 @@ impl Drop for Mapping {
 /// What is in a sealed file, mapped for as long as anybody here reads it, and the descriptor by which others get it.
 #[derive(Debug)]
 pub(crate) struct SealedMapping {
-    descriptor: Arc<Descriptor>,
+    descriptor: Arc<OwnedFd>,
     memory: Mapping,
 }
 
@@ -234,22 +233,22 @@ impl SealedMapping {
     /// Its pages are mapped when they are first read.
     pub(crate) fn new(file: SealedFile) -> io::Result<Self> {
         let memory = Mapping::new(file.as_fd(), file.length, libc::PROT_READ, 0)?;
-        Ok(Self { descriptor: Arc::new(Descriptor::new(file.fd)), memory })
+        Ok(Self { descriptor: Arc::new(file.fd), memory })
     }
 
     /// Accepts a file from another process, which may be hostile.
     ///
     /// # Errors
     /// `InvalidData` if it is no memory file or is not sealed; limits on memory.
-    pub(crate) fn accept(descriptor: Arc<Descriptor>) -> io::Result<Self> {
-        let fd = descriptor.fd()?;
+    pub(crate) fn accept(descriptor: Arc<OwnedFd>) -> io::Result<Self> {
+        let fd = descriptor.as_fd();
         check_sealed(fd)?;
         check_pages(fd)?;
         let memory = Mapping::new(fd, length(fd)?, libc::PROT_READ, 0)?;
         Ok(Self { descriptor, memory })
     }
 
-    pub(crate) fn descriptor(&self) -> &Arc<Descriptor> {
+    pub(crate) fn descriptor(&self) -> &Arc<OwnedFd> {
         &self.descriptor
     }
 
@@ -264,7 +263,7 @@ impl SealedMapping {
 /// it, and nothing in it is trusted further than the processes are that share it.
 #[derive(Debug)]
 pub(crate) struct Region {
-    descriptor: Arc<Descriptor>,
+    descriptor: Arc<OwnedFd>,
     memory: Mapping,
 }
 
@@ -277,15 +276,15 @@ impl Region {
         file.set_len(length as u64)?;
         add_seals(file.as_fd(), LENGTH_SEALS)?;
         let memory = Self::map(file.as_fd(), length)?;
-        Ok(Self { descriptor: Arc::new(Descriptor::new(file.into())), memory })
+        Ok(Self { descriptor: Arc::new(file.into()), memory })
     }
 
     /// Maps a region that another process has made.
     ///
     /// # Errors
     /// `InvalidData` if it is no memory file, or one whose length may still change or that cannot be written.
-    pub(crate) fn accept(descriptor: Arc<Descriptor>) -> io::Result<Self> {
-        let fd = descriptor.fd()?;
+    pub(crate) fn accept(descriptor: Arc<OwnedFd>) -> io::Result<Self> {
+        let fd = descriptor.as_fd();
         if seals(fd) & SEALS != LENGTH_SEALS {
             let text = "a descriptor that should be shared memory of a fixed length is not";
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
@@ -299,7 +298,7 @@ impl Region {
         Mapping::new(fd, length, libc::PROT_READ | libc::PROT_WRITE, 0)
     }
 
-    pub(crate) fn descriptor(&self) -> &Arc<Descriptor> {
+    pub(crate) fn descriptor(&self) -> &Arc<OwnedFd> {
         &self.descriptor
     }
 
@@ -382,12 +381,12 @@ mod tests {
         // SAFETY: as above.
         assert_eq!((other.len(), unsafe { others_last.read() }), (5000, 7));
         // SAFETY: ftruncate on an open descriptor.
-        assert_eq!(unsafe { libc::ftruncate(one.descriptor().fd().unwrap().as_raw_fd(), 0) }, -1);
+        assert_eq!(unsafe { libc::ftruncate(one.descriptor().as_raw_fd(), 0) }, -1);
     }
 
     #[test]
     fn only_memory_of_a_fixed_length_that_can_be_written_is_a_region() {
-        let refused = |fd: OwnedFd| Region::accept(Arc::new(Descriptor::new(fd))).unwrap_err().kind();
+        let refused = |fd: OwnedFd| Region::accept(Arc::new(fd)).unwrap_err().kind();
         assert_eq!(refused(MemoryFile::new().unwrap().file.into()), io::ErrorKind::InvalidData);
         assert_eq!(refused(sealed(b"abc").fd), io::ErrorKind::InvalidData);
         assert_eq!(refused(super::super::fd::null().unwrap()), io::ErrorKind::InvalidData);

@@ -16,9 +16,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::fork_generation;
+use super::fork_generation::ForkGeneration;
 use super::futex::{self, Watch};
 use super::poll::Deadline;
+use super::robust_list;
 
 /// How long to wait for a lock.
 #[derive(Clone, Copy, Debug)]
@@ -91,7 +92,7 @@ impl Lock {
     /// # Safety
     /// Nobody else uses the memory yet.
     pub(super) unsafe fn init(&self) -> io::Result<()> {
-        fork_generation::note_copies();
+        robust_list::renew_in_copies();
         let mut attributes = MaybeUninit::uninit();
         let attributes: *mut libc::pthread_mutexattr_t = attributes.as_mut_ptr();
         // SAFETY: initialises the attributes.
@@ -169,7 +170,7 @@ impl Lock {
 
     #[inline]
     fn held(&self, after_death: bool) -> RobustGuard<'_> {
-        RobustGuard { lock: self, after_death, copies: fork_generation::generation(), of_thread: PhantomData }
+        RobustGuard { lock: self, after_death, made: ForkGeneration::current(), of_thread: PhantomData }
     }
 
     /// What the kernel reads and writes when the holder ends.
@@ -258,8 +259,8 @@ pub(crate) fn acquire_any(locks: &[Lock], patience: LockTimeout) -> Result<(usiz
 pub(crate) struct RobustGuard<'a> {
     lock: &'a Lock,
     after_death: bool,
-    /// How often this process had been copied when it was locked.
-    copies: u32,
+    /// The process that locked it.
+    made: ForkGeneration,
     /// The kernel knows the holder by its thread.
     of_thread: PhantomData<MutexGuard<'static, ()>>,
 }
@@ -274,7 +275,7 @@ impl RobustGuard<'_> {
     /// Whether this process is the one that has locked it, and no copy of that one.
     #[inline]
     pub(crate) fn is_original(&self) -> bool {
-        self.copies == fork_generation::generation()
+        self.made.is_current()
     }
 }
 

@@ -53,35 +53,41 @@ pub(crate) fn holds_robust_lock() -> bool {
     })
 }
 
-/// Lets copies by fork have the list too, as glibc does by itself.
-pub(super) fn note_forks() {
+/// Has every fork renew the list in its copy. glibc does so by itself.
+pub(super) fn renew_in_copies() {
     #[cfg(target_env = "musl")]
-    super::fork_generation::note_copies();
+    of_forks::renew_in_copies();
 }
 
-/// What musl leaves undone for the copies that its fork makes: they have to have a list, since others remember where it is, and
-/// it must be empty.
+/// The work that musl leaves undone for the copies that its fork makes.
 ///
-/// musl lets a copy register the list anew with the next lock, and leaves in it what the original held: the copy would
-/// link its own locks with these, by pointers that lie in memory which the original reads.
+/// A copy has to have a list at the address of the original's, because [`word_lock`](super::word_lock) remembers the address,
+/// and the list must be empty. musl lets a copy register the list anew with the next lock, and leaves in the list the locks that
+/// the original held. The copy would link its own locks with those, by pointers that lie in memory which the original reads.
 #[cfg(target_env = "musl")]
-pub(super) mod of_forks {
+mod of_forks {
     use std::ptr::{NonNull, null_mut};
+    use std::sync::Once;
     use std::sync::atomic::{AtomicPtr, Ordering};
 
     use super::RobustList;
+    use crate::sys::atfork;
 
-    /// That of the thread that forks. musl holds a lock of its own from the first handler to the last.
+    /// The list of the thread that forks. musl holds a lock of its own from the first handler to the last.
     static FORKING: AtomicPtr<RobustList> = AtomicPtr::new(null_mut());
 
-    /// Before a fork.
-    pub(in super::super) extern "C" fn note() {
+    pub(super) fn renew_in_copies() {
+        static REGISTERED: Once = Once::new();
+        // SAFETY: the handlers make one system call each, and touch an atomic and the calling thread's list.
+        REGISTERED.call_once(|| unsafe { atfork::register(Some(note), renew) });
+    }
+
+    extern "C" fn note() {
         let list = super::registered().ok().flatten();
         FORKING.store(list.map_or(null_mut(), NonNull::as_ptr), Ordering::Relaxed);
     }
 
-    /// In the copy.
-    pub(in super::super) fn renew() {
+    extern "C" fn renew() {
         if let Some(list) = NonNull::new(FORKING.load(Ordering::Relaxed)) {
             // SAFETY: it was this thread's in the original, and the copy has no other thread.
             unsafe { (*list.as_ptr()).first = list.as_ptr().cast() };

@@ -257,13 +257,22 @@ pub(crate) fn receive_into(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Dead
 
 /// Whether nothing is left to be received and nobody could send more, where a length of 0 may have been an empty datagram.
 fn is_at_end(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    if !poll::is_ended(fd) {
+    if !is_hung_up_for_reading(fd) {
         return Ok(false);
     }
     let mut left: libc::c_int = 0;
     // SAFETY: the kernel writes one number, how many bytes are in the queue.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &mut left) }.into())?;
     Ok(left == 0)
+}
+
+/// Whether nothing more can come to a socket than what is in its queue.
+fn is_hung_up_for_reading(fd: BorrowedFd<'_>) -> bool {
+    // nix has no such flag.
+    let mut polled = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: one entry, alive during the call, which does not wait.
+    unsafe { libc::poll(&mut polled, 1, 0) };
+    polled.revents & (libc::POLLRDHUP | libc::POLLHUP) != 0
 }
 
 /// Takes the next datagram out of the queue, which the caller has looked at.
@@ -398,8 +407,8 @@ fn with_reserve_given_up<T>(receive: impl FnOnce() -> T) -> T {
     received
 }
 
-/// A copy of the process has no use for the reserve until it has children of its own.
-pub(crate) fn drop_reserve(_copy: &super::fork::FreshCopy) {
+/// Closes the reserve in a fresh copy, which has no use for one until it has children of its own.
+pub(crate) fn close_reserve_in_copy(_copy: &super::fork::FreshCopy) {
     drop(super::lock(&RESERVE).take());
 }
 

@@ -14,7 +14,7 @@ use std::io;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::attributes::{self, resource};
+use super::rlimit::{self, resource};
 
 const GAP: usize = 1 << 20;
 
@@ -59,7 +59,7 @@ impl Stack {
     }
 
     fn size() -> io::Result<usize> {
-        let limit = attributes::limit(resource::STACK)?.soft;
+        let limit = rlimit::get(resource::STACK)?.soft;
         let size = if limit == libc::RLIM_INFINITY { UNLIMITED } else { limit.max(LEAST) };
         // Down to whole pages, of 64 KiB at most.
         usize::try_from(size & !0xffff).map_err(|_| io::ErrorKind::OutOfMemory.into())
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn it_is_as_large_as_the_limit_says() {
-        let limit = attributes::limit(resource::STACK).unwrap().soft;
+        let limit = rlimit::get(resource::STACK).unwrap().soft;
         let size = Stack::size().unwrap() as u64;
         assert!(size.is_multiple_of(1 << 16) && size >= LEAST && size <= limit.max(LEAST));
     }

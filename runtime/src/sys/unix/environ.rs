@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Environment(Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Environment {
-    /// The environment of this process at this moment.
-    pub(crate) fn present() -> Self {
+    /// Reads the environment of this process.
+    pub(crate) fn current() -> Self {
         Self(std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())).collect())
     }
 

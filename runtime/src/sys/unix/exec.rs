@@ -120,6 +120,6 @@ fn addclosefrom() -> Option<AddCloseFrom> {
 pub(crate) fn close_unknown() {
     if addclosefrom().is_none() {
         // SAFETY: no code of the user has run, and of ours only the link, which lies below, is open.
-        unsafe { super::fd::close_from(LINK_NUMBER + 1) };
+        unsafe { super::close_range::close_from(LINK_NUMBER + 1) };
     }
 }

@@ -1,7 +1,7 @@
 //! Waiting for descriptors with a deadline (poll(2)).
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -69,15 +69,6 @@ pub(crate) fn is_hung_up(fd: BorrowedFd<'_>) -> bool {
     let mut polled = [PollFd::new(fd, PollFlags::empty())];
     look(&mut polled);
     polled[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
-}
-
-/// Whether nothing more can come to a socket than what is in its queue.
-pub(crate) fn is_ended(fd: BorrowedFd<'_>) -> bool {
-    // Not among nix's flags.
-    let mut polled = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
-    // SAFETY: one entry, alive during the call, which does not wait.
-    unsafe { libc::poll(&mut polled, 1, 0) };
-    polled.revents & (libc::POLLRDHUP | libc::POLLHUP) != 0
 }
 
 /// Waits until the other end of a pipe or socket is closed, whatever comes from it before.

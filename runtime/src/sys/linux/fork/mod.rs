@@ -27,6 +27,14 @@ pub(crate) enum Side {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FreshCopy(());
 
+#[cfg(test)]
+impl FreshCopy {
+    /// For tests of code that asks for a proof and forks nothing.
+    pub(in crate::sys) fn pretended() -> Self {
+        Self(())
+    }
+}
+
 /// Copies this process, whose threads the caller has counted and whose output it has flushed.
 ///
 /// # Errors
@@ -81,7 +89,7 @@ pub(crate) fn waiting_main_thread() -> io::Result<SingleThreaded> {
     let end = Instant::now() + LIMIT;
     while Instant::now() < end {
         // That of the main thread, which is not called by its number: `/proc` may be that of another pid namespace.
-        let stat = super::inherited::read_small("/proc/self/stat")?;
+        let stat = super::procfs::read_small("/proc/self/stat")?;
         // The state follows the name, which is in parentheses and may contain some.
         if stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')) {
             return Ok(SingleThreaded(()));

@@ -243,7 +243,7 @@ mod library {
 
         #[test]
         fn the_answer_is_what_a_copy_shows() {
-            crate::sys::fork_generation::note_copies();
+            robust_list::renew_in_copies();
             let mut stack = vec![0_u128; 4096];
             let top = stack.as_mut_ptr_range().end.cast::<c_void>();
             // SAFETY: the copy has its own copy of the stack, and makes calls alone that may be made in a copy of a process with threads.

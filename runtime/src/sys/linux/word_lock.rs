@@ -46,7 +46,7 @@ impl Thread {
     fn current() -> Self {
         THREAD.with(|known| {
             known.get().unwrap_or_else(|| {
-                robust_list::note_forks();
+                robust_list::renew_in_copies();
                 let thread = Self { list: robust_list().ok(), id: id_address() };
                 known.set(Some(thread));
                 thread
