@@ -121,10 +121,11 @@ macro_rules! with_element {
     }};
     (@cell $self:ident, $index:ident, $atomic:ty, $element:ident, $body:expr) => {{
         // SAFETY: `check` has seen that this is the element's own size and that it is inside the region, whose length
-        // was made or accepted for all cells; the region begins at a page, so that the cell lies at a multiple of its size.
+        // was made or accepted for all cells; the region begins at a page, so that the cell lies at a multiple of its
+        // size.
         let cell = unsafe { $self.region.start().cast::<$atomic>().add($index) };
-        // SAFETY: as above; every process accesses the cell by this atomic type alone, as long as it is not hostile, and
-        // a hostile one can change no more than the value, of which any is valid.
+        // SAFETY: as above; every process accesses the cell by this atomic type alone, as long as it is not hostile,
+        // and a hostile one can change no more than the value, of which any is valid.
         let $element: &$atomic = unsafe { cell.as_ref() };
         $body
     }};

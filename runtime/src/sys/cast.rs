@@ -23,8 +23,8 @@ pub(crate) fn value<A: 'static, B>(value: A) -> Result<B, A> {
         return Err(value);
     }
     let value = ManuallyDrop::new(value);
-    // SAFETY: the types are one, and `A` outlives everything, so that there is no lifetime in which they could differ. The
-    // original is not dropped.
+    // SAFETY: the types are one, and `A` outlives everything, so that there is no lifetime in which they could differ.
+    // The original is not dropped.
     Ok(unsafe { transmute_copy(&*value) })
 }
 

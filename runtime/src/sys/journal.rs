@@ -1,16 +1,16 @@
 //! Elements that are too large for an atomic: readers never see one half written, not even after the death of a writer.
 //!
-//! The elements are dealt out to stripes of neighbours. Each stripe has a lock for its writers, a number that is odd while
-//! one of them writes (a *sequence lock*: readers read again if it has changed meanwhile), and a journal:
+//! The elements are dealt out to stripes of neighbours. Each stripe has a lock for its writers, a number that is odd
+//! while one of them writes (a *sequence lock*: readers read again if it has changed meanwhile), and a journal:
 //!
 //! ```text
 //!   writer:  hold the lock · element and its number into the journal · sequence odd · element into its place · sequence even
 //!   reader:  sequence, even? · copy · the same sequence still? done · otherwise again, and soon under the lock
 //! ```
 //!
-//! A writer that is killed leaves an even sequence, and then nothing was written; or an odd one, and then the journal is
-//! complete, from which the next one who takes the lock writes the element once more. So a write is done or not, and nobody
-//! has to be told of a death. A reader holds nothing, and its death is not seen.
+//! A writer that is killed leaves an even sequence, and then nothing was written; or an odd one, and then the journal
+//! is complete, from which the next one who takes the lock writes the element once more. So a write is done or not, and
+//! nobody has to be told of a death. A reader holds nothing, and its death is not seen.
 //!
 //! All words are atomics. A hostile process can make values wrong and keep a lock; every number here that leads to an
 //! address is this process's own or checked.

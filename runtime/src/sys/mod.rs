@@ -103,7 +103,8 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Locks a mutex of this crate, also after a panic: no code of the user runs under one, so that what it guards is sound.
+/// Locks a mutex of this crate, also after a panic: no code of the user runs under one, so that what it guards is
+/// sound.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

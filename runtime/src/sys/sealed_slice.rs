@@ -82,7 +82,8 @@ impl<T> Deref for SealedSlice<T> {
     #[inline]
     fn deref(&self) -> &[T] {
         // SAFETY: the constructors take T from an `Arc<[T]>`, or from bytes of a sealed mapping, of which any are a `T`
-        // (`Pod`), after they have checked bounds and alignment. The owner keeps both alive, and nobody can write either.
+        // (`Pod`), after they have checked bounds and alignment. The owner keeps both alive, and nobody can write
+        // either.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }

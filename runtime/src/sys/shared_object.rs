@@ -5,8 +5,8 @@
 //! - a [`Member`] reads. It passes the *gate* (a lock) and, while it holds that, takes one of the *slots* (locks).
 //! - a [`Sole`] reads and writes. It holds the gate, so that no member comes in, and has seen every slot free since.
 //!
-//! Each lock is robust, so that a process that is killed gives back what it had. Whether it was writing is told by a word,
-//! the phase: then what it leaves is *poisoned*.
+//! Each lock is robust, so that a process that is killed gives back what it had. Whether it was writing is told by a
+//! word, the phase: then what it leaves is *poisoned*.
 //!
 //! Everyone who has the memory can write into it. Processes that share an object trust each other so far; see the
 //! documentation of `sync`.
@@ -212,7 +212,8 @@ impl<T, const SLOTS: usize, const WORDS: usize> Deref for Member<'_, T, SLOTS, W
 
     fn deref(&self) -> &T {
         assert_original(&self.slot);
-        // SAFETY: whoever writes has seen this slot free with the gate closed, and it has been taken inside of the gate.
+        // SAFETY: whoever writes has seen this slot free with the gate closed, and it has been taken inside of the
+        // gate.
         unsafe { &*self.shared.layout().value.get() }
     }
 }

@@ -1,9 +1,9 @@
 //! What a copy of a process must forget.
 //!
-//! A copy has the memory and the descriptors of its original, but is another process: the original's children are not its
-//! own, nor is the link to the original's parent. [`run`] is the first code in each copy that this crate makes, by fork(2)
-//! or by the forkserver's clone(2). Whoever adds state that belongs to one process adds a line there, or keeps the state
-//! in a [`PerProcess`](super::per_process::PerProcess).
+//! A copy has the memory and the descriptors of its original, but is another process: the original's children are not
+//! its own, nor is the link to the original's parent. [`run`] is the first code in each copy that this crate makes, by
+//! fork(2) or by the forkserver's clone(2). Whoever adds state that belongs to one process adds a line there, or keeps
+//! the state in a [`PerProcess`](super::per_process::PerProcess).
 //!
 //! The rest needs no line, and happens elsewhere:
 //!
@@ -38,8 +38,8 @@ pub(crate) fn run(copy: &FreshCopy) {
     fork_private::close_private(copy);
 }
 
-/// Closes the ends of channels, but for those that `give` gives to the copy. Runs before the program's own hooks, whose ends
-/// are the copy's.
+/// Closes the ends of channels, but for those that `give` gives to the copy. Runs before the program's own hooks, whose
+/// ends are the copy's.
 pub(crate) fn give_ends<T>(copy: &FreshCopy, give: impl FnOnce(&mut InheritedEnds) -> T) -> T {
     let mut ends = InheritedEnds::take(copy);
     let given = give(&mut ends);

@@ -1,4 +1,4 @@
-//! Who this process is among the program's processes: its name, how it was started, and by whom.
+//! The names of the program's processes: of this one, of its parent, and of its children.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +9,7 @@ use crate::platform::StartMethod;
 use crate::sys;
 use crate::this_process::{children, reaper};
 
-/// A process of this program: the present one, or a child of it.
+/// A process of this program: the current one, or a child of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessInfo {
     name: String,
@@ -19,28 +19,28 @@ pub struct ProcessInfo {
 }
 
 impl ProcessInfo {
-    /// Its name: `MainProcess`, what the builder was told, or for instance `SpawnProcess-1`.
+    /// Returns the name: `MainProcess`, the name given to the builder, or for instance `SpawnProcess-1`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// How it was started; `None` for the program's own process.
+    /// Returns the start method of the process. Returns `None` for the program's own process.
     pub fn start_method(&self) -> Option<StartMethod> {
         self.start_method
     }
 
-    /// Whether it is terminated, rather than joined, when its parent ends.
+    /// Returns whether the process is terminated, rather than joined, when its parent ends.
     pub fn is_daemon(&self) -> bool {
         self.daemon
     }
 }
 
-/// The process that started this one.
+/// The process that started the current one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParentProcess {
     name: String,
@@ -48,27 +48,28 @@ pub struct ParentProcess {
 }
 
 impl ParentProcess {
-    /// Its name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.pid
     }
 
-    /// Whether it still runs. A child that has not been detached ends with its parent, so it sees `true`.
+    /// Returns whether the parent still runs. A child that has not been detached ends with its parent, so the child
+    /// sees `true`.
     pub fn is_alive(&self) -> bool {
         sys::parent_pid() == self.pid
     }
 }
 
-/// What a child is told about itself.
+/// The name and the place of a child, as its parent tells them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ancestry {
     pub(crate) name: String,
-    /// The child's ordinal in its parent, behind those of its ancestors.
+    /// The child's ordinal in its parent, behind the ordinals of its ancestors.
     path: Vec<u32>,
     pub(crate) method: StartMethod,
     pub(crate) daemon: bool,
@@ -84,7 +85,7 @@ fn own() -> Option<Ancestry> {
 }
 
 impl Ancestry {
-    /// That of the next child of this process.
+    /// Names the next child of this process.
     pub(crate) fn of_next_child(name: Option<String>, method: StartMethod, daemon: bool) -> Self {
         let own = own();
         let mut path = own.as_ref().map_or_else(Vec::new, |own| own.path.clone());
@@ -93,14 +94,14 @@ impl Ancestry {
         Self { name: name.unwrap_or_else(|| default_name(method, &path)), path, method, daemon, parent }
     }
 
-    /// Makes it this process's own.
+    /// Makes this the ancestry of the current process.
     pub(crate) fn assume(self) {
         CHILDREN_SO_FAR.store(0, Ordering::Relaxed);
         *sys::lock(&OWN) = Some(self);
     }
 }
 
-/// `SpawnProcess-1`, and `ForkServerProcess-1:2` for the second child of the first one.
+/// Returns for instance `SpawnProcess-1`, and `ForkServerProcess-1:2` for the second child of the first child.
 fn default_name(method: StartMethod, path: &[u32]) -> String {
     let ordinals: Vec<String> = path.iter().map(u32::to_string).collect();
     format!("{}-{}", method.default_name(), ordinals.join(":"))
@@ -110,7 +111,7 @@ fn main_name() -> String {
     "MainProcess".to_owned()
 }
 
-/// The process that this code runs in.
+/// Returns the process that this code runs in.
 pub fn current_process() -> ProcessInfo {
     match own() {
         Some(own) => {
@@ -120,12 +121,12 @@ pub fn current_process() -> ProcessInfo {
     }
 }
 
-/// The process that started this one; `None` in the program's own process.
+/// Returns the process that started this one. Returns `None` in the program's own process.
 pub fn parent_process() -> Option<ParentProcess> {
     own().map(|own| own.parent)
 }
 
-/// The children of this process that run at this moment. Reaps those that have ended.
+/// Returns the children of this process that run at this moment. Reaps those that have ended.
 pub fn active_children() -> Vec<ProcessInfo> {
     let info = |child: &std::sync::Arc<children::Child>| {
         let about = &child.about;
@@ -134,7 +135,7 @@ pub fn active_children() -> Vec<ProcessInfo> {
     reaper::active().iter().map(info).collect()
 }
 
-/// How this process was started, if by another of this program.
+/// Returns the start method of this process. Returns `None` if no process of this program started it.
 pub(crate) fn own_method() -> Option<StartMethod> {
     own().map(|own| own.method)
 }

@@ -1,20 +1,19 @@
-//! The children of this process: what is known of each, and who reaps it.
+//! The children of this process: their descriptors, their owners, and how they ended.
 //!
-//! Every start method registers its children here, handles (`Process`) look at them here, and the end of the program
-//! joins them here. A child is reaped by whoever looks first: a handle that waits, [`sweep`] at the next start, or
-//! [`finish`]. The status then stays with the [`Child`], so nobody has to be first.
+//! Every start method registers its children here. A handle (`Process`) looks at its child here, and the end of the
+//! program joins all of them ([`reaper`](super::reaper)). The first to look reaps a child: a handle that waits, or the
+//! reaper. The exit status then stays with the [`Child`] for later looks.
 //!
-//! | descriptor of a child | what it is | closed |
+//! | descriptor of a child | use | closed |
 //! | --- | --- | --- |
-//! | `pidfd` | names the child for ever; readable when it has ended | when the child is reaped and its handle gone |
-//! | `link` | this process's end; the child's outcome waits in it | the same |
+//! | `pidfd` | names the child for ever; readable at the child's end | when the child is reaped and its handle gone |
+//! | `link` | this process's end of the socket; the child's outcome waits there | the same |
 //! | `lifeline` | the read side that the child has armed | when the child is reaped |
 //! | `streams` | this process's ends of piped standard streams | by the user, or with the handle |
 //!
-//! A forked copy of this process closes all of them at once ([`forget`]), and touches none of the objects: they are not its
-//! children, and every page that it wrote to would be copied. Nor does a start touch a child that a handle answers for.
-//!
-//! Children that are made ahead, before anybody has asked for them, are in [`spares`].
+//! A fresh copy of this process closes all of them at once ([`after_fork`](super::after_fork)), and touches none of the
+//! objects: the children are not the copy's, and the kernel copies every page that the copy writes to. Nor does a start
+//! touch a child that a handle answers for.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -38,7 +37,7 @@ use crate::sys::pidfd::{self, WaitStatus};
 use crate::sys::poll::{self, Deadline};
 use crate::sys::signal::{KILL, OVERDUE};
 
-/// What a launcher has made: a child, which has its order or will find it in its link.
+/// A child that a launcher has made. The child has its order, or will find the order in its link.
 #[derive(Debug)]
 pub(crate) struct Launched {
     pub(crate) pid: u32,
@@ -47,11 +46,11 @@ pub(crate) struct Launched {
     pub(crate) lifeline: Lifeline,
     /// The parent's ends of piped standard streams.
     pub(crate) streams: [Option<OwnedFd>; 3],
-    /// What the launcher has received from the child already.
+    /// A frame that the launcher has received from the child already.
     pub(crate) received: Option<ReceivedFrame>,
 }
 
-/// What this process knows of a child when it starts it.
+/// The facts about a child that are known at its start.
 #[derive(Debug)]
 pub(crate) struct Description {
     pub(crate) name: String,
@@ -59,14 +58,14 @@ pub(crate) struct Description {
     pub(crate) method: StartMethod,
     pub(crate) daemon: bool,
     pub(crate) kill_on_drop: bool,
-    /// When this process ends the child's time, if somebody waits.
+    /// The moment at which this process, if a thread of it waits, kills the child.
     pub(crate) deadline: Deadline,
-    /// Before this moment the child's own timer, which begins with the task, cannot have ended it.
+    /// The child's own timer begins with the task. Before this moment, the timer cannot have ended the child.
     pub(crate) overdue_from: Deadline,
 }
 
 impl Description {
-    /// That of a process which is the library's own: a server or a spare.
+    /// Describes a process of the library's own: a server or a spare.
     pub(crate) fn of_helper(name: &str, method: StartMethod) -> Self {
         Self {
             name: name.to_owned(),
@@ -84,7 +83,7 @@ impl Description {
 #[derive(Debug)]
 pub(crate) struct Child {
     pub(crate) pid: u32,
-    /// The process whose child it is. Any other that has this object is a copy of that one.
+    /// The process whose child this is. Any other process that has this object is a copy of that process.
     parent: ForkGeneration,
     pub(crate) about: Description,
     pidfd: ForkPrivateFd,
@@ -95,7 +94,7 @@ pub(crate) struct Child {
 #[derive(Debug)]
 struct ChildState {
     status: Option<ExitStatus>,
-    /// This process killed it because its time was over.
+    /// Whether this process killed the child because the child's time was over.
     overdue: bool,
     owner: ChildOwner,
     lifeline: Option<Kept>,
@@ -103,18 +102,18 @@ struct ChildState {
     outcome: Option<ReceivedFrame>,
 }
 
-/// Who answers for a child.
+/// The owner that answers for a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChildOwner {
     /// A handle of the user.
     Handle,
-    /// This process: it reaps the child and joins it before it ends.
+    /// This process, which reaps the child and joins the child before the program ends.
     Process,
-    /// The child is detached: it may outlive this process, which reaps it if it does not.
+    /// None. The child may outlive this process. If it does not, this process reaps it.
     Detached,
-    /// A launcher: the child is its server, and leaves when its link is shut down.
+    /// A launcher. The child is its server, and ends when the link is shut down.
     Launcher,
-    /// As before, and the link has been shut down: it is only to be reaped.
+    /// A launcher that has shut the link down. The server is only to be reaped.
     Retired,
 }
 
@@ -128,26 +127,26 @@ impl ChildOwner {
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExitStatus {
-    /// It exited with this code, 0 to 255.
+    /// The process exited with this code, 0 to 255.
     Exited(i32),
-    /// This signal ended it.
+    /// This signal ended the process.
     Signaled(i32),
-    /// It has ended, but something else in this program has waited for it and taken the status.
+    /// The process has ended, but foreign code in this program has waited for it and taken the status.
     Unknown,
 }
 
 impl ExitStatus {
-    /// Whether it exited with code 0.
+    /// Returns whether the process exited with code 0.
     pub fn success(self) -> bool {
         self == Self::Exited(0)
     }
 
-    /// The exit code, unless a signal ended it.
+    /// Returns the exit code, unless a signal ended the process.
     pub fn code(self) -> Option<i32> {
         if let Self::Exited(code) = self { Some(code) } else { None }
     }
 
-    /// The signal that ended it, if one did.
+    /// Returns the signal that ended the process.
     pub fn signal(self) -> Option<i32> {
         if let Self::Signaled(signal) = self { Some(signal) } else { None }
     }
@@ -173,7 +172,7 @@ impl From<WaitStatus> for ExitStatus {
     }
 }
 
-/// What a forkserver is called, and each child of it until it has its order or waits for one as a spare.
+/// The name of a forkserver, and of each child of a forkserver until the child has its order or waits as a spare.
 pub(crate) const SERVER_NAME: &str = "forkserver";
 
 /// The same for the template of a pool.
@@ -183,18 +182,18 @@ pub(crate) const TEMPLATE_NAME: &str = "pool template";
 #[derive(Debug, Default)]
 struct ChildTable {
     all: BTreeMap<u32, Arc<Child>>,
-    /// Those of them that no handle and no launcher answers for: a start looks for their end, and at no other child.
+    /// The children of `all` that no handle and no launcher answers for. A start looks for the end of these alone.
     orphans: BTreeMap<u32, Arc<Child>>,
 }
 
 impl ChildTable {
     fn insert(&mut self, child: &Arc<Child>) {
         self.all.insert(child.pid, Arc::clone(child));
-        // Of a child that had the pid, if there is one, foreign code has taken the status.
+        // If a child with this pid is known, foreign code has reaped it.
         self.orphans.remove(&child.pid);
     }
 
-    /// The pid may be another child's already, if foreign code has reaped this one.
+    /// Finds a child, unless its pid is another child's already because foreign code has reaped this one.
     fn find(&self, child: &Child) -> Option<&Arc<Child>> {
         self.all.get(&child.pid).filter(|known| std::ptr::eq(&raw const ***known, child))
     }
@@ -213,15 +212,16 @@ impl ChildTable {
     }
 }
 
-/// A copy leaks its original's: a drop would write to each child, and have the kernel copy the pages of each.
+/// A copy of the process leaks the table. A drop would write to each child, and the kernel would copy the pages of
+/// each.
 static CHILDREN: PerProcess<ChildTable> = PerProcess::new(OnCopy::Leak);
 
-/// Registers a child that has just been made, for a handle.
+/// Registers a new child for a handle.
 pub(crate) fn register(launched: Launched, about: Description) -> Arc<Child> {
     insert(launched, about, ChildOwner::Handle)
 }
 
-/// Registers a launcher's server: it is reaped like a child, but is none of the program's own.
+/// Registers a launcher's server, which is reaped like a child, but is none of the program's own.
 pub(crate) fn register_server(launched: Launched, about: Description) -> Arc<Child> {
     insert(launched, about, ChildOwner::Launcher)
 }
@@ -253,7 +253,7 @@ fn insert(launched: Launched, about: Description, owner: ChildOwner) -> Arc<Chil
 }
 
 impl Child {
-    /// The pidfd.
+    /// Borrows the pidfd.
     ///
     /// # Errors
     /// `NotParent` in a forked copy of the process that started the child.
@@ -261,12 +261,15 @@ impl Child {
         self.own(&self.pidfd)
     }
 
-    /// This process's end of the link; fails as [`pidfd`](Self::pidfd).
+    /// Borrows this process's end of the link.
+    ///
+    /// # Errors
+    /// As [`pidfd`](Self::pidfd).
     pub(crate) fn link(&self) -> Result<BorrowedFd<'_>, Error> {
         self.own(&self.link)
     }
 
-    /// A copy made by us has let go of its descriptors; one made by others still has them, and must not use them.
+    /// A fresh copy has closed the descriptors. A copy by foreign code still has them, and must not use them.
     fn own<'a>(&self, descriptor: &'a ForkPrivateFd) -> Result<BorrowedFd<'a>, Error> {
         let own = descriptor.get().filter(|_| self.parent.is_current());
         own.ok_or_else(|| self.not_parent())
@@ -280,7 +283,7 @@ impl Child {
         Error::new(ErrorKind::NotParent, text)
     }
 
-    /// How the child has ended, reaping it if need be; `None` while it runs.
+    /// Returns the child's exit status, and reaps a child that has ended. Returns `None` while the child runs.
     pub(crate) fn try_status(&self) -> Result<Option<ExitStatus>, Error> {
         let pidfd = self.pidfd()?;
         let mut state = lock(&self.state);
@@ -295,7 +298,7 @@ impl Child {
         Ok(state.status)
     }
 
-    /// Waits until the child has ended or `deadline` has passed. A child whose own time is over is killed meanwhile.
+    /// Waits until the child has ended or `deadline` has passed. Kills a child whose own time is over.
     pub(crate) fn wait(&self, deadline: Deadline) -> Result<Option<ExitStatus>, Error> {
         loop {
             if let Some(status) = self.try_status()? {
@@ -312,7 +315,8 @@ impl Child {
             }
             let now = Instant::now();
             if self.kill_if_overdue(now)? {
-                // Its end takes a moment, which whoever does not want to wait waits for too, unless the kernel holds the child up.
+                // Its end takes a moment. A caller who does not want to wait waits for it too, unless the kernel holds
+                // the child up.
                 let end = deadline.map(|end| end.max(now + KILL_GRACE));
                 let [ended] = poll::readable([pidfd], end).map_err(|error| self.failed("wait for", error))?;
                 if !ended {
@@ -324,17 +328,17 @@ impl Child {
         }
     }
 
-    /// Looks for the end of the child for a moment, if there is so much time.
+    /// Spins for a moment for the end of the child, if there is so much time.
     fn ends_soon(&self, pidfd: BorrowedFd<'_>, until: Deadline) -> bool {
-        /// A copy that does little lives as long; more would be much beside what a start costs.
+        /// As long as a copy lives that does little. More would be much beside the cost of a start.
         const LONGEST: Duration = Duration::from_micros(200);
-        /// By start method: a child that is executed lives longer.
+        /// By start method, as a child that is executed lives longer.
         static SPIN: [AdaptiveSpin; 3] = [const { AdaptiveSpin::for_process(LONGEST) }; 3];
         let has_time = until.is_none_or(|end| end.saturating_duration_since(Instant::now()) > LONGEST);
         has_time && SPIN[self.about.method as usize].look(|| poll::is_readable(pidfd))
     }
 
-    /// Kills the child if its own time is over.
+    /// Kills the child if the child's own time is over. Returns whether it is.
     pub(crate) fn kill_if_overdue(&self, now: Instant) -> Result<bool, Error> {
         let overdue = self.about.deadline.is_some_and(|end| now >= end);
         if overdue {
@@ -344,15 +348,15 @@ impl Child {
         Ok(overdue)
     }
 
-    /// When it is to be killed, unless that has been done.
+    /// Returns the moment at which the child is to be killed. Returns `None` for a child that has been killed for that.
     pub(crate) fn deadline(&self) -> Deadline {
         self.about.deadline.filter(|_| !lock(&self.state).overdue)
     }
 
-    /// Whether the child was killed because its time was over.
+    /// Returns whether the child was killed because its time was over.
     pub(crate) fn ran_out_of_time(&self, status: ExitStatus) -> bool {
         let Some(overdue_from) = self.about.overdue_from else { return false };
-        // The timer's second signal, for a task that holds off the first, is anybody's `SIGKILL`.
+        // The timer's second signal, for a task that holds off the first, cannot be told from another `SIGKILL`.
         let by_its_timer = status == ExitStatus::Signaled(OVERDUE) && Instant::now() >= overdue_from;
         // A signal to a child that has just exited by itself changes nothing.
         by_its_timer || (lock(&self.state).overdue && status.code().is_none())
@@ -362,11 +366,11 @@ impl Child {
         pidfd::send_signal(self.pidfd()?, signal).map_err(|error| self.failed("signal", error))
     }
 
-    /// The last word of a child that has ended, if it said one.
+    /// Returns the last message of a child that has ended, if there is one.
     pub(crate) fn take_outcome(&self) -> Result<Option<ReceivedFrame>, Error> {
         let link = self.link()?;
         let mut state = lock(&self.state);
-        // A hello and one word, whatever else a hostile child has sent.
+        // A handshake and one message. A hostile child may have sent more.
         for _ in 0..2 {
             if state.outcome.as_ref().is_some_and(|received| received.kind != kind::HANDSHAKE) {
                 break;
@@ -379,7 +383,7 @@ impl Child {
         Ok(state.outcome.take())
     }
 
-    /// Tells a launcher's server to leave; it is reaped like a child that nobody holds any more.
+    /// Tells a launcher's server to leave. The server is reaped like an orphan.
     pub(crate) fn dismiss(&self) {
         lock(&self.state).owner = ChildOwner::Retired;
         CHILDREN.lock().orphan(self);
@@ -388,11 +392,14 @@ impl Child {
         }
     }
 
-    /// Lets the child outlive this process; fails as [`pidfd`](Self::pidfd).
+    /// Lets the child outlive this process.
+    ///
+    /// # Errors
+    /// As [`pidfd`](Self::pidfd).
     pub(crate) fn detach(&self) -> Result<(), Error> {
-        // A copy made by others would disarm the lifeline of its original's child, whose open file it shares.
+        // A copy by foreign code would disarm the lifeline of its original's child, whose open file the copy shares.
         self.pidfd()?;
-        // Taken back before the child arms it, the lifeline would be armed all the same.
+        // A lifeline that is taken back before the child arms it would be armed all the same.
         while !self.is_armed()? && self.wait(poll::deadline_in(ARMING))?.is_none() {}
         let mut state = lock(&self.state);
         state.owner = ChildOwner::Detached;
@@ -400,26 +407,26 @@ impl Child {
         disarmed.map_err(|error| self.failed("detach", error))
     }
 
-    /// Whether the child has armed its lifeline, or never will.
+    /// Returns whether the child has armed its lifeline, or never will.
     fn is_armed(&self) -> Result<bool, Error> {
         let state = lock(&self.state);
         let armed = state.lifeline.as_ref().map_or(Ok(true), Kept::is_armed);
         armed.map_err(|error| self.failed("detach", error))
     }
 
-    /// The handle is gone: from now on this process answers for the child.
+    /// Makes this process answer for the child, whose handle is gone.
     pub(crate) fn release(&self) {
         let Ok(pidfd) = self.pidfd() else { return };
         if self.about.kill_on_drop && lock(&self.state).owner == ChildOwner::Handle {
             let _ = pidfd::send_signal(pidfd, KILL);
-            // Which takes a moment; then there is no zombie either.
+            // The end takes a moment; then there is no zombie either.
             let _ = self.wait(poll::deadline_in(KILL_GRACE));
         }
         let mut state = lock(&self.state);
         if state.owner == ChildOwner::Handle {
             state.owner = ChildOwner::Process;
         }
-        // A child that waits for their end, or for them to be read, would be waited for at the end of the program.
+        // A child that waits for the end of its streams, or for a reader, would keep the end of the program waiting.
         let streams = std::mem::take(&mut state.streams);
         drop(state);
         drop(streams);
@@ -440,7 +447,7 @@ impl Child {
     }
 }
 
-/// Nothing there is no error: it is the end of what the child has said.
+/// An empty queue is the end of the child's messages, not an error.
 fn received(result: io::Result<Option<ReceivedFrame>>) -> io::Result<Option<ReceivedFrame>> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
@@ -448,12 +455,12 @@ fn received(result: io::Result<Option<ReceivedFrame>>) -> io::Result<Option<Rece
     }
 }
 
-/// Returns every child that has not been reaped, servers among them, oldest first as far as pids tell.
+/// Returns every child that has not been reaped, servers among them, by pid.
 pub(super) fn registered() -> Vec<Arc<Child>> {
     CHILDREN.lock_used().map_or_else(Vec::new, |table| table.all.values().cloned().collect())
 }
 
-/// Returns how many children have not been reaped, servers among them.
+/// Returns the number of children that have not been reaped, servers among them.
 pub(crate) fn count() -> usize {
     CHILDREN.lock_used().map_or(0, |table| table.all.len())
 }
@@ -462,7 +469,7 @@ pub(super) fn is_registered(pid: u32) -> bool {
     CHILDREN.lock_used().is_some_and(|table| table.all.contains_key(&pid))
 }
 
-/// Returns the orphans that have ended. Nothing is written to the others: after a fork each write may cost a page.
+/// Returns the orphans that have ended. Writes to no other child: after a fork each write may cost a page.
 pub(super) fn ended_orphans() -> Vec<Arc<Child>> {
     let Some(table) = CHILDREN.lock_used() else { return Vec::new() };
     if table.orphans.is_empty() {
@@ -470,18 +477,19 @@ pub(super) fn ended_orphans() -> Vec<Arc<Child>> {
     }
     let open = table.orphans.values().filter_map(|child| Some((child, child.pidfd.get()?)));
     let (children, pidfds): (Vec<_>, Vec<_>) = open.unzip();
-    // It does not wait, so no thread waits for the table.
+    // The call does not wait, so no thread waits for the table.
     let ended = poll::readable_many(&pidfds, Some(Instant::now())).unwrap_or_default();
     children.into_iter().zip(ended).filter(|(_, has_ended)| *has_ended).map(|(child, _)| Arc::clone(child)).collect()
 }
 
-/// How often a child is looked at until it has armed its lifeline, which it does before anything else. Nothing tells of it.
+/// The time between two looks whether a child has armed its lifeline, which a child does first. There is no event to
+/// wait for.
 const ARMING: Duration = Duration::from_millis(1);
 
-/// How long a drop waits for the process that it has killed.
+/// The time that a drop waits for a killed process to end.
 pub(crate) const KILL_GRACE: Duration = Duration::from_millis(100);
 
-/// In a fresh copy of the process: leaves the original's children alone.
+/// Leaves the original's children alone, in a fresh copy of the process.
 pub(super) fn after_fork(copy: &FreshCopy) {
     CHILDREN.after_fork(copy);
 }

@@ -3,7 +3,7 @@
 //! | question | module |
 //! | --- | --- |
 //! | What does a copy of the process forget? | [`after_fork`], the one list |
-//! | Is this the process that made X, or a copy? | [`ForkGeneration`](crate::sys::fork_generation::ForkGeneration); for a static, [`per_process`] asks |
+//! | Is this the process that made X, or a copy? | `sys::fork_generation`; for a static, [`per_process`] asks |
 //! | What is this process called, and who is its parent? | [`ancestry`] |
 //! | Which descriptors bind it to its parent? Is it a forkserver? | [`role`] |
 //! | Which children has it, and how did they end? | [`children`] |

@@ -1,7 +1,8 @@
 //! The end of children: reaping those that no handle answers for, and joining all at the end of the program.
 //!
-//! A zombie stays until its parent reaps it. A handle reaps its child when the handle looks. The rest (children whose handles
-//! were dropped, servers, spares) is reaped here: by each start, by `active_children`, and at the end of the program.
+//! A zombie stays until its parent reaps it. A handle reaps its child when the handle looks. The rest (children whose
+//! handles were dropped, servers, spares) is reaped here: by each start, by `active_children`, and at the end of the
+//! program.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,8 @@ use crate::sys::signal::{KILL, TERMINATE};
 /// How long a daemon has to end after `SIGTERM`.
 const DAEMON_GRACE: Duration = Duration::from_secs(2);
 
-/// Reaps the children and spares that have ended and that no handle answers for. One system call for each kind while none has.
+/// Reaps the children and spares that have ended and that no handle answers for. One system call for each kind while
+/// none has.
 pub(crate) fn sweep() {
     spares::sweep();
     for child in children::ended_orphans() {
@@ -31,8 +33,8 @@ pub(super) fn active() -> Vec<Arc<Child>> {
     children
 }
 
-/// Ends this process's part in its children. Daemons are terminated, the others joined, but for detached ones. Spares and
-/// servers leave last.
+/// Ends this process's part in its children. Daemons are terminated, the others joined, but for detached ones. Spares
+/// and servers leave last.
 pub(crate) fn finish() {
     if children::count() == 0 && spares::count() == 0 {
         // Most children have none of their own: they end without a look at all this code.

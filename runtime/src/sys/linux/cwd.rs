@@ -16,7 +16,8 @@ pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     super::fd::above_stdio(file.into())
 }
 
-/// Device and inode of the working directory, also where it may not be searched: an empty path is the directory itself (stat(2)).
+/// Device and inode of the working directory, also where it may not be searched: an empty path is the directory itself
+/// (stat(2)).
 pub(crate) fn directory() -> Option<(u64, u64)> {
     // SAFETY: all zeroes is a valid stat.
     let mut stat: libc::stat64 = unsafe { std::mem::zeroed() };

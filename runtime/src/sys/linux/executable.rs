@@ -45,7 +45,8 @@ pub(crate) fn check() -> Result<(), Unusable> {
 /// Whether the program that the kernel loaded is the one that contains this code.
 ///
 /// `ld.so ./program` and user-mode emulators are loaded by the kernel in the program's place: then the program headers
-/// that the kernel told the process are not the program's. (The C library's copy of what it told is corrected by ld.so.)
+/// that the kernel told the process are not the program's. (The C library's copy of what it told is corrected by
+/// ld.so.)
 fn is_own_image() -> io::Result<bool> {
     const AT_PHDR: usize = 3;
     let vector = auxiliary_vector()?;
@@ -55,7 +56,8 @@ fn is_own_image() -> io::Result<bool> {
 
 /// What the kernel told this process at its start.
 ///
-/// By prctl(2) `PR_GET_AUXV` (Linux 6.4) first: the file in `/proc` cannot be read by a process that has changed its ids.
+/// By prctl(2) `PR_GET_AUXV` (Linux 6.4) first: the file in `/proc` cannot be read by a process that has changed its
+/// ids.
 fn auxiliary_vector() -> io::Result<Vec<usize>> {
     const PR_GET_AUXV: libc::c_int = 0x4155_5856;
     let mut words = vec![0_usize; 128];

@@ -2,9 +2,9 @@
 //!
 //! Each process has a number, its *generation*, that none of its ancestors has had before the process was copied from
 //! them. The number lies in a page that the kernel fills with zeroes in every copy (`MADV_WIPEONFORK`). So a copy is
-//! recognised whoever made the copy, and by which call: fork(2), clone(2), the clones of the forkserver, or foreign code. The
-//! question costs two loads and no system call. A comparison of process ids would cost a call each time, and would be wrong
-//! where the ids come from another pid namespace.
+//! recognised whoever made the copy, and by which call: fork(2), clone(2), the clones of the forkserver, or foreign
+//! code. The question costs two loads and no system call. A comparison of process ids would cost a call each time, and
+//! would be wrong where the ids come from another pid namespace.
 //!
 //! | question | answer |
 //! | --- | --- |

@@ -20,8 +20,8 @@ thread_local! {
 
 /// The bytes between here and the end of this thread's stack.
 ///
-/// `None` if this code runs on another stack than the C library knows of: that of a coroutine, or of a copy that was begun on a
-/// stack of its own.
+/// `None` if this code runs on another stack than the C library knows of: that of a coroutine, or of a copy that was
+/// begun on a stack of its own.
 pub(crate) fn left() -> Option<usize> {
     let mark = 0_u8;
     let here = from_ref(&mark).addr();

@@ -189,8 +189,8 @@ pub(crate) fn own_ids() -> (u32, u32) {
     (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw())
 }
 
-/// Whether the kernel takes any program that this process executes for a privileged one (`AT_SECURE`): it does while the
-/// effective ids are not the real ones.
+/// Whether the kernel takes any program that this process executes for a privileged one (`AT_SECURE`): it does while
+/// the effective ids are not the real ones.
 pub(crate) fn executes_with_privilege() -> bool {
     use nix::unistd::{getegid, geteuid, getgid, getuid};
     getuid() != geteuid() || getgid() != getegid()

@@ -15,8 +15,9 @@
 //!   and no matching ids. A pipe is 0600 of its maker, who may have changed its ids since: hence the change of mode.
 //! - That of a spare is opened by the forkserver, through its own; the spare sends its parent a duplicate.
 //! - Arming late gets no signal for an end that is already there: hence the poll after it.
-//! - `PR_SET_PDEATHSIG` is not used: it fires when the starting *thread* ends, and nobody but the child can take it back,
-//!   which [`Kept::disarm`] has to. But the first process of a pid namespace has nothing else, and cannot be detached (see [`arm`]).
+//! - `PR_SET_PDEATHSIG` is not used: it fires when the starting *thread* ends, and nobody but the child can take it
+//!   back, which [`Kept::disarm`] has to. But the first process of a pid namespace has nothing else, and cannot be
+//!   detached (see [`arm`]).
 //!
 //! Sources: fcntl(2) `F_SETOWN`, `F_SETSIG`, `O_ASYNC`; pipe(7); pthread_atfork(3).
 
@@ -117,7 +118,8 @@ pub(crate) fn for_sibling(read_side: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     reopen(read_side.as_raw_fd())
 }
 
-/// Closes a fresh copy's copy of the write end, also in a clone that runs no `pthread_atfork` handler. The next child gets a new pipe.
+/// Closes a fresh copy's copy of the write end, also in a clone that runs no `pthread_atfork` handler. The next child
+/// gets a new pipe.
 pub(crate) fn close_in_copy(_copy: &super::fork::FreshCopy) {
     close_write_end();
 }

@@ -1,8 +1,8 @@
 //! Memory files, which travel as a descriptor and have no name that could outlive them.
 //!
-//! - A [`SealedFile`] is written once and cannot change under its reader. A reader accepts one only with all four seals: a
-//!   writer that could still shrink it would end the reader with `SIGBUS`, one that could still write it would change
-//!   bytes between a check and their use.
+//! - A [`SealedFile`] is written once and cannot change under its reader. A reader accepts one only with all four
+//!   seals: a writer that could still shrink it would end the reader with `SIGBUS`, one that could still write it would
+//!   change bytes between a check and their use.
 //! - [`SealedMapping`] is the content of such a file, together with the descriptor by which it is handed on.
 //! - A [`Region`] is written by every process that has it. It is sealed against any change of its length.
 //!
@@ -188,7 +188,8 @@ impl Mapping {
         Ok(Self { start, length })
     }
 
-    /// Leaves it out of copies that others make of this process: one that maps a file for writing keeps it from being sealed.
+    /// Leaves it out of copies that others make of this process: one that maps a file for writing keeps it from being
+    /// sealed.
     fn keep_from_copies(&self) -> io::Result<()> {
         if self.length != 0 {
             // SAFETY: the range is this mapping; its content stays as it is.
@@ -207,8 +208,8 @@ impl std::ops::Deref for Mapping {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: `length` bytes are mapped until the drop. Only `SealedFile::map` and `SealedMapping` hand a mapping out, and the
-        // seals keep anybody from changing or shrinking such a file.
+        // SAFETY: `length` bytes are mapped until the drop. Only `SealedFile::map` and `SealedMapping` hand a mapping
+        // out, and the seals keep anybody from changing or shrinking such a file.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }
@@ -259,8 +260,8 @@ impl SealedMapping {
 
 /// Memory that several processes read and write at the same time. It begins as zeroes.
 ///
-/// Whoever has it may change any byte at any moment: it is read and written through atomics or under a lock that lies in
-/// it, and nothing in it is trusted further than the processes are that share it.
+/// Whoever has it may change any byte at any moment: it is read and written through atomics or under a lock that lies
+/// in it, and nothing in it is trusted further than the processes are that share it.
 #[derive(Debug)]
 pub(crate) struct Region {
     descriptor: Arc<OwnedFd>,
@@ -313,8 +314,8 @@ impl Region {
     /// If it has fewer.
     pub(crate) fn words(&self, count: usize) -> &[AtomicU64] {
         assert!(count * size_of::<AtomicU64>() <= self.len(), "{count} words in {} bytes", self.len());
-        // SAFETY: so many bytes are mapped as long as the region lives, at the start of a page; every value is a word, and
-        // whoever else has the memory and uses it in this crate uses these words as atomics too.
+        // SAFETY: so many bytes are mapped as long as the region lives, at the start of a page; every value is a word,
+        // and whoever else has the memory and uses it in this crate uses these words as atomics too.
         unsafe { std::slice::from_raw_parts(self.start().as_ptr().cast(), count) }
     }
 

@@ -1,6 +1,7 @@
 //! Children by descriptor: a pidfd names one process for ever, where a pid may be given to another after the reaping.
 //!
-//! Sources: pidfd_open(2) (Linux 5.3), pidfd_send_signal(2) (5.1), waitid(2) `P_PIDFD` (5.4), `PIDFD_GET_INFO` (6.13; exit status 6.15).
+//! Sources: pidfd_open(2) (Linux 5.3), pidfd_send_signal(2) (5.1), waitid(2) `P_PIDFD` (5.4), `PIDFD_GET_INFO` (6.13;
+//! exit status 6.15).
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -29,8 +30,8 @@ pub(crate) fn open(pid: u32) -> io::Result<OwnedFd> {
 /// Opens a descriptor of a child that has just been made; if that fails, there is no child either.
 ///
 /// # Errors
-/// `InvalidInput` for a number that is no process's, as 0 for one that this process's namespace has no number for: others
-/// than pidfd_open(2) take it for a group.
+/// `InvalidInput` for a number that is no process's, as 0 for one that this process's namespace has no number for:
+/// others than pidfd_open(2) take it for a group.
 pub(crate) fn open_or_kill(pid: u32) -> io::Result<OwnedFd> {
     let number = libc::pid_t::try_from(pid).ok().filter(|number| *number > 0);
     let number = number.ok_or(io::ErrorKind::InvalidInput)?;
@@ -47,7 +48,8 @@ pub(crate) fn open_or_kill(pid: u32) -> io::Result<OwnedFd> {
     })
 }
 
-/// The ended but unreaped children of this process that have one of these names (proc_pid_stat(5), proc_tid_children(5)).
+/// The ended but unreaped children of this process that have one of these names (proc_pid_stat(5),
+/// proc_tid_children(5)).
 pub(crate) fn zombies_called(names: &[&str]) -> Vec<u32> {
     let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
     let children = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());

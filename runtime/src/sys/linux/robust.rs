@@ -1,12 +1,13 @@
 //! The C library's robust mutex, in memory that processes share.
 //!
-//! The kernel knows the list of robust mutexes that a thread holds; when the thread ends, however it ends, it marks each
-//! and wakes one who waits. So the next one gets the lock and the news.
+//! The kernel knows the list of robust mutexes that a thread holds; when the thread ends, however it ends, it marks
+//! each and wakes one who waits. So the next one gets the lock and the news.
 //!
 //! All of them are *error-checking*: a thread that locks twice is told so, and an unlock by anybody but the thread that
 //! holds it is refused. That makes a copy of the process (fork) harmless, whose guards are copies too.
 //!
-//! Sources: pthread_mutexattr_setrobust(3), pthread_mutex_lock(3p), the kernel's Documentation/locking/robust-futex-ABI.rst.
+//! Sources: pthread_mutexattr_setrobust(3), pthread_mutex_lock(3p), the kernel's
+//! Documentation/locking/robust-futex-ABI.rst.
 
 use std::cell::UnsafeCell;
 use std::io;
@@ -81,9 +82,10 @@ const WORD: usize = if cfg!(target_env = "musl") { 1 } else { 0 };
 
 /// The longest sleep in the C library before it is asked again.
 ///
-/// An unlock wakes one who sleeps. Should that one be killed before it has the lock, or the unlocker before it wakes anybody, the kernel
-/// wakes the next one, as it finds the lock among what the dead one had *pending*. Of glibc that holds; musl sets nothing
-/// pending while it waits, and takes it back before it wakes. There nobody would be woken, though the lock is free.
+/// An unlock wakes one who sleeps. Should that one be killed before it has the lock, or the unlocker before it wakes
+/// anybody, the kernel wakes the next one, as it finds the lock among what the dead one had *pending*. Of glibc that
+/// holds; musl sets nothing pending while it waits, and takes it back before it wakes. There nobody would be woken,
+/// though the lock is free.
 const NAP: Option<Duration> = if cfg!(target_env = "musl") { Some(Duration::from_millis(100)) } else { None };
 
 impl Lock {
@@ -201,8 +203,8 @@ impl Lock {
         self.word().load(Ordering::Acquire) & libc::FUTEX_OWNER_DIED != 0
     }
 
-    /// Asks whoever holds it, or the kernel at the holder's death, to wake one who sleeps on what is returned; `None` if nobody
-    /// holds it.
+    /// Asks whoever holds it, or the kernel at the holder's death, to wake one who sleeps on what is returned; `None`
+    /// if nobody holds it.
     pub(crate) fn watch(&self) -> Option<Watch<'_>> {
         let word = self.word();
         let mut seen = word.load(Ordering::Acquire);
@@ -235,7 +237,8 @@ pub(super) fn lock_once() -> Option<u32> {
 
 /// Locks one of several, whichever is free first, and says which.
 ///
-/// An unlock wakes one alone who sleeps, so that callers who need one lock must not sleep here at once: they hold a gate.
+/// An unlock wakes one alone who sleeps, so that callers who need one lock must not sleep here at once: they hold a
+/// gate.
 pub(crate) fn acquire_any(locks: &[Lock], patience: LockTimeout) -> Result<(usize, RobustGuard<'_>), Failure> {
     loop {
         for (index, lock) in locks.iter().enumerate().filter(|(_, lock)| lock.is_free()) {
@@ -282,7 +285,8 @@ impl RobustGuard<'_> {
 impl Drop for RobustGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the mutex is initialised; for a thread that does not hold it, as in a copy, this is an error and no more.
+        // SAFETY: the mutex is initialised; for a thread that does not hold it, as in a copy, this is an error and no
+        // more.
         unsafe { libc::pthread_mutex_unlock(self.lock.0.get()) };
     }
 }

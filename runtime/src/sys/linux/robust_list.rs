@@ -1,8 +1,9 @@
 //! The list by which the kernel finds what a thread that has ended still held.
 //!
-//! Each thread may register one (glibc does so for every thread at its start, musl for a thread that first takes a robust or
-//! process-shared mutex). It lies in the thread's own memory, at an address that stays the same as long as the thread
-//! lives, in copies of the process too. The kernel takes the registration from every copy, at fork as at clone.
+//! Each thread may register one (glibc does so for every thread at its start, musl for a thread that first takes a
+//! robust or process-shared mutex). It lies in the thread's own memory, at an address that stays the same as long as
+//! the thread lives, in copies of the process too. The kernel takes the registration from every copy, at fork as at
+//! clone.
 //!
 //! Sources: get_robust_list(2), Documentation/locking/robust-futex-ABI.rst.
 
@@ -61,9 +62,10 @@ pub(super) fn renew_in_copies() {
 
 /// The work that musl leaves undone for the copies that its fork makes.
 ///
-/// A copy has to have a list at the address of the original's, because [`word_lock`](super::word_lock) remembers the address,
-/// and the list must be empty. musl lets a copy register the list anew with the next lock, and leaves in the list the locks that
-/// the original held. The copy would link its own locks with those, by pointers that lie in memory which the original reads.
+/// A copy has to have a list at the address of the original's, because [`word_lock`](super::word_lock) remembers the
+/// address, and the list must be empty. musl lets a copy register the list anew with the next lock, and leaves in the
+/// list the locks that the original held. The copy would link its own locks with those, by pointers that lie in memory
+/// which the original reads.
 #[cfg(target_env = "musl")]
 mod of_forks {
     use std::ptr::{NonNull, null_mut};

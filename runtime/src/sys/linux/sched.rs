@@ -1,4 +1,5 @@
-//! How the kernel treats this process beside others: nice value, scheduling policy, processors, score for the out-of-memory killer.
+//! How the kernel treats this process beside others: nice value, scheduling policy, processors, score for the
+//! out-of-memory killer.
 //!
 //! Sources: setpriority(2), sched_setscheduler(2), sched_setaffinity(2), proc_pid_oom_score_adj(5).
 

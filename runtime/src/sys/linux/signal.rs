@@ -29,8 +29,8 @@ impl SignalSet {
 /// rt_sigprocmask(2), whose set is the kernel's own: one word, where the C library's has 1,024 bits.
 fn change_mask(how: libc::c_int, set: SignalSet) -> SignalSet {
     let (set, mut old) = (set.settable(), SignalSet::default());
-    // SAFETY: two pointers to words of the size given; the call fails for a wrong `how` only. The C library's own signals
-    // are never blocked.
+    // SAFETY: two pointers to words of the size given; the call fails for a wrong `how` only. The C library's own
+    // signals are never blocked.
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const set.0, &raw mut old.0, size_of::<u64>()) };
     old.settable()
 }
@@ -122,7 +122,8 @@ fn set_disposition(signal: i32, disposition: libc::sighandler_t) {
 /// How long after `SIGALRM` a task that blocks or handles it is killed.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Lets the kernel end this process when `limit` has passed: first `SIGALRM`, which tells the parent why, then `SIGKILL`.
+/// Lets the kernel end this process when `limit` has passed: first `SIGALRM`, which tells the parent why, then
+/// `SIGKILL`.
 ///
 /// Timers of the process itself need nobody to watch them: no thread here, no join in the parent.
 pub(crate) fn end_after(limit: Duration) -> io::Result<()> {

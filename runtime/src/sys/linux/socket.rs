@@ -2,11 +2,12 @@
 //!
 //! A datagram is whole or absent, whoever dies when. What the kernel does at the edges, and what is done about it here:
 //!
-//! - A datagram of length 0 reads like end of file: none is ever sent (the frames above have a header). Where others may
-//!   have sent one, [`receive_into`] asks whether it is the end.
+//! - A datagram of length 0 reads like end of file: none is ever sent (the frames above have a header). Where others
+//!   may have sent one, [`receive_into`] asks whether it is the end.
 //! - A peer that exits with unread data gives `ECONNRESET` *before* what it had sent: [`receive`] reads on.
-//! - A full descriptor table drops a datagram's descriptors (`MSG_CTRUNC`) and loses them for ever: [`receive`] takes duplicates
-//!   (`MSG_PEEK`) before the datagram, and if there is no room gives up one descriptor that is kept in reserve.
+//! - A full descriptor table drops a datagram's descriptors (`MSG_CTRUNC`) and loses them for ever: [`receive`] takes
+//!   duplicates (`MSG_PEEK`) before the datagram, and if there is no room gives up one descriptor that is kept in
+//!   reserve.
 //! - Too many descriptors under way (`ETOOMANYREFS`, unprivileged users only) is a full queue by another name.
 //!
 //! Sources: unix(7), cmsg(3), recvmsg(2).
@@ -55,7 +56,8 @@ pub(crate) fn is_link(fd: BorrowedFd<'_>) -> bool {
     is_seqpacket && nix::sys::socket::getpeername::<UnixAddr>(fd.as_raw_fd()).is_ok()
 }
 
-/// The process that made the other end (`SO_PEERCRED`), as this process's pid namespace numbers it; 0 if it is not in it.
+/// The process that made the other end (`SO_PEERCRED`), as this process's pid namespace numbers it; 0 if it is not in
+/// it.
 pub(crate) fn peer_pid(fd: BorrowedFd<'_>) -> io::Result<u32> {
     let credentials = nix::sys::socket::getsockopt(&fd, sockopt::PeerCredentials)?;
     Ok(credentials.pid() as u32)
@@ -111,8 +113,8 @@ impl From<Deadline> for SendTimeout {
 /// Sends one datagram; waits while the queue is full, as long as `patience` says.
 ///
 /// # Errors
-/// `EPIPE` or `ECONNRESET` when the other end is gone, `EMSGSIZE` when it is too long for the socket's buffer, `TimedOut`; `QuotaExceeded` if
-/// the time of a [`SendTimeout::Limit`] was over for too many descriptors under way.
+/// `EPIPE` or `ECONNRESET` when the other end is gone, `EMSGSIZE` when it is too long for the socket's buffer,
+/// `TimedOut`; `QuotaExceeded` if the time of a [`SendTimeout::Limit`] was over for too many descriptors under way.
 pub(crate) fn send(
     fd: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
@@ -152,8 +154,8 @@ fn expired(error: nix::Error, patience: SendTimeout) -> io::Error {
     }
 }
 
-/// Waits until there may be room. The kernel tells of room when three quarters are free; with less, a last try at the deadline
-/// finds it.
+/// Waits until there may be room. The kernel tells of room when three quarters are free; with less, a last try at the
+/// deadline finds it.
 fn wait_for_room(error: nix::Error, fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<()> {
     if error == nix::Error::EAGAIN {
         poll::writable(fd, deadline)?;
@@ -227,8 +229,8 @@ fn too_long(length: usize, limit: usize) -> io::Error {
 
 /// Receives one datagram into a buffer that is long enough for every one; `None` at end of file.
 ///
-/// For an end that others receive on too: what one looks at another may take, so nothing is looked at first. Waits until
-/// `deadline`; without one it is the kernel that waits, and that wakes one receiver for each datagram.
+/// For an end that others receive on too: what one looks at another may take, so nothing is looked at first. Waits
+/// until `deadline`; without one it is the kernel that waits, and that wakes one receiver for each datagram.
 ///
 /// # Errors
 /// `TimedOut`; `InvalidData` for a datagram that is longer than the buffer or empty, which is then gone.
@@ -255,7 +257,8 @@ pub(crate) fn receive_into(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Dead
     if is_at_end(fd)? { Ok(None) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "an empty datagram")) }
 }
 
-/// Whether nothing is left to be received and nobody could send more, where a length of 0 may have been an empty datagram.
+/// Whether nothing is left to be received and nobody could send more, where a length of 0 may have been an empty
+/// datagram.
 fn is_at_end(fd: BorrowedFd<'_>) -> io::Result<bool> {
     if !is_hung_up_for_reading(fd) {
         return Ok(false);

@@ -1,11 +1,12 @@
 //! A stack for the copies that do not begin on the original's.
 //!
-//! It is mapped once and never touched by the process that maps it (but for the word that musl's `clone` puts at its top), so that it costs
-//! nothing to copy: each copy gets its pages as it uses them, as of any stack. A copy stands on it and can begin no other there:
-//! for copies of its own it maps another.
+//! It is mapped once and never touched by the process that maps it (but for the word that musl's `clone` puts at its
+//! top), so that it costs nothing to copy: each copy gets its pages as it uses them, as of any stack. A copy stands on
+//! it and can begin no other there: for copies of its own it maps another.
 //!
-//! Its size is what the limit on stacks (`RLIMIT_STACK`) is to the process that maps it. Below it lies a gap that nobody can touch, as
-//! large as the kernel's below the main thread's stack: whoever runs out of stack ends by `SIGSEGV`.
+//! Its size is what the limit on stacks (`RLIMIT_STACK`) is to the process that maps it. Below it lies a gap that
+//! nobody can touch, as large as the kernel's below the main thread's stack: whoever runs out of stack ends by
+//! `SIGSEGV`.
 //!
 //! Sources: mmap(2) `MAP_STACK`, `MAP_NORESERVE`; madvise(2) `MADV_NOHUGEPAGE`; getrlimit(2) `RLIMIT_STACK`.
 

@@ -1,9 +1,10 @@
 //! A lock in shared memory that the kernel takes from a dead holder (a *robust futex*).
 //!
-//! The C library has robust mutexes too, but they chain what a thread holds by pointers that lie in the mutexes: whoever
-//! else can write that memory could make the holder write anywhere. This lock is one word. While a thread asks for one,
-//! or holds it, the word's address is the *pending operation* of the robust list that the thread has anyway: memory of its
-//! own, at which the kernel looks when the thread ends. There is room for one, so that [`hold`] runs no code but ours.
+//! The C library has robust mutexes too, but they chain what a thread holds by pointers that lie in the mutexes:
+//! whoever else can write that memory could make the holder write anywhere. This lock is one word. While a thread asks
+//! for one, or holds it, the word's address is the *pending operation* of the robust list that the thread has anyway:
+//! memory of its own, at which the kernel looks when the thread ends. There is room for one, so that [`hold`] runs no
+//! code but ours.
 //!
 //! ```text
 //!   0 ── free        id of a thread ── held        | WAITERS ── somebody sleeps
@@ -216,7 +217,8 @@ mod tests {
     #[test]
     fn a_thread_that_ends_inside_leaves_the_lock_to_the_next_one() {
         static WORD: AtomicU32 = AtomicU32::new(0);
-        // SAFETY: the thread ends by a bare system call and runs nothing any more; it owns nothing that others wait for.
+        // SAFETY: the thread ends by a bare system call and runs nothing any more; it owns nothing that others wait
+        // for.
         let ends = || hold(&WORD, || unsafe { libc::syscall(libc::SYS_exit, 0) });
         drop(std::thread::spawn(ends));
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
@@ -236,7 +238,8 @@ mod tests {
     #[test]
     fn a_copy_that_ends_inside_leaves_the_lock_to_its_original() {
         let region = super::super::mmap::Region::create(4096).unwrap();
-        // SAFETY: the region is that large and aligned, lives as long as this test, and everyone uses the word atomically.
+        // SAFETY: the region is that large and aligned, lives as long as this test, and everyone uses the word
+        // atomically.
         let word = unsafe { region.start().cast::<AtomicU32>().as_ref() };
         assert_eq!(hold(word, || 6), 6);
         // SAFETY: the copy takes a lock that nobody holds, and ends by a system call.

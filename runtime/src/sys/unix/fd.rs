@@ -5,7 +5,8 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// Moves a descriptor out of the numbers 0, 1 and 2, which a program may have closed and others then mistake for its streams.
+/// Moves a descriptor out of the numbers 0, 1 and 2, which a program may have closed and others then mistake for its
+/// streams.
 pub(crate) fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() > libc::STDERR_FILENO { Ok(fd) } else { duplicate(fd.as_fd()) }
 }
@@ -28,7 +29,8 @@ pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 /// # Errors
 /// `EBADF` if there is no such descriptor.
 pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
-    // SAFETY: fcntl on any number is harmless; it fails if nothing is open there. Close-on-exec keeps it from the next program.
+    // SAFETY: fcntl on any number is harmless; it fails if nothing is open there. Close-on-exec keeps it from the next
+    // program.
     super::check(unsafe { libc::fcntl(number, libc::F_SETFD, libc::FD_CLOEXEC) }.into())?;
     // SAFETY: it is open, and whoever started this process handed it over: nothing else here knows the number.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
@@ -36,7 +38,8 @@ pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
 
 /// Opens `/dev/null` for reading and writing.
 ///
-/// Without std's `File`: every child does this, and a fresh copy of a process pays for each piece of code that it touches.
+/// Without std's `File`: every child does this, and a fresh copy of a process pays for each piece of code that it
+/// touches.
 pub(crate) fn null() -> io::Result<OwnedFd> {
     // SAFETY: the path is a terminated string.
     let raw = super::check(unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) }.into())?;

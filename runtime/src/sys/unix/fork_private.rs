@@ -1,10 +1,10 @@
 //! Descriptors that a copy of this process must not keep.
 //!
 //! A forked child finds the owners of its parent's descriptors in memory that the child cannot drop: the owners are on
-//! stacks to which the child never returns. The child must not write to the owners either, because the kernel copies each
-//! page that a child writes to. So the numbers are noted in a registry, one bit for each number, and a fresh copy closes
-//! the noted numbers without a look at their owners. An *epoch* begins each time. An owner remembers the epoch of its
-//! descriptor, and knows from the registry whether a later epoch has closed the descriptor.
+//! stacks to which the child never returns. The child must not write to the owners either, because the kernel copies
+//! each page that a child writes to. So the numbers are noted in a registry, one bit for each number, and a fresh copy
+//! closes the noted numbers without a look at their owners. An *epoch* begins each time. An owner remembers the epoch
+//! of its descriptor, and knows from the registry whether a later epoch has closed the descriptor.
 //!
 //! | a descriptor's | in the original | in a fresh copy ([`close_private`], [`InheritedEnds`]) | in a copy made by foreign code |
 //! | --- | --- | --- | --- |
@@ -30,8 +30,8 @@ use super::number_set::NumberSet;
 pub(crate) enum OnFork {
     /// Closes the descriptor. So do pidfds and links of children, lifelines, and the link of a child to its parent.
     Close,
-    /// Closes the descriptor unless the copy is given the descriptor. So do the ends of channels: an end that stays open in
-    /// a child keeps its channel open.
+    /// Closes the descriptor unless the copy is given the descriptor. So do the ends of channels: an end that stays
+    /// open in a child keeps its channel open.
     CloseUnlessGiven,
 }
 
@@ -64,8 +64,9 @@ impl ForkPrivateFd {
 
     /// Borrows the descriptor. Returns `None` in a copy of the process that has closed the descriptor.
     pub(crate) fn get(&self) -> Option<BorrowedFd<'_>> {
-        // SAFETY: the descriptor is open until `release` or until a fresh copy closes the noted numbers. The first needs the
-        // last borrow gone. The second comes right after the fork, when no borrow is in use: no borrow leaves this crate.
+        // SAFETY: the descriptor is open until `release` or until a fresh copy closes the noted numbers. The first
+        // needs the last borrow gone. The second comes right after the fork, when no borrow is in use: no borrow leaves
+        // this crate.
         self.is_open().then(|| unsafe { BorrowedFd::borrow_raw(self.raw) })
     }
 
@@ -125,8 +126,8 @@ impl InheritedEnds {
         Self(REGISTRY.take(OnFork::CloseUnlessGiven, copy))
     }
 
-    /// Gives the copy an end of its original, with a new owner. Returns `None` for an end that the original had closed or
-    /// that has been given already.
+    /// Gives the copy an end of its original, with a new owner. Returns `None` for an end that the original had closed
+    /// or that has been given already.
     pub(crate) fn give(&mut self, end: &ForkPrivateFd) -> Option<ForkPrivateFd> {
         let is_given = end.on_fork == OnFork::CloseUnlessGiven && self.0.remove(end.raw, end.epoch);
         // SAFETY: the number was taken away from its owner, and is not closed with the rest any more.

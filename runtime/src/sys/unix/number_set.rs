@@ -1,6 +1,7 @@
 //! Sets of descriptor numbers, one bit for each number.
 //!
-//! The kernel gives the lowest number that is free, so the numbers of a process lie close together: a set of all numbers below 512 takes 64 bytes.
+//! The kernel gives the lowest number that is free, so the numbers of a process lie close together: a set of all
+//! numbers below 512 takes 64 bytes.
 
 use std::ops::Range;
 use std::os::fd::RawFd;

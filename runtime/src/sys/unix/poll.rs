@@ -14,7 +14,8 @@ pub(crate) fn deadline_in(limit: Duration) -> Deadline {
     Instant::now().checked_add(limit)
 }
 
-/// Waits until one of `fds` can be read (data, end of file or an error), and says which; all `false` when the deadline passes.
+/// Waits until one of `fds` can be read (data, end of file or an error), and says which; all `false` when the deadline
+/// passes.
 pub(crate) fn readable<const N: usize>(fds: [BorrowedFd<'_>; N], deadline: Deadline) -> io::Result<[bool; N]> {
     let mut polled = fds.map(|fd| PollFd::new(fd, PollFlags::POLLIN));
     wait(&mut polled, deadline)?;

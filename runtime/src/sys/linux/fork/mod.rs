@@ -78,9 +78,9 @@ impl SingleThreaded {
 
 /// Waits until the main thread of a test harness sleeps, for the server that the harness has started beside it.
 ///
-/// libtest's main thread waits in a channel for the result of this one, but it may still be on its way there, and hold a
-/// lock of the allocator or of a stream. Once it is seen asleep while this thread holds no lock, it can only be in the
-/// channel, where it holds none: a copy of this thread finds none held.
+/// libtest's main thread waits in a channel for the result of this one, but it may still be on its way there, and hold
+/// a lock of the allocator or of a stream. Once it is seen asleep while this thread holds no lock, it can only be in
+/// the channel, where it holds none: a copy of this thread finds none held.
 ///
 /// # Errors
 /// `TimedOut`, if it never sleeps; without `/proc` it cannot be seen.
