@@ -384,7 +384,7 @@ impl Shared {
         }
         let number = worker as u64 * 2;
         let added = watched(hand).and_then(|(bell, pidfd)| {
-            let added = self.poller.add_bell(bell, number).and_then(|()| self.poller.add(pidfd, number + 1));
+            let added = self.poller.add_eventfd(bell, number).and_then(|()| self.poller.add(pidfd, number + 1));
             added.map_err(|error| Error::os("cannot wait for a worker", error))
         });
         added.inspect_err(|_| state.hands.remove(worker).kill(None))?;

@@ -1,4 +1,4 @@
-//! Values under the type that they have, where generic code has another name for it.
+//! Conversions between types that are the same, where generic code has two names for one type.
 
 use std::mem::{ManuallyDrop, transmute_copy};
 
@@ -10,13 +10,13 @@ pub(super) fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
     word
 }
 
-/// Whether two types are the same but for their lifetimes.
+/// Returns whether two types are the same but for their lifetimes.
 #[inline(always)]
 fn is_same<A: ?Sized, B: ?Sized>() -> bool {
     typeid::of::<A>() == typeid::of::<B>()
 }
 
-/// The value as a `B`, if that is its type. One of the two must have no lifetimes.
+/// Returns the value as a `B`, if that is the value's type. One of the two types must have no lifetimes.
 #[inline(always)]
 pub(crate) fn value<A: 'static, B>(value: A) -> Result<B, A> {
     if !is_same::<A, B>() {
@@ -28,7 +28,7 @@ pub(crate) fn value<A: 'static, B>(value: A) -> Result<B, A> {
     Ok(unsafe { transmute_copy(&*value) })
 }
 
-/// The `B` that a value is, or that it is a reference to.
+/// Returns the `B` that a value is or refers to.
 #[inline(always)]
 pub(crate) fn reference<A: ?Sized, B: 'static>(value: &A) -> Option<&B> {
     let place = std::ptr::from_ref(value);
@@ -43,7 +43,7 @@ pub(crate) fn reference<A: ?Sized, B: 'static>(value: &A) -> Option<&B> {
     None
 }
 
-/// The elements, if the value is a `&[T]` or a `&Vec<T>`.
+/// Returns the elements, if the value is a `&[T]` or a `&Vec<T>`.
 #[inline(always)]
 pub(crate) fn slice<A, T: 'static>(value: &A) -> Option<&[T]> {
     if is_same::<A, &[T]>() {

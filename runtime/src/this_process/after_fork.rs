@@ -1,19 +1,19 @@
 //! What a copy of a process must forget.
 //!
-//! A copy has the memory and the descriptors of its original, but is another process: the original's children are not
-//! its own, nor is the link to the original's parent. [`run`] is the first code in each copy that this crate makes, by
-//! fork(2) or by the forkserver's clone(2). Whoever adds state that belongs to one process adds a line there, or keeps
-//! the state in a [`PerProcess`](super::per_process::PerProcess).
+//! A copy has the memory and the descriptors of its original, but is another process. The original's children are not
+//! the copy's, nor is the link to the original's parent. [`run`] is the first code in each copy that this crate makes,
+//! by fork(2) or by the forkserver's clone(2). New state that belongs to one process gets a line there, or is kept in a
+//! [`PerProcess`](super::per_process::PerProcess).
 //!
-//! The rest needs no line, and happens elsewhere:
+//! Other state needs no line:
 //!
-//! | what | how a copy is kept from it | in copies by foreign code |
+//! | state | in a copy by this crate | in a copy by foreign code |
 //! | --- | --- | --- |
-//! | ends of channels | [`give_ends`] closes all but those that the copy was given | kept |
-//! | guards of locks in shared memory, pools | ask [`ForkGeneration`](crate::sys::fork_generation::ForkGeneration), do nothing in a copy | the same |
-//! | robust lists of threads | `sys::robust_list` and `sys::fork` register them anew | by a handler of `pthread_atfork` |
-//! | the lifeline's write end | closed by a handler of `pthread_atfork`; in clones by [`run`] | by that handler |
-//! | state of the program | functions marked `#[after_fork]`, when the child is set up | kept |
+//! | ends of channels | [`give_ends`] closes all but the given ones | kept |
+//! | guards of shared locks, pools | ask for the fork generation, and do nothing | the same |
+//! | robust lists of threads | `sys::robust_list` and `sys::fork` register them anew | by `pthread_atfork` |
+//! | the lifeline's write end | closed by [`run`], or before by `pthread_atfork` | by `pthread_atfork` |
+//! | state of the program | functions marked `#[after_fork]` | kept |
 
 use crate::sys::fork::FreshCopy;
 use crate::sys::fork_private::{self, InheritedEnds};

@@ -375,7 +375,7 @@ impl Child {
             if state.outcome.as_ref().is_some_and(|received| received.kind != kind::HANDSHAKE) {
                 break;
             }
-            match received(frame::try_receive(link)).map_err(|error| self.failed("hear from", error))? {
+            match received(frame::try_receive(link)).map_err(|error| self.failed("receive from", error))? {
                 Some(frame) => state.outcome = Some(frame),
                 None => break,
             }

@@ -1,11 +1,11 @@
-//! The part that this process plays for the process that has started it: a child, a forkserver, or neither.
+//! The role of this process for its parent: a child, a forkserver, or neither.
 //!
-//! | descriptor | what it is | closed |
+//! | descriptor | use | closed |
 //! | --- | --- | --- |
 //! | link | this child's end of the socket to its parent | by the kernel at the end of this process |
 //! | lifeline | the read side of the parent's pipe, armed | the same |
 //!
-//! A copy of the child closes both: the parent waits for the end of the child's, not for that of a copy.
+//! A copy of the child closes both. The parent waits for the end of the child's own, not for that of a copy.
 
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,7 +48,7 @@ pub(crate) fn is_server() -> bool {
     IS_SERVER.load(Ordering::Relaxed)
 }
 
-/// In a fresh copy of the process: leaves the original's part to the original.
+/// Leaves the original's role to the original, in a fresh copy of the process.
 pub(super) fn after_fork(_copy: &FreshCopy) {
     IS_SERVER.store(false, Ordering::Relaxed);
     // The descriptors are closed by their numbers; a drop would write to the original's memory.

@@ -241,7 +241,7 @@ impl Spare {
     ///
     /// Has no time limit. The kernel does all that comes before the answer, so a spare that does not answer was
     /// stopped, and goes on some time.
-    pub(crate) fn hired(mut self) -> Option<Launched> {
+    pub(crate) fn into_child(mut self) -> Option<Launched> {
         let has_begun = self.meet(None).and_then(|met| if met { self.has_taken_order() } else { Ok(false) });
         let known = self.process.take()?;
         if let Ok(true) = has_begun {

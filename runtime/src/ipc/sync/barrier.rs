@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{Kind, create, handle, settle, settle_for_good};
 use crate::error::{Error, ErrorKind};
-use crate::sys::futex::{self, WATCH_MAX, Watch};
-use crate::sys::robust::{Failure, LockTimeout, RobustGuard, acquire_any};
+use crate::sys::futex::{self, WATCH_MAX, WordWatch};
+use crate::sys::robust::{LockFailure, LockTimeout, RobustGuard, acquire_any};
 use crate::sys::shared_object::SharedObject;
 
 const SLOTS: usize = WATCH_MAX;
@@ -157,7 +157,7 @@ impl Barrier {
     /// Parties of rounds that are over have not left yet, for instance as they are stopped: more than there are parties, since groups take turns here.
     fn wait_for_a_slot(&self, patience: LockTimeout) -> Result<(), BarrierError> {
         match acquire_any(self.shared.slots(), patience) {
-            Err(Failure::Busy) => {
+            Err(LockFailure::Busy) => {
                 let _gate = self.enter();
                 self.break_round();
                 Err(BarrierError::TimedOut)
@@ -203,7 +203,11 @@ impl Barrier {
     }
 
     /// The word, and the slots of those who wait and are to be watched; `None` if one of those is gone.
-    fn watch_others<'a>(&'a self, word: Watch<'a>, is_watched: impl Fn(usize) -> bool) -> Option<Vec<Watch<'a>>> {
+    fn watch_others<'a>(
+        &'a self,
+        word: WordWatch<'a>,
+        is_watched: impl Fn(usize) -> bool,
+    ) -> Option<Vec<WordWatch<'a>>> {
         let slots = self.waiters().filter(|other| is_watched(*other)).map(|other| self.shared.slots()[other].watch());
         std::iter::once(Some(word)).chain(slots).collect()
     }
@@ -258,9 +262,9 @@ impl Barrier {
         &self.shared.words()[index]
     }
 
-    fn watch(&self, index: usize) -> Watch<'_> {
+    fn watch(&self, index: usize) -> WordWatch<'_> {
         let word = self.word(index);
-        Watch { word, expected: word.load(Ordering::Acquire) }
+        WordWatch { word, expected: word.load(Ordering::Acquire) }
     }
 }
 

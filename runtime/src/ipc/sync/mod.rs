@@ -84,7 +84,7 @@ pub use semaphore::{Semaphore, SemaphorePermit};
 
 use crate::error::Error;
 use crate::ipc::wire::fds;
-use crate::sys::robust::Failure;
+use crate::sys::robust::LockFailure;
 use crate::sys::shared_object::SharedObject;
 
 /// Tells one kind of object from the others, in its memory.
@@ -162,25 +162,25 @@ use handle;
 /// # Panics
 /// If this thread has it already, or if the memory is broken: neither gets better by waiting.
 #[track_caller]
-fn settle<G>(locked: Result<G, Failure>) -> Option<G> {
+fn settle<G>(locked: Result<G, LockFailure>) -> Option<G> {
     match locked {
         Ok(guard) => Some(guard),
-        Err(Failure::Busy) => None,
-        Err(Failure::Deadlock) => panic!("this thread holds the lock already, and would wait for itself"),
-        Err(Failure::Os(error)) => panic!("the memory of a lock was overwritten: {error}"),
+        Err(LockFailure::Busy) => None,
+        Err(LockFailure::Deadlock) => panic!("this thread holds the lock already, and would wait for itself"),
+        Err(LockFailure::Os(error)) => panic!("the memory of a lock was overwritten: {error}"),
     }
 }
 
 /// The same for a wait without a limit.
 #[track_caller]
-fn settle_for_good<G>(locked: Result<G, Failure>) -> G {
+fn settle_for_good<G>(locked: Result<G, LockFailure>) -> G {
     settle(locked).unwrap_or_else(|| unreachable!("a wait without a limit has not reached one"))
 }
 
 /// An attempt never waits for itself.
 #[track_caller]
-fn settle_attempt<G>(locked: Result<G, Failure>) -> Option<G> {
-    if let Err(Failure::Deadlock) = locked { None } else { settle(locked) }
+fn settle_attempt<G>(locked: Result<G, LockFailure>) -> Option<G> {
+    if let Err(LockFailure::Deadlock) = locked { None } else { settle(locked) }
 }
 
 /// Gives a guard out with the news.

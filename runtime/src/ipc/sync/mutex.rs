@@ -9,7 +9,7 @@ use bytemuck::Pod;
 
 use super::{Kind, create, handle, settle, settle_attempt, settle_for_good, tell, tell_attempt};
 use crate::error::Error;
-use crate::sys::robust::{Failure, LockTimeout};
+use crate::sys::robust::{LockFailure, LockTimeout};
 use crate::sys::shared_object::{SharedObject, Sole};
 
 /// A value that one thread of one process at a time can see and change.
@@ -121,7 +121,9 @@ impl<T: Pod + fmt::Debug> fmt::Debug for Mutex<T> {
         let mut debug = f.debug_struct("Mutex");
         match self.shared.seize(LockTimeout::Never) {
             Ok(value) => debug.field("data", &*value),
-            Err(Failure::Busy | Failure::Deadlock | Failure::Os(_)) => debug.field("data", &format_args!("<locked>")),
+            Err(LockFailure::Busy | LockFailure::Deadlock | LockFailure::Os(_)) => {
+                debug.field("data", &format_args!("<locked>"))
+            }
         };
         debug.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
     }

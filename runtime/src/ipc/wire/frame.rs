@@ -21,7 +21,7 @@ use super::payload::{Part, Payload, decode_bytes};
 use super::{INLINE_MAX, MESSAGE_MAX};
 use crate::sys::mmap::{MemoryFile, SealedFile};
 use crate::sys::poll::{self, Deadline};
-use crate::sys::socket::{self, Datagram, MAX_DESCRIPTORS, SendTimeout, Sender};
+use crate::sys::socket::{self, Datagram, MAX_DESCRIPTORS, SendTimeout, SenderCredentials};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"OFS1");
 pub(crate) const HEADER: usize = 24;
@@ -142,7 +142,7 @@ pub(crate) struct ReceivedFrame {
     pub(crate) payload: Payload,
     pub(crate) descriptors: Vec<OwnedFd>,
     /// Who sent it, where [`socket::identify_senders`] was asked for.
-    pub(crate) sender: Option<Sender>,
+    pub(crate) sender: Option<SenderCredentials>,
 }
 
 impl ReceivedFrame {

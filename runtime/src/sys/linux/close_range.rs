@@ -11,7 +11,7 @@ use super::{check, rlimit};
 /// Closes every descriptor from `first` on.
 ///
 /// # Safety
-/// Nothing that this process goes on using owns one of them, and no other thread opens any meanwhile.
+/// No owner that this process goes on using has one of them, and no other thread opens a descriptor meanwhile.
 pub(super) unsafe fn close_from(first: RawFd) {
     // SAFETY: the caller's promise.
     if unsafe { close_range(first as libc::c_uint, libc::c_uint::MAX) }.is_ok() {
@@ -39,7 +39,7 @@ pub(super) unsafe fn close_run(run: Range<RawFd>) {
     }
 }
 
-/// Closes them at once (close_range(2)): not before Linux 5.9, nor where a filter of system calls refuses it.
+/// Closes the descriptors with close_range(2). Fails before Linux 5.9, and where a filter refuses the call.
 ///
 /// # Safety
 /// As for [`close_from`].
@@ -58,7 +58,7 @@ unsafe fn close_each(numbers: impl IntoIterator<Item = RawFd>) {
     }
 }
 
-/// The open descriptors from `first` on, but for the one by which they are found.
+/// Lists the open descriptors from `first` on, without the one that reads the list.
 fn open_from(first: RawFd) -> io::Result<Vec<RawFd>> {
     let mut numbers = Vec::new();
     for entry in std::fs::read_dir("/proc/self/fd")? {
@@ -70,7 +70,7 @@ fn open_from(first: RawFd) -> io::Result<Vec<RawFd>> {
     Ok(numbers)
 }
 
-/// All numbers from `first` on that this process may give to a descriptor.
+/// Returns all numbers from `first` on that this process may give to a descriptor.
 fn possible_from(first: RawFd) -> Range<RawFd> {
     let limit = rlimit::get(rlimit::resource::FILES).map_or(u64::MAX, |limit| limit.soft);
     first..RawFd::try_from(limit).unwrap_or(RawFd::MAX)
@@ -82,7 +82,7 @@ mod tests {
 
     use super::*;
 
-    /// Above all that other tests have open meanwhile.
+    /// Above all numbers that other tests have open meanwhile.
     const HIGH: RawFd = 700;
 
     fn opened_high(numbers: &[RawFd]) {
@@ -97,7 +97,7 @@ mod tests {
         open_from(HIGH).unwrap().into_iter().map(|number| number - HIGH).collect()
     }
 
-    /// In one test, as others would find these numbers.
+    /// In one test, as two would find each other's numbers.
     #[test]
     fn all_are_closed_from_a_number_on_however_it_is_done() {
         let all = [0, 1, 5, 200];

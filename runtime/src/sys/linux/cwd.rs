@@ -1,4 +1,4 @@
-//! The working directory of this process, and the umask of the files that it makes.
+//! The working directory of this process, and the umask of the files that the process makes.
 //!
 //! Sources: chdir(2), stat(2) `AT_EMPTY_PATH`, open(2) `O_PATH`, umask(2).
 
@@ -10,14 +10,14 @@ use std::path::Path;
 
 use super::check;
 
-/// Opens a directory to be handed to a child as its working directory, whatever becomes of its name.
+/// Opens a directory for a child that is to work there, even if the directory is renamed or removed meanwhile.
 pub(crate) fn open_directory(path: &Path) -> io::Result<OwnedFd> {
     let file = File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(path)?;
     super::fd::above_stdio(file.into())
 }
 
-/// Device and inode of the working directory, also where it may not be searched: an empty path is the directory itself
-/// (stat(2)).
+/// Returns device and inode of the working directory, also of one that may not be searched. An empty path is the
+/// directory itself (stat(2)).
 pub(crate) fn directory() -> Option<(u64, u64)> {
     // SAFETY: all zeroes is a valid stat.
     let mut stat: libc::stat64 = unsafe { std::mem::zeroed() };
@@ -33,7 +33,8 @@ pub(crate) fn enter_directory(directory: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Sets the umask of this process; it is read from `/proc` (umask(2) can only swap it, in the sight of other threads).
+/// Sets the umask of this process. To read the umask, see `/proc`: umask(2) only swaps it, and other threads would see
+/// that.
 pub(crate) fn set_umask(mask: u32) {
     // SAFETY: umask cannot fail.
     unsafe { libc::umask(mask as libc::mode_t) };

@@ -1,4 +1,4 @@
-//! Whether this process is the one that made something, or a copy of that one.
+//! The check whether this process is a copy of the process that made something.
 //!
 //! Each process has a number, its *generation*, that none of its ancestors has had before the process was copied from
 //! them. The number lies in a page that the kernel fills with zeroes in every copy (`MADV_WIPEONFORK`). So a copy is
@@ -8,9 +8,9 @@
 //!
 //! | question | answer |
 //! | --- | --- |
-//! | Has this process made X? | X remembers [`ForkGeneration::current`]; [`is_current`](ForkGeneration::is_current) says yes. |
-//! | Is this a copy that this crate made? | Then a [`FreshCopy`](super::fork::FreshCopy) went through `this_process::after_fork`, and X, if it was of a kind that a copy gives up, is gone: [`ForkPrivateFd::get`](super::fork_private::ForkPrivateFd::get) returns `None`. |
-//! | Is this a copy that foreign code made? | Then `is_current` says no, and X is still there. The copy must not use X. |
+//! | Has this process made X? | Yes if the generation that X remembers [`is_current`](ForkGeneration::is_current). |
+//! | Has this crate made the copy? | Then `this_process::after_fork` has run, and X has been given up. |
+//! | Has foreign code made the copy? | Then X is not current, and still there. The copy must not use X. |
 //!
 //! Sources: madvise(2) `MADV_WIPEONFORK` (Linux 4.14), pthread_atfork(3) where a sandbox does not have the former.
 
@@ -152,9 +152,9 @@ mod tests {
         let own = ForkGeneration::current();
         for fork in [by_library, by_system_call] {
             let is_another = move || {
-                let is_told = !own.is_current();
+                let was_original = own.is_current();
                 let of_copy = ForkGeneration::current();
-                is_told && of_copy != own && of_copy.is_current() && {
+                !was_original && of_copy != own && of_copy.is_current() && {
                     holds_in_copy(fork, || !own.is_current() && !of_copy.is_current())
                 }
             };

@@ -1,4 +1,4 @@
-//! The state that a child takes over from its parent beside memory and descriptors, read of this process.
+//! The state that a child takes over from its parent, beside memory and descriptors.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use super::rlimit::{self, Limit};
 use super::signal::SignalSet;
 use super::{cwd, process_group, sched};
 
-/// What a child takes over, whatever it was made from.
+/// The state that a child takes over, whichever process the child was made from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct InheritedState {
     pub(crate) environment: Environment,
@@ -23,7 +23,7 @@ pub(crate) struct InheritedState {
     pub(crate) oom_score: String,
     pub(crate) ignored_signals: SignalSet,
     pub(crate) blocked_signals: SignalSet,
-    /// Device and inode of the working directory; `None` if it cannot be read any more.
+    /// Device and inode of the working directory. `None` if the directory cannot be read any more.
     pub(crate) directory: Option<(u64, u64)>,
 }
 
@@ -43,8 +43,8 @@ impl InheritedState {
         })
     }
 
-    /// Whether an unprivileged process that is `served` could not become like this: its priority, its hard limits and
-    /// its standing with the out-of-memory killer go one way only.
+    /// Returns whether an unprivileged process in the state `served` could not get into this state: priority, hard
+    /// limits and out-of-memory score go one way only.
     pub(crate) fn is_beyond(&self, served: &Self) -> bool {
         let oom = |state: &Self| state.oom_score.trim().parse::<i32>().unwrap_or_default();
         let limits = self.limits.iter().zip(&served.limits);

@@ -10,15 +10,15 @@ use std::io::{self, Read};
 pub(crate) struct ProcStatus(String);
 
 impl ProcStatus {
-    /// Reads that of the calling thread.
+    /// Reads the status of the calling thread.
     ///
     /// # Errors
-    /// Without `/proc` there is none.
+    /// `NotFound` without `/proc`.
     pub(crate) fn read() -> io::Result<Self> {
         read_small("/proc/thread-self/status").map(Self)
     }
 
-    /// What follows a key, as `Umask`.
+    /// Returns the text behind a key, as `Umask`.
     pub(crate) fn field(&self, key: &str) -> Option<&str> {
         let value = |line: &'_ str| line.strip_prefix(key).and_then(|rest| rest.strip_prefix(':').map(str::len));
         self.0.lines().find_map(|line| value(line).map(|length| line[line.len() - length..].trim()))
@@ -31,7 +31,8 @@ impl ProcStatus {
     }
 }
 
-/// Reads a file of `/proc` whose content is made when it is read: in one call, since its length is not known before.
+/// Reads a file of `/proc`, whose content the kernel makes at the read. Reads in one call, as the length is not known
+/// before.
 pub(crate) fn read_small(path: &str) -> io::Result<String> {
     const PAGE: usize = 4096;
     let mut content = vec![0; 2 * PAGE];
@@ -39,7 +40,7 @@ pub(crate) fn read_small(path: &str) -> io::Result<String> {
     let mut file = File::open(path)?;
     while let read @ 1.. = file.read(&mut content[length..])? {
         length += read;
-        // The kernel gives a page at a time, less the line that does not fit: this little is the end.
+        // The kernel gives a page at a time, less the line that does not fit. So little is the end.
         if read < PAGE / 2 {
             break;
         }

@@ -38,17 +38,17 @@ pub(crate) mod resource {
         (ADDRESS_SPACE, "RLIMIT_AS"),
     ];
 
-    /// What getrlimit(2) calls a resource.
+    /// Returns the name of a resource in getrlimit(2).
     pub(crate) fn name(number: u32) -> String {
         let known = NAMES.iter().find(|(known, _)| *known == number);
         known.map_or_else(|| format!("resource {number}"), |(_, name)| (*name).to_owned())
     }
 
-    /// How many there are (`RLIM_NLIMITS`).
+    /// The number of resources (`RLIM_NLIMITS`).
     pub(super) const COUNT: u32 = 16;
 }
 
-/// The limit of this process on one resource.
+/// Returns the limit of this process on one resource.
 pub(crate) fn get(resource: u32) -> io::Result<Limit> {
     let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel writes one rlimit to the pointer.
@@ -64,7 +64,7 @@ pub(crate) fn set(resource: u32, limit: Limit) -> io::Result<()> {
     Ok(())
 }
 
-/// As many open files as the hard limit allows, until this is dropped.
+/// Allows as many open files as the hard limit does, until a drop.
 #[derive(Debug)]
 pub(crate) struct ManyFiles(Option<Limit>);
 
@@ -78,13 +78,13 @@ impl ManyFiles {
 impl Drop for ManyFiles {
     fn drop(&mut self) {
         if let Some(own) = self.0 {
-            // It was this before.
+            // Cannot fail: the limit was the same before.
             let _ = set(resource::FILES, own);
         }
     }
 }
 
-/// Every limit of this process, by number.
+/// Returns every limit of this process, by number.
 pub(crate) fn all() -> io::Result<Vec<(u32, Limit)>> {
     (0..resource::COUNT).map(|resource| Ok((resource, get(resource)?))).collect()
 }

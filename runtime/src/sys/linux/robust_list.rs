@@ -1,8 +1,8 @@
-//! The list by which the kernel finds what a thread that has ended still held.
+//! The list by which the kernel finds the locks that an ended thread still held.
 //!
-//! Each thread may register one (glibc does so for every thread at its start, musl for a thread that first takes a
-//! robust or process-shared mutex). It lies in the thread's own memory, at an address that stays the same as long as
-//! the thread lives, in copies of the process too. The kernel takes the registration from every copy, at fork as at
+//! Each thread may register one list. glibc does so for every thread at its start, musl for a thread that first takes a
+//! robust or process-shared mutex. The list lies in the thread's own memory, at an address that stays the same as long
+//! as the thread lives, in copies of the process too. The kernel drops the registration in every copy, at fork as at
 //! clone.
 //!
 //! Sources: get_robust_list(2), Documentation/locking/robust-futex-ABI.rst.
@@ -13,18 +13,18 @@ use std::ptr::NonNull;
 
 use super::check;
 
-/// What the kernel reads of a thread that ends.
+/// The data that the kernel reads when a thread ends.
 #[repr(C)]
 pub(super) struct RobustList {
-    /// The first lock that is held, or the list itself.
+    /// The first held lock, or the list itself.
     pub(super) first: *mut c_void,
-    /// From an entry to the word of its lock.
+    /// The distance from an entry to the word of its lock.
     pub(super) offset: c_long,
-    /// What is being locked or unlocked just now.
+    /// The lock that is being locked or unlocked just now.
     pub(super) pending: *mut c_void,
 }
 
-/// The list of the calling thread, if one is registered.
+/// Returns the list of the calling thread, if one is registered.
 ///
 /// # Errors
 /// A sandbox refuses the question.
@@ -38,13 +38,14 @@ pub(super) fn registered() -> io::Result<Option<NonNull<RobustList>>> {
 /// Registers, in a copy of the process, the list that this thread had in the original.
 ///
 /// # Safety
-/// It was the calling thread's.
+/// The list was the calling thread's.
 pub(super) unsafe fn register(list: NonNull<RobustList>) {
     // SAFETY: the caller's promise; the kernel knows one length only.
     unsafe { libc::syscall(libc::SYS_set_robust_list, list.as_ptr(), size_of::<RobustList>()) };
 }
 
-/// Whether this thread holds a robust lock: then the list of a clone of it would lead into the original's.
+/// Returns whether this thread holds a robust lock. Then the list of a clone of this thread would lead into the
+/// original's.
 pub(crate) fn holds_robust_lock() -> bool {
     registered().ok().flatten().is_some_and(|list| {
         let list = list.as_ptr();

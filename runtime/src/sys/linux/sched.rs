@@ -9,9 +9,9 @@ use nix::errno::Errno;
 
 use super::check;
 
-/// The nice value of this process, -20 to 19.
+/// Returns the nice value of this process, -20 to 19.
 pub(crate) fn nice() -> io::Result<i32> {
-    // -1 is a nice value too: only errno tells an error.
+    // -1 is a nice value too. Only errno tells an error.
     Errno::clear();
     // SAFETY: getpriority takes numbers.
     match unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) } {
@@ -20,21 +20,21 @@ pub(crate) fn nice() -> io::Result<i32> {
     }
 }
 
-/// Sets the nice value of this process; lowering it needs privilege.
+/// Sets the nice value of this process. A lower value needs privilege.
 pub(crate) fn set_nice(nice: i32) -> io::Result<()> {
     // SAFETY: setpriority takes numbers.
     check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) }.into())?;
     Ok(())
 }
 
-/// A scheduling policy (`SCHED_…`) with its static priority, which is 0 for all but the real-time ones.
+/// A scheduling policy (`SCHED_…`) with its static priority, which is 0 for all but the real-time policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scheduling {
     policy: i32,
     priority: i32,
 }
 
-/// That of this thread.
+/// Returns the scheduling of this thread.
 pub(crate) fn scheduling() -> io::Result<Scheduling> {
     // SAFETY: 0 is the calling thread.
     let policy = check(unsafe { libc::syscall(libc::SYS_sched_getscheduler, 0) })? as i32;
@@ -44,10 +44,10 @@ pub(crate) fn scheduling() -> io::Result<Scheduling> {
     Ok(Scheduling { policy, priority })
 }
 
-/// How many processors an affinity mask can name here.
+/// The number of processors in an affinity mask.
 const PROCESSORS: usize = 8 * size_of::<libc::cpu_set_t>();
 
-/// The processors that this thread may run on, by number.
+/// Returns the processors that this thread may run on, by number.
 pub(crate) fn affinity() -> io::Result<Vec<usize>> {
     // SAFETY: all zeroes is an empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
@@ -57,10 +57,10 @@ pub(crate) fn affinity() -> io::Result<Vec<usize>> {
     Ok((0..PROCESSORS).filter(|processor| unsafe { libc::CPU_ISSET(*processor, &set) }).collect())
 }
 
-/// Lets this thread, and those that it starts, run on these processors only.
+/// Lets this thread, and the threads that it starts, run on these processors only.
 ///
 /// # Errors
-/// `EINVAL` if none of them exists or is allowed.
+/// `EINVAL` if none of the processors exists or is allowed.
 pub(crate) fn set_affinity(processors: &[usize]) -> io::Result<()> {
     // SAFETY: all zeroes is an empty set.
     let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
@@ -73,13 +73,13 @@ pub(crate) fn set_affinity(processors: &[usize]) -> io::Result<()> {
     Ok(())
 }
 
-/// How many processors this process may use: its affinity, and the quota of its cgroup.
+/// Returns how many processors this process may use, by its affinity and by the quota of its cgroup.
 pub(crate) fn usable_processors() -> usize {
-    // std knows both (sched_getaffinity(2), cpu.max of cgroup v2, cpu.cfs_quota_us of v1).
+    // std reads sched_getaffinity(2), and `cpu.max` (cgroup v2) or `cpu.cfs_quota_us` (v1).
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 
-/// Sets the adjustment that the kernel's out-of-memory killer makes for this process.
+/// Sets the adjustment of this process's score for the kernel's out-of-memory killer.
 pub(crate) fn set_oom_score(score: &str) -> io::Result<()> {
     std::fs::write("/proc/self/oom_score_adj", score)
 }

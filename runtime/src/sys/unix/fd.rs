@@ -5,18 +5,18 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-/// Moves a descriptor out of the numbers 0, 1 and 2, which a program may have closed and others then mistake for its
-/// streams.
+/// Moves a descriptor out of the numbers 0, 1 and 2. A program may have closed those, and would take the descriptor for
+/// one of its streams.
 pub(crate) fn above_stdio(fd: OwnedFd) -> io::Result<OwnedFd> {
     if fd.as_raw_fd() > libc::STDERR_FILENO { Ok(fd) } else { duplicate(fd.as_fd()) }
 }
 
-/// The same, but if there is no room where it is: for one that is sent on and closed before anybody could mistake it.
+/// Does the same, but leaves the descriptor in place if there is no room. For one that is sent on and closed at once.
 pub(crate) fn above_stdio_or_as_it_is(fd: OwnedFd) -> OwnedFd {
     if fd.as_raw_fd() > libc::STDERR_FILENO { fd } else { duplicate(fd.as_fd()).unwrap_or(fd) }
 }
 
-/// Another descriptor of the same open file, close-on-exec.
+/// Returns another descriptor of the same open file, close-on-exec.
 pub(crate) fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     // SAFETY: F_DUPFD_CLOEXEC makes a new descriptor that nobody else owns.
     let raw = super::check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3) }.into())?;
@@ -38,7 +38,7 @@ pub(crate) fn inherited(number: RawFd) -> io::Result<OwnedFd> {
 
 /// Opens `/dev/null` for reading and writing.
 ///
-/// Without std's `File`: every child does this, and a fresh copy of a process pays for each piece of code that it
+/// Does not use std's `File`: every child calls this, and a fresh copy of a process pays for each page of code that it
 /// touches.
 pub(crate) fn null() -> io::Result<OwnedFd> {
     // SAFETY: the path is a terminated string.
@@ -47,14 +47,14 @@ pub(crate) fn null() -> io::Result<OwnedFd> {
     above_stdio(unsafe { OwnedFd::from_raw_fd(raw as RawFd) })
 }
 
-/// Makes a standard stream (0, 1 or 2) refer to what `fd` refers to, over any later exec too (dup2(2)).
+/// Makes a standard stream (0, 1 or 2) refer to the open file of `fd`, also over a later exec (dup2(2)).
 pub(crate) fn redirect(fd: BorrowedFd<'_>, stream: Stream) -> io::Result<()> {
     // SAFETY: both numbers are valid, and the target is a standard stream, which no object owns.
     super::retry(|| super::check(unsafe { libc::dup2(fd.as_raw_fd(), stream as RawFd) }.into()))?;
     Ok(())
 }
 
-/// A standard stream by its descriptor's number.
+/// A standard stream, by the number of its descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
     In = 0,
@@ -65,7 +65,7 @@ pub(crate) enum Stream {
 impl Stream {
     pub(crate) const ALL: [Self; 3] = [Self::In, Self::Out, Self::Err];
 
-    /// A duplicate of this process's own stream, or `None` if it is closed.
+    /// Returns a duplicate of this process's own stream. Returns `None` if the stream is closed.
     pub(crate) fn duplicate(self) -> io::Result<Option<OwnedFd>> {
         // SAFETY: F_DUPFD_CLOEXEC on any number is harmless; it fails with EBADF if nothing is open there.
         let raw = unsafe { libc::fcntl(self as RawFd, libc::F_DUPFD_CLOEXEC, 3) };

@@ -6,13 +6,13 @@
 //! closes the noted numbers without a look at their owners. An *epoch* begins each time. An owner remembers the epoch
 //! of its descriptor, and knows from the registry whether a later epoch has closed the descriptor.
 //!
-//! | a descriptor's | in the original | in a fresh copy ([`close_private`], [`InheritedEnds`]) | in a copy made by foreign code |
+//! | a descriptor's | original | fresh copy | copy by foreign code |
 //! | --- | --- | --- | --- |
-//! | number | noted until just before the descriptor is closed or given away | taken out of the registry, and closed | noted, as the copy has the descriptor open |
-//! | owner | owns the descriptor | of a closed epoch: neither uses nor closes the number | owns the copy's descriptor |
+//! | number | noted until the close | taken out and closed | noted, as the copy has the descriptor |
+//! | owner | owns the descriptor | of a closed epoch: does nothing | owns the copy's descriptor |
 //!
-//! - A number that is not noted is never closed: the number belongs to another owner, or to none.
-//! - A number is struck out before its descriptor is closed: after the close, another thread may get the number.
+//! - A number that is not noted is never closed. The number belongs to another owner, or to none.
+//! - A number is struck out before its descriptor is closed. After the close, another thread may get the number.
 //! - A copy of a copy counts on from the epoch of the copy, so no owner of an ancestor is ever of a later epoch.
 //!
 //! POSIX.1-2024 has a flag for the first class, `FD_CLOFORK`. Linux does not have the flag.
@@ -92,7 +92,7 @@ impl ForkPrivateFd {
         REGISTRY.is_open(self.on_fork, self.epoch)
     }
 
-    /// To be called once.
+    /// The caller must not call this twice.
     fn release(&self) -> Option<OwnedFd> {
         if !self.is_open() {
             return None;

@@ -1,19 +1,19 @@
-//! Copies of this process as children of its *parent* (`CLONE_PARENT`), which can wait for them as for any child of its
-//! own.
+//! Copies of this process as children of its *parent* (`CLONE_PARENT`). The parent can wait for such a copy as for any
+//! child.
 //!
-//! The system call alone makes no process that a C library could work in: what the library knows of its only thread is
-//! that of the original's. How it is told the truth differs:
+//! The system call alone makes no process that a C library could work in: the library would know the original's thread
+//! as its own. There are two ways to correct the library:
 //!
-//! | C library | how the copy is made | stack |
+//! | C library | way | stack of the copy |
 //! | --- | --- | --- |
-//! | glibc | the system call, with the address at which glibc keeps the thread's id (`PR_GET_TID_ADDRESS`) | the original's, as after fork |
-//! | musl 1.2.5 | its `clone` function, which treats the copy as fork does | one of the copy's own, see `sys::stack` |
+//! | glibc | the system call, with the address of the thread's id (`PR_GET_TID_ADDRESS`) | the original's |
+//! | musl 1.2.5 | its `clone` function, which treats the copy as fork does | its own, see `sys::stack` |
 //!
-//! musl has a lock where glibc keeps the id, so that the first way would hang a copy in its first `pthread_create`, and
-//! have it signal the original where it means itself. glibc's `clone` function does nothing of the kind that musl's
-//! does. Where neither works (an older musl, a kernel without checkpoint support) there are no siblings.
+//! musl has a lock where glibc keeps the id. The first way would hang a copy in its first `pthread_create`, and have
+//! the copy signal the original instead of itself. glibc's `clone` function does not correct anything. Where neither
+//! way works (an older musl, a kernel without checkpoint support) there are no siblings.
 //!
-//! `pthread_atfork` handlers do not run; hooks of ours take their place.
+//! `pthread_atfork` handlers do not run. `this_process::after_fork` and [`Start::begin`] do their work.
 //!
 //! Sources: clone(2), PR_GET_TID_ADDRESS(2const), set_robust_list(2).
 
@@ -26,15 +26,15 @@ use crate::sys::check;
 use crate::sys::fd;
 use crate::sys::robust_list::{self, RobustList};
 
-/// A copy, as its original knows it.
+/// A copy, as its original knows the copy.
 #[derive(Debug)]
 pub(crate) struct Sibling {
     pub(crate) pid: u32,
     pub(crate) pidfd: OwnedFd,
 }
 
-/// Copies this process. The copy goes on with `live`; the original gets back what was `given`, of which each of the two
-/// has its own now.
+/// Copies this process. The copy goes on with `live` and `given`. The original gets `given` back. Each of the two has
+/// its own now.
 ///
 /// # Errors
 /// `EAGAIN` at the limit of processes, `ENOMEM`, `Unsupported` where [`can_clone_sibling`] is false.
@@ -57,7 +57,7 @@ pub(crate) fn clone_sibling<T>(
     (start.given, sibling)
 }
 
-/// How a copy begins.
+/// The beginning of a copy.
 struct Start<T> {
     given: T,
     live: fn(T, FreshCopy) -> !,
@@ -74,17 +74,17 @@ impl<T> Start<T> {
     }
 }
 
-/// Whether [`clone_sibling`] works on this kernel with this C library.
+/// Returns whether [`clone_sibling`] works on this kernel with this C library.
 pub(crate) fn can_clone_sibling() -> bool {
     library::can_clone()
 }
 
-/// Where the C library keeps this thread's id, if that is known.
+/// Returns the address at which the C library keeps this thread's id, if known.
 pub(in crate::sys) fn thread_id_address() -> Option<*mut libc::c_int> {
     library::thread_id_address()
 }
 
-/// What both ways ask of the kernel.
+/// The flags of both ways.
 #[cfg(any(target_env = "gnu", target_env = "musl"))]
 const FLAGS: libc::c_int = libc::CLONE_PARENT | libc::CLONE_PIDFD | libc::SIGCHLD;
 
@@ -140,8 +140,8 @@ mod library {
     pub(super) fn thread_id_address() -> Option<*mut libc::c_int> {
         let mut address: *mut libc::c_int = std::ptr::null_mut();
         // SAFETY: the kernel writes one pointer to the address given.
-        let told = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &mut address) } == 0;
-        if !told || address.is_null() {
+        let is_known = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &mut address) } == 0;
+        if !is_known || address.is_null() {
             return None;
         }
         // SAFETY: the address is one that the C library registered for this thread, so it can be read.
