@@ -1,7 +1,7 @@
 //! Elements in a [`Region`] that many processes read and write at once, each element always whole.
 //!
 //! Every reference to the memory is to atomics. An element of up to 8 bytes is one atomic of 1, 2, 4 or 8 bytes, the
-//! smallest that the element fits into. A larger element is words under a [`journal`](super::journal). All accesses to
+//! smallest that the element fits into. A larger element is words under a [`journal`]. All accesses to
 //! a byte are by atomics of one size, as Rust's memory model asks for.
 
 use std::io;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check;
 
-/// The soft and the hard limit of one resource; [`Limit::UNLIMITED`] is none.
+/// The soft and the hard limit of one resource. `RLIM_INFINITY` is no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Limit {
     pub(crate) soft: u64,
