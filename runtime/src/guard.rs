@@ -6,7 +6,7 @@ use std::process::{ExitCode, Termination};
 use crate::child::{self, ProcessOrigin};
 use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
-use crate::this_process::children;
+use crate::this_process::reaper;
 use crate::{process, start};
 
 /// Does what `#[process_main]` does at the beginning of `main`, for programs whose `main` is generated or written by others.
@@ -50,6 +50,6 @@ struct JoinChildren;
 
 impl Drop for JoinChildren {
     fn drop(&mut self) {
-        children::finish();
+        reaper::finish();
     }
 }

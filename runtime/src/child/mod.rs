@@ -19,7 +19,7 @@ mod spec;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 pub(crate) use panic::{catch as catch_panic, message as panic_message};
@@ -31,13 +31,13 @@ use crate::ipc::codec;
 use crate::ipc::wire::frame::{self, Body, OutgoingFrame, ReceivedFrame};
 use crate::ipc::wire::payload::Payload;
 use crate::ipc::wire::{fds, kind};
-use crate::sys::attributes::ManyFiles;
 use crate::sys::exec::LINK_NUMBER;
-use crate::sys::fd::{Descriptor, Ends};
 use crate::sys::fork::FreshCopy;
+use crate::sys::fork_private::ForkPrivateFd;
+use crate::sys::rlimit::ManyFiles;
 use crate::sys::{self, poll};
 use crate::task::{self, ArgumentDecoder, EncodedOutput, TaskEntry};
-use crate::this_process::{ancestry, children};
+use crate::this_process::{after_fork, reaper, role};
 
 /// The one variable that tells a re-executed program that it is a child. Removed before any code of the user runs.
 pub(crate) const VARIABLE: &str = "OFFSPRING_BOOTSTRAP";
@@ -64,17 +64,9 @@ pub(crate) fn is_guarded() -> bool {
     GUARDED.load(Ordering::Relaxed)
 }
 
-/// Whether this process is a forkserver.
-static SERVING: AtomicBool = AtomicBool::new(false);
-
-/// Notes that this process is a forkserver, which has no children of its own.
-pub(crate) fn note_server() {
-    SERVING.store(true, Ordering::Relaxed);
-}
-
 /// Refuses to start a task in a forkserver.
 pub(crate) fn refuse_in_server(task: &str) -> Result<(), Error> {
-    if !SERVING.load(Ordering::Relaxed) {
+    if !role::is_server() {
         return Ok(());
     }
     let text = format!("cannot start `{task}` in a #[preload] function: a forkserver has no children of its own");
@@ -122,7 +114,7 @@ pub(crate) enum ProcessOrigin {
 impl ProcessOrigin {
     /// Joins what this child has started, writes out what it has printed, and ends.
     fn exit(&self, code: i32) -> ! {
-        children::finish();
+        reaper::finish();
         match self {
             Self::Executed => std::process::exit(code),
             Self::Copied(_) => {
@@ -288,10 +280,7 @@ fn run_spec(order: ChildSpec, kit: ChildFds, voice: &ResultSender, birth: &Proce
 /// object that nobody here can reach, and no end would ever be seen to close. It comes before the hooks, whose own ends
 /// are the child's.
 pub(crate) fn inherit(arguments: &Payload, copy: &FreshCopy) -> fds::ReceivedFds {
-    let ends = Ends::of_original(copy);
-    let descriptors = fds::ReceivedFds::inherited(&arguments.descriptors, &ends);
-    ends.abandon();
-    descriptors
+    after_fork::give_ends(copy, |ends| fds::ReceivedFds::inherited(&arguments.descriptors, ends))
 }
 
 /// Decodes a task's arguments and runs it.
@@ -341,22 +330,10 @@ fn prepare_and_work(
     birth.exit(code)
 }
 
-/// What ties this process to its parent: its end of the link and its lifeline. A copy of it lets go of them.
-static TIES: Mutex<Vec<Arc<Descriptor>>> = Mutex::new(Vec::new());
-
-fn ties() -> std::sync::MutexGuard<'static, Vec<Arc<Descriptor>>> {
-    sys::lock(&TIES)
-}
-
-/// This child's end of its link.
-pub(crate) fn link() -> Option<Arc<Descriptor>> {
-    ties().first().cloned()
-}
-
 /// Ties this process to its parent's life, for good.
-fn hold_on_to(link: &Arc<Descriptor>, lifeline: OwnedFd) {
+fn hold_on_to(link: &Arc<ForkPrivateFd>, lifeline: OwnedFd) {
     match sys::lifeline::arm(lifeline.as_fd()) {
-        Ok(true) => ties().extend([Arc::clone(link), Arc::new(Descriptor::new(lifeline))]),
+        Ok(true) => role::bind_to_parent(link, lifeline),
         Ok(false) => sys::exit_now(FAILED),
         Err(error) => {
             let error = Error::os("the child cannot bind itself to its parent's life", error);
@@ -409,13 +386,13 @@ enum LastMessage {
 }
 
 /// The child's side of the link. In a copy of the child it is mute.
-struct ResultSender(Arc<Descriptor>);
+struct ResultSender(Arc<ForkPrivateFd>);
 
 impl ResultSender {
     /// That of a child which from here on is tied to its parent's life, and whose panics are reported.
     fn bound(link: OwnedFd, lifeline: Option<OwnedFd>) -> Self {
         let guard = NoWayBack;
-        let link = Arc::new(Descriptor::new(link));
+        let link = Arc::new(ForkPrivateFd::new(link));
         if let Some(lifeline) = lifeline {
             hold_on_to(&link, lifeline);
         }
@@ -471,13 +448,4 @@ impl ResultSender {
         let word = OutgoingFrame { kind: kind::RETURNED, head: &[], body: Body::from(result), descriptors: &[] };
         word.send(link, frame::SEND_TIMEOUT)
     }
-}
-
-/// In a copy of the process: lets go of what belongs to the original.
-pub(crate) fn forget(copy: &FreshCopy) {
-    SERVING.store(false, Ordering::Relaxed);
-    for tie in std::mem::take(&mut *ties()) {
-        tie.abandon(copy);
-    }
-    ancestry::forget(copy);
 }

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ipc::wire::fds;
+use crate::ipc::wire::fds::{self, ValueFd};
 use crate::sys::fd;
 
 /// An open file in a form that can be passed to another process: a `File`, an `OwnedFd`, a socket, an end of a pipe.
@@ -129,7 +129,7 @@ impl<T: AsFd> Serialize for Fd<T> {
         let duplicate = fd::duplicate(self.0.as_fd());
         let duplicate =
             duplicate.map_err(|error| S::Error::custom(format_args!("cannot duplicate a descriptor: {error}")))?;
-        fds::attach(&fd::end(duplicate), serializer)
+        fds::attach(ValueFd::private(duplicate), serializer)
     }
 }
 

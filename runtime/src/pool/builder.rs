@@ -508,7 +508,7 @@ impl PoolBuilder {
 
 impl PoolBuilder {
     fn checked_workers(&self) -> Result<usize, Error> {
-        let workers = self.workers.unwrap_or_else(sys::attributes::usable_processors);
+        let workers = self.workers.unwrap_or_else(sys::sched::usable_processors);
         match self.min_workers {
             _ if workers == 0 => Err(Error::new(ErrorKind::Setting, "a pool needs at least one worker")),
             Some(least) if least > workers => {

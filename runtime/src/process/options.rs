@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::payload::Payload;
 use crate::platform::StartMethod;
 use crate::start::Request;
-use crate::sys::attributes;
+use crate::sys::cwd;
 use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
 use crate::sys::fork::SingleThreaded;
@@ -20,6 +20,7 @@ use crate::sys::{poll, socket};
 use crate::task::TaskId;
 use crate::this_process::ancestry::Ancestry;
 use crate::this_process::children::{self, Child, Description, Launched};
+use crate::this_process::reaper;
 
 #[derive(Debug, Default)]
 pub(super) struct Options {
@@ -52,7 +53,7 @@ impl Options {
         launch: impl FnOnce(Request<'_>) -> Result<Launched, Error>,
     ) -> Result<Arc<Child>, Error> {
         child::refuse_in_server(task)?;
-        children::sweep();
+        reaper::sweep();
         socket::keep_reserve();
         let Self { name, environment, directory, streams, mut settings, daemon, kill_on_drop, timeout, threads } = self;
         settings.environment = edited(environment)?;
@@ -60,7 +61,7 @@ impl Options {
         let failed = |error| Error::os(format!("cannot start `{task}`"), error);
         let mut fds = ChildFds::default();
         if let Some(directory) = directory {
-            let opened = attributes::open_directory(&directory);
+            let opened = cwd::open_directory(&directory);
             fds.directory = Some(opened.map_err(|error| {
                 Error::with_source(
                     ErrorKind::Setting,
@@ -94,7 +95,7 @@ fn edited(edits: Vec<EnvironmentEdit>) -> Result<Option<Environment>, Error> {
     if edits.is_empty() {
         return Ok(None);
     }
-    let mut environment = Environment::present();
+    let mut environment = Environment::current();
     for edit in edits {
         match edit {
             EnvironmentEdit::Set(name, value) => {

@@ -1,6 +1,6 @@
 //! The resources that the kernel can limit for one process.
 
-use crate::sys::attributes::{self, Limit, resource};
+use crate::sys::rlimit::{self, Limit, resource};
 
 /// A resource that the kernel can limit for one process. Set a limit with
 /// [`ProcessBuilder::limit`](crate::ProcessBuilder::limit) or [`PoolBuilder::limit`](crate::PoolBuilder::limit).
@@ -52,7 +52,7 @@ impl Resource {
     /// Returns `value` as soft and as hard limit. The hard limit of processor time is 1 second higher: the signal of
     /// the soft limit (`SIGXCPU`) names the cause, and the signal of the hard limit (`SIGKILL`) does not.
     pub(super) fn limit(self, value: u64) -> Limit {
-        let own_hard = attributes::limit(self.number()).map_or(u64::MAX, |own| own.hard);
+        let own_hard = rlimit::get(self.number()).map_or(u64::MAX, |own| own.hard);
         let grace = if self == Self::CpuSeconds { 1 } else { 0 };
         Limit { soft: value, hard: value.saturating_add(grace).min(own_hard.max(value)) }
     }

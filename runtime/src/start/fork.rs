@@ -15,6 +15,7 @@ use crate::sys::lifeline::Lifeline;
 use crate::sys::signal::{self, Blocked};
 use crate::sys::{pidfd, socket};
 use crate::task::{self, EncodedOutput};
+use crate::this_process::after_fork;
 use crate::this_process::children::Launched;
 
 pub(super) struct Fork;
@@ -102,7 +103,7 @@ pub(super) fn divide(task: &str, threads: Option<SingleThreaded>) -> Result<Divi
                 // Ends when the parent has opened the pidfd, or is gone.
                 let _ = (&opened).read(&mut [0]);
             }
-            child::forget(&copy);
+            after_fork::run(&copy);
             drop(link);
             let Lifeline { read_side, own_write_end } = lifeline;
             // The parent's alone: a child that held it would outlive its parent.

@@ -21,7 +21,7 @@ use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::frame;
 use crate::ipc::wire::payload::Payload;
 use crate::platform::StartMethod;
-use crate::sys::executable::{self, Unusable};
+use crate::sys::executable::{self, UnusableExecutable};
 use crate::sys::fork::SingleThreaded;
 use crate::sys::lifeline::Lifeline;
 use crate::this_process::children::Launched;
@@ -95,23 +95,23 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied)
 }
 
-fn explain(unusable: Unusable) -> Error {
+fn explain(unusable: UnusableExecutable) -> Error {
     match unusable {
-        Unusable::NoProc(error) if !is_absent(&error) => Error::os("cannot start this program again", error),
-        Unusable::NoProc(error) => {
+        UnusableExecutable::NoProc(error) if !is_absent(&error) => Error::os("cannot start this program again", error),
+        UnusableExecutable::NoProc(error) => {
             let text = "cannot start this program again, since its image cannot be read from /proc/self (is /proc mounted?); the start method `fork` works without it";
             Error::with_source(ErrorKind::NoExecutable, text, error)
         }
-        Unusable::OtherProgram => {
+        UnusableExecutable::OtherProgram => {
             let text = "cannot start this program again, since /proc/self/exe is not this program but a loader or an emulator that runs it; start the program directly";
             Error::new(ErrorKind::NoExecutable, text)
         }
-        Unusable::Privileged => {
+        UnusableExecutable::Privileged => {
             let text = "children are not started from a program that runs, or whose file would run, with more privilege than its caller has \
                         (set-user-id, set-group-id or file capabilities)";
             Error::new(ErrorKind::PrivilegedBinary, text)
         }
-        Unusable::MixedIds => {
+        UnusableExecutable::MixedIds => {
             let text = "cannot start this program again while its effective user or group is not its real one, since the kernel takes a program that \
                         is executed so for a privileged one; the start method `fork` works";
             Error::new(ErrorKind::PrivilegedBinary, text)

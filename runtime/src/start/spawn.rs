@@ -25,8 +25,8 @@ impl Launcher for Spawn {
     fn launch(&self, mut request: Request<'_>) -> Result<Launched, Error> {
         let failed = |error| Error::os(format!("cannot spawn a child for `{}`", request.order.task), error);
         let entrance = entrance()?;
-        let environment = request.order.settings.environment.take().unwrap_or_else(Environment::present);
-        request.order.privileges = Some(Privileges::present().map_err(failed)?);
+        let environment = request.order.settings.environment.take().unwrap_or_else(Environment::current);
+        request.order.privileges = Some(Privileges::current().map_err(failed)?);
         if !signal::ignores_broken_pipes() {
             // An exec keeps what is ignored, but then Rust's runtime ignores SIGPIPE in the new program.
             request.order.settings.ignored_signals = Some(signal::ignored());

@@ -1,4 +1,4 @@
-//! Who this process is among the program's processes: its name, how it was started, and by whom.
+//! The names of the program's processes: of this one, of its parent, and of its children.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -7,8 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::platform::StartMethod;
 use crate::sys;
-use crate::sys::fork::FreshCopy;
-use crate::this_process::children;
+use crate::this_process::{children, reaper};
 
 /// The name, the process id and the start method of this process or of a child.
 ///
@@ -209,11 +208,11 @@ impl ParentProcess {
     }
 }
 
-/// What a child is told about itself.
+/// The name and the place of a child, as its parent tells them.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ancestry {
     pub(crate) name: String,
-    /// The child's ordinal in its parent, behind those of its ancestors.
+    /// The child's ordinal in its parent, behind the ordinals of its ancestors.
     path: Vec<u32>,
     pub(crate) method: StartMethod,
     pub(crate) daemon: bool,
@@ -229,7 +228,7 @@ fn own() -> Option<Ancestry> {
 }
 
 impl Ancestry {
-    /// That of the next child of this process.
+    /// Names the next child of this process.
     pub(crate) fn of_next_child(name: Option<String>, method: StartMethod, daemon: bool) -> Self {
         let own = own();
         let mut path = own.as_ref().map_or_else(Vec::new, |own| own.path.clone());
@@ -238,14 +237,14 @@ impl Ancestry {
         Self { name: name.unwrap_or_else(|| default_name(method, &path)), path, method, daemon, parent }
     }
 
-    /// Makes it this process's own.
+    /// Makes this the ancestry of the current process.
     pub(crate) fn assume(self) {
         CHILDREN_SO_FAR.store(0, Ordering::Relaxed);
         *sys::lock(&OWN) = Some(self);
     }
 }
 
-/// `SpawnProcess-1`, and `ForkServerProcess-1:2` for the second child of the first one.
+/// Returns for instance `SpawnProcess-1`, and `ForkServerProcess-1:2` for the second child of the first child.
 fn default_name(method: StartMethod, path: &[u32]) -> String {
     let ordinals: Vec<String> = path.iter().map(u32::to_string).collect();
     format!("{}-{}", method.default_name(), ordinals.join(":"))
@@ -333,19 +332,12 @@ pub fn active_children() -> Vec<ProcessInfo> {
         let about = &child.about;
         ProcessInfo { name: about.name.clone(), pid: child.pid, start_method: Some(about.method), daemon: about.daemon }
     };
-    children::active().iter().map(info).collect()
+    reaper::active().iter().map(info).collect()
 }
 
-/// How this process was started, if by another of this program.
+/// Returns the start method of this process. Returns `None` if no process of this program started it.
 pub(crate) fn own_method() -> Option<StartMethod> {
     own().map(|own| own.method)
-}
-
-/// A copy of the process has no children yet, whatever it becomes.
-pub(crate) fn forget(copy: &FreshCopy) {
-    children::forget(copy);
-    sys::lifeline::forget(copy);
-    sys::socket::drop_reserve(copy);
 }
 
 #[cfg(test)]

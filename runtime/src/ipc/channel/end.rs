@@ -8,17 +8,17 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ipc::reactor::Source;
 use crate::ipc::wire::fds;
-use crate::sys::fd::{self, Descriptor};
+use crate::sys::fork_private::ForkPrivateFd;
 use crate::sys::poll::Interest;
 use crate::sys::socket;
 
 /// A socket of a channel. The descriptor closes with the last clone in this process.
 #[derive(Clone, Debug)]
-pub(super) struct End(Arc<Descriptor>);
+pub(super) struct End(Arc<ForkPrivateFd>);
 
 impl End {
     pub(super) fn new(socket: std::os::fd::OwnedFd) -> Self {
-        Self(fd::end(socket))
+        Self(Arc::new(ForkPrivateFd::new_end(socket)))
     }
 
     /// Returns the descriptor.
@@ -56,17 +56,16 @@ impl Serialize for End {
 
 impl<'de> Deserialize<'de> for End {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let descriptor = fds::share(deserializer)?;
+        let descriptor = fds::share_private(deserializer)?;
         if !descriptor.fd().is_ok_and(socket::is_link) {
             return Err(D::Error::custom("a descriptor that should be the end of a channel is not"));
         }
-        fd::note_end(&descriptor);
         Ok(Self(descriptor))
     }
 }
 
 /// An end with the direction that a future waits for.
-pub(super) struct EndSource(Arc<Descriptor>, Interest);
+pub(super) struct EndSource(Arc<ForkPrivateFd>, Interest);
 
 impl Source for EndSource {
     fn interest(&self) -> Option<(BorrowedFd<'_>, Interest)> {

@@ -2,6 +2,7 @@
 //!
 //! The sender may be hostile: a receiver checks every number against the memory file before making a slice or an array.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytemuck::Pod;
@@ -10,7 +11,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ipc::wire::fds;
 use crate::sys::atomic_cells::AtomicCells;
-use crate::sys::fd::Descriptor;
 use crate::sys::mmap::SealedMapping;
 use crate::sys::sealed_slice::SealedSlice;
 
@@ -22,7 +22,7 @@ pub(super) const INLINE_MAX: usize = 16 * 1024;
 
 /// A memory file as serde sees it: a position in the descriptor list.
 #[derive(Debug)]
-struct MemoryFd(Arc<Descriptor>);
+struct MemoryFd(Arc<OwnedFd>);
 
 impl Serialize for MemoryFd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -32,7 +32,7 @@ impl Serialize for MemoryFd {
 
 impl<'de> Deserialize<'de> for MemoryFd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        fds::share(deserializer).map(Self)
+        fds::share_plain(deserializer).map(Self)
     }
 }
 
@@ -206,7 +206,7 @@ mod tests {
             claim(region(4096)),
             "a shared slice is refused: a descriptor that should be a sealed",
         );
-        let null = Descriptor::new(crate::sys::fd::null().unwrap());
+        let null = crate::sys::fd::null().unwrap();
         refused::<SentSlice<u8>>(claim(MemoryFd(Arc::new(null))), "should be a sealed memory file");
         assert!(decode::<SentSlice<u8>>(Payload::encode(&claim(sealed(10))).unwrap()).is_ok());
     }

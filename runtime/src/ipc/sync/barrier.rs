@@ -12,8 +12,8 @@ use std::time::Duration;
 use super::handle::{ObjectKind, create, handle};
 use super::outcome::{always, unless_busy};
 use crate::error::{Error, ErrorKind};
-use crate::sys::futex::{self, WATCH_MAX, Watch};
-use crate::sys::robust::{Failure, LockTimeout, RobustGuard, acquire_any};
+use crate::sys::futex::{self, WATCH_MAX, WordWatch};
+use crate::sys::robust::{LockFailure, LockTimeout, RobustGuard, acquire_any};
 use crate::sys::shared_object::SharedObject;
 
 const SLOTS: usize = WATCH_MAX;
@@ -294,7 +294,7 @@ impl Barrier {
     /// may be there.
     fn wait_for_a_slot(&self, timeout: LockTimeout) -> Result<(), BarrierError> {
         match acquire_any(self.shared.slots(), timeout) {
-            Err(Failure::Busy) => {
+            Err(LockFailure::Busy) => {
                 let _gate = self.pass_gate();
                 self.break_round();
                 Err(BarrierError::TimedOut)
@@ -339,7 +339,11 @@ impl Barrier {
     }
 
     /// Returns `word` and the slots of all waiting parties to be watched, or `None` if such a slot is free.
-    fn watch_others<'a>(&'a self, word: Watch<'a>, is_watched: impl Fn(usize) -> bool) -> Option<Vec<Watch<'a>>> {
+    fn watch_others<'a>(
+        &'a self,
+        word: WordWatch<'a>,
+        is_watched: impl Fn(usize) -> bool,
+    ) -> Option<Vec<WordWatch<'a>>> {
         let slots = self.waiters().filter(|other| is_watched(*other)).map(|other| self.shared.slots()[other].watch());
         std::iter::once(Some(word)).chain(slots).collect()
     }
@@ -395,9 +399,9 @@ impl Barrier {
         &self.shared.words()[index]
     }
 
-    fn watch(&self, index: usize) -> Watch<'_> {
+    fn watch(&self, index: usize) -> WordWatch<'_> {
         let word = self.word(index);
-        Watch { word, expected: word.load(Ordering::Acquire) }
+        WordWatch { word, expected: word.load(Ordering::Acquire) }
     }
 }
 

@@ -51,7 +51,7 @@ pub(super) fn deserialize<'de, T: Pod, D: Deserializer<'de>, const SLOTS: usize,
     kind: ObjectKind,
     deserializer: D,
 ) -> Result<Arc<SharedObject<T, SLOTS, WORDS>>, D::Error> {
-    let shared = SharedObject::accept(kind as u32, fds::share(deserializer)?);
+    let shared = SharedObject::accept(kind as u32, fds::share_plain(deserializer)?);
     let refused = |error| serde::de::Error::custom(format_args!("{} cannot be taken over: {error}", kind.name()));
     shared.map(Arc::new).map_err(refused)
 }

@@ -10,7 +10,7 @@ use bytemuck::Pod;
 use super::handle::{ObjectKind, create, handle};
 use super::outcome::{always, attempted, try_with_poison, unless_busy, with_poison};
 use crate::error::Error;
-use crate::sys::robust::{Failure, LockTimeout};
+use crate::sys::robust::{LockFailure, LockTimeout};
 use crate::sys::shared_object::{SharedObject, Sole};
 
 /// A value that one thread of one process at a time can see and change.
@@ -259,7 +259,9 @@ impl<T: Pod + fmt::Debug> fmt::Debug for Mutex<T> {
         let mut debug = f.debug_struct("Mutex");
         match self.shared.seize(LockTimeout::Never) {
             Ok(value) => debug.field("data", &*value),
-            Err(Failure::Busy | Failure::Deadlock | Failure::Os(_)) => debug.field("data", &format_args!("<locked>")),
+            Err(LockFailure::Busy | LockFailure::Deadlock | LockFailure::Os(_)) => {
+                debug.field("data", &format_args!("<locked>"))
+            }
         };
         debug.field("poisoned", &self.is_poisoned()).finish_non_exhaustive()
     }

@@ -13,15 +13,17 @@
 //! Without an open window, serialising a descriptor is an error of the serializer.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::mem::ManuallyDrop;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::sys::fd::{self, Descriptor, Ends};
+use crate::sys::fd;
+use crate::sys::fork_private::{ForkPrivateFd, InheritedEnds};
 use crate::sys::socket::MAX_DESCRIPTORS;
 
 /// Descriptors that a frame may carry beside those in values: a lifeline, a directory, three streams, two memory files.
@@ -40,7 +42,7 @@ thread_local! {
 struct Window {
     mode: Cell<WindowMode>,
     /// Descriptors of the value in encoding.
-    collected: RefCell<ManuallyDrop<Vec<Arc<Descriptor>>>>,
+    collected: RefCell<ManuallyDrop<Vec<ValueFd>>>,
     /// Descriptors received with the value in decoding.
     incoming: RefCell<ManuallyDrop<ReceivedFds>>,
 }
@@ -68,7 +70,7 @@ impl Window {
         WindowGuard { window: self, before, outer }
     }
 
-    fn take(&self) -> (Vec<Arc<Descriptor>>, ReceivedFds) {
+    fn take(&self) -> (Vec<ValueFd>, ReceivedFds) {
         (std::mem::take(&mut **self.collected.borrow_mut()), std::mem::take(&mut **self.incoming.borrow_mut()))
     }
 }
@@ -77,7 +79,7 @@ impl Window {
 struct WindowGuard<'a> {
     window: &'a Window,
     before: WindowMode,
-    outer: Option<Box<(Vec<Arc<Descriptor>>, ReceivedFds)>>,
+    outer: Option<Box<(Vec<ValueFd>, ReceivedFds)>>,
 }
 
 impl Drop for WindowGuard<'_> {
@@ -94,6 +96,76 @@ impl Drop for WindowGuard<'_> {
     }
 }
 
+/// A descriptor that a value holds. A clone costs a reference count.
+#[derive(Clone, Debug)]
+pub(crate) enum ValueFd {
+    /// Copies of the process keep the descriptor: shared memory, and a descriptor just received.
+    Plain(Arc<OwnedFd>),
+    /// Copies of the process close the descriptor, unless it is among their arguments: the end of a channel, and a
+    /// duplicate made to be sent.
+    Private(Arc<ForkPrivateFd>),
+}
+
+impl ValueFd {
+    /// Takes over a descriptor that copies of the process keep.
+    pub(crate) fn new(fd: OwnedFd) -> Self {
+        Self::Plain(Arc::new(fd))
+    }
+
+    /// Takes over a descriptor that copies of the process close, unless it is among their arguments.
+    pub(crate) fn private(fd: OwnedFd) -> Self {
+        Self::Private(Arc::new(ForkPrivateFd::new_end(fd)))
+    }
+
+    /// Borrows the descriptor.
+    ///
+    /// # Errors
+    /// `NotConnected`: this process is a copy that has closed the descriptor.
+    pub(crate) fn fd(&self) -> io::Result<BorrowedFd<'_>> {
+        match self {
+            Self::Plain(fd) => Ok(fd.as_fd()),
+            Self::Private(fd) => fd.fd(),
+        }
+    }
+
+    /// Takes the descriptor from its last holder, or else duplicates it.
+    fn into_owned(self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Plain(fd) => Arc::try_unwrap(fd).or_else(|shared| fd::duplicate(shared.as_fd())),
+            Self::Private(fd) => match Arc::try_unwrap(fd) {
+                Ok(last) => last.into_owned().ok_or_else(|| io::ErrorKind::NotConnected.into()),
+                Err(shared) => fd::duplicate(shared.fd()?),
+            },
+        }
+    }
+
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Plain(one), Self::Plain(other)) => Arc::ptr_eq(one, other),
+            (Self::Private(one), Self::Private(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl From<&Arc<OwnedFd>> for ValueFd {
+    fn from(fd: &Arc<OwnedFd>) -> Self {
+        Self::Plain(Arc::clone(fd))
+    }
+}
+
+impl From<&Arc<ForkPrivateFd>> for ValueFd {
+    fn from(fd: &Arc<ForkPrivateFd>) -> Self {
+        Self::Private(Arc::clone(fd))
+    }
+}
+
+impl From<&Self> for ValueFd {
+    fn from(fd: &Self) -> Self {
+        fd.clone()
+    }
+}
+
 /// A descriptor as serde sees it: a position in the descriptor list.
 ///
 /// An enum, so that a type with several forms (serde's `untagged`) never takes a position for a plain number.
@@ -106,26 +178,29 @@ enum FdSlot {
 /// The descriptors received with a value. Dropping closes the descriptors that no value has taken.
 #[derive(Debug, Default)]
 pub(crate) struct ReceivedFds {
-    slots: Vec<Option<Arc<Descriptor>>>,
+    slots: Vec<Option<ValueFd>>,
     /// Whether a value has taken ownership of a descriptor, so that a second decoding would miss the descriptor.
     is_consumed: bool,
 }
 
 impl ReceivedFds {
-    pub(crate) fn new(descriptors: Vec<Arc<Descriptor>>) -> Self {
+    pub(crate) fn new(descriptors: Vec<ValueFd>) -> Self {
         Self { slots: descriptors.into_iter().map(Some).collect(), is_consumed: false }
     }
 
     /// The descriptors of a value that a fresh copy of the process has in memory.
-    pub(crate) fn inherited(descriptors: &[Arc<Descriptor>], ends: &Ends) -> Self {
-        let slots = descriptors.iter().map(|descriptor| ends.inherit(descriptor)).collect();
-        Self { slots, is_consumed: false }
+    pub(crate) fn inherited(descriptors: &[ValueFd], ends: &mut InheritedEnds) -> Self {
+        let mut inherit = |fd: &ValueFd| match fd {
+            ValueFd::Plain(_) => Some(fd.clone()),
+            ValueFd::Private(end) => ends.give(end).map(|own| ValueFd::Private(Arc::new(own))),
+        };
+        Self { slots: descriptors.iter().map(&mut inherit).collect(), is_consumed: false }
     }
 }
 
 /// Runs `encode` in a window. Appends the descriptors of the encoded values to `descriptors`.
 #[inline]
-pub(crate) fn encoding<T>(descriptors: &mut Vec<Arc<Descriptor>>, encode: impl FnOnce() -> T) -> T {
+pub(crate) fn encoding<T>(descriptors: &mut Vec<ValueFd>, encode: impl FnOnce() -> T) -> T {
     WINDOW.with(|window| {
         let _guard = window.open(WindowMode::Encoding);
         if !descriptors.is_empty() {
@@ -164,8 +239,8 @@ fn is_open(mode: WindowMode) -> bool {
 }
 
 /// Serialises a descriptor as a position in the list of the value in encoding.
-pub(crate) fn attach<S: Serializer>(descriptor: &Arc<Descriptor>, serializer: S) -> Result<S::Ok, S::Error> {
-    FdSlot::Descriptor(position(descriptor).map_err(S::Error::custom)?).serialize(serializer)
+pub(crate) fn attach<S: Serializer>(descriptor: impl Into<ValueFd>, serializer: S) -> Result<S::Ok, S::Error> {
+    FdSlot::Descriptor(position(descriptor.into()).map_err(S::Error::custom)?).serialize(serializer)
 }
 
 const NO_WINDOW: &str = "a descriptor (a channel's end, shared memory, an open file) can be serialised only in the \
@@ -186,32 +261,78 @@ pub(crate) fn check_decoding<E: serde::de::Error>() -> Result<(), E> {
     if is_open(WindowMode::Decoding) { Ok(()) } else { Err(E::custom(NOTHING_SENT)) }
 }
 
-fn position(descriptor: &Arc<Descriptor>) -> Result<u32, String> {
+fn position(descriptor: ValueFd) -> Result<u32, String> {
     if !is_open(WindowMode::Encoding) {
         return Err(NO_WINDOW.to_owned());
     }
     WINDOW.with(|window| {
         let mut collected = window.collected.borrow_mut();
-        let known = collected.iter().position(|known| Arc::ptr_eq(known, descriptor));
+        let known = collected.iter().position(|known| known.is_same(&descriptor));
         let position = known.map_or_else(|| collect(&mut collected, descriptor), Ok)?;
         Ok(position as u32)
     })
 }
 
-fn collect(collected: &mut Vec<Arc<Descriptor>>, descriptor: &Arc<Descriptor>) -> Result<usize, String> {
+fn collect(collected: &mut Vec<ValueFd>, descriptor: ValueFd) -> Result<usize, String> {
     descriptor.fd().map_err(|error| format!("a descriptor cannot be sent: {error}"))?;
     if collected.len() >= MAX {
         return Err(format!("more than {MAX} descriptors in one value, which is all that the kernel carries"));
     }
-    collected.push(Arc::clone(descriptor));
+    collected.push(descriptor);
     Ok(collected.len() - 1)
 }
 
 /// Deserialises a descriptor that several parts of the value may share.
-pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Descriptor>, D::Error> {
+pub(crate) fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<ValueFd, D::Error> {
     check_decoding()?;
     let FdSlot::Descriptor(position) = FdSlot::deserialize(deserializer)?;
     with_slot(position, |slot| slot.clone()).map_err(D::Error::custom)
+}
+
+/// Deserialises a shared descriptor that copies of the process keep.
+pub(crate) fn share_plain<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<OwnedFd>, D::Error> {
+    share_as(deserializer, ValueFd::new, |fd| if let ValueFd::Plain(fd) = fd { Some(Arc::clone(fd)) } else { None })
+}
+
+/// Deserialises a shared descriptor that copies of the process close, unless it is among their arguments.
+pub(crate) fn share_private<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<ForkPrivateFd>, D::Error> {
+    share_as(
+        deserializer,
+        ValueFd::private,
+        |fd| if let ValueFd::Private(fd) = fd { Some(Arc::clone(fd)) } else { None },
+    )
+}
+
+/// Shares a descriptor with an owner of the wanted kind. A received descriptor has a plain owner, until its reader is known.
+fn share_as<'de, D: Deserializer<'de>, T>(
+    deserializer: D,
+    owner: fn(OwnedFd) -> ValueFd,
+    shared: fn(&ValueFd) -> Option<T>,
+) -> Result<T, D::Error> {
+    check_decoding()?;
+    let FdSlot::Descriptor(position) = FdSlot::deserialize(deserializer)?;
+    let mut failed = None;
+    let found = with_slot(position, |slot| {
+        let fd = slot.as_ref()?;
+        if let found @ Some(_) = shared(fd) {
+            return found;
+        }
+        match slot.take()?.into_owned() {
+            Ok(fd) => shared(slot.insert(owner(fd))),
+            Err(error) => {
+                failed = Some(error);
+                None
+            }
+        }
+    });
+    match failed {
+        Some(error) => Err(not_taken_over(&error)),
+        None => found.map_err(D::Error::custom),
+    }
+}
+
+fn not_taken_over<E: serde::de::Error>(error: &io::Error) -> E {
+    E::custom(format_args!("a descriptor cannot be taken over: {error}"))
 }
 
 /// Deserialises a descriptor and takes ownership. No other part of the value may name the same position.
@@ -220,12 +341,8 @@ pub(crate) fn own<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OwnedFd,
     let FdSlot::Descriptor(position) = FdSlot::deserialize(deserializer)?;
     let shared = with_slot(position, Option::take).map_err(D::Error::custom)?;
     mark_consumed();
-    let owned = match Arc::try_unwrap(shared) {
-        Ok(last) => last.into_owned().ok_or_else(|| std::io::ErrorKind::NotConnected.into()),
-        // The value is decoded in the process that encoded it, and may be decoded again.
-        Err(shared) => shared.fd().and_then(fd::duplicate),
-    };
-    owned.map_err(|error| D::Error::custom(format_args!("a descriptor cannot be taken over: {error}")))
+    // The owner is shared if the value is decoded in the process that encoded it, where it may be decoded again.
+    shared.into_owned().map_err(|error| not_taken_over(&error))
 }
 
 /// Whether the value in decoding can be decoded from the beginning again, since no descriptor has been taken.
@@ -237,10 +354,7 @@ fn mark_consumed() {
     WINDOW.with(|window| window.incoming.borrow_mut().is_consumed = true);
 }
 
-fn with_slot(
-    position: u32,
-    take: impl FnOnce(&mut Option<Arc<Descriptor>>) -> Option<Arc<Descriptor>>,
-) -> Result<Arc<Descriptor>, String> {
+fn with_slot<T>(position: u32, take: impl FnOnce(&mut Option<ValueFd>) -> Option<T>) -> Result<T, String> {
     if !is_open(WindowMode::Decoding) {
         return Err(NOTHING_SENT.to_owned());
     }
@@ -256,7 +370,7 @@ mod tests {
     use crate::ipc::codec::{self, Error};
 
     /// An encoded value and the descriptors of the value.
-    type Encoded = (Vec<u8>, Vec<Arc<Descriptor>>);
+    type Encoded = (Vec<u8>, Vec<ValueFd>);
 
     fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Encoded, Error> {
         let mut descriptors = Vec::new();
@@ -268,7 +382,7 @@ mod tests {
         decoding(&mut ReceivedFds::new(descriptors), || codec::from_slice(&bytes))
     }
 
-    struct SentFd(Arc<Descriptor>);
+    struct SentFd(ValueFd);
 
     impl Serialize for SentFd {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -286,7 +400,7 @@ mod tests {
     }
 
     fn held() -> SentFd {
-        SentFd(Arc::new(Descriptor::new(fd::null().unwrap())))
+        SentFd(ValueFd::new(fd::null().unwrap()))
     }
 
     #[test]

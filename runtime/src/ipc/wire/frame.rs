@@ -17,13 +17,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::fds;
+use super::fds::{self, ValueFd};
 use super::limits::{INLINE_MAX, MESSAGE_MAX};
 use super::payload::{Part, Payload, decode_bytes};
-use crate::sys::fd::Descriptor;
 use crate::sys::mmap::{MemoryFile, SealedFile};
 use crate::sys::poll::{self, Deadline};
-use crate::sys::socket::{self, Datagram, MAX_DESCRIPTORS, SendTimeout, Sender};
+use crate::sys::socket::{self, Datagram, MAX_DESCRIPTORS, SendTimeout, SenderCredentials};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"OFS1");
 /// The length of the header in bytes.
@@ -44,7 +43,7 @@ pub(crate) struct OutgoingFrame<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct Body<'a> {
     pub(crate) part: Part<'a>,
-    pub(crate) held: &'a [Arc<Descriptor>],
+    pub(crate) held: &'a [ValueFd],
 }
 
 impl<'a> From<&'a Payload> for Body<'a> {
@@ -148,7 +147,7 @@ pub(crate) struct ReceivedFrame {
     pub(crate) payload: Payload,
     pub(crate) descriptors: Vec<OwnedFd>,
     /// The sending process, on a link with [`socket::identify_senders`].
-    pub(crate) sender: Option<Sender>,
+    pub(crate) sender: Option<SenderCredentials>,
 }
 
 impl ReceivedFrame {

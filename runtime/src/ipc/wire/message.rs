@@ -9,18 +9,17 @@
 use std::cell::Cell;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::fds::{self, ValueFd};
 use super::frame::{self, Body, HEADER, Opened, OutgoingFrame};
+use super::kind;
 use super::limits::INLINE_MAX;
 use super::payload::{Part, PayloadDecoder, PayloadEncoder, PayloadProgress, decode_bytes};
-use super::{fds, kind};
 use crate::ipc::codec::Error;
-use crate::sys::fd::{self, Descriptor};
 use crate::sys::mmap::Mapping;
 use crate::sys::poll::Deadline;
 use crate::sys::socket;
@@ -207,7 +206,7 @@ fn unread(error: io::Error) -> Unread {
 }
 
 fn incoming(held: Vec<OwnedFd>) -> fds::ReceivedFds {
-    fds::ReceivedFds::new(held.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect())
+    fds::ReceivedFds::new(held.into_iter().map(ValueFd::new).collect())
 }
 
 /// Copies the values of a frame out of the datagram.
@@ -225,7 +224,7 @@ fn pending(frame: Opened<'_>) -> Result<Pending, Unread> {
         Part::Bytes(bytes) => PendingBytes::Heap(bytes.to_vec()),
         Part::File(file) => PendingBytes::Mapped(file.map().map_err(unread)?),
     };
-    let descriptors = fds::ReceivedFds::new(frame.held.into_iter().map(fd::end).collect());
+    let descriptors = fds::ReceivedFds::new(frame.held.into_iter().map(ValueFd::private).collect());
     Ok(Pending { bytes, progress: PayloadProgress::start(descriptors), left })
 }
 

@@ -16,10 +16,9 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::fds;
+use super::fds::{self, ValueFd};
 use super::limits::{INLINE_MAX, MESSAGE_MAX};
 use crate::ipc::codec::{self, Error, Progress, Sink};
-use crate::sys::fd::Descriptor;
 use crate::sys::mmap::{Mapping, MemoryFile, SealedFile};
 
 /// Encoded values with their descriptors. A clone costs a reference count, or a copy of up to 62 bytes.
@@ -27,7 +26,7 @@ use crate::sys::mmap::{Mapping, MemoryFile, SealedFile};
 pub(crate) struct Payload {
     content: Content,
     /// The list that positions in the bytes refer to.
-    pub(crate) descriptors: Vec<Arc<Descriptor>>,
+    pub(crate) descriptors: Vec<ValueFd>,
 }
 
 #[derive(Clone, Debug)]
@@ -59,7 +58,7 @@ impl Payload {
 
     /// Copies a received part of a frame, and takes over the descriptors.
     pub(crate) fn received(part: Part<'_>, descriptors: Vec<OwnedFd>) -> Self {
-        let descriptors = descriptors.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect();
+        let descriptors = descriptors.into_iter().map(ValueFd::new).collect();
         let content = match part {
             Part::Bytes(bytes) => Content::from(bytes),
             Part::File(file) => Content::File(file),
@@ -147,7 +146,7 @@ impl std::ops::Deref for PayloadBytes<'_> {
 /// Encodes values one after another into one payload.
 pub(crate) struct PayloadEncoder {
     values: codec::Encoder<Spill>,
-    descriptors: Vec<Arc<Descriptor>>,
+    descriptors: Vec<ValueFd>,
     /// The failure of a value that is already in the file in part. The payload is of no use then.
     failure: Option<Error>,
 }
@@ -203,7 +202,7 @@ impl PayloadEncoder {
     }
 
     /// Finishes without a copy: the bytes stay in the buffer of the thread until [`Encoded::reuse`].
-    pub(crate) fn finish_in_place(self) -> io::Result<(Encoded, Vec<Arc<Descriptor>>)> {
+    pub(crate) fn finish_in_place(self) -> io::Result<(Encoded, Vec<ValueFd>)> {
         if let Some(failure) = self.failure {
             return Err(io::Error::other(failure));
         }
@@ -471,7 +470,7 @@ mod tests {
 
     #[test]
     fn a_value_that_fails_takes_its_descriptors_back() {
-        struct Fails(Arc<Descriptor>);
+        struct Fails(ValueFd);
         impl Serialize for Fails {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 fds::attach(&self.0, serializer)?;
@@ -479,7 +478,7 @@ mod tests {
             }
         }
         let mut encoder = PayloadEncoder::default();
-        let descriptor = Arc::new(Descriptor::new(crate::sys::fd::null().unwrap()));
+        let descriptor = ValueFd::new(crate::sys::fd::null().unwrap());
         assert_eq!(encoder.push(&Fails(descriptor)).unwrap_err().text(), "no");
         assert!(!encoder.holds_descriptors());
     }

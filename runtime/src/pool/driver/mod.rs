@@ -36,9 +36,10 @@ use super::scheduler::{Phase, Scheduler};
 use super::stats::PoolStats;
 use crate::error::Error;
 use crate::ipc::spin::AdaptiveSpin;
+use crate::sys;
 use crate::sys::eventfd::{self, Poller};
+use crate::sys::fork_generation::ForkGeneration;
 use crate::sys::poll::{self, Deadline};
-use crate::sys::{self, fork_generation};
 use supervisor::SupervisorState;
 pub(super) use supervisor::start_supervisor;
 
@@ -55,7 +56,7 @@ pub(super) struct PoolCore {
     leader_waker: OwnedFd,
     supervisor_waker: OwnedFd,
     /// A forked copy of the process has this memory, but neither the supervisor nor the workers.
-    fork_generation: u32,
+    fork_generation: ForkGeneration,
     /// The scheduler of such a copy, if another thread held the lock when the copy was made.
     substitute: OnceLock<Option<Box<Mutex<PoolInner>>>>,
 }
@@ -90,7 +91,6 @@ impl PoolCore {
         let (leader_waker, supervisor_waker) = (eventfd::create()?, eventfd::create()?);
         events.add(&deaths, source::DEATHS)?;
         events.add(&leader_waker, source::WAKER)?;
-        fork_generation::note_copies();
         Ok(Self {
             inner: Mutex::new(PoolInner::new(Scheduler::new(config))),
             changed: Condvar::new(),
@@ -99,7 +99,7 @@ impl PoolCore {
             deaths,
             leader_waker,
             supervisor_waker,
-            fork_generation: fork_generation::generation(),
+            fork_generation: ForkGeneration::current(),
             substitute: OnceLock::new(),
         })
     }
@@ -337,7 +337,7 @@ impl PoolCore {
     }
 
     pub(super) fn is_forked_copy(&self) -> bool {
-        self.fork_generation != fork_generation::generation()
+        !self.fork_generation.is_current()
     }
 
     /// Takes events in, for the leader would not see them again, and nor would the supervisor see that a worker is

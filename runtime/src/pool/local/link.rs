@@ -4,7 +4,6 @@
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::BorrowedFd;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::initializer::Initializer;
@@ -12,13 +11,13 @@ use super::protocol::{self, RingMemory, inline, slot};
 use super::ring::{Corrupt, Head, ParentSide, SLOTS};
 use super::worker;
 use crate::error::{Error, ErrorKind, JoinErrorKind, Panic, Refusal};
+use crate::ipc::wire::fds::ValueFd;
 use crate::ipc::wire::frame::{self, ReceivedFrame};
 use crate::ipc::wire::kind;
 use crate::ipc::wire::payload::{Payload, decode};
 use crate::pool::model::{Failure, JobEntry, JobId, Outcome, Returned};
 use crate::pool::transport::{Broken, Death, LinkEvent, Oldest, Sent, WorkerLink};
 use crate::process::Process;
-use crate::sys::fd::Descriptor;
 use crate::sys::{self, futex, signal};
 use crate::this_process::children::{Child, ExitStatus};
 
@@ -26,7 +25,7 @@ pub(in crate::pool) struct LocalLink {
     process: Process<()>,
     side: ParentSide<RingMemory>,
     /// Written by the worker when the pool sleeps.
-    eventfd: Arc<Descriptor>,
+    eventfd: ValueFd,
     initializer: Option<Initializer>,
     /// Whether the worker has sent its first event.
     is_ready: bool,
@@ -58,7 +57,7 @@ impl LocalLink {
     pub(super) fn new(
         process: Process<()>,
         memory: RingMemory,
-        eventfd: Arc<Descriptor>,
+        eventfd: ValueFd,
         initializer: Option<Initializer>,
     ) -> Self {
         Self {

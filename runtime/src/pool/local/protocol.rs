@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicU32, AtomicU64};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ring::{INLINE_BYTES, Memory, WORDS};
+use crate::ipc::wire::fds::{self, ValueFd};
 use crate::ipc::wire::frame::{self, Body, OutgoingFrame, ReceivedFrame};
+use crate::ipc::wire::kind;
 use crate::ipc::wire::payload::{Part, Payload};
-use crate::ipc::wire::{fds, kind};
-use crate::sys::fd::Descriptor;
 use crate::sys::mmap::Region;
 use crate::sys::poll::Deadline;
 
@@ -154,7 +154,8 @@ impl Serialize for RingMemory {
 
 impl<'de> Deserialize<'de> for RingMemory {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let region = fds::share(deserializer).and_then(|fd| Region::accept(fd).map_err(serde::de::Error::custom))?;
+        let region =
+            fds::share_plain(deserializer).and_then(|fd| Region::accept(fd).map_err(serde::de::Error::custom))?;
         if region.len() < Self::BYTES {
             return Err(serde::de::Error::custom("shared memory that is too short for a worker's rings"));
         }
@@ -164,7 +165,7 @@ impl<'de> Deserialize<'de> for RingMemory {
 
 /// A descriptor in the argument of a worker's task.
 #[derive(Clone, Debug)]
-pub(super) struct SentFd(pub(super) Arc<Descriptor>);
+pub(super) struct SentFd(pub(super) ValueFd);
 
 impl Serialize for SentFd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -7,10 +7,10 @@ use super::link::LocalLink;
 use super::protocol::{Assignment, RingMemory, SentFd};
 use super::worker;
 use crate::error::Error;
+use crate::ipc::wire::fds::ValueFd;
 use crate::pool::transport::{StartFailure, StartWorker};
 use crate::process::{Context, Resource};
 use crate::start::{Launcher, Template};
-use crate::sys::fd::Descriptor;
 use crate::sys::{self, eventfd};
 use crate::task::Call;
 
@@ -59,10 +59,10 @@ impl LocalStart {
     fn start_link(&self, name: String, template: Option<&Template>) -> Result<LocalLink, Error> {
         let failed = |error| Error::os("cannot start a worker of a pool", error);
         let memory = RingMemory::create().map_err(failed)?;
-        let eventfd = Arc::new(Descriptor::new(eventfd::create().map_err(failed)?));
+        let eventfd = ValueFd::new(eventfd::create().map_err(failed)?);
         let assignment = Assignment {
             memory: memory.clone(),
-            eventfd: SentFd(Arc::clone(&eventfd)),
+            eventfd: SentFd(eventfd.clone()),
             max_memory: self.max_memory,
             initializer: self.initializer.as_ref().map(Initializer::pack).transpose()?,
         };

@@ -13,13 +13,14 @@ use crate::child;
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::ipc::codec;
 use crate::ipc::spin::AdaptiveSpin;
-use crate::ipc::wire::fds;
+use crate::ipc::wire::fds::{self, ValueFd};
 use crate::ipc::wire::payload::Payload;
 use crate::pool::model::LONGEST_SPIN;
-use crate::sys::fd::Descriptor;
+use crate::sys::fork_private::ForkPrivateFd;
 use crate::sys::resident::Resident;
 use crate::sys::{self, eventfd, futex, signal};
 use crate::task::{self, ArgumentDecoder, EncodedOutput, Origin, TaskEntry, UndecodableArguments};
+use crate::this_process::role;
 
 /// The name of the worker's own task.
 pub(super) const NAME: &str = "offspring::pool::worker";
@@ -54,7 +55,7 @@ inventory::submit! { entry() }
 fn run(arguments: &mut ArgumentDecoder<'_>) -> Result<EncodedOutput, UndecodableArguments> {
     let assignment = arguments.pull::<Assignment>()?;
     arguments.finish()?;
-    match child::link() {
+    match role::link_to_parent() {
         Some(link) => Worker::new(assignment.memory, assignment.eventfd.0, link)
             .work(assignment.initializer, assignment.max_memory.map(MemoryLimit::new)),
         None => return Err(UndecodableArguments("a worker has no link".to_owned())),
@@ -72,8 +73,8 @@ enum TaskEnd {
 
 struct Worker {
     side: WorkerSide<RingMemory>,
-    eventfd: Arc<Descriptor>,
-    link: Arc<Descriptor>,
+    eventfd: ValueFd,
+    link: Arc<ForkPrivateFd>,
     spin: AdaptiveSpin,
     out_of_line: OutOfLine,
     /// The slots before this number are out of the ring, taken by this worker or revoked by the parent.
@@ -108,7 +109,7 @@ impl MemoryLimit {
 }
 
 impl Worker {
-    fn new(memory: RingMemory, eventfd: Arc<Descriptor>, link: Arc<Descriptor>) -> Self {
+    fn new(memory: RingMemory, eventfd: ValueFd, link: Arc<ForkPrivateFd>) -> Self {
         *sys::lock(&OWN_RINGS) = Some(WorkerSide::new(memory.clone()));
         Self {
             side: WorkerSide::new(memory),
@@ -245,7 +246,7 @@ fn initialize(packed: PackedCall) -> TaskEnd {
 }
 
 /// Runs the task at an index of the registry.
-fn call(task_index: u64, bytes: &[u8], descriptors: Vec<Arc<Descriptor>>) -> TaskEnd {
+fn call(task_index: u64, bytes: &[u8], descriptors: Vec<ValueFd>) -> TaskEnd {
     let Some(entry) = task::entry_at(task_index) else {
         let text = format!("the worker knows no task number {task_index}");
         return TaskEnd::Refused(Error::new(ErrorKind::UnknownTask, text));

@@ -4,7 +4,7 @@ use std::io;
 
 use crate::child::StreamSetting;
 use crate::start::Request;
-use crate::sys::attributes;
+use crate::sys::cwd;
 use crate::sys::fd::Stream;
 use crate::sys::inherited::InheritedState;
 
@@ -25,7 +25,7 @@ pub(super) fn take_over(present: InheritedState, base: &InheritedState, request:
         }
     }
     if request.kit.directory.is_none() && (present.directory.is_none() || present.directory != base.directory) {
-        request.kit.directory = Some(attributes::open_directory("/proc/self/cwd".as_ref())?);
+        request.kit.directory = Some(cwd::open_directory("/proc/self/cwd".as_ref())?);
     }
     for stream in Stream::ALL {
         let (setting, slot) = (&mut settings.streams[stream as usize], &mut request.kit.streams[stream as usize]);

@@ -14,8 +14,9 @@ use crate::platform::StartMethod;
 use crate::start::{Entrance, Request, entrance, is_absent, spawn};
 use crate::sys::environ::Environment;
 use crate::sys::identity::{self, Identity};
-use crate::sys::inherited::{InheritedState, ProcStatus};
+use crate::sys::inherited::InheritedState;
 use crate::sys::lifeline::Lifeline;
+use crate::sys::procfs::ProcStatus;
 use crate::sys::{pidfd, poll, socket};
 use crate::this_process::children::{self, Child, Description, Launched, SERVER_NAME};
 use crate::this_process::spares;
@@ -75,7 +76,7 @@ impl Server {
         }
         let lifeline = Lifeline::new().map_err(failed)?;
         let (link, theirs) = socket::pair().map_err(failed)?;
-        let pid = spawn::execute(entrance, Environment::present(), theirs).map_err(failed)?;
+        let pid = spawn::execute(entrance, Environment::current(), theirs).map_err(failed)?;
         let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
         let descriptors = [lifeline.read_side.as_fd()];
         // A server that has died already is found out by its answer, or rather by the lack of one.
@@ -200,7 +201,7 @@ impl Live {
         let (link, theirs) = socket::pair()?;
         socket::identify_senders(link.as_fd())?;
         frame::send_value(request::link(&self.server()?.child)?, kind::SPARE, &patience, &[theirs.as_fd()])?;
-        spares::enter_spare(link);
+        spares::insert(link);
         Ok(())
     }
 }

@@ -52,7 +52,7 @@ fn hire(
         // While the spare begins.
         wanted.refill(&server);
         drop(server);
-        return Ok(spare.hired());
+        return Ok(spare.into_child());
     }
     spares::retire(spare);
     if matches!(ordered?, Ordered::Stale) {

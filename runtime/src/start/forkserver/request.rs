@@ -8,7 +8,8 @@ use crate::ipc::wire::frame::{self, ReceivedFrame};
 use crate::ipc::wire::kind;
 use crate::sys::lifeline::Lifeline;
 use crate::sys::{pidfd, socket};
-use crate::this_process::children::{self, Child, Launched};
+use crate::this_process::children::{Child, Launched};
+use crate::this_process::spares;
 
 /// What became of an order.
 pub(super) enum Ordered {
@@ -136,7 +137,7 @@ fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
 fn orphan(link: &OwnedFd) -> io::Result<Option<(u32, OwnedFd, Option<ReceivedFrame>)>> {
     let hello = frame::receive(link.as_fd(), None)?;
     let Some(sender) = hello.as_ref().and_then(|hello| hello.sender) else {
-        children::reap_unknown();
+        spares::reap_unknown();
         return Ok(None);
     };
     Ok(Some((sender.pid, pidfd::open_or_kill(sender.pid)?, hello)))

@@ -11,6 +11,7 @@ use crate::ipc::wire::kind;
 use crate::sys::fork::{self, FreshCopy, SingleThreaded};
 use crate::sys::identity::own_ids;
 use crate::sys::{self, lifeline, socket};
+use crate::this_process::after_fork;
 
 /// Its name, and its own descriptors, none of which its children keep.
 pub(super) struct Server {
@@ -87,7 +88,7 @@ impl Server {
 
     fn become_child(self, link: OwnedFd, copy: FreshCopy) -> ! {
         drop(self);
-        child::forget(&copy);
+        after_fork::run(&copy);
         child::send_handshake(&link);
         let order = child::first_message(&link);
         child::run_received(link, order, ProcessOrigin::Copied(copy))
@@ -95,7 +96,7 @@ impl Server {
 
     fn become_spare(self, link: OwnedFd, lifeline: OwnedFd, patience: Option<Duration>, copy: FreshCopy) -> ! {
         drop(self);
-        child::forget(&copy);
+        after_fork::run(&copy);
         child::wait_for_order(link, lifeline, patience, copy)
     }
 

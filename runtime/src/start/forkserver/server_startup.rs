@@ -13,9 +13,11 @@ use crate::report::Report;
 use crate::sys::fd::{self, Stream};
 use crate::sys::fork::{self, FreshCopy, SingleThreaded};
 use crate::sys::identity::{self, Privileges};
-use crate::sys::inherited::{InheritedState, ProcStatus};
+use crate::sys::inherited::InheritedState;
+use crate::sys::procfs::ProcStatus;
 use crate::sys::{self, robust_list, signal};
 use crate::this_process::children::SERVER_NAME;
+use crate::this_process::{after_fork, role};
 
 /// A function that the server runs once, before it serves.
 #[derive(Debug)]
@@ -134,7 +136,7 @@ fn single_threaded(when: &str) -> Result<SingleThreaded, Error> {
 
 impl Server {
     fn begin(self) -> ! {
-        child::note_server();
+        role::note_server();
         match prepare() {
             Ok(present) => {
                 self.say(kind::READY, &present, None);
@@ -164,7 +166,7 @@ impl Server {
 
     /// The copy itself tells the parent, so that its next word cannot come before that.
     fn begin_outside(self, copy: FreshCopy) -> ! {
-        child::forget(&copy);
+        after_fork::run(&copy);
         self.bind_to_parent();
         match sys::pidfd::open(sys::pid()) {
             Ok(pidfd) => self.say_forked(sys::pid(), &pidfd),

@@ -1,10 +1,9 @@
 //! How many spares there are to be: what the program has set, or what its habit suggests.
 
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use super::handle::{Live, Server};
-use crate::sys;
+use crate::this_process::per_process::{OnCopy, PerProcess};
 use crate::this_process::{children, spares};
 
 /// Starts that follow each other within this time are a habit, unless there are more children each time: whoever starts many at once has no
@@ -14,29 +13,18 @@ const QUICK: Duration = Duration::from_secs(1);
 /// How long a spare that nobody has asked for waits for an order.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Those of one process; a copy of it begins anew.
+/// How the program starts children.
+#[derive(Debug, Default)]
 struct Habit {
-    owner: u32,
     /// What the program has set.
     steady: Option<usize>,
     /// When that was, and how many children there were.
     last_start: Option<(Instant, usize)>,
 }
 
+static HABIT: PerProcess<Habit> = PerProcess::new(OnCopy::Drop);
+
 impl Habit {
-    const fn of(owner: u32) -> Self {
-        Self { owner, steady: None, last_start: None }
-    }
-
-    fn lock() -> MutexGuard<'static, Self> {
-        static HABIT: Mutex<Habit> = Mutex::new(Habit::of(0));
-        let mut habit = sys::lock(&HABIT);
-        if habit.owner != sys::pid() {
-            *habit = Self::of(sys::pid());
-        }
-        habit
-    }
-
     fn wanted(&mut self, now: Instant, children: usize) -> Wanted {
         let last = self.last_start.replace((now, children));
         match self.steady {
@@ -61,12 +49,12 @@ pub(super) struct Wanted {
 /// Notes that a child is started now.
 pub(super) fn note_start() -> Wanted {
     let children = children::count().saturating_sub(Server::count());
-    Habit::lock().wanted(Instant::now(), children)
+    HABIT.lock().wanted(Instant::now(), children)
 }
 
 /// Sets how many there are to be from now on; a server that runs gets to it at once.
 pub(crate) fn set_spares(count: usize) {
-    Habit::lock().steady = Some(count);
+    HABIT.lock().steady = Some(count);
     // Those that were made out of habit have little patience.
     spares::retire_beyond(0);
     if let Some(server) = Server::lock_if_live() {
@@ -91,7 +79,7 @@ mod tests {
 
     #[test]
     fn the_second_start_within_a_second_makes_a_habit() {
-        let mut habit = Habit::of(1);
+        let mut habit = Habit::default();
         let begin = Instant::now();
         let counts =
             [0, 1500, 2000, 2900, 4000].map(|passed| habit.wanted(begin + Duration::from_millis(passed), 1).count);
@@ -100,14 +88,14 @@ mod tests {
 
     #[test]
     fn many_starts_at_once_do_not() {
-        let mut habit = Habit::of(1);
+        let mut habit = Habit::default();
         let begin = Instant::now();
         assert_eq!([0, 1, 2, 3, 3, 2, 3].map(|children| habit.wanted(begin, children).count), [0, 0, 0, 0, 1, 1, 0]);
     }
 
     #[test]
     fn what_the_program_has_set_overrides_the_habit() {
-        let mut habit = Habit { steady: Some(0), ..Habit::of(1) };
+        let mut habit = Habit { steady: Some(0), ..Habit::default() };
         let begin = Instant::now();
         assert_eq!([begin; 3].map(|now| habit.wanted(now, 1).count), [0; 3]);
         habit.steady = Some(3);

@@ -11,12 +11,12 @@ use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
 use crate::start::fork::{self, Divided, Newborn};
 use crate::start::{Launcher, Request};
-use crate::sys::fd::Ends;
 use crate::sys::identity::Identity;
-use crate::sys::inherited::ProcStatus;
+use crate::sys::procfs::ProcStatus;
 use crate::sys::signal::SignalSet;
 use crate::sys::{self, poll};
 use crate::this_process::children::{self, Child, Description, Launched, TEMPLATE_NAME};
+use crate::this_process::{after_fork, reaper};
 
 /// A template that runs; it is killed when this is dropped.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl Template {
                         use `spawn`";
             return Err(Error::new(ErrorKind::UnsupportedStartMethod, text));
         }
-        children::sweep();
+        reaper::sweep();
         let (identity, blocked) = (identity(), sys::signal::mask());
         match fork::divide(TEMPLATE_NAME, None)? {
             Divided::Copy(newborn) => serve(newborn),
@@ -125,7 +125,7 @@ fn serve(newborn: Newborn) -> ! {
     let Newborn { copy, link, lifeline, blocked } = newborn;
     std::mem::forget(blocked);
     // Whoever waits for the end of a channel must not wait for a process that knows of none.
-    Ends::of_original(&copy).abandon();
+    after_fork::give_ends(&copy, |_| ());
     let server = Server { name: TEMPLATE_NAME, link, lifeline };
     server.bind_to_parent();
     server.identify_senders();

@@ -20,32 +20,32 @@ impl SignalSet {
         Self(self.0 & !(1 << (signal - 1)))
     }
 
-    /// Without the signals that the C library keeps for itself (nptl(7)), which nobody can set through it.
+    /// Returns the set without the two signals that the C library reserves (nptl(7)) and does not let a program set.
     pub(crate) fn settable(self) -> Self {
         self.without(32).without(33)
     }
 }
 
-/// rt_sigprocmask(2), whose set is the kernel's own: one word, where the C library's has 1,024 bits.
+/// Calls rt_sigprocmask(2) with the kernel's own set of one word. The C library's set has 1,024 bits.
 fn change_mask(how: libc::c_int, set: SignalSet) -> SignalSet {
     let (set, mut old) = (set.settable(), SignalSet::default());
-    // SAFETY: two pointers to words of the size given; the call fails for a wrong `how` only. The C library's own signals
-    // are never blocked.
+    // SAFETY: two pointers to words of the size given; the call fails for a wrong `how` only. The C library's own
+    // signals are never blocked.
     unsafe { libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const set.0, &raw mut old.0, size_of::<u64>()) };
     old.settable()
 }
 
-/// The signals that the calling thread blocks.
+/// Returns the signals that the calling thread blocks.
 pub(crate) fn mask() -> SignalSet {
     change_mask(libc::SIG_BLOCK, SignalSet::default())
 }
 
-/// Makes the calling thread block exactly these.
+/// Makes the calling thread block exactly the signals of a set.
 pub(crate) fn set_mask(mask: SignalSet) {
     change_mask(libc::SIG_SETMASK, mask);
 }
 
-/// Blocks every signal for the calling thread while it lives: around a fork, no handler of the parent runs in the copy.
+/// Blocks every signal for the calling thread until a drop. Around a fork, no handler of the parent runs in the copy.
 pub(crate) struct Blocked(SignalSet);
 
 impl Blocked {
@@ -53,7 +53,7 @@ impl Blocked {
         Self(change_mask(libc::SIG_SETMASK, SignalSet(u64::MAX)))
     }
 
-    /// What was blocked before.
+    /// Returns the signals that were blocked before.
     pub(crate) fn before(&self) -> SignalSet {
         self.0
     }
@@ -65,18 +65,19 @@ impl Drop for Blocked {
     }
 }
 
-/// The signals that this process ignores.
+/// Returns the signals that this process ignores.
 pub(crate) fn ignored() -> SignalSet {
     let is_ignored = |signal: &i32| action(*signal).is_ok_and(|action| action.sa_sigaction == libc::SIG_IGN);
     SignalSet((1..=64).filter(is_ignored).fold(0, |bits, signal| bits | 1 << (signal - 1)))
 }
 
-/// Whether this process ignores `SIGPIPE`, which Rust's runtime makes every program do before its `main`.
+/// Returns whether this process ignores `SIGPIPE`. Rust's runtime makes every program do so before its `main`.
 pub(crate) fn ignores_broken_pipes() -> bool {
     action(libc::SIGPIPE).is_ok_and(|action| action.sa_sigaction == libc::SIG_IGN)
 }
 
-/// Makes this process ignore exactly these; what it ignored beside them gets its default action, handlers stay.
+/// Makes this process ignore exactly the signals of a set. Other ignored signals get their default action. Handlers
+/// stay.
 pub(crate) fn set_ignored(wanted: SignalSet) {
     let present = ignored();
     for signal in 1..=64 {
@@ -88,19 +89,19 @@ pub(crate) fn set_ignored(wanted: SignalSet) {
     }
 }
 
-/// Ignores what a terminal sends for Ctrl-C.
+/// Ignores the signal that a terminal sends for Ctrl-C.
 pub(crate) fn ignore_interrupts() {
     set_disposition(libc::SIGINT, libc::SIG_IGN);
 }
 
-/// Blocks what a terminal sends to every process of its group. Unlike ignoring them it costs a copy nothing to undo.
+/// Blocks the signals that a terminal sends to every process of its group. A copy undoes a block at no cost.
 pub(crate) fn block_terminal() {
     let sent = [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTSTP];
     let blocked = sent.into_iter().fold(mask().0, |bits, signal| bits | 1 << (signal - 1));
     set_mask(SignalSet(blocked));
 }
 
-/// Whether the kernel reaps this process's children itself, as soon as they end (sigaction(2), `SA_NOCLDWAIT`).
+/// Returns whether the kernel reaps this process's children itself, as soon as they end (sigaction(2), `SA_NOCLDWAIT`).
 pub(crate) fn ended_children_vanish() -> bool {
     action(libc::SIGCHLD)
         .is_ok_and(|action| action.sa_sigaction == libc::SIG_IGN || action.sa_flags & libc::SA_NOCLDWAIT != 0)
@@ -119,12 +120,13 @@ fn set_disposition(signal: i32, disposition: libc::sighandler_t) {
     unsafe { libc::signal(signal, disposition) };
 }
 
-/// How long after `SIGALRM` a task that blocks or handles it is killed.
+/// The time after `SIGALRM` after which a task that blocks or handles it is killed.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// Lets the kernel end this process when `limit` has passed: first `SIGALRM`, which tells the parent why, then `SIGKILL`.
+/// Lets the kernel end this process when `limit` has passed: first `SIGALRM`, which tells the parent why, then
+/// `SIGKILL`.
 ///
-/// Timers of the process itself need nobody to watch them: no thread here, no join in the parent.
+/// The kernel watches the timers of the process itself: no thread does here, nor a join in the parent.
 pub(crate) fn end_after(limit: Duration) -> io::Result<()> {
     set_disposition(libc::SIGALRM, libc::SIG_DFL);
     set_mask(mask().without(libc::SIGALRM));
@@ -152,13 +154,14 @@ fn start_timer(signal: i32, limit: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// Never zero, which would stop the timer; 68 years at most, which every C library's type of seconds can count.
+/// Returns a time that is never zero, which would stop the timer, and 68 years at most, which fits every C library's
+/// type.
 fn timespec(limit: Duration) -> libc::timespec {
     let limit = limit.max(Duration::from_nanos(1));
     libc::timespec { tv_sec: limit.as_secs().min(i32::MAX as u64) as _, tv_nsec: limit.subsec_nanos().into() }
 }
 
-/// The usual name of a signal, as `SIGKILL`; real-time signals have none.
+/// Returns the usual name of a signal, as `SIGKILL`. Real-time signals have none.
 pub(crate) fn name(signal: i32) -> Option<&'static str> {
     nix::sys::signal::Signal::try_from(signal).ok().map(nix::sys::signal::Signal::as_str)
 }

@@ -1,13 +1,14 @@
 //! A lock in shared memory that the kernel takes from a dead holder (a *robust futex*).
 //!
-//! The C library has robust mutexes too, but they chain what a thread holds by pointers that lie in the mutexes: whoever
-//! else can write that memory could make the holder write anywhere. This lock is one word. While a thread asks for one,
-//! or holds it, the word's address is the *pending operation* of the robust list that the thread has anyway: memory of its
-//! own, at which the kernel looks when the thread ends. There is room for one, so that [`hold`] runs no code but ours.
+//! The C library has robust mutexes too, but chains the held ones by pointers that lie in the mutexes. Any process that
+//! can write that memory could make the holder write anywhere. This lock is one word. While a thread asks for a lock or
+//! holds one, the word's address is the *pending operation* of the thread's robust list. The list is in the thread's
+//! own memory, and the kernel looks there when the thread ends. There is room for one address, so [`hold`] runs no code
+//! but this crate's.
 //!
 //! ```text
-//!   0 ── free        id of a thread ── held        | WAITERS ── somebody sleeps
-//!   OWNER_DIED, no id ── the holder is gone: whoever comes next takes it over and sets right what it finds
+//!   0 ── free        id of a thread ── held        | WAITERS ── a thread sleeps
+//!   OWNER_DIED, no id ── the holder is gone; the next thread takes the lock over and mends what it finds
 //! ```
 //!
 //! Sources: get_robust_list(2), futex(2), Documentation/locking/robust-futex-ABI.rst.
@@ -27,14 +28,14 @@ const ID: u32 = 0x3fff_ffff;
 
 const SPINS: u32 = 100;
 
-/// How long a sleeper trusts that it will be woken. A holder that dies between release and wake may wake nobody.
+/// The longest sleep before a second look. A holder that dies between release and wake may wake no sleeper.
 const RECHECK: Duration = Duration::from_millis(20);
 
-/// What a thread needs for a lock; the same as long as it lives, in a copy of its process too.
+/// The addresses that a thread needs for a lock. They stay the same in a copy of the process.
 #[derive(Clone, Copy)]
 struct Thread {
     list: Option<NonNull<RobustList>>,
-    /// Where the C library keeps the thread's id, if known: it is another in a copy of the process.
+    /// The place where the C library keeps the thread's id, if known. The id is another in a copy of the process.
     id: Option<NonNull<c_int>>,
 }
 
@@ -46,7 +47,7 @@ impl Thread {
     fn current() -> Self {
         THREAD.with(|known| {
             known.get().unwrap_or_else(|| {
-                robust_list::note_forks();
+                robust_list::renew_in_copies();
                 let thread = Self { list: robust_list().ok(), id: id_address() };
                 known.set(Some(thread));
                 thread
@@ -68,7 +69,7 @@ fn id_address() -> Option<NonNull<c_int>> {
     fork::thread_id_address().and_then(NonNull::new)
 }
 
-/// The robust list that the C library has registered for this thread; musl does so when it is needed first.
+/// Returns the robust list that the C library has registered for this thread. musl registers a list at first need.
 fn robust_list() -> io::Result<NonNull<RobustList>> {
     if let Some(list) = robust_list::registered()? {
         return Ok(list);
@@ -82,7 +83,7 @@ fn robust_list() -> io::Result<NonNull<RobustList>> {
     })
 }
 
-/// Whether the kernel will release what this process's threads hold when they die.
+/// Checks that the kernel releases the locks of this process's threads when they die.
 ///
 /// # Errors
 /// A sandbox refuses the question, or the C library registers no list for its threads.
@@ -90,13 +91,13 @@ pub(crate) fn check_support() -> io::Result<()> {
     robust_list().map(drop)
 }
 
-/// The lock's word as the pending operation of this thread; what was pending before is put back.
-struct Pending {
+/// The lock's word as the pending operation of this thread. A drop puts the operation back that was pending before.
+struct PendingOperation {
     list: Option<NonNull<RobustList>>,
     before: *mut c_void,
 }
 
-impl Pending {
+impl PendingOperation {
     fn new(thread: Thread, word: &AtomicU32) -> Self {
         let Some(list) = thread.list else {
             return Self { list: None, before: std::ptr::null_mut() };
@@ -123,7 +124,7 @@ impl Pending {
     }
 }
 
-impl Drop for Pending {
+impl Drop for PendingOperation {
     fn drop(&mut self) {
         compiler_fence(Ordering::SeqCst);
         if let Some(list) = self.list {
@@ -147,7 +148,7 @@ impl Drop for WordGuard<'_> {
 /// The work must be short and must not take another lock of this kind.
 pub(crate) fn hold<T>(word: &AtomicU32, work: impl FnOnce() -> T) -> T {
     let thread = Thread::current();
-    let _pending = Pending::new(thread, word);
+    let _pending = PendingOperation::new(thread, word);
     let id = thread.id();
     if word.compare_exchange(0, id, Ordering::Acquire, Ordering::Relaxed).is_err() {
         acquire_slowly(word, id);
@@ -159,7 +160,7 @@ pub(crate) fn hold<T>(word: &AtomicU32, work: impl FnOnce() -> T) -> T {
 #[cold]
 fn acquire_slowly(word: &AtomicU32, id: u32) {
     let mut waiters = 0;
-    // What is done under such a lock takes less time than going to sleep.
+    // Work under such a lock takes less time than a sleep.
     for _ in 0..SPINS {
         if word.load(Ordering::Relaxed) & (ID | WAITERS) == 0 {
             break;
@@ -178,7 +179,7 @@ fn acquire_slowly(word: &AtomicU32, id: u32) {
         let marked = seen | WAITERS;
         if seen == marked || word.compare_exchange(seen, marked, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
             futex::wait(word, marked, poll::deadline_in(RECHECK));
-            // Others may sleep as well: whoever has slept wakes the next one.
+            // Other threads may sleep as well. A thread that has slept wakes the next one.
             waiters = WAITERS;
         }
     }
@@ -205,8 +206,8 @@ mod tests {
         check_support().unwrap();
         let list = Thread::current().list.unwrap();
         let pending = || {
-            let before = Pending::exchange(list, std::ptr::null_mut());
-            Pending::exchange(list, before)
+            let before = PendingOperation::exchange(list, std::ptr::null_mut());
+            PendingOperation::exchange(list, before)
         };
         let word = AtomicU32::new(0);
         hold(&word, || assert_eq!(word.load(Ordering::Relaxed), Thread::current().id()));
@@ -216,7 +217,8 @@ mod tests {
     #[test]
     fn a_thread_that_ends_inside_leaves_the_lock_to_the_next_one() {
         static WORD: AtomicU32 = AtomicU32::new(0);
-        // SAFETY: the thread ends by a bare system call and runs nothing any more; it owns nothing that others wait for.
+        // SAFETY: the thread ends by a bare system call and runs nothing any more; it owns nothing that others wait
+        // for.
         let ends = || hold(&WORD, || unsafe { libc::syscall(libc::SYS_exit, 0) });
         drop(std::thread::spawn(ends));
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
@@ -236,7 +238,8 @@ mod tests {
     #[test]
     fn a_copy_that_ends_inside_leaves_the_lock_to_its_original() {
         let region = super::super::mmap::Region::create(4096).unwrap();
-        // SAFETY: the region is that large and aligned, lives as long as this test, and everyone uses the word atomically.
+        // SAFETY: the region is that large and aligned, lives as long as this test, and everyone uses the word
+        // atomically.
         let word = unsafe { region.start().cast::<AtomicU32>().as_ref() };
         assert_eq!(hold(word, || 6), 6);
         // SAFETY: the copy takes a lock that nobody holds, and ends by a system call.
