@@ -9,7 +9,8 @@ use crate::platform::StartMethod;
 use crate::this_process::children;
 use crate::{process, start};
 
-/// Does what `#[process_main]` does at the beginning of `main`, for programs whose `main` is generated or written by others.
+/// Does what `#[process_main]` does at the beginning of `main`, for programs whose `main` is generated or written by
+/// others.
 ///
 /// In the program itself it notes that it was called, and returns. In a child it runs the child's task and does not
 /// return. Call it first in `main`, before anything else is done, and before there is a second thread.

@@ -233,8 +233,9 @@ pub(crate) fn start_closure<T: Serialize + DeserializeOwned>(
 ) -> Result<Process<T>, Error> {
     // It may use every end of a channel that it finds.
     let begin = |_: &FreshCopy| move || Ok(Output(Payload::encode(&work())));
-    let child = Options::default()
-        .start(task, Mark::default(), &Payload::EMPTY, StartMethod::Fork, |request| start::copy(request, begin))?;
+    let child = Options::default().start(task, Mark::default(), &Payload::EMPTY, StartMethod::Fork, |request| {
+        start::fork_child(request, begin)
+    })?;
     Ok(Process::new(child, decode_output::<T>))
 }
 
@@ -254,10 +255,10 @@ impl Options {
         settings.environment = edited(environment)?;
         check(&settings)?;
         let failed = |error| Error::os(format!("cannot start `{task}`"), error);
-        let mut kit = ChildFds::default();
+        let mut fds = ChildFds::default();
         if let Some(directory) = directory {
             let opened = attributes::open_directory(&directory);
-            kit.directory = Some(opened.map_err(|error| {
+            fds.directory = Some(opened.map_err(|error| {
                 Error::with_source(
                     ErrorKind::Setting,
                     format!("cannot start `{task}` in the directory {directory:?}"),
@@ -268,14 +269,14 @@ impl Options {
         let mut ours = [const { None }; 3];
         for (stream, stdio) in Stream::ALL.into_iter().zip(streams) {
             let index = stream as usize;
-            (settings.streams[index], kit.streams[index], ours[index]) = stdio::plan(stream, stdio).map_err(failed)?;
+            (settings.streams[index], fds.streams[index], ours[index]) = stdio::plan(stream, stdio).map_err(failed)?;
         }
         let title = name.clone().unwrap_or_else(|| task.rsplit("::").next().unwrap_or(task).to_owned());
         let lineage = Ancestry::of_next_child(name, method, daemon);
         let name = lineage.name.clone();
-        let order = ChildSpec { task: task.to_owned(), mark, lineage, title, settings, timeout, privileges: None };
+        let spec = ChildSpec { task: task.to_owned(), mark, lineage, title, settings, timeout, privileges: None };
         let overdue_from = timeout.and_then(poll::deadline_in);
-        let launched = launch(Request { order, arguments, kit, streams: ours, threads })?;
+        let launched = launch(Request { spec, arguments, fds, streams: ours, threads })?;
         // From here on, as the child's own timer: what came before (a forkserver's start and preloads, say) is not its time.
         let deadline = timeout.and_then(poll::deadline_in);
         let about = Description { name, task: task.to_owned(), method, daemon, kill_on_drop, deadline, overdue_from };

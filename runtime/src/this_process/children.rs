@@ -448,11 +448,6 @@ fn snapshot() -> Vec<Arc<Child>> {
     lock(&CHILDREN).all.values().filter(own).cloned().collect()
 }
 
-/// How many children there are that have not been reaped, servers among them.
-pub(crate) fn count() -> usize {
-    lock(&CHILDREN).all.len()
-}
-
 /// The children that run at this moment, oldest first as far as pids tell; those that have ended are reaped.
 pub(crate) fn active() -> Vec<Arc<Child>> {
     spares::sweep();

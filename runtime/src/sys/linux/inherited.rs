@@ -90,18 +90,6 @@ impl InheritedState {
     }
 }
 
-impl InheritedState {
-    /// Whether an unprivileged process that is `served` could not become like this: its priority, its hard limits and
-    /// its standing with the out-of-memory killer go one way only.
-    pub(crate) fn is_beyond(&self, served: &Self) -> bool {
-        let oom = |present: &Self| present.oom_score.trim().parse::<i32>().unwrap_or_default();
-        let limits = self.limits.iter().zip(&served.limits);
-        self.nice < served.nice
-            || oom(self) < oom(served)
-            || limits.into_iter().any(|(own, theirs)| own.1.hard > theirs.1.hard)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

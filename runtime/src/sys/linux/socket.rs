@@ -66,11 +66,6 @@ pub(crate) fn end_sending(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Write)?)
 }
 
-/// Lets nothing more come to this end: from now on the other's sending fails. What has come already can be received.
-pub(crate) fn end_receiving(fd: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Read)?)
-}
-
 /// Ends the connection for every copy of both ends.
 pub(crate) fn shut_down(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Both)?)
