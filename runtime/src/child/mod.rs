@@ -48,7 +48,7 @@ use crate::this_process::{ancestry, children};
 /// The environment variable that marks a re-executed program as a child. The guard removes the variable first.
 pub(crate) const VARIABLE: &str = "OFFSPRING_BOOTSTRAP";
 
-/// The exit code of a child that could not begin its task: its link, its spec or one of its settings was wrong.
+/// The exit code of a child that could not begin the task: link, spec or a setting was wrong.
 pub(crate) const FAILED: i32 = 125;
 
 /// The exit code of a Rust program that panicked.
@@ -247,9 +247,9 @@ pub(crate) fn first_message(link: &OwnedFd) -> ReceivedFrame {
         // The parent is gone.
         Ok(None) => sys::exit_now(FAILED),
         Err(error) if sys::is_limit(&error) => {
-            refuse(link.as_fd(), Error::os("the child cannot receive its order", error))
+            refuse(link.as_fd(), Error::os("the child cannot receive its spec", error))
         }
-        Err(error) => fail(&format!("no order has come from the parent: {error}")),
+        Err(error) => fail(&format!("no spec has come from the parent: {error}")),
     }
 }
 
@@ -274,10 +274,10 @@ pub(crate) fn run_received(link: OwnedFd, frame: ReceivedFrame, origin: ProcessO
 /// Decodes a frame that should hold a spec, and ends the child otherwise.
 fn decode_spec(link: BorrowedFd<'_>, frame: ReceivedFrame) -> (ChildSpec, ChildFds, Payload) {
     if frame.kind != kind::SPEC {
-        fail(&format!("a message of kind {} has come where an order was to come", frame.kind));
+        fail(&format!("a message of kind {} has come in place of a spec", frame.kind));
     }
     ChildSpec::decode(frame).unwrap_or_else(|error| {
-        let text = format!("the child cannot understand its order: {error}");
+        let text = format!("the child cannot understand its spec: {error}");
         refuse(link, Error::new(ErrorKind::Decode, text))
     })
 }
@@ -296,10 +296,10 @@ fn run_spec(
     })
 }
 
-/// In a copy that has its arguments in memory: returns the descriptors of the arguments, and closes all other channel
-/// ends of the original.
+/// In a copy with the arguments in memory: returns the arguments' descriptors, and closes all other channel ends of the
+/// original.
 ///
-/// An end that no object of the child's uses would keep a channel from ever closing. Called before the hooks, whose own
+/// An unused end would keep a channel from ever closing. Called before the hooks, whose own
 /// channel ends belong to the child.
 pub(crate) fn inherited_fds(arguments: &Payload, copy: &FreshCopy) -> ReceivedFds {
     let ends = Ends::of_original(copy);

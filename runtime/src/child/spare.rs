@@ -1,4 +1,4 @@
-//! A spare: a child made ahead, from its birth until its spec arrives.
+//! A spare: a child made ahead, from the clone until the spec arrives.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,14 +18,14 @@ pub(crate) fn wait_for_spec(link: OwnedFd, lifeline: OwnedFd, copy: FreshCopy) -
     let sender = ResultSender::bound(link, Some(lifeline));
     let Some(link) = sender.link() else { sys::exit_now(FAILED) };
     if let Err(error) = parents_copy.and_then(|lifeline| send_waiting(link, lifeline)) {
-        fail(&format!("a spare cannot say who it is: {error}"));
+        fail(&format!("a spare cannot report to its parent: {error}"));
     }
     rehearse();
     let frame = match frame::receive(link, None) {
         Ok(Some(frame)) => frame,
         // The spare was retired.
         Ok(None) => sys::exit_now(0),
-        Err(error) => fail(&format!("a spare cannot receive an order: {error}")),
+        Err(error) => fail(&format!("a spare cannot receive a spec: {error}")),
     };
     let (spec, fds, arguments) = decode_spec(link, frame);
     // A kill before this message is the death of a spare, and the parent takes another. A kill after this message is

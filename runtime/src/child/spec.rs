@@ -112,7 +112,7 @@ impl ChildSpec {
         let head = frame.head.bytes().map_err(|error| codec::Error::new(error.to_string()))?;
         let (Manifest(present), spec) = decode_bytes::<(Manifest, Self)>(&head, ReceivedFds::default())?;
         if present.iter().filter(|present| **present).count() != frame.descriptors.len() {
-            return Err(codec::Error::new("an order has not the descriptors that it announces"));
+            return Err(codec::Error::new("a spec has other descriptors than it announces"));
         }
         let mut descriptors = frame.descriptors.into_iter();
         let [lifeline, directory, input, output, error] =

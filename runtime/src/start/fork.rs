@@ -1,10 +1,10 @@
 //! Fork: the child is a copy of this process at the moment of the start, memory included.
 //!
-//! 1. The parent checks that this process has one thread: a copy would find the locks of other threads held for ever.
+//! 1. The parent makes sure to be the only thread: a copy would find the locks of other threads held for ever.
 //! 2. The parent forks.
-//! 3. The child closes the descriptors of its parent's other children.
+//! 3. The child closes the descriptors of the parent's other children.
 //! 4. The child runs the task at once: the spec, the arguments and a closure's captures are in the copied memory.
-//! 5. The child exits in `child::run`, and never returns into its parent's frames higher on the copied stack.
+//! 5. The child exits in `child::run`, and never returns into the parent's frames higher on the copied stack.
 
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
@@ -24,8 +24,7 @@ pub(super) struct Fork;
 impl Launcher for Fork {
     fn launch(&self, request: Request<'_>) -> Result<Launched, Error> {
         let arguments = request.arguments;
-        // In the parent: each page that the child reads costs a fault. The child reports a missing task, as in every
-        // method.
+        // In the parent, since each page read by the child costs a fault. The child reports a missing task.
         let entry = task::lookup(&request.spec.task, request.spec.mark);
         fork_child(request, move |copy| {
             let descriptors = child::inherited_fds(arguments, copy);
@@ -34,8 +33,7 @@ impl Launcher for Fork {
     }
 }
 
-/// Forks a child that runs the work returned by `begin`. The work may borrow from this process, since the child has a
-/// copy.
+/// Forks a child that runs the work returned by `begin`. The work may borrow, since the child has a copy.
 ///
 /// `begin` runs in the child before any code of the user. The work runs after the `#[after_fork]` hooks.
 pub(crate) fn fork_child<W: FnOnce() -> Result<Output, Error>>(

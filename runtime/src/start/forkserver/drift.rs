@@ -6,7 +6,9 @@
 //! | part | read from | after a change |
 //! | --- | --- | --- |
 //! | [`Identity`] | `status`, `cgroup` and `ns/` in `/proc`, and system calls | the server is replaced |
-//! | [`InheritedState`] | `status` and `oom_score_adj` in `/proc`, and system calls | the child changes itself (`settings_diff.rs`) |
+//! | [`InheritedState`] | `status`, `oom_score_adj` in `/proc`, and system calls | the child changes itself |
+//!
+//! The changes that a child makes in itself are found in `settings_diff.rs`.
 //!
 //! Some changes of the second part go one way only: an unprivileged child cannot lower its nice value again. After such
 //! a change the server is replaced too. A [`Drift`] names the first difference found.
@@ -121,8 +123,8 @@ fn namespace_drift(now: &[OsString], then: &[OsString]) -> Option<Drift> {
     Some(Drift::Namespace(kind.to_owned()))
 }
 
-/// An unprivileged child may raise its nice value and its out-of-memory score, and lower its hard limits, but not undo
-/// that.
+/// An unprivileged child may raise a nice value and an out-of-memory score, and lower a hard limit. The opposite change
+/// needs privilege.
 fn one_way_drift(now: &InheritedState, served: &InheritedState) -> Option<Drift> {
     let oom_score = |state: &InheritedState| state.oom_score.trim().parse::<i32>().unwrap_or_default();
     if now.nice < served.nice {

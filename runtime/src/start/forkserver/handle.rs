@@ -158,7 +158,7 @@ fn wait_until_ready(server: &mut Launched) -> Result<InheritedState, Error> {
             _ => {
                 let refusal = frame.head::<Refusal>().map(Error::from);
                 return Err(refusal.unwrap_or_else(|error| {
-                    Error::with_source(ErrorKind::ForkServer, "the forkserver does not understand its orders", error)
+                    Error::with_source(ErrorKind::ForkServer, "the forkserver does not understand its requests", error)
                 }));
             }
         }

@@ -1,4 +1,4 @@
-//! A start by forkserver: attempt after attempt, each with one result, until one of them has started the child.
+//! A start by forkserver: a loop over attempts with one result each, until an attempt has started the child.
 
 use super::drift::Drift;
 use super::handle::LockedServer;
@@ -20,17 +20,16 @@ const REQUESTS: usize = 3;
 enum Attempt {
     /// The child has the spec.
     Started(Launched),
-    /// The spare ended before it took the spec.
+    /// The spare ended before `TAKEN`.
     Retry,
-    /// This server, which is still locked, is of no more use, for this reason.
+    /// The server, still locked, is of no more use for this reason.
     Replace(LockedServer, Drift),
 }
 
 impl Launcher for ForkServer {
     fn launch(&self, mut request: Request<'_>) -> Result<Launched, Error> {
         let requested = std::mem::take(&mut request.spec.settings);
-        // Only as many spares as there are now: each used spare is replaced by a new one, and what kills spares may go
-        // on.
+        // A limit, since each used spare requests a successor, and the cause that ends spares may persist.
         let mut spares_left = spares::count();
         let mut requests_left = REQUESTS;
         let mut last_drift = Drift::ServerGone;

@@ -58,7 +58,7 @@
 //! | descriptor | made by | held by | end of file means |
 //! | --- | --- | --- | --- |
 //! | server link | this process | this process and the server | server: exit. This process: the server is gone |
-//! | child link | this process, for each child | this process and the child; the server for a moment | child: no parent waits |
+//! | child link | this process | this process and the child; the server for a moment | child: no parent waits |
 //! | lifeline | this process; for a spare, the server | the server; each child its own | – |
 //!
 //! **Invariant:** the server never has a second thread, so a clone never copies a held lock.

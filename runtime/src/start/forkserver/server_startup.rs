@@ -59,7 +59,7 @@ impl<E: Into<Box<dyn StdError>>> PreloadOutput for Result<(), E> {
 pub(crate) fn serve(link: OwnedFd, frame: ReceivedFrame) -> ! {
     let privileges = frame.head::<Privileges>();
     let (Some(lifeline), Ok(privileges)) = (frame.descriptors.into_iter().next(), privileges) else {
-        child::fail("the order to serve cannot be understood")
+        child::fail("the request to serve cannot be understood")
     };
     let server = EventLoop { name: SERVER_NAME, link, lifeline };
     server.bind_to_parent();
