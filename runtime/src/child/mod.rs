@@ -386,7 +386,7 @@ fn prepare(spec: ChildSpec, fds: ChildFds, origin: &ProcessOrigin) -> Result<(),
     }
     spec.settings.apply(fds)?;
     sys::set_name(&spec.title);
-    spec.lineage.assume();
+    spec.ancestry.assume();
     if let Some(blocked) = spec.settings.blocked_signals {
         sys::signal::set_mask(blocked);
     }

@@ -26,7 +26,7 @@ pub(crate) struct ChildSpec {
     pub(crate) task: String,
     /// Distinguishes tasks of one name.
     pub(crate) mark: Mark,
-    pub(crate) lineage: Ancestry,
+    pub(crate) ancestry: Ancestry,
     /// The name in `ps` and `top`: a chosen name, or the task's name without its path.
     pub(crate) title: String,
     pub(crate) settings: Settings,

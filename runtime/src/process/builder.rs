@@ -272,9 +272,9 @@ impl Options {
             (settings.streams[index], fds.streams[index], ours[index]) = stdio::plan(stream, stdio).map_err(failed)?;
         }
         let title = name.clone().unwrap_or_else(|| task.rsplit("::").next().unwrap_or(task).to_owned());
-        let lineage = Ancestry::of_next_child(name, method, daemon);
-        let name = lineage.name.clone();
-        let spec = ChildSpec { task: task.to_owned(), mark, lineage, title, settings, timeout, privileges: None };
+        let ancestry = Ancestry::of_next_child(name, method, daemon);
+        let name = ancestry.name.clone();
+        let spec = ChildSpec { task: task.to_owned(), mark, ancestry, title, settings, timeout, privileges: None };
         let overdue_from = timeout.and_then(poll::deadline_in);
         let launched = launch(Request { spec, arguments, fds, streams: ours, threads })?;
         // From here on, as the child's own timer: what came before (a forkserver's start and preloads, say) is not its time.
