@@ -112,7 +112,7 @@ pub use crate::pool::{
 };
 pub use crate::process::{
     Context, Process, ProcessBuilder, Resource, Stdio, force_start_method, fork, get_all_start_methods, get_context,
-    get_start_method, set_start_method,
+    get_start_method, set_spares, set_start_method,
 };
 pub use crate::report::Report;
 pub use crate::task::{Call, Task};

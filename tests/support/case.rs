@@ -52,6 +52,11 @@ impl Case {
         self
     }
 
+    /// Does not hold for the methods without a forkserver.
+    pub const fn only_by_forkserver(self, reason: &'static str) -> Self {
+        self.except(StartMethod::Spawn, reason).except(StartMethod::Fork, reason)
+    }
+
     fn why_not(&self, method: StartMethod) -> Option<&'static str> {
         if self.needs_root && !sys::is_root() {
             return Some("needs root");
@@ -188,14 +193,8 @@ struct Leftovers {
 
 impl Leftovers {
     fn now() -> Self {
-        loop {
-            let spares = settled_spares();
-            let now = Self { spares, descriptors: procs::descriptors(), shared_memory: procs::shared_memory() };
-            // Or one has had enough of waiting in between.
-            if settled_spares() == spares {
-                return now;
-            }
-        }
+        let spares = settled_spares();
+        Self { spares, descriptors: procs::descriptors(), shared_memory: procs::shared_memory() }
     }
 
     /// Sees to it that no child is left, and no more descriptors than before, but for `kept` and those of spares.

@@ -32,10 +32,10 @@ const SECTIONS: [Section; 9] = [
         title: "A start",
         prefix: "start/",
         about: "From `start` to the `join` of a child that squares a number, one after the other; `rss-1g`: the parent has touched 1 GiB \
-            of memory (in pages of 4 KiB). `forkserver` is measured with `spares(0)`; `forkserver-spare` with `spares(8)`, and as many starts \
-            in a row in each round, so that they find one ahead. *By habit* is what a program gets that says nothing about spares. \
-            The floors: this program started anew by `std::process::Command`, with a child that does nothing but exit with the answer; a plain \
-            `fork`, `_exit` and `waitpid` in a process as small as ours, and beside `fork/rss-1g` as large as ours.",
+            of memory (in pages of 4 KiB). `forkserver` is measured without spares; `forkserver-spare` with `set_spares(8)`, and as \
+            many starts in a row in each round, so that they find one ahead. The floors: this program started anew by \
+            `std::process::Command`, with a child that does nothing but exit with the answer; a plain `fork`, `_exit` and `waitpid` in a \
+            process as small as ours, and beside `fork/rss-1g` as large as ours.",
         picture: Picture::Points,
     },
     Section {

@@ -1,4 +1,4 @@
-//! A child sets itself up as its order says: the same steps for every start method.
+//! A child applies its settings to itself: the same steps under every start method.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,21 +10,20 @@ use crate::sys::rlimit::{self, resource};
 use crate::sys::{cwd, process_group, sched, signal};
 
 impl Settings {
-    /// Applies all of them but the signal mask.
+    /// Applies all settings but the signal mask, which `child::prepare` sets later.
     ///
-    /// Limits come last of what can fail, since the other steps may need what they take away; the mask comes after the
-    /// lifeline and the report of a failure (see `child::run`).
-    pub(super) fn apply(&self, kit: ChildFds) -> Result<(), Error> {
+    /// Limits come last, since a limit may take away the means of another step.
+    pub(super) fn apply(&self, fds: ChildFds) -> Result<(), Error> {
         if let Some(environment) = &self.environment {
             environment.install();
         }
         if let Some(group) = self.process_group {
             step("join the process group", group, process_group::set(group))?;
         }
-        if let Some(directory) = kit.directory {
+        if let Some(directory) = fds.directory {
             step("enter the working directory", "", cwd::enter_directory(directory.as_fd()))?;
         }
-        for ((stream, setting), given) in Stream::ALL.into_iter().zip(self.streams).zip(kit.streams) {
+        for ((stream, setting), given) in Stream::ALL.into_iter().zip(self.streams).zip(fds.streams) {
             step("set the standard stream", stream as i32, set_stream(stream, setting, given))?;
         }
         if let Some(umask) = self.umask {
@@ -42,7 +41,7 @@ impl Settings {
         if let Some(nice) = self.nice {
             step("set the nice value", nice, sched::set_nice(nice))?;
         }
-        drop(kit.many_files);
+        drop(fds.many_files);
         for (number, limit) in &self.limits {
             let what = format_args!("{} to {} (soft) and {} (hard)", resource::name(*number), limit.soft, limit.hard);
             step("set", what, rlimit::set(*number, *limit))?;

@@ -684,7 +684,8 @@ pub(crate) fn start_closure<T: Serialize + DeserializeOwned>(
 ) -> Result<Process<T>, Error> {
     // The closure may use every inherited end of a channel, so the child closes none.
     let begin = |_: &FreshCopy| move || Ok(EncodedOutput(Payload::encode(&work())));
-    let child = Options::default()
-        .start(task, TaskId::default(), &Payload::EMPTY, StartMethod::Fork, |request| start::copy(request, begin))?;
+    let child = Options::default().start(task, TaskId::default(), &Payload::EMPTY, StartMethod::Fork, |request| {
+        start::fork_child(request, begin)
+    })?;
     Ok(Process::new(child, decode_output::<T>))
 }

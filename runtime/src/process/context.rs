@@ -116,34 +116,6 @@ impl Context {
         self.process(call).start()
     }
 
-    /// Keeps this many *spares*: children that are made ahead and wait, so that a start by `forkserver` costs a message
-    /// and not a fork.
-    ///
-    /// The number is the process's, as its server is: it holds for every context, from the next start on, or from now on if
-    /// the server runs. The other start methods have no spares, and know nothing of the number.
-    ///
-    /// A process that never calls this has none, or one ahead: from the second start within a second on, there is a spare
-    /// that waits for the next, unless there are more children each time, and that ends by itself if there is none for three seconds. `spares(0)` switches
-    /// that off.
-    ///
-    /// Each start that uses a spare asks for another one, and does not wait for it; a start that finds none has its child
-    /// made as usual. A spare is a copy of the server from when it was made, and takes over what this process is
-    /// at its start, like any child. What it costs while it waits: one process (`offspring-spare` in `ps`, which
-    /// counts for `RLIMIT_NPROC`), some 40 KiB of memory of its own, and three descriptors in this process. One that ends while it waits
-    /// sends `SIGCHLD` and stays a zombie until the next start, [`active_children`](crate::active_children) or the end of the program.
-    ///
-    /// # Example
-    /// ```
-    /// use offspring::{StartMethod, get_context};
-    ///
-    /// let context = get_context(StartMethod::ForkServer)?;
-    /// context.spares(4);
-    /// # Ok::<(), offspring::Error>(())
-    /// ```
-    pub fn spares(&self, count: usize) {
-        start::forkserver::set_spares(count);
-    }
-
     /// Returns a builder for a child with options.
     ///
     /// # Examples
@@ -320,6 +292,41 @@ pub fn force_start_method(method: StartMethod) -> Result<(), Error> {
     check_supported(method)?;
     Global::lock().fixed = Some(Choice::Method(method));
     Ok(())
+}
+
+/// Sets the number of *spares*: children made ahead, so that a start by `forkserver` takes one message and no fork.
+///
+/// The number belongs to this process, as its forkserver does, and counts for every [`Context`]. The default is 0. The
+/// spares are made from the next start by `forkserver` on, or at once if the forkserver runs. A smaller number ends the
+/// surplus spares at once. The other start methods have no spares.
+///
+/// A start takes the oldest spare and requests the next one, without waiting for it. A start that finds no spare has the
+/// child forked as usual. A spare takes over the settings of this process at the moment of the start, like any child.
+///
+/// A waiting spare is one process (`offspring-spare` in `ps`, counted by `RLIMIT_NPROC`) with some 40 KiB of memory of its
+/// own, and three descriptors in this process. A spare that ends while it waits sends `SIGCHLD`, and stays a zombie until
+/// the next start, [`active_children`](crate::active_children) or the end of the program.
+///
+/// # Examples
+/// ```
+/// use offspring::{child_task, process_main, set_spares};
+///
+/// #[child_task]
+/// fn double(n: u64) -> u64 {
+///     2 * n
+/// }
+///
+/// #[process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     set_spares(2);
+///     for n in 0..10 {
+///         assert_eq!(double::start(n)?.join()?, 2 * n);
+///     }
+///     Ok(())
+/// }
+/// ```
+pub fn set_spares(count: usize) {
+    start::forkserver::set_spares(count);
 }
 
 /// Returns a context with a start method of its own. Neither uses nor fixes the start method of the program.

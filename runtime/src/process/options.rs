@@ -77,11 +77,11 @@ impl Options {
                 stdio::plan(stream, stdio).map_err(failed)?;
         }
         let title = name.clone().unwrap_or_else(|| task.rsplit("::").next().unwrap_or(task).to_owned());
-        let lineage = Ancestry::of_next_child(name, method, daemon);
-        let name = lineage.name.clone();
-        let spec = ChildSpec { task: task.to_owned(), mark: id, lineage, title, settings, timeout, privileges: None };
+        let ancestry = Ancestry::of_next_child(name, method, daemon);
+        let name = ancestry.name.clone();
+        let spec = ChildSpec { task: task.to_owned(), mark: id, ancestry, title, settings, timeout, privileges: None };
         let overdue_from = timeout.and_then(poll::deadline_in);
-        let launched = launch(Request { order: spec, arguments, kit: fds, streams: parent_ends, threads })?;
+        let launched = launch(Request { spec, arguments, fds, streams: parent_ends, threads })?;
         // The child's own timer starts now too. Work before this point, such as the start of a forkserver and its
         // preloads, does not count against the limit.
         let deadline = timeout.and_then(poll::deadline_in);

@@ -14,15 +14,15 @@ use crate::tasks::{begun, forever};
 const NO_COPY: &str = "its children are no copies";
 
 cases! {
-    here children_exclude_each_other_row_53;
+    here children_exclude_each_other;
     here a_killed_holder_is_told_to_the_next_with_the_data;
     here a_killed_holder_is_told_at_once_to_one_who_waits;
     here a_killed_holder_is_told_to_one_who_waits_with_a_limit;
     here a_kill_outside_of_the_lock_poisons_nothing;
     here a_panic_in_a_child_poisons;
     here a_holder_that_exits_poisons;
-    here an_attempt_and_a_limit_row_53;
-    alone a_lock_that_another_thread_holds_row_34.except(StartMethod::Fork, "needs a process with one thread");
+    here an_attempt_and_a_limit;
+    alone a_lock_that_another_thread_holds.except(StartMethod::Fork, "needs a process with one thread");
     alone threads_of_several_processes;
     here a_copy_of_a_guard_is_harmless.except(StartMethod::Spawn, NO_COPY).except(StartMethod::ForkServer, NO_COPY);
     here a_copy_links_no_locks_with_its_originals.except(StartMethod::Spawn, NO_COPY).except(StartMethod::ForkServer, NO_COPY);
@@ -40,7 +40,7 @@ fn add(pair: Mutex<[u64; 2]>, count: u64) {
     }
 }
 
-fn children_exclude_each_other_row_53(method: StartMethod) {
+fn children_exclude_each_other(method: StartMethod) {
     let pair = Mutex::new([0; 2]).unwrap();
     let children: Vec<_> = (0..4).map(|_| start(method, add::call(pair.clone(), 3000))).collect();
     add(pair.clone(), 3000);
@@ -150,7 +150,7 @@ fn a_holder_that_exits_poisons(method: StartMethod) {
     assert_eq!(**number.lock().unwrap_err().get_ref(), 7);
 }
 
-fn an_attempt_and_a_limit_row_53(method: StartMethod) {
+fn an_attempt_and_a_limit(method: StartMethod) {
     let number = Mutex::new(1).unwrap();
     let holder = begun(method, build(method, hold::call(number.clone())));
     assert!(matches!(number.try_lock(), Err(TryLockError::WouldBlock)));
@@ -167,7 +167,7 @@ fn is_locked(number: Mutex<u64>) -> bool {
 }
 
 /// The child starts well, and sees the lock as it is.
-fn a_lock_that_another_thread_holds_row_34(method: StartMethod) {
+fn a_lock_that_another_thread_holds(method: StartMethod) {
     let number = Mutex::new(1).unwrap();
     let (release, released) = std::sync::mpsc::channel::<()>();
     let (locked, is_held) = std::sync::mpsc::channel();

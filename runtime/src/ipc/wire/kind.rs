@@ -30,7 +30,7 @@ pub(crate) const SPEC: u8 = 16;
 pub(crate) const SERVE: u8 = 17;
 /// Parent to forkserver: the descriptor is the link of a new child.
 pub(crate) const FORK: u8 = 18;
-/// Parent to forkserver: the descriptor is the link of a new spare, the head the time for which the spare waits.
+/// Parent to forkserver: the descriptor is the link of a new spare.
 pub(crate) const SPARE: u8 = 19;
 
 /// Forkserver to parent: the preloads are done.

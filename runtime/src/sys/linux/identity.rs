@@ -18,15 +18,15 @@ use super::{check, cwd};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Privileges {
     /// Real, effective and saved user id.
-    users: [u32; 3],
-    groups: [u32; 3],
-    capabilities: Capabilities,
+    pub(crate) users: [u32; 3],
+    pub(crate) groups: [u32; 3],
+    pub(crate) capabilities: Capabilities,
 }
 
 /// Bit sets by capability number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Capabilities {
-    effective: u64,
+pub(crate) struct Capabilities {
+    pub(crate) effective: u64,
     permitted: u64,
     inheritable: u64,
 }
@@ -112,20 +112,21 @@ impl Capabilities {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) privileges: Privileges,
-    session: i32,
+    pub(crate) session: i32,
     /// A policy may forbid its own inheritance. Only the kernel knows.
-    scheduling: Scheduling,
+    pub(crate) scheduling: Scheduling,
     /// Supplementary groups, capability sets, no_new_privs and seccomp of this thread, from `/proc`.
-    status: Vec<String>,
+    pub(crate) status: Vec<String>,
     /// The cgroup of every hierarchy.
-    cgroup: String,
+    pub(crate) cgroup: String,
     /// As `net:[4026531840]`.
-    namespaces: Vec<OsString>,
+    pub(crate) namespaces: Vec<OsString>,
     /// Device and inode of the root directory. A server from before a chroot would make children outside the new root.
-    root: (u64, u64),
+    pub(crate) root: (u64, u64),
 }
 
-const STATUS_KEYS: [&str; 6] = ["Groups", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters"];
+/// The keys of [`Identity::status`].
+pub(crate) const STATUS_KEYS: [&str; 6] = ["Groups", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters"];
 const USER_NAMESPACE: &str = "user";
 const OTHER_NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid_for_children", "time_for_children", "uts"];
 

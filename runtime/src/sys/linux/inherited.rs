@@ -42,16 +42,6 @@ impl InheritedState {
             directory: cwd::directory(),
         })
     }
-
-    /// Returns whether an unprivileged process in the state `served` could not get into this state: priority, hard
-    /// limits and out-of-memory score go one way only.
-    pub(crate) fn is_beyond(&self, served: &Self) -> bool {
-        let oom = |state: &Self| state.oom_score.trim().parse::<i32>().unwrap_or_default();
-        let limits = self.limits.iter().zip(&served.limits);
-        self.nice < served.nice
-            || oom(self) < oom(served)
-            || limits.into_iter().any(|(own, theirs)| own.1.hard > theirs.1.hard)
-    }
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(crate) fn set_nice(nice: i32) -> io::Result<()> {
 /// A scheduling policy (`SCHED_…`) with its static priority, which is 0 for all but the real-time policies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Scheduling {
-    policy: i32,
+    pub(crate) policy: i32,
     priority: i32,
 }
 

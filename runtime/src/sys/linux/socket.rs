@@ -68,11 +68,6 @@ pub(crate) fn end_sending(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Write)?)
 }
 
-/// Ends receiving at this end. From now on the other end cannot send. Messages in the queue can be received.
-pub(crate) fn end_receiving(fd: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Read)?)
-}
-
 /// Ends the connection for every copy of both ends.
 pub(crate) fn shut_down(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Both)?)
