@@ -178,7 +178,7 @@ fn dropped_handles_close_nothing_behind_the_librarys_back(method: StartMethod) {
 fn handles_work_in_no_copy_made_by_a_clone(method: StartMethod) {
     let siblings = siblings(method);
     let lock = offspring::sync::Mutex::new(0_u8).unwrap();
-    let held = lock.lock();
+    let held = lock.lock().unwrap();
     let copy = sys::foreign_clone(|| {
         let done = catch_unwind(AssertUnwindSafe(|| {
             assert!(siblings.iter().all(|sibling| sibling.kill().unwrap_err().kind() == ErrorKind::NotParent));
