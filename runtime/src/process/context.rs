@@ -1,6 +1,6 @@
 //! The choice of a start method: one global choice per program, and contexts with a choice of their own.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,6 +13,7 @@ use crate::start;
 use crate::sys;
 use crate::task::Call;
 use crate::this_process::ancestry;
+use crate::this_process::per_process::{OnCopy, PerProcess};
 
 /// The environment variable of the default start method.
 const VARIABLE: &str = "OFFSPRING_START_METHOD";
@@ -69,7 +70,7 @@ impl Choice {
 
 impl Default for Context {
     fn default() -> Self {
-        Self { choice: Global::lock().fix() }
+        Self { choice: GLOBAL.lock().get_or_insert_with(default).clone() }
     }
 }
 
@@ -260,8 +261,8 @@ pub fn get_start_method() -> StartMethod {
 /// ```
 pub fn set_start_method(method: StartMethod) -> Result<(), Error> {
     check_supported(method)?;
-    let mut global = Global::lock();
-    if let Some(choice) = &global.fixed {
+    let mut global = GLOBAL.lock();
+    if let Some(choice) = &*global {
         let present = choice.method().map_or_else(|_| format!("by {VARIABLE}"), |method| format!("to `{method}`"));
         let text = format!(
             "the start method has been set already, {present}; `get_context` gives a context with another, and \
@@ -269,7 +270,7 @@ pub fn set_start_method(method: StartMethod) -> Result<(), Error> {
         );
         return Err(Error::new(ErrorKind::ContextAlreadySet, text));
     }
-    global.fixed = Some(Choice::Method(method));
+    *global = Some(Choice::Method(method));
     Ok(())
 }
 
@@ -290,7 +291,7 @@ pub fn set_start_method(method: StartMethod) -> Result<(), Error> {
 /// ```
 pub fn force_start_method(method: StartMethod) -> Result<(), Error> {
     check_supported(method)?;
-    Global::lock().fixed = Some(Choice::Method(method));
+    *GLOBAL.lock() = Some(Choice::Method(method));
     Ok(())
 }
 
@@ -366,41 +367,20 @@ fn check_supported(method: StartMethod) -> Result<(), Error> {
     Err(Error::new(ErrorKind::UnsupportedStartMethod, text))
 }
 
-/// The global choice of the program. A forked copy of the process makes the choice anew.
-#[derive(Debug)]
-struct Global {
-    process: u32,
-    /// The start method of `#[process_main(start_method = "…")]`.
-    program: Option<StartMethod>,
-    fixed: Option<Choice>,
-}
+/// The start method of `#[process_main(start_method = "…")]`, which copies of the process have too.
+static PROGRAM_DEFAULT: Mutex<Option<StartMethod>> = Mutex::new(None);
 
-static GLOBAL: Mutex<Global> = Mutex::new(Global { process: 0, program: None, fixed: None });
+/// The global choice of the program, once made. A copy of the process makes the choice anew.
+static GLOBAL: PerProcess<Option<Choice>> = PerProcess::new(OnCopy::Drop);
 
-impl Global {
-    fn lock() -> MutexGuard<'static, Self> {
-        let mut global = sys::lock(&GLOBAL);
-        if global.process != sys::pid() {
-            global.process = sys::pid();
-            global.fixed = None;
-        }
-        global
-    }
-
-    fn fix(&mut self) -> Choice {
-        let program = self.program;
-        self.fixed.get_or_insert_with(|| default(program)).clone()
-    }
-}
-
-fn default(program: Option<StartMethod>) -> Choice {
+fn default() -> Choice {
     if let Some(method) = ancestry::own_method() {
         return Choice::Method(method);
     }
     let from_outside = std::env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned());
     let chosen = match from_outside.as_deref().filter(|value| !value.is_empty()) {
         Some(value) => value.parse().and_then(|method| check_supported(method).map(|()| method)),
-        None => Ok(program.unwrap_or_else(|| Platform::current().default_start_method())),
+        None => Ok(sys::lock(&PROGRAM_DEFAULT).unwrap_or_else(|| Platform::current().default_start_method())),
     };
     match chosen {
         Ok(method) => Choice::Method(method),
@@ -410,5 +390,5 @@ fn default(program: Option<StartMethod>) -> Choice {
 
 /// Stores the start method of `#[process_main(start_method = "…")]`. Fixes nothing.
 pub(crate) fn set_program_default(method: Option<StartMethod>) {
-    Global::lock().program = method;
+    *sys::lock(&PROGRAM_DEFAULT) = method;
 }
