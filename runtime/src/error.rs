@@ -96,8 +96,8 @@ pub enum ErrorKind {
     /// The forkserver or the template of a fork pool could not be kept alive, or the children of this process are in
     /// another pid namespace, which has no forkserver.
     ForkServer,
-    /// A setting is out of range or cannot be applied: no workers, permits or parties; the directory, a limit or the affinity
-    /// of a child.
+    /// A setting is out of range or cannot be applied: no workers, permits or parties; the directory, a limit or the
+    /// affinity of a child.
     Setting,
     /// A limit on processes, descriptors or memory is reached. A later attempt may succeed.
     LimitReached,

@@ -2,8 +2,8 @@
 //!
 //! 1. `#[process_main]`, `guard()` or a hidden test enters here.
 //! 2. Without the variable of a child the process is the program: the guard returns, and the user's `main` runs.
-//! 3. Otherwise the first message of the link decides: `SERVE` makes this process a forkserver, a spec makes it a child.
-//!    Neither returns.
+//! 3. Otherwise the first message of the link decides: `SERVE` makes this process a forkserver, a spec makes it a
+//!    child. Neither returns.
 
 use std::os::fd::OwnedFd;
 use std::process::{ExitCode, Termination};

@@ -301,12 +301,13 @@ pub fn force_start_method(method: StartMethod) -> Result<(), Error> {
 /// spares are made from the next start by `forkserver` on, or at once if the forkserver runs. A smaller number ends the
 /// surplus spares at once. The other start methods have no spares.
 ///
-/// A start takes the oldest spare and requests the next one, without waiting for it. A start that finds no spare has the
-/// child forked as usual. A spare takes over the settings of this process at the moment of the start, like any child.
+/// A start takes the oldest spare and requests the next one, without waiting for it. A start that finds no spare has
+/// the child forked as usual. A spare takes over the settings of this process at the moment of the start, like any
+/// child.
 ///
-/// A waiting spare is one process (`offspring-spare` in `ps`, counted by `RLIMIT_NPROC`) with some 40 KiB of memory of its
-/// own, and three descriptors in this process. A spare that ends while it waits sends `SIGCHLD`, and stays a zombie until
-/// the next start, [`active_children`](crate::active_children) or the end of the program.
+/// A waiting spare is one process (`offspring-spare` in `ps`, counted by `RLIMIT_NPROC`) with some 40 KiB of memory of
+/// its own, and three descriptors in this process. A spare that ends while it waits sends `SIGCHLD`, and stays a zombie
+/// until the next start, [`active_children`](crate::active_children) or the end of the program.
 ///
 /// # Examples
 /// ```

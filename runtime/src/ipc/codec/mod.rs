@@ -1,8 +1,8 @@
 //! The format in which values travel: compact, fast, and self-describing.
 //!
-//! A value arrives as its `Serialize` and `Deserialize` round-trip through any self-describing format, or not at all. The format
-//! carries serde's whole data model, with the names of fields and variants, and answers every request of a `Deserialize`.
-//! `docs/format.md` describes the format byte by byte.
+//! A value arrives as its `Serialize` and `Deserialize` round-trip through any self-describing format, or not at all.
+//! The format carries serde's whole data model, with the names of fields and variants, and answers every request of a
+//! `Deserialize`. `docs/format.md` describes the format byte by byte.
 //!
 //! - [`encode`]: values to bytes, with the [`shapes`] of structs told once in a message
 //! - [`decode`]: bytes to values; a struct is read by position where its shape is what the type expects, else by names

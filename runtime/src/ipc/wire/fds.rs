@@ -303,7 +303,8 @@ pub(crate) fn share_private<'de, D: Deserializer<'de>>(deserializer: D) -> Resul
     )
 }
 
-/// Shares a descriptor with an owner of the wanted kind. A received descriptor has a plain owner, until its reader is known.
+/// Shares a descriptor with an owner of the wanted kind. A received descriptor has a plain owner, until its reader is
+/// known.
 fn share_as<'de, D: Deserializer<'de>, T>(
     deserializer: D,
     owner: fn(OwnedFd) -> ValueFd,

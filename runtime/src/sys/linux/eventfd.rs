@@ -53,8 +53,8 @@ impl Poller {
         Ok(self.0.add(eventfd, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, number))?)
     }
 
-    /// Removes a descriptor. Closing it would do so too, but only with the last descriptor of its open file, which a copy of the
-    /// process may have.
+    /// Removes a descriptor. Closing it would do so too, but only with the last descriptor of its open file, which a
+    /// copy of the process may have.
     pub(crate) fn remove(&self, fd: impl AsFd) {
         let _ = self.0.delete(fd);
     }

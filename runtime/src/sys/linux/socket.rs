@@ -142,7 +142,8 @@ pub(crate) fn send(
 fn expired(error: nix::Error, patience: SendTimeout) -> io::Error {
     match (error, patience) {
         (nix::Error::ETOOMANYREFS, SendTimeout::Limit(_)) => {
-            let text = "this user has more descriptors in messages that nobody has received yet than a process may open (RLIMIT_NOFILE)";
+            let text = "this user has more descriptors in messages that no process has received yet than a process \
+                        may open (RLIMIT_NOFILE)";
             io::Error::new(io::ErrorKind::QuotaExceeded, text)
         }
         _ => io::ErrorKind::TimedOut.into(),

@@ -1,7 +1,7 @@
 //! Bytes to values.
 //!
-//! The bytes may come from anywhere. Every length is checked against the bytes that are there before anything is allocated for it,
-//! and a value inside a value counts against the [depth](super::depth).
+//! The bytes may come from anywhere. Every length is checked against the bytes that are there before anything is
+//! allocated for it, and a value inside a value counts against the [depth](super::depth).
 //!
 //! A container reads the tag of the value that comes next, and gives it to that value with the rest: see [`Value`].
 
@@ -32,12 +32,13 @@ pub(crate) struct Decoder<'de> {
     /// The last shape without a number.
     passing: Option<Shape>,
     depth: Depth,
-    /// Elements that sequences and maps may still announce. Each takes a byte at least, so that no honest message announces more, and
-    /// no other makes room for more than that.
+    /// Elements that sequences and maps may still announce. Each takes a byte at least, so that no honest message
+    /// announces more, and no other makes room for more than that.
     announced: usize,
     /// Whether values are told as JSON would tell them.
     is_plain: bool,
-    /// Whether a value has failed in its midst. A `Deserialize` may go on regardless, with the rest of that value for the next one.
+    /// Whether a value has failed in its midst. A `Deserialize` may go on regardless, with the rest of that value for
+    /// the next one.
     is_spoilt: bool,
 }
 
@@ -85,9 +86,9 @@ impl<'de> Decoder<'de> {
 
     /// The next value.
     ///
-    /// The first attempt tells everything as it was written. A type that was made for JSON may not know some of that: it takes a text and a
-    /// number, but no `Option` of one, or a list, but no bytes. If the first attempt fails, and what it has done can be done again, a second one tells
-    /// everything as JSON would.
+    /// The first attempt tells everything as it was written. A type that was made for JSON may not know some of that:
+    /// it takes a text and a number, but no `Option` of one, or a list, but no bytes. If the first attempt fails, and
+    /// what it has done can be done again, a second one tells everything as JSON would.
     ///
     /// # Errors
     /// As the value's own `Deserialize`; if the bytes are no message.

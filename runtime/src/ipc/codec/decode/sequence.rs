@@ -195,7 +195,8 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
     }
 }
 
-/// Counts an `Option` that a type asks for where none was written. A type of nothing but such options would ask for ever.
+/// Counts an `Option` that a type asks for where none was written. A type of nothing but such options would ask for
+/// ever.
 pub(super) fn unwritten_level(levels: u8) -> Result<u8, Error> {
     levels.checked_add(1).ok_or_else(|| Error::new("a type of options without end"))
 }
@@ -215,7 +216,9 @@ macro_rules! in_run {
         $(#[inline]
         fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
             match self.bytes.first_chunk() {
-                Some(bytes) if self.tag == tag::$tag && !self.is_plain => visitor.$visit($number::from_le_bytes(*bytes)),
+                Some(bytes) if self.tag == tag::$tag && !self.is_plain => {
+                    visitor.$visit($number::from_le_bytes(*bytes))
+                }
                 _ => self.number()?.visit_plain(visitor),
             }
         })*
@@ -264,7 +267,8 @@ impl<'de> Deserializer<'de> for InRun<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        bool char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        bool char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct enum
+        identifier ignored_any
     }
 
     fn is_human_readable(&self) -> bool {
@@ -280,8 +284,8 @@ pub(super) struct Positions<'a, 'de> {
     pub(super) fields: usize,
 }
 
-/// Puts the name of a field in front of an error. It takes no reference to the fields, so that the compiler need not keep their count in
-/// memory.
+/// Puts the name of a field in front of an error. It takes no reference to the fields, so that the compiler need not
+/// keep their count in memory.
 #[cold]
 fn in_field(mut names: &[u8], field: usize, error: Error) -> Error {
     let name = (0..=field).map(|_| next_name(&mut names)).last();

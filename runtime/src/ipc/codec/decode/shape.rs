@@ -75,8 +75,8 @@ impl Shape {
 
     /// Whether the visitor can be given the values of the shape in their order.
     ///
-    /// True if the shape's names equal the expected names, in order, and serde's derive has written the visitor. A visitor written by
-    /// hand may take no sequence, and gets the names.
+    /// True if the shape's names equal the expected names, in order, and serde's derive has written the visitor. A
+    /// visitor written by hand may take no sequence, and gets the names.
     #[inline(always)]
     pub(super) fn has_positions<V>(&mut self, names: &[u8], expected: &'static [&'static str]) -> bool {
         let visitor = typeid::of::<V>();
@@ -195,7 +195,8 @@ fn are_names(mut names: &[u8], expected: &[&str]) -> bool {
     true
 }
 
-/// Whether serde's derive has written a visitor, by its name. If it had another name, all would be as right, and slower.
+/// Whether serde's derive has written a visitor, by its name. If it had another name, all would be as right, and
+/// slower.
 fn is_derived<V>() -> bool {
     let name = std::any::type_name::<V>();
     // With the lifetime that it has in some versions of the compiler, or the parameters of the user's type.

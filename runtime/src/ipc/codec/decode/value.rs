@@ -1,7 +1,7 @@
 //! A value, as serde asks for it.
 //!
-//! Serde may ask for another type than was written. What JSON would give for it is given then: text for the variant of an enum, a map
-//! for a struct, and so on. A type that was not meant is serde's own error.
+//! Serde may ask for another type than was written. What JSON would give for it is given then: text for the variant of
+//! an enum, a map for a struct, and so on. A type that was not meant is serde's own error.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, Visitor};
@@ -77,7 +77,8 @@ impl<'a, 'de> Value<'a, 'de> {
         self.entries_of(Names::Shape { names, left }, visitor, true)
     }
 
-    /// Values with their names. `is_struct`: whether a struct was asked for, so that the keys can be nothing but names of fields.
+    /// Values with their names. `is_struct`: whether a struct was asked for, so that the keys can be nothing but names
+    /// of fields.
     #[inline]
     pub(super) fn entries<V: Visitor<'de>>(self, visitor: V, is_struct: bool) -> Result<V::Value, Error> {
         let names = match self.tag {
@@ -396,7 +397,8 @@ impl<'de> Value<'_, 'de> {
 
 /// Whether a visitor is serde's buffer for `untagged`, `tag` and `flatten`.
 ///
-/// The buffer cannot convert some of the format's values later, such as a `Some` to a plain value. It gets the values of JSON instead.
+/// The buffer cannot convert some of the format's values later, such as a `Some` to a plain value. It gets the values
+/// of JSON instead.
 #[inline]
 pub(super) fn is_buffer<V>() -> bool {
     #[derive(Deserialize)]
