@@ -1,5 +1,5 @@
-//! The seam between a pool and what carries its jobs: [`WorkerLink`], one for each worker, and [`StartWorker`], which
-//! makes them.
+//! The seam between a pool and the transport of jobs: [`WorkerLink`], one for each worker, and [`StartWorker`], which
+//! makes the links.
 //!
 //! The scheduler calls the methods of a link as its commands, and takes [`LinkEvent`]s from it. Each method returns at
 //! once. A transport has to keep three promises, on which the pool's own promises rest:
@@ -35,7 +35,7 @@ pub(super) trait WorkerLink {
     /// Sends a job. The worker may sleep until [`flush`](Self::flush).
     fn send(&mut self, id: JobId, job: &JobEntry) -> Result<Sent, Broken>;
 
-    /// Wakes the worker, if it sleeps, for what was sent or for the room that results have left.
+    /// Wakes a sleeping worker, for the jobs sent and for the room after outcomes were taken.
     fn flush(&self);
 
     /// Whether [`next_event`](Self::next_event) has an event.

@@ -1,4 +1,4 @@
-//! Which worker gets which job: sending, taking events in, and moving jobs to idle workers.
+//! The dispatch: sending jobs to workers, taking events in, and moving jobs to idle workers.
 
 use std::time::Instant;
 
@@ -8,27 +8,27 @@ use crate::pool::model::{JobId, JobState, PoolConfig, WorkerId};
 use crate::pool::transport::{Broken, LinkEvent, Sent, WorkerLink};
 use crate::sys::poll::Deadline;
 
-/// How many nanoseconds of work a worker has in its window, so that it is not idle while the parent is busy elsewhere.
+/// Nanoseconds of work in a worker's window, so that the worker is not idle while the parent is busy elsewhere.
 pub(super) const AHEAD: f64 = 1_000_000.0;
 
 /// The weight of one job in the moving average of durations.
 const SMOOTHING: f64 = 1.0 / 16.0;
 
 impl<L: WorkerLink> Scheduler<L> {
-    /// How many jobs each worker may have in flight: about [`AHEAD`], and one behind the job that runs at least.
+    /// Returns the most jobs in flight for one worker: about [`AHEAD`] of work, and at least two.
     fn depth(&self) -> usize {
         let ahead = (AHEAD / self.mean_duration.max(1.0)) as usize;
         ahead.clamp(2, L::WINDOW)
     }
 
-    /// How many jobs all workers may have in flight.
+    /// Returns the most jobs in flight for all workers.
     pub(in crate::pool) fn capacity(&self) -> usize {
         // Without a worker, queued jobs fail together when none can be had: so many at once.
         let depth = if self.has_serving_worker() { self.depth() } else { L::WINDOW };
         self.config.max_workers * depth
     }
 
-    /// Sends queued jobs, each to the worker with the fewest in flight; whether anything changed.
+    /// Sends queued jobs, each to the worker with the fewest in flight. Returns whether a job was sent or failed.
     pub(in crate::pool) fn dispatch(&mut self) -> bool {
         if self.fail_queue_if_hopeless() {
             return true;
@@ -65,7 +65,8 @@ impl<L: WorkerLink> Scheduler<L> {
         sent
     }
 
-    /// Moves one job that has not begun from the busiest worker to an idle one, so that no job waits behind a long one.
+    /// Moves one job that has not begun from the busiest worker to an idle worker, so that no job waits behind a long
+    /// job.
     fn steal_for_idle(&mut self) {
         let Some(idle) = self.idle_worker() else { return };
         let busy = self.workers.iter_mut().filter(|(key, worker)| *key != idle && worker.in_flight.len() > 1);
@@ -76,13 +77,13 @@ impl<L: WorkerLink> Scheduler<L> {
         }
     }
 
-    /// A worker that could begin a job at once.
+    /// Returns a worker that could begin a job at once.
     fn idle_worker(&self) -> Option<usize> {
         let is_idle = |worker: &Worker<L>| has_room(worker, &self.config, 1) && !worker.is_stalled();
         self.workers.iter().find(|(_, worker)| is_idle(worker)).map(|(key, _)| key)
     }
 
-    /// Moves jobs that a worker does not begin (it may have been stopped) to idle workers; the time of the next look.
+    /// Moves jobs of a stalled worker to idle workers. Returns the time of the next look. A stopped worker is stalled.
     pub(super) fn redistribute_stalled(&mut self, now: Instant) -> Deadline {
         if self.idle_worker().is_none() {
             return self.may_recover().then(|| now + TICK);
@@ -109,18 +110,19 @@ impl<L: WorkerLink> Scheduler<L> {
         Some(now + TICK)
     }
 
-    /// Whether there are jobs for a worker that was stalled and is idle. It may go on at any moment, without an event.
+    /// Returns whether there are jobs for an idle worker that was stalled, and may go on at any moment without an
+    /// event.
     fn may_recover(&self) -> bool {
         let is_idle = |worker: &Worker<L>| worker.is_stalled() && worker.in_flight.is_empty();
         (self.has_jobs_in_line() || self.has_backlog()) && self.workers.iter().any(|(_, worker)| is_idle(worker))
     }
 
-    /// Whether a link has an event.
+    /// Returns whether a link has an event.
     pub(in crate::pool) fn has_event(&self) -> bool {
         self.workers.iter().any(|(_, worker)| worker.has_event())
     }
 
-    /// Takes the events of all links in; whether there was one. `clock` is read where idle times count.
+    /// Takes the events of all links in. Returns whether there was an event. Reads `clock` only for idle times.
     pub(in crate::pool) fn collect(&mut self, clock: impl Fn() -> Instant) -> bool {
         let with_events = self.workers.iter().filter(|(_, worker)| worker.has_event());
         let ready: Vec<WorkerId> = with_events.map(|(key, _)| WorkerId(key)).collect();
@@ -153,7 +155,7 @@ impl<L: WorkerLink> Scheduler<L> {
         }
     }
 
-    /// `false` if the worker cannot have sent the event.
+    /// Takes an event in; `false` if no honest worker sends such an event.
     fn take_event(&mut self, id: WorkerId, event: LinkEvent, clock: &impl Fn() -> Instant) -> bool {
         match event {
             LinkEvent::Ready(ready) => self.note_ready(id, ready, clock),
@@ -171,19 +173,19 @@ impl<L: WorkerLink> Scheduler<L> {
         }
     }
 
-    /// Puts a job that a worker had before all queued ones.
+    /// Queues a worker's job before all other jobs.
     pub(super) fn queue_first(&mut self, id: JobId) {
         self.jobs[id.0].state = JobState::Queued;
         self.queue.push_front(id);
     }
 
-    /// Takes back every job that a worker has not begun.
+    /// Revokes every job that a worker has not begun.
     pub(super) fn revoke_all(&mut self, id: WorkerId) {
         self.revoke_until(id, None);
     }
 
-    /// Takes jobs back from a worker, oldest first, until `wanted` is among them; whether it is. The others are queued
-    /// again.
+    /// Revokes jobs of a worker, oldest first, up to `wanted`. Returns whether `wanted` was revoked. Other jobs are
+    /// queued again.
     pub(super) fn revoke_until(&mut self, id: WorkerId, wanted: Option<JobId>) -> bool {
         let (mut others, mut is_found) = (Vec::new(), false);
         while !is_found && let Some(revoked) = self.workers[id.0].revoke() {
@@ -199,7 +201,7 @@ impl<L: WorkerLink> Scheduler<L> {
     }
 }
 
-/// Whether a worker may have one more job in flight.
+/// Returns whether a worker may have one more job in flight.
 fn has_room<L: WorkerLink>(worker: &Worker<L>, config: &PoolConfig, depth: usize) -> bool {
     let left = config.max_tasks.map_or(usize::MAX, |max| max.saturating_sub(worker.completed) as usize);
     worker.is_serving() && worker.in_flight.len() < depth.min(left)

@@ -1,4 +1,4 @@
-//! The jobs: from their submission to the moment when their outcome is taken.
+//! The jobs, from submission to the taking of the outcome.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -12,7 +12,7 @@ use crate::pool::model::{Failure, GroupId, Holder, JobEntry, JobId, JobState, Ou
 use crate::pool::transport::WorkerLink;
 
 impl<L: WorkerLink> Scheduler<L> {
-    /// Queues a job. One that is done already, or comes after the pool was closed, only keeps its outcome.
+    /// Queues a job. A job that is done already, or comes after the close, only keeps an outcome.
     pub(in crate::pool) fn submit(&mut self, mut job: JobEntry) -> JobId {
         let outcome = match (mem::replace(&mut job.state, JobState::Queued), self.phase) {
             (JobState::Done(outcome), _) => Some(outcome),
@@ -30,7 +30,7 @@ impl<L: WorkerLink> Scheduler<L> {
         id
     }
 
-    /// Gives a job its outcome.
+    /// Sets the outcome of a job.
     pub(super) fn finish(&mut self, id: JobId, outcome: Outcome) {
         match &outcome {
             Ok(_) => self.done += 1,
@@ -51,7 +51,7 @@ impl<L: WorkerLink> Scheduler<L> {
         }
     }
 
-    /// Runs a job again whose worker died under it, if it may be run again; else gives it the failure.
+    /// Queues the running job of a dead worker again, if allowed; otherwise sets the failure.
     pub(super) fn retry_or_finish(&mut self, id: JobId, failure: Failure) {
         let job = &mut self.jobs[id.0];
         let is_death =
@@ -68,7 +68,7 @@ impl<L: WorkerLink> Scheduler<L> {
         self.jobs.get(id.0).is_none_or(|job| matches!(job.state, JobState::Done(_)))
     }
 
-    /// Takes the outcome of a job that is done, and drops the job.
+    /// Takes the outcome of a done job, and drops the job.
     pub(in crate::pool) fn take(&mut self, id: JobId) -> Option<Outcome> {
         if !self.is_done(id) {
             return None;
@@ -79,13 +79,13 @@ impl<L: WorkerLink> Scheduler<L> {
         }
     }
 
-    /// Counts a job as failed whose result could not be decoded.
+    /// Counts a done job as failed: the result could not be decoded.
     pub(in crate::pool) fn note_undecodable(&mut self) {
         self.done -= 1;
         self.failed += 1;
     }
 
-    /// Sets the waker of a job's future; the one before.
+    /// Sets the waker of a job's future. Returns the waker before.
     pub(in crate::pool) fn set_waker(&mut self, id: JobId, waker: Waker) -> Option<Waker> {
         let Holder::Job(slot) = &mut self.jobs.get_mut(id.0)?.holder else { return None };
         let before = slot.replace(waker);
@@ -93,7 +93,7 @@ impl<L: WorkerLink> Scheduler<L> {
         before
     }
 
-    /// Lets go of a job whose outcome will not be taken. What is returned is dropped without the lock.
+    /// Lets go of a job without an owner. The caller drops the returned parts without the lock.
     pub(in crate::pool) fn release(&mut self, id: JobId) -> (Option<JobEntry>, Holder) {
         if self.is_done(id) {
             return (self.jobs.try_remove(id.0), Holder::Dropped);
@@ -103,8 +103,8 @@ impl<L: WorkerLink> Scheduler<L> {
         (None, holder)
     }
 
-    /// Takes a job back if it has not begun, and cancels it; whether it was taken back. A job that runs sees that it is
-    /// cancelled.
+    /// Cancels a job that has not begun. Returns `false` for a running job, which is told of the cancel, and for a done
+    /// job.
     pub(in crate::pool) fn cancel(&mut self, id: JobId, clock: impl Fn() -> Instant) -> bool {
         // Its outcome may have come, and its worker be busy with the next job.
         self.collect(clock);
@@ -125,14 +125,14 @@ impl<L: WorkerLink> Scheduler<L> {
         true
     }
 
-    /// Cancels a job, and kills the worker that runs it.
+    /// Cancels a job, or kills the worker of a running job.
     pub(in crate::pool) fn kill(&mut self, id: JobId, clock: impl Fn() -> Instant) {
         if !self.cancel(id, &clock) {
             self.kill_running(id, JoinErrorKind::Cancelled, &clock);
         }
     }
 
-    /// Kills the worker that runs a job, unless the job is done by now.
+    /// Kills the worker of a running job, unless the job is done by now.
     pub(super) fn kill_running(&mut self, id: JobId, reason: JoinErrorKind, clock: &impl Fn() -> Instant) {
         let Some(JobEntry { state: JobState::InFlight(worker), .. }) = self.jobs.get(id.0) else { return };
         let WorkerId(key) = *worker;
@@ -154,7 +154,7 @@ impl<L: WorkerLink> Scheduler<L> {
         GroupId(self.groups.insert(VecDeque::new()))
     }
 
-    /// Takes the next job of a group that is done.
+    /// Takes the next done job of a group.
     pub(in crate::pool) fn next_of_group(&mut self, group: GroupId) -> Option<JobId> {
         self.groups.get_mut(group.0)?.pop_front()
     }

@@ -49,7 +49,7 @@ pub(super) enum Phase {
     Terminated,
 }
 
-/// After this time, a job that waits behind another one, or for a worker that does not begin it, goes to another
+/// How long a job may wait in the window of a worker that does not begin the job, before the job goes to another
 /// worker.
 pub(super) const TICK: Duration = Duration::from_millis(5);
 

@@ -1,4 +1,4 @@
-//! Time limits of jobs. A job whose time is over is cancelled, and after the grace its worker is killed.
+//! Time limits of jobs. An overdue job is cancelled, and the worker is killed after the grace.
 
 use std::time::{Duration, Instant};
 
@@ -9,20 +9,20 @@ use crate::pool::model::{JobId, WorkerId};
 use crate::pool::transport::WorkerLink;
 use crate::sys::poll::Deadline;
 
-/// A job that runs, and has a time limit.
+/// A running job with a time limit.
 struct Timed {
     id: JobId,
-    /// When it is cancelled.
+    /// The time of the cancel.
     limit: Instant,
-    /// When its worker is killed.
+    /// The time of the kill.
     end: Deadline,
 }
 
-/// The shortest pause before the next look at a worker that may begin a job without an event.
+/// The shortest pause before the next look at a worker, which begins jobs without an event.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
 impl<L: WorkerLink> Scheduler<L> {
-    /// Cancels and ends jobs whose time is over; the time of the next look.
+    /// Cancels and kills overdue jobs. Returns the time of the next look.
     pub(super) fn enforce_timeouts(&mut self, now: Instant) -> Deadline {
         if !self.has_limits() {
             return None;
@@ -51,7 +51,7 @@ impl<L: WorkerLink> Scheduler<L> {
         next
     }
 
-    /// The job that a worker runs, if it has a time limit.
+    /// Returns the running job of a worker, if the job has a time limit.
     fn timed(&mut self, worker: WorkerId, now: Instant) -> Option<Timed> {
         let worker = self.workers.get_mut(worker.0).filter(|worker| worker.is_healthy())?;
         let Ok(running) = worker.running_since(now) else {
@@ -63,7 +63,7 @@ impl<L: WorkerLink> Scheduler<L> {
         Some(Timed { id, limit, end: limit.checked_add(self.config.grace) })
     }
 
-    /// When to look again at a worker that may begin its next job at any moment.
+    /// Returns the time of the next look at a worker between two jobs.
     fn begins_unseen(&self, worker: WorkerId, now: Instant) -> Deadline {
         let next = |worker: &Worker<L>| worker.in_flight.front().and_then(|id| self.jobs[id.0].time_limit);
         let limit = self.workers.get(worker.0).filter(|worker| worker.is_healthy()).and_then(next)?;

@@ -1,4 +1,4 @@
-//! One worker, as the scheduler sees it: its link, its stage, and its jobs in flight.
+//! One worker in the scheduler: the link, the stage, and the jobs in flight.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -16,43 +16,43 @@ pub(super) struct Worker<L> {
     pub(super) in_flight: VecDeque<JobId>,
     /// Jobs with an outcome.
     pub(super) completed: u32,
-    /// Why the pool killed it, if for the job that ran.
+    /// Why the pool killed the worker, if for the running job.
     kill_reason: Option<JoinErrorKind>,
     idle_since: Instant,
-    /// When its initializer has to have returned.
+    /// The deadline of the initializer.
     start_deadline: Deadline,
-    /// The oldest job in flight, and since when it is seen not to have begun.
+    /// The oldest job in flight, if not begun, and the time of the first look that found so.
     not_begun: Option<(JobId, Instant)>,
     /// The worker was woken for a job and did not begin it.
     stalled: bool,
 }
 
-/// How far a worker is in its life.
+/// The stage of a worker's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Its initializer runs.
+    /// The initializer runs.
     Starting,
     Serving,
-    /// It gets no more jobs, and exits after those in flight.
+    /// The worker gets no more jobs, and exits after the jobs in flight.
     Retiring(RetireReason),
 }
 
 /// Why a worker exits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum RetireReason {
-    /// It has done as many jobs as a worker may do.
+    /// The worker has done as many jobs as a worker may do.
     Recycled,
-    /// It has grown too large, and exits of its own accord. The jobs behind its last one it will not begin.
+    /// The worker has grown too large, and exits by itself. It begins no other job.
     Outgrown,
     /// The pool has one worker more than it needs.
     Surplus,
 }
 
-/// What a worker's link is worth.
+/// The trust in a worker's link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Health {
     Ok,
-    /// The pool has killed the worker. Outcomes that it has sent count.
+    /// The pool has killed the worker. Outcomes on the link count.
     Killed,
     /// The link is [`Broken`], and the worker killed. Nothing more is taken from the link.
     Corrupt,
@@ -82,7 +82,7 @@ impl<L: WorkerLink> Worker<L> {
         matches!(self.stage, Stage::Retiring(_))
     }
 
-    /// Whether it takes jobs.
+    /// Returns whether the worker takes jobs.
     pub(super) fn is_serving(&self) -> bool {
         self.stage == Stage::Serving && self.is_healthy()
     }
@@ -91,12 +91,12 @@ impl<L: WorkerLink> Worker<L> {
         self.health != Health::Corrupt && self.link.has_event()
     }
 
-    /// Whether it could begin a job at once.
+    /// Returns whether the worker could begin a job at once.
     pub(super) fn is_idle(&self) -> bool {
         self.is_serving() && self.in_flight.is_empty()
     }
 
-    /// Since when it has been idle, if it is.
+    /// Returns the beginning of the idle time, if the worker is idle.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.is_idle().then_some(self.idle_since)
     }
@@ -105,7 +105,7 @@ impl<L: WorkerLink> Worker<L> {
         self.idle_since = now;
     }
 
-    /// When its initializer has to have returned, as long as it runs.
+    /// Returns the deadline of the initializer, as long as the initializer runs.
     pub(super) fn start_deadline(&self) -> Deadline {
         self.start_deadline.filter(|_| self.stage == Stage::Starting && self.is_healthy())
     }
@@ -116,7 +116,7 @@ impl<L: WorkerLink> Worker<L> {
         self.stalled = false;
     }
 
-    /// Notes the outcome of a job; `false` if it is not that of the oldest.
+    /// Notes the outcome of the oldest job; `false` if `id` is another job.
     pub(super) fn note_done(&mut self, id: JobId) -> bool {
         if self.in_flight.front() != Some(&id) {
             return false;
@@ -132,24 +132,24 @@ impl<L: WorkerLink> Worker<L> {
         self.stalled = true;
     }
 
-    /// Whether it was woken in vain, and has not waited for jobs since.
+    /// Returns whether the worker was woken in vain, and has not waited for jobs since.
     pub(super) fn is_stalled(&self) -> bool {
         self.stalled && !self.link.is_waiting()
     }
 
-    /// The job that runs, and the worker's pid.
+    /// Returns the running job, and the worker's pid.
     pub(super) fn running(&mut self, now: Instant) -> Option<(JobId, u32)> {
         let (id, _) = self.running_since(now).ok().flatten()?;
         Some((id, self.link.pid()))
     }
 
-    /// The job that runs, and since when.
+    /// Returns the running job, and the start time.
     pub(super) fn running_since(&mut self, now: Instant) -> Result<Option<(JobId, Instant)>, Broken> {
         let Oldest::Running { since } = self.link.oldest(now)? else { return Ok(None) };
         Ok(self.in_flight.front().map(|id| (*id, since)))
     }
 
-    /// Since when it is seen to have jobs and to begin none.
+    /// Returns the first look that found the oldest job not begun.
     pub(super) fn not_begun_since(&mut self, now: Instant) -> Result<Option<Instant>, Broken> {
         let waiting = match self.link.oldest(now)? {
             Oldest::NotBegun => self.in_flight.front().copied(),
@@ -162,7 +162,7 @@ impl<L: WorkerLink> Worker<L> {
         Ok(self.not_begun.map(|(_, since)| since))
     }
 
-    /// Takes the oldest job back that has not begun. A broken link kills the worker.
+    /// Revokes the oldest job that has not begun. A broken link kills the worker.
     pub(super) fn revoke(&mut self) -> Option<JobId> {
         match self.link.revoke() {
             Ok(revoked) => {
@@ -177,7 +177,7 @@ impl<L: WorkerLink> Worker<L> {
         }
     }
 
-    /// Tells it to exit after its jobs in flight; whether it could be told.
+    /// Tells the worker to exit after the jobs in flight; `false` if the window has no room.
     pub(super) fn retire(&mut self, reason: RetireReason) -> bool {
         if self.is_retiring() {
             return true;
@@ -189,7 +189,7 @@ impl<L: WorkerLink> Worker<L> {
         is_told
     }
 
-    /// Ends it. Its death is the failure of the job that runs, or `reason`, if given.
+    /// Kills the worker. The running job fails with `reason`, if given, or else with the worker's death.
     pub(super) fn kill(&mut self, reason: Option<JoinErrorKind>) {
         self.kill_reason = self.kill_reason.take().or(reason);
         if self.health == Health::Ok {
@@ -198,13 +198,13 @@ impl<L: WorkerLink> Worker<L> {
         self.link.kill();
     }
 
-    /// Ends a worker that broke the protocol.
+    /// Kills a worker that broke the protocol.
     pub(super) fn condemn(&mut self) {
         self.kill(None);
         self.health = Health::Corrupt;
     }
 
-    /// How it has ended. The failure is the pool's own reason, if the pool killed it for the job that ran.
+    /// Returns the end of the worker. The failure has the reason of the pool's kill, if any.
     pub(super) fn death(&mut self) -> Death {
         let mut death = self.link.death();
         if let Some(reason) = self.kill_reason.take() {

@@ -1,4 +1,4 @@
-//! How jobs end that do not return: by their worker's death, by a cancel or a kill, and with the pool.
+//! Jobs that do not return: a worker's death, a cancel, a kill, the end of the pool.
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
-//! A pool without processes: links that note their commands, workers that do what the test says, and a clock that the
-//! test moves.
+//! A pool without processes: links note the commands, and the test plays the workers and the clock.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -32,19 +31,19 @@ const fn entry(idempotent: bool) -> TaskEntry {
 static ONCE: TaskEntry = entry(false);
 static IDEMPOTENT: TaskEntry = entry(true);
 
-/// What a worker has and does.
+/// The state of a played worker.
 #[derive(Default)]
 pub(super) struct FakeWorker {
-    /// Jobs that it has not begun.
+    /// Jobs not begun.
     waiting: VecDeque<JobId>,
     running: Option<(JobId, Instant)>,
     events: VecDeque<LinkEvent>,
     end: Option<JoinErrorKind>,
-    /// Jobs that its window has room for.
+    /// The size of the window.
     room: usize,
     is_broken: bool,
     has_unflushed: bool,
-    /// Whether it waits for jobs. One that is stopped neither begins jobs nor waits again, once it was woken.
+    /// Whether the worker waits for jobs. A stopped worker neither begins jobs nor waits again, once woken.
     is_waiting: bool,
     is_stopped: bool,
     takes_no_shutdown: bool,
@@ -179,7 +178,7 @@ pub(super) struct FakePool {
     pub(super) scheduler: Scheduler<FakeLink>,
     pub(super) now: Instant,
     pub(super) retries: u32,
-    /// The time limit of the jobs that are submitted next.
+    /// The time limit of the next jobs.
     pub(super) time_limit: Option<Duration>,
     workers: Vec<Rc<RefCell<FakeWorker>>>,
     commands: Rc<RefCell<Vec<String>>>,
@@ -190,7 +189,7 @@ pub(super) fn config(max_workers: usize) -> PoolConfig {
 }
 
 impl FakePool {
-    /// A pool whose workers have been started, and are idle.
+    /// Makes a pool with all workers started and idle.
     pub(super) fn serving(config: PoolConfig) -> Self {
         let mut pool = Self::new(config);
         while pool.must_start() {
@@ -215,7 +214,7 @@ impl FakePool {
         self.scheduler.must_start(|| self.now)
     }
 
-    /// Starts a worker; its number.
+    /// Starts a worker. Returns the worker's number.
     pub(super) fn start(&mut self) -> usize {
         let name = self.scheduler.begin_start();
         let worker = Rc::new(RefCell::new(FakeWorker { room: 4, is_waiting: true, ..FakeWorker::default() }));
@@ -265,7 +264,7 @@ impl FakePool {
         }
     }
 
-    /// Submits a job whose outcome is taken as one of a group.
+    /// Submits a job of a group.
     pub(super) fn submit_for(&mut self, group: GroupId) -> JobId {
         let id = self.queue(Holder::Group(group));
         self.scheduler.dispatch();
@@ -285,7 +284,7 @@ impl FakePool {
         })
     }
 
-    /// The worker begins its oldest job.
+    /// Lets a worker begin the oldest job.
     pub(super) fn begin(&mut self, worker: usize) {
         let now = self.now;
         let mut worker = self.worker(worker);
@@ -295,7 +294,7 @@ impl FakePool {
         worker.running = Some((id, now));
     }
 
-    /// The worker has done the job that it runs, after `duration`. The scheduler has not seen it.
+    /// Lets a worker send the outcome of the running job, after `duration`. The scheduler does not look.
     pub(super) fn finish_unseen(&mut self, worker: usize, duration: Duration, is_last: bool) {
         self.now += duration;
         let pid = worker as u32;
@@ -306,7 +305,7 @@ impl FakePool {
         worker.events.push_back(LinkEvent::Done { id, outcome, duration, is_last });
     }
 
-    /// The worker begins its oldest job, and has done it after `duration`.
+    /// Lets a worker run the oldest job for `duration`.
     pub(super) fn run(&mut self, worker: usize, duration: Duration) {
         self.begin(worker);
         self.finish_unseen(worker, duration, false);
@@ -314,7 +313,7 @@ impl FakePool {
         self.scheduler.dispatch();
     }
 
-    /// An outcome of a job that the worker does not run.
+    /// Lets a worker send the outcome of a job that does not run.
     pub(super) fn lie(&mut self, worker: usize, id: JobId) {
         let outcome = Ok(Returned { payload: Payload::EMPTY, pid: 0 });
         let event = LinkEvent::Done { id, outcome, duration: Duration::ZERO, is_last: false };
@@ -344,7 +343,7 @@ impl FakePool {
         worker.is_waiting = worker.waiting.is_empty();
     }
 
-    /// The worker ends, and is reaped.
+    /// Ends a worker, and reaps the worker.
     pub(super) fn die(&mut self, worker: usize, kind: JoinErrorKind) {
         self.worker(worker).end = Some(kind);
         let now = self.now;
@@ -352,7 +351,7 @@ impl FakePool {
         self.scheduler.dispatch();
     }
 
-    /// The only worker runs a job, and dies under it.
+    /// Lets the only worker die under a job.
     pub(super) fn begin_and_die(&mut self) {
         let job = self.submit();
         self.begin(1);
@@ -360,7 +359,7 @@ impl FakePool {
         drop(self.scheduler.take(job));
     }
 
-    /// Lets time pass, and tells the scheduler. The next time that it asks for, from now.
+    /// Lets time pass, and calls `tick`. Returns the time until the next call.
     pub(super) fn advance(&mut self, duration: Duration) -> Option<Duration> {
         self.now += duration;
         let due = self.scheduler.tick(self.now);

@@ -1,4 +1,4 @@
-//! Tables of events and the commands that follow, by links that are played by the test.
+//! Events and the commands that follow, with links played by the tests.
 
 mod dispatch;
 mod endings;
