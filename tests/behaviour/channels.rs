@@ -69,7 +69,8 @@ fn echo(from: Receiver<String>, to: Sender<String>) {
     }
 }
 
-/// Around what fits into the encoder's own buffer, and around what fits into a datagram: a memory file carries the rest.
+/// Around what fits into the encoder's own buffer, and around what fits into a datagram: a memory file carries the
+/// rest.
 fn sizes() -> Vec<usize> {
     const KIB: usize = 1024;
     let around = |size: usize| size - 4..=size + 2;

@@ -1,4 +1,5 @@
-//! What a copy of a process does not have of its original's, and cannot close: numbers that it has given to files of its own.
+//! What a copy of a process does not have of its original's, and cannot close: numbers that it has given to files of
+//! its own.
 
 use std::collections::BTreeMap;
 use std::fs::File;

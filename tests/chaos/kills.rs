@@ -230,8 +230,8 @@ pub(crate) fn kill_parents(program: &str, method: StartMethod, longest: Duration
         let group = parent.pid() as i32;
         wait::until("nobody of the group is left", || procs::group(group).is_empty());
         let errors = parent.errors();
-        // A child whose parent is gone before it looks says so, if a copy of the parent that is about to execute the next
-        // child still holds the other end of its link.
+        // A child whose parent is gone before it looks says so, if a copy of the parent that is about to execute the
+        // next child still holds the other end of its link.
         let known = |line: &str| line.is_empty() || line.contains("is not that of the parent process");
         assert!(errors.lines().all(known), "{errors}");
     }

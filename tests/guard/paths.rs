@@ -61,8 +61,8 @@ impl Path {
 
     /// Is that program.
     pub(crate) fn be_traced(&self) {
-        // The kernel lets a tracer see even a signal that is ignored, and the call that it interrupts begins anew: one more
-        // than without a tracer. One that is blocked interrupts nothing.
+        // The kernel lets a tracer see even a signal that is ignored, and the call that it interrupts begins anew: one
+        // more than without a tracer. One that is blocked interrupts nothing.
         SigSet::from(Signal::SIGCHLD).thread_block().expect("a signal can be blocked");
         std::io::stdin().read_to_end(&mut Vec::new()).expect("the tracer lets it begin");
         let mut operation = (self.prepare)();

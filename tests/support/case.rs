@@ -137,8 +137,8 @@ pub(crate) fn run_alone(suites: &[Suite], name: &str, method: StartMethod) -> Ex
     });
     let before = Leftovers::now();
     watched(|| (case.expect("a case").run)(method));
-    // What the library keeps once it is there: lifeline, reserve; of the forkserver link, pidfd, lifeline, bell; of the thread
-    // behind futures a socket pair.
+    // What the library keeps once it is there: lifeline, reserve; of the forkserver link, pidfd, lifeline, bell; of the
+    // thread behind futures a socket pair.
     let kept = [("pipe", 2), ("/dev/null", 1), ("socket", 3), ("anon_inode:[pidfd]", 1), ("anon_inode:[eventfd]", 1)];
     before.check(&kept.map(|(kind, count)| (kind.to_owned(), count)).into());
     ExitCode::SUCCESS

@@ -1,7 +1,7 @@
 //! What the tests share: a harness that runs each case under every start method, and looks at processes from outside.
 //!
 //! ```text
-//!   behaviour                       the harness: trials on the main thread, since `fork` needs a process with one thread
+//!   behaviour                       the harness: trials on the main thread, as `fork` needs one thread
 //!   behaviour --case NAME METHOD    one case that changes its process, in a process of its own
 //!   behaviour --program NAME METHOD a program that a case watches from outside, kills, or traces to its end
 //!   behaviour --states PID          prints a process and its descendants

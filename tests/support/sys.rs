@@ -207,7 +207,8 @@ pub type Resource = libc::__rlimit_resource_t;
 #[cfg(not(target_env = "gnu"))]
 pub type Resource = libc::c_int;
 
-/// What ends a program whose main thread runs out of stack. std knows where that one ends with glibc alone, and aborts there.
+/// What ends a program whose main thread runs out of stack. std knows where that one ends with glibc alone, and aborts
+/// there.
 pub const STACK_OVERFLOW: i32 = if cfg!(target_env = "gnu") { libc::SIGABRT } else { libc::SIGSEGV };
 
 /// Whether the C library and the kernel agree on who this thread is: by the owner that an error-checking mutex has.
@@ -235,8 +236,8 @@ pub fn is_known_as_itself() -> bool {
     libc::c_long::from(owner) == unsafe { libc::syscall(libc::SYS_gettid) }
 }
 
-/// From now on the kernel answers a system call of this process and its children with an error, as an older kernel or the
-/// profile of a container does (seccomp(2)).
+/// From now on the kernel answers a system call of this process and its children with an error, as an older kernel or
+/// the profile of a container does (seccomp(2)).
 pub fn refuse_call(call: libc::c_long, error: i32) {
     set_no_new_privileges();
     let step =

@@ -54,7 +54,8 @@ fn has_example(attributes: &[Attribute]) -> bool {
     documentation(attributes).contains("```")
 }
 
-/// The public items of a file without an example: types, traits and functions of these names, and methods of these types.
+/// The public items of a file without an example: types, traits and functions of these names, and methods of these
+/// types.
 fn without_example(source: &Source, names: &BTreeSet<String>) -> Vec<String> {
     let file = syn::parse_file(&source.text).unwrap_or_else(|error| panic!("{}: {error}", source.path.display()));
     let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! The order of imports in the runtime, by the paths that its source names, in whatever form.
 //!
-//! A path counts whether it stands in a `use`, a signature, an expression or a macro; whether it begins with `crate`, `super`
-//! or `self`; and whatever a `use` calls it. Documentation and tests do not count.
+//! A path counts whether it stands in a `use`, a signature, an expression or a macro; whether it begins with `crate`,
+//! `super` or `self`; and whatever a `use` calls it. Documentation and tests do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -350,8 +350,8 @@ fn paths_of_every_form_are_seen() {
     let found: Vec<String> = uses(&module).iter().map(|used| used.path.join("::")).collect();
     #[rustfmt::skip]
     let expected = [
-        "Pool", "ipc::pool", "ipc::fd", "ipc::wire::frame", "ipc::wire::frame::Body", "sys", "ipc::wire::frame::inner::Inner",
-        "start::X", "ipc::wire::kind::Y", "ipc::wire::codec",
+        "Pool", "ipc::pool", "ipc::fd", "ipc::wire::frame", "ipc::wire::frame::Body", "sys",
+        "ipc::wire::frame::inner::Inner", "start::X", "ipc::wire::kind::Y", "ipc::wire::codec",
     ];
     assert_eq!(found, expected);
     assert_eq!(uses(&module)[0].line, 2);

@@ -1,4 +1,5 @@
-//! Shared memory: between parent and child, grandchild and siblings, read in place, written by all, freed with the last holder.
+//! Shared memory: between parent and child, grandchild and siblings, read in place, written by all, freed with the last
+//! holder.
 
 pub(crate) mod hostile;
 
@@ -31,7 +32,8 @@ cases! {
     here a_killed_owner_leaves_nothing;
     alone limits_are_errors;
     alone a_copy_that_is_made_meanwhile_does_not_keep_it_open;
-    alone a_closure_in_a_copy_writes_it.except(StartMethod::Spawn, "runs no closure").except(StartMethod::ForkServer, "runs no closure");
+    alone a_closure_in_a_copy_writes_it.except(StartMethod::Spawn, "runs no closure")
+        .except(StartMethod::ForkServer, "runs no closure");
 }
 
 /// Long enough to be in a file.
@@ -196,7 +198,8 @@ fn last(bytes: Bytes) -> (u8, Bytes) {
     (bytes[bytes.len() - 1], bytes)
 }
 
-/// That it is the same memory is the point; the time is a bound that a machine which is busy with other things keeps too.
+/// That it is the same memory is the point; the time is a bound that a machine which is busy with other things keeps
+/// too.
 fn sixty_four_mebibytes_are_handed_over_at_once(method: StartMethod) {
     leaving_nothing(|| {
         let bytes = pattern(64 << 20);

@@ -25,7 +25,8 @@ cases! {
     alone a_lock_that_another_thread_holds.except(StartMethod::Fork, "needs a process with one thread");
     alone threads_of_several_processes;
     here a_copy_of_a_guard_is_harmless.except(StartMethod::Spawn, NO_COPY).except(StartMethod::ForkServer, NO_COPY);
-    here a_copy_links_no_locks_with_its_originals.except(StartMethod::Spawn, NO_COPY).except(StartMethod::ForkServer, NO_COPY);
+    here a_copy_links_no_locks_with_its_originals.except(StartMethod::Spawn, NO_COPY)
+        .except(StartMethod::ForkServer, NO_COPY);
     here a_closure_locks.except(StartMethod::Spawn, NO_COPY).except(StartMethod::ForkServer, NO_COPY);
 }
 
@@ -218,8 +219,8 @@ fn a_copy_of_a_guard_is_harmless(_: StartMethod) {
     assert_eq!(number.get().unwrap(), 2);
 }
 
-/// What a thread holds is a list whose links lie in the locks: a copy must not write its own, at addresses that it alone has, into
-/// those of its original.
+/// What a thread holds is a list whose links lie in the locks: a copy must not write its own, at addresses that it
+/// alone has, into those of its original.
 fn a_copy_links_no_locks_with_its_originals(_: StartMethod) {
     let number = Mutex::new(0_u64).unwrap();
     let held = number.lock().unwrap();
