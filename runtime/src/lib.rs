@@ -149,5 +149,5 @@ macro_rules! test_guard {
 
 /// The README's programs are tested like the rest of the documentation.
 #[cfg(doctest)]
-#[doc = include_str!("../../README.md")]
+#[doc = include_str!("../README.md")]
 mod readme {}

@@ -43,8 +43,9 @@ impl Settings {
         }
         drop(fds.many_files);
         for (number, limit) in &self.limits {
-            let what = format_args!("{} to {} (soft) and {} (hard)", resource::name(*number), limit.soft, limit.hard);
-            step("set", what, rlimit::set(*number, *limit))?;
+            let done = rlimit::set(*number, *limit);
+            let (name, soft, hard) = (resource::name(*number), limit.soft, limit.hard);
+            step("set", format_args!("{name} to {soft} (soft) and {hard} (hard)"), done)?;
         }
         Ok(())
     }
