@@ -9,7 +9,16 @@ use crate::platform::StartMethod;
 use crate::sys;
 use crate::this_process::{children, reaper};
 
-/// A process of this program: the current one, or a child of it.
+/// A process of this program: the current one, or a child of the current one.
+///
+/// # Examples
+/// ```
+/// use offspring::current_process;
+///
+/// let main = current_process();
+/// assert_eq!((main.name(), main.pid()), ("MainProcess", std::process::id()));
+/// assert!(main.start_method().is_none() && !main.is_daemon());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProcessInfo {
     name: String,
@@ -41,6 +50,23 @@ impl ProcessInfo {
 }
 
 /// The process that started the current one.
+///
+/// # Examples
+/// ```
+/// use offspring::{child_task, parent_process, process_main};
+///
+/// #[child_task]
+/// fn name_of_parent() -> Option<String> {
+///     let parent = parent_process()?;
+///     parent.is_alive().then(|| parent.name().to_owned())
+/// }
+///
+/// #[process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     assert_eq!(name_of_parent::start()?.join()?.as_deref(), Some("MainProcess"));
+///     Ok(())
+/// }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ParentProcess {
     name: String,
@@ -111,7 +137,24 @@ fn main_name() -> String {
     "MainProcess".to_owned()
 }
 
-/// Returns the process that this code runs in.
+/// Returns the current process.
+///
+/// # Examples
+/// ```
+/// use offspring::{child_task, current_process, process_main};
+///
+/// #[child_task]
+/// fn name() -> String {
+///     current_process().name().to_owned()
+/// }
+///
+/// #[process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     assert_eq!(current_process().name(), "MainProcess");
+///     assert_eq!(name::start()?.join()?, "ForkServerProcess-1");
+///     Ok(())
+/// }
+/// ```
 pub fn current_process() -> ProcessInfo {
     match own() {
         Some(own) => {
@@ -121,12 +164,53 @@ pub fn current_process() -> ProcessInfo {
     }
 }
 
-/// Returns the process that started this one. Returns `None` in the program's own process.
+/// Returns the process that started the current one. Returns `None` in the program's own process.
+///
+/// # Examples
+/// ```
+/// use offspring::{child_task, parent_process, process_main};
+///
+/// #[child_task]
+/// fn parent() -> Option<u32> {
+///     parent_process().map(|parent| parent.pid())
+/// }
+///
+/// #[process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     assert!(parent_process().is_none());
+///     assert_eq!(parent::start()?.join()?, Some(std::process::id()));
+///     Ok(())
+/// }
+/// ```
 pub fn parent_process() -> Option<ParentProcess> {
     own().map(|own| own.parent)
 }
 
-/// Returns the children of this process that run at this moment. Reaps those that have ended.
+/// Returns the running children of the current process. Reaps ended ones.
+///
+/// Returns no children in a copy of the process that started them.
+///
+/// # Examples
+/// ```
+/// use offspring::{active_children, child_task, process_main};
+///
+/// #[child_task]
+/// fn park() {
+///     loop {
+///         std::thread::park();
+///     }
+/// }
+///
+/// #[process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let mut child = park::start()?;
+///     assert_eq!(active_children()[0].pid(), child.pid());
+///     child.kill()?;
+///     assert!(child.wait().is_err());
+///     assert!(active_children().is_empty());
+///     Ok(())
+/// }
+/// ```
 pub fn active_children() -> Vec<ProcessInfo> {
     let info = |child: &std::sync::Arc<children::Child>| {
         let about = &child.about;

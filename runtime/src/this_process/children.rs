@@ -123,7 +123,28 @@ impl ChildOwner {
     }
 }
 
-/// How a child process ended.
+/// The end of a child process.
+///
+/// # Examples
+/// ```
+/// use offspring::{ExitStatus, child_task, process_main};
+///
+/// #[child_task]
+/// fn exit(code: i32) {
+///     std::process::exit(code)
+/// }
+///
+/// #[process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let mut child = exit::start(7)?;
+///     assert!(child.wait().is_err());
+///     let status = child.exit_status().expect("the child has ended");
+///     assert_eq!((status, status.code(), status.signal()), (ExitStatus::Exited(7), Some(7), None));
+///     assert!(!status.success());
+///     assert_eq!(status.to_string(), "exit code 7");
+///     Ok(())
+/// }
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ExitStatus {
