@@ -1,4 +1,4 @@
-//! The end of children: reaping those that no handle answers for, and joining all at the end of the program.
+//! The end of children: reaps the children without a handle, and joins all at the end of the program.
 //!
 //! A zombie stays until its parent reaps it. A handle reaps its child when the handle looks. The rest (children whose
 //! handles were dropped, servers, spares) is reaped here: by each start, by `active_children`, and at the end of the
@@ -25,7 +25,7 @@ pub(crate) fn sweep() {
     }
 }
 
-/// Returns the children that run at this moment, oldest first as far as pids tell. Reaps those that have ended.
+/// Returns the running children by pid. Reaps ended ones.
 pub(super) fn active() -> Vec<Arc<Child>> {
     spares::sweep();
     let mut children = children::registered();
@@ -37,7 +37,7 @@ pub(super) fn active() -> Vec<Arc<Child>> {
 /// and servers leave last.
 pub(crate) fn finish() {
     if children::count() == 0 && spares::count() == 0 {
-        // Most children have none of their own: they end without a look at all this code.
+        // Most children have none of their own, and end without a page fault for the code below.
         return;
     }
     let attached = active().into_iter().filter(|child| child.owner() != ChildOwner::Detached);
