@@ -131,9 +131,9 @@ impl<T, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORDS> {
     }
 
     /// Passes the gate. Poisons the value if the last holder died in a write.
-    pub(crate) fn enter(&self, patience: LockTimeout) -> Result<RobustGuard<'_>, LockFailure> {
+    pub(crate) fn enter(&self, timeout: LockTimeout) -> Result<RobustGuard<'_>, LockFailure> {
         let layout = self.layout();
-        let gate = if let LockTimeout::Never = patience { self.try_gate()? } else { layout.gate.acquire(patience)? };
+        let gate = if let LockTimeout::Never = timeout { self.try_gate()? } else { layout.gate.acquire(timeout)? };
         if gate.after_death() && layout.phase.load(Ordering::Relaxed) == WRITING {
             layout.poisoned.store(1, Ordering::Release);
         }
@@ -155,13 +155,13 @@ impl<T, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORDS> {
     }
 
     /// Takes one of the first `count` slots. Waits for the gate, and for a slot if all are taken.
-    pub(crate) fn join(&self, count: usize, patience: LockTimeout) -> Result<Member<'_, T, SLOTS, WORDS>, LockFailure> {
-        let gate = self.enter(patience)?;
+    pub(crate) fn join(&self, count: usize, timeout: LockTimeout) -> Result<Member<'_, T, SLOTS, WORDS>, LockFailure> {
+        let gate = self.enter(timeout)?;
         let slots = &self.slots()[..count.min(SLOTS)];
         let slot = match acquire_any(slots, LockTimeout::Never) {
             Err(LockFailure::Busy) => {
                 self.layout().phase.store(WAITING, Ordering::Relaxed);
-                let slot = acquire_any(slots, patience);
+                let slot = acquire_any(slots, timeout);
                 self.layout().phase.store(PASSING, Ordering::Relaxed);
                 slot?.1
             }
@@ -172,9 +172,9 @@ impl<T, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORDS> {
     }
 
     /// Keeps the gate and waits until all slots are free.
-    pub(crate) fn seize(&self, patience: LockTimeout) -> Result<Sole<'_, T, SLOTS, WORDS>, LockFailure> {
-        let gate = self.enter(patience)?;
-        self.wait_for_members(patience)?;
+    pub(crate) fn seize(&self, timeout: LockTimeout) -> Result<Sole<'_, T, SLOTS, WORDS>, LockFailure> {
+        let gate = self.enter(timeout)?;
+        self.wait_for_members(timeout)?;
         self.layout().phase.store(WRITING, Ordering::Relaxed);
         // Before any write to the value: a kill comes between two instructions, in program order.
         compiler_fence(Ordering::SeqCst);
@@ -182,10 +182,10 @@ impl<T, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORDS> {
     }
 
     /// The caller holds the gate.
-    fn wait_for_members(&self, patience: LockTimeout) -> Result<(), LockFailure> {
+    fn wait_for_members(&self, timeout: LockTimeout) -> Result<(), LockFailure> {
         for slot in self.slots().iter().filter(|slot| !slot.is_free()) {
             self.layout().phase.store(WAITING, Ordering::Relaxed);
-            drop(slot.acquire(patience).inspect_err(|_| self.layout().phase.store(PASSING, Ordering::Relaxed))?);
+            drop(slot.acquire(timeout).inspect_err(|_| self.layout().phase.store(PASSING, Ordering::Relaxed))?);
         }
         Ok(())
     }

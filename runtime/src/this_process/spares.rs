@@ -143,7 +143,7 @@ fn reap_strangers() {
 }
 
 /// Looks for the last time. A later spare has come, so an earlier one has ended, if it was ever made.
-fn forget_strangers() {
+fn reap_last_strangers() {
     if STRANGERS.swap(false, Ordering::Relaxed) {
         reap_unknown();
     }
@@ -232,7 +232,7 @@ impl Spare {
             return Ok(false);
         };
         self.process = Known::read(word)?;
-        forget_strangers();
+        reap_last_strangers();
         Ok(self.process.is_some())
     }
 

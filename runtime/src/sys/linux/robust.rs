@@ -113,8 +113,8 @@ impl Lock {
 
     /// Locks the mutex.
     #[inline]
-    pub(crate) fn acquire(&self, patience: LockTimeout) -> Result<RobustGuard<'_>, LockFailure> {
-        let result = match patience {
+    pub(crate) fn acquire(&self, timeout: LockTimeout) -> Result<RobustGuard<'_>, LockFailure> {
+        let result = match timeout {
             // SAFETY: the mutex is initialised and stays where it is, as it lies in a region that is borrowed.
             LockTimeout::Never => unsafe { libc::pthread_mutex_trylock(self.0.get()) },
             // SAFETY: as above.
@@ -240,7 +240,7 @@ pub(super) fn lock_once() -> Option<u32> {
 ///
 /// An unlock wakes one sleeper alone. So callers who need one particular lock must not sleep here at once: they hold a
 /// gate.
-pub(crate) fn acquire_any(locks: &[Lock], patience: LockTimeout) -> Result<(usize, RobustGuard<'_>), LockFailure> {
+pub(crate) fn acquire_any(locks: &[Lock], timeout: LockTimeout) -> Result<(usize, RobustGuard<'_>), LockFailure> {
     loop {
         for (index, lock) in locks.iter().enumerate().filter(|(_, lock)| lock.is_free()) {
             match lock.acquire(LockTimeout::Never) {
@@ -249,11 +249,11 @@ pub(crate) fn acquire_any(locks: &[Lock], patience: LockTimeout) -> Result<(usiz
                 Err(LockFailure::Busy | LockFailure::Deadlock) => {}
             }
         }
-        if patience.is_over() {
+        if timeout.is_over() {
             return Err(LockFailure::Busy);
         }
         if let Some(watched) = locks.iter().map(Lock::watch).collect::<Option<Vec<_>>>() {
-            futex::wait_any(&watched, patience.deadline());
+            futex::wait_any(&watched, timeout.deadline());
         }
     }
 }

@@ -105,7 +105,7 @@ impl From<Deadline> for SendTimeout {
     }
 }
 
-/// Sends one datagram. Waits while the queue is full, up to `patience`.
+/// Sends one datagram. Waits while the queue is full, up to `timeout`.
 ///
 /// # Errors
 /// `EPIPE` or `ECONNRESET` when the other end is gone, `EMSGSIZE` when it is too long for the socket's buffer,
@@ -114,22 +114,22 @@ pub(crate) fn send(
     fd: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
     descriptors: &[BorrowedFd<'_>],
-    patience: SendTimeout,
+    timeout: SendTimeout,
 ) -> io::Result<()> {
     let mut deadline = None;
     let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let control = if raw.is_empty() { &[] } else { &rights[..] };
-    let wait = if let SendTimeout::Endless = patience { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
+    let wait = if let SendTimeout::Endless = timeout { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
     let flags = MsgFlags::MSG_NOSIGNAL | wait;
     loop {
         match sendmsg::<UnixAddr>(fd.as_raw_fd(), parts, control, flags, None) {
             Ok(_) => return Ok(()),
             Err(nix::Error::EINTR) => {}
             Err(error @ (nix::Error::EAGAIN | nix::Error::ETOOMANYREFS)) => {
-                let deadline = *deadline.get_or_insert_with(|| patience.deadline());
+                let deadline = *deadline.get_or_insert_with(|| timeout.deadline());
                 if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    return Err(expired(error, patience));
+                    return Err(expired(error, timeout));
                 }
                 wait_for_room(error, fd, deadline)?;
             }
@@ -139,8 +139,8 @@ pub(crate) fn send(
 }
 
 /// The caller has set a deadline and knows it. A caller with a limit learns the reason of the wait.
-fn expired(error: nix::Error, patience: SendTimeout) -> io::Error {
-    match (error, patience) {
+fn expired(error: nix::Error, timeout: SendTimeout) -> io::Error {
+    match (error, timeout) {
         (nix::Error::ETOOMANYREFS, SendTimeout::Limit(_)) => {
             let text = "this user has more descriptors in messages that no process has received yet than a process \
                         may open (RLIMIT_NOFILE)";

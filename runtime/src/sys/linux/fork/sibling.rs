@@ -33,7 +33,7 @@ pub(crate) struct Sibling {
     pub(crate) pidfd: OwnedFd,
 }
 
-/// Copies this process. The copy goes on with `live` and `given`. The original gets `given` back. Each of the two has
+/// Copies this process. The copy goes on with `run` and `given`. The original gets `given` back. Each of the two has
 /// its own now.
 ///
 /// # Errors
@@ -41,14 +41,14 @@ pub(crate) struct Sibling {
 pub(crate) fn clone_sibling<T>(
     _threads: &SingleThreaded,
     given: T,
-    live: fn(T, FreshCopy) -> !,
+    run: fn(T, FreshCopy) -> !,
 ) -> (T, io::Result<Sibling>) {
     let list = match robust_list::registered() {
         Ok(list) => list,
         Err(error) => return (given, Err(error)),
     };
     let mut pidfd: RawFd = -1;
-    let (start, made) = library::clone(Start { given, live, list }, &mut pidfd);
+    let (start, made) = library::clone(Start { given, run, list }, &mut pidfd);
     let sibling = made.map(|pid| {
         // SAFETY: a new descriptor that nobody else owns; the kernel writes it in the original only.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -60,7 +60,7 @@ pub(crate) fn clone_sibling<T>(
 /// The beginning of a copy.
 struct Start<T> {
     given: T,
-    live: fn(T, FreshCopy) -> !,
+    run: fn(T, FreshCopy) -> !,
     list: Option<NonNull<RobustList>>,
 }
 
@@ -70,7 +70,7 @@ impl<T> Start<T> {
             // SAFETY: it is that of the original's thread, of which this one is the copy.
             unsafe { robust_list::register(list) };
         }
-        (self.live)(self.given, FreshCopy(()))
+        (self.run)(self.given, FreshCopy(()))
     }
 }
 
