@@ -151,3 +151,56 @@ macro_rules! test_guard {
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 mod readme {}
+
+/// The guide: one page for each topic, as a module without items.
+///
+/// # Files
+/// The source of the pages is in `docs/guide` of the package. Beside the guide, `docs` has the format of values (`format.md`), the measured
+/// times (`benchmarks.md`) and the reasons behind the design (`decisions`).
+#[cfg(any(doc, doctest))]
+pub mod _guide {
+    // The links of a page lead to files. Of two definitions the first counts, so `links.txt` makes them lead to modules.
+    macro_rules! pages {
+        ($($name:ident $file:literal)*) => {
+            $(
+                #[doc = include_str!("../docs/guide/links.txt")]
+                #[doc = include_str!($file)]
+                pub mod $name {}
+            )*
+        };
+    }
+
+    /// Programs that use crates which this one is tested without; `tests/guide` runs them.
+    macro_rules! untested_pages {
+        ($($name:ident $file:literal)*) => {
+            $(
+                #[cfg_attr(not(doctest), doc = include_str!("../docs/guide/links.txt"))]
+                #[cfg_attr(not(doctest), doc = include_str!($file))]
+                #[cfg_attr(doctest, doc = "")]
+                pub mod $name {}
+            )*
+        };
+    }
+
+    pages! {
+        start_methods "../docs/guide/start-methods.md"
+        errors "../docs/guide/errors.md"
+        values "../docs/guide/values.md"
+        options "../docs/guide/options.md"
+        pools "../docs/guide/pools.md"
+        channels "../docs/guide/channels.md"
+        shared_memory "../docs/guide/shared-memory.md"
+        locks "../docs/guide/locks.md"
+        tests "../docs/guide/tests.md"
+        python "../docs/guide/python.md"
+        plugins "../docs/guide/plugins.md"
+        containers "../docs/guide/containers.md"
+        limits "../docs/guide/limits.md"
+    }
+
+    untested_pages! {
+        threads "../docs/guide/threads.md"
+        tokio "../docs/guide/tokio.md"
+        logging "../docs/guide/logging.md"
+    }
+}

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
+use std::num::NonZero;
 use std::process::{Command, ExitCode};
-use std::sync::OnceLock;
+use std::sync::{OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use libtest_mimic::{Arguments, Completion, Trial};
 use offspring::{StartMethod, child_task, get_context};
 
-use crate::{METHODS, Program, procs, program, sys, wait};
+use crate::{METHODS, Program, procs, program, runner, sys, wait};
 
 /// The cases of one file.
 pub type Suite = (&'static str, &'static [Case]);
@@ -22,6 +23,7 @@ pub struct Case {
     run: fn(StartMethod),
     alone: bool,
     needs_root: bool,
+    exclusive: bool,
     exceptions: [Option<Unsupported>; 2],
 }
 
@@ -32,7 +34,7 @@ struct Unsupported(StartMethod, &'static str);
 impl Case {
     /// A case that leaves its process as it found it.
     pub const fn here(name: &'static str, run: fn(StartMethod)) -> Self {
-        Self { name, run, alone: false, needs_root: false, exceptions: [None; 2] }
+        Self { name, run, alone: false, needs_root: false, exclusive: false, exceptions: [None; 2] }
     }
 
     /// A case that makes threads or changes its process, and so gets one of its own.
@@ -43,6 +45,11 @@ impl Case {
     /// A case that only root can try.
     pub const fn as_root(self) -> Self {
         Self { needs_root: true, ..self }
+    }
+
+    /// A case that uses up what all processes of the user share, or measures time: no other case runs beside it.
+    pub const fn exclusive(self) -> Self {
+        Self { exclusive: true, ..self }
     }
 
     /// Does not hold for a method.
@@ -76,41 +83,63 @@ macro_rules! cases {
     };
 }
 
+/// Runs the cases that the arguments ask for. Most of a case is waiting, so two for each processor run at once.
 pub(crate) fn run_all(suites: &'static [Suite]) -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Trials run on the main thread, which stays the only one.
-    arguments.test_threads = Some(1);
-    if !arguments.list {
-        METHODS.into_iter().for_each(warm_up);
-    }
+    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+    arguments.test_threads.get_or_insert(2 * processors);
     let mut trials = Vec::new();
     for method in METHODS {
         for (topic, cases) in suites {
             trials.extend(cases.iter().map(|case| trial(topic, case, method)));
         }
     }
-    libtest_mimic::run(&arguments, trials).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    runner::finish();
+    conclusion.exit_code()
 }
+
+/// Cases share the machine, or one has it for itself.
+static MACHINE: RwLock<()> = RwLock::new(());
 
 fn trial(topic: &'static str, case: &'static Case, method: StartMethod) -> Trial {
     Trial::ignorable_test(format!("{method}::{topic}::{}", case.name), move || {
         if let Some(reason) = case.why_not(method) {
             return Ok(Completion::ignored_with(reason));
         }
+        // A case that has failed poisons the lock and takes nothing from the others.
+        let _exclusive = case.exclusive.then(|| MACHINE.write().unwrap_or_else(PoisonError::into_inner));
+        let _shared = (!case.exclusive).then(|| MACHINE.read().unwrap_or_else(PoisonError::into_inner));
+        let name = format!("{topic}::{}", case.name);
         if case.alone {
-            let name = format!("{topic}::{}", case.name);
             Program::of(Command::new(program::own_path()))
                 .args(["--case", &name, method.as_str()])
                 .start()
                 .finish_within(CASE_LIMIT + wait::LIMIT)
                 .succeeded();
         } else {
-            let before = Leftovers::now();
-            watched(|| (case.run)(method));
-            before.check(&BTreeMap::new());
+            runner::run(method, &name)?;
         }
         Ok(Completion::Completed)
     })
+}
+
+/// Is a runner of cases that leave their process as they found it.
+pub(crate) fn serve(suites: &'static [Suite]) -> ExitCode {
+    METHODS.into_iter().for_each(warm_up);
+    runner::serve(|method, name| {
+        let before = Leftovers::now();
+        watched(|| (find(suites, name).run)(method));
+        before.check(&BTreeMap::new());
+    })
+}
+
+fn find(suites: &[Suite], name: &str) -> &'static Case {
+    let of_topic = |(topic, cases): &Suite| {
+        let name = name.strip_prefix(topic)?.strip_prefix("::")?;
+        cases.iter().find(|case| case.name == name)
+    };
+    suites.iter().find_map(of_topic).expect("a case")
 }
 
 /// A case that has failed must not spoil the next one.
@@ -130,13 +159,8 @@ impl Drop for KillChildren {
 }
 
 pub(crate) fn run_alone(suites: &[Suite], name: &str, method: StartMethod) -> ExitCode {
-    let case = suites.iter().find_map(|(topic, cases)| {
-        cases
-            .iter()
-            .find(|case| name.strip_prefix(topic).is_some_and(|rest| rest.strip_prefix("::") == Some(case.name)))
-    });
     let before = Leftovers::now();
-    watched(|| (case.expect("a case").run)(method));
+    watched(|| (find(suites, name).run)(method));
     // What the library keeps once it is there: lifeline, reserve; of the forkserver link, pidfd, lifeline, bell; of the
     // thread behind futures a socket pair.
     let kept = [("pipe", 2), ("/dev/null", 1), ("socket", 3), ("anon_inode:[pidfd]", 1), ("anon_inode:[eventfd]", 1)];

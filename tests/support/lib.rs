@@ -1,7 +1,8 @@
 //! What the tests share: a harness that runs each case under every start method, and looks at processes from outside.
 //!
 //! ```text
-//!   behaviour                       the harness: trials on the main thread, as `fork` needs one thread
+//!   behaviour                       the harness: several cases at once, each in another process
+//!   behaviour --runner              runs cases for the harness on its only thread, since `fork` needs a process with one
 //!   behaviour --case NAME METHOD    one case that changes its process, in a process of its own
 //!   behaviour --program NAME METHOD a program that a case watches from outside, kills, or traces to its end
 //!   behaviour --states PID          prints a process and its descendants
@@ -17,6 +18,7 @@ pub mod ends;
 pub mod procs;
 pub mod program;
 pub mod random;
+mod runner;
 pub mod sys;
 pub mod wait;
 
@@ -99,6 +101,7 @@ pub fn main(suites: &'static [Suite], programs: &'static [program::Entry]) -> Ex
     match &arguments[..] {
         [flag, name, method] if flag == "--case" => case::run_alone(suites, name, parse(method)),
         [flag, name, method, rest @ ..] if flag == "--program" => program::enter(programs, name, parse(method), rest),
+        [flag] if flag == runner::FLAG => case::serve(suites),
         [flag, pid] if flag == "--states" => {
             eprint!("{}", procs::tree(pid.parse().expect("a pid")));
             ExitCode::SUCCESS

@@ -144,7 +144,13 @@ fn stopped_it_holds_up_no_end(method: StartMethod) {
 
 fn a_process_with_threads_is_refused(method: StartMethod) {
     let (stop, stopped) = std::sync::mpsc::channel::<()>();
-    let thread = std::thread::Builder::new().name("by-stander".to_owned()).spawn(move || stopped.recv()).unwrap();
+    let (has_name, named) = std::sync::mpsc::channel();
+    let work = move || {
+        has_name.send(()).unwrap();
+        let _ = stopped.recv();
+    };
+    let thread = std::thread::Builder::new().name("by-stander".to_owned()).spawn(work).unwrap();
+    named.recv().unwrap();
     let error = super::builder(method).workers(1).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::MultiThreadedFork);
     assert!(error.to_string().contains("by-stander") && error.to_string().contains("pool"), "{error}");

@@ -12,7 +12,7 @@ use crate::tasks::{begun, forever};
 
 cases! {
     here producers_and_consumers;
-    here a_notification_is_told_at_once;
+    here a_notification_is_told_at_once.exclusive();
     here a_killed_waiter_takes_no_notification_along;
     here a_holder_that_dies_is_told_to_those_who_wait;
     here a_limit;

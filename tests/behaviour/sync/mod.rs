@@ -10,7 +10,7 @@ pub(crate) mod signals;
 
 use std::time::{Duration, Instant};
 
-use offspring::{Process, StartMethod, Stdio};
+use offspring::{Process, ProcessBuilder, StartMethod, Stdio};
 use offspring_tests::{build, procs, run, wait};
 
 /// For waits that are to end by their limit.
@@ -19,7 +19,13 @@ const SHORT: Duration = Duration::from_millis(20);
 /// Starts a task that says `ready` and then waits for something, and comes back when it sleeps.
 #[track_caller]
 fn blocked<T>(method: StartMethod, call: offspring::Call<T>) -> Process<T> {
-    let mut child = run(method, build(method, call).stdout(Stdio::piped()));
+    blocked_by(method, build(method, call))
+}
+
+/// The same, with options.
+#[track_caller]
+fn blocked_by<T>(method: StartMethod, builder: ProcessBuilder<T>) -> Process<T> {
+    let mut child = run(method, builder.stdout(Stdio::piped()));
     let mut stdout = child.take_stdout().expect("a piped stream");
     assert_eq!(wait::line(&mut stdout).as_deref(), Some("ready"));
     wait::until("the child sleeps", || procs::stat(child.pid()).is_some_and(|stat| stat.state == 'S'));

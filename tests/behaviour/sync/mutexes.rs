@@ -16,7 +16,7 @@ const NO_COPY: &str = "its children are no copies";
 cases! {
     here children_exclude_each_other;
     here a_killed_holder_is_told_to_the_next_with_the_data;
-    here a_killed_holder_is_told_at_once_to_one_who_waits;
+    here a_killed_holder_is_told_at_once_to_one_who_waits.exclusive();
     here a_killed_holder_is_told_to_one_who_waits_with_a_limit;
     here a_kill_outside_of_the_lock_poisons_nothing;
     here a_panic_in_a_child_poisons;

@@ -15,7 +15,7 @@ cases! {
     here nobody_reads_what_is_half_written;
     here several_processes_read_at_once;
     here a_killed_reader_lets_a_writer_in_at_once;
-    here a_killed_writer_is_told_at_once_to_one_who_waits;
+    here a_killed_writer_is_told_at_once_to_one_who_waits.exclusive();
     here a_writer_that_waits_and_is_killed_lets_readers_in;
 }
 

@@ -14,8 +14,8 @@ cases! {
     here no_more_than_there_are_permits;
     here an_attempt_and_a_limit;
     here permits_of_a_killed_holder_come_back;
-    here a_kill_is_told_at_once_to_one_who_waits;
-    here a_release_is_told_at_once_to_one_who_waits;
+    here a_kill_is_told_at_once_to_one_who_waits.exclusive();
+    here a_release_is_told_at_once_to_one_who_waits.exclusive();
     here a_killed_waiter_keeps_nobody;
     here a_number_that_cannot_be_is_refused;
 }

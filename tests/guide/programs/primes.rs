@@ -1,0 +1,3 @@
+//! A program of `README.md`.
+
+include!(concat!(env!("OUT_DIR"), "/primes.rs"));
