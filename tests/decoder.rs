@@ -1,4 +1,5 @@
-//! Bytes that may be anything, for a bounded time: the decoder gives a value or an error, and makes room for no more than was sent.
+//! Bytes that may be anything, for a bounded time: the decoder gives a value or an error, and makes room for no more
+//! than was sent.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -42,8 +43,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Bytes of memory for each byte that came: a sequence announces an element with one byte, and the largest element here has
-/// some 200. Beside them, what a decoder and an error take in any case.
+/// Bytes of memory for each byte that came: a sequence announces an element with one byte, and the largest element here
+/// has some 200. Beside them, what a decoder and an error take in any case.
 const FACTOR: isize = 1024;
 const BESIDE: isize = 64 * 1024;
 

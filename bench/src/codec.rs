@@ -13,7 +13,8 @@ use crate::samples::Sample;
 pub(crate) trait Format: 'static {
     const NAME: &str;
 
-    /// Encodes into a buffer in place of what is in it. Its memory is used again, so that nobody pays for another's allocation.
+    /// Encodes into a buffer in place of what is in it. Its memory is used again, so that nobody pays for another's
+    /// allocation.
     fn encode<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<()>;
 
     fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T>;

@@ -9,8 +9,8 @@
 //! ── end of file ─────────────▶ exit
 //! ```
 //!
-//! Each has a process of its own, since some start threads, which forbid others to fork, and since each is to be as small
-//! as the next.
+//! Each has a process of its own, since some start threads, which forbid others to fork, and since each is to be as
+//! small as the next.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;

@@ -4,9 +4,9 @@
 //! cargo run --release --manifest-path bench/Cargo.toml -- [--json] [--quick] [--report DIR] [FILTER]
 //! ```
 //!
-//! `rows` says what is measured and who with whom; `measure` asks them in turn, each a process of this program (`contender`)
-//! or of Python; `ours` and `peers` do the work, with values of `samples`; `report` prints and draws what came of it, `targets`
-//! says what was meant to.
+//! `rows` says what is measured and who with whom; `measure` asks them in turn, each a process of this program
+//! (`contender`) or of Python; `ours` and `peers` do the work, with values of `samples`; `report` prints and draws what
+//! came of it, `targets` says what was meant to.
 
 mod children;
 mod codec;
@@ -40,7 +40,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Measures offspring, its peers and the floor side by side.
 ///
-/// Numbers are medians. A ratio says how many times the other's cost ours is, for a rate as for a time: at most 1 is good.
+/// Numbers are medians. A ratio says how many times the other's cost ours is, for a rate as for a time: at most 1 is
+/// good.
 #[derive(Parser)]
 struct Arguments {
     /// Print one JSON object in place of the table

@@ -4,7 +4,7 @@ use std::num::NonZero;
 
 use offspring::{
     Bytes, Call, Context, Duplex, Job, Pool, Process, Receiver, Sender, SharedArray, StartMethod, channel, child_task,
-    duplex, get_context,
+    duplex, get_context, set_spares,
 };
 
 use serde::Serialize;
@@ -34,19 +34,15 @@ pub(crate) fn workers() -> usize {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Spares {
     None,
-    /// One while starts follow each other, which is what a program gets that says nothing.
-    ByHabit,
     Kept,
 }
 
 fn context(method: StartMethod, spares: Spares) -> Result<Context> {
-    let context = get_context(method)?;
-    match spares {
-        Spares::None => context.spares(0),
-        Spares::Kept => context.spares(SPARES),
-        Spares::ByHabit => {}
-    }
-    Ok(context)
+    set_spares(match spares {
+        Spares::None => 0,
+        Spares::Kept => SPARES,
+    });
+    Ok(get_context(method)?)
 }
 
 pub(crate) fn start(method: StartMethod, spares: Spares) -> Result<Round> {

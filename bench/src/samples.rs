@@ -96,7 +96,8 @@ fn order(number: u64) -> Order {
     }
 }
 
-/// A number that nobody can guess from its neighbour, the same in every process: guessed branches cost nothing. As `SplitMix64`.
+/// A number that nobody can guess from its neighbour, the same in every process: guessed branches cost nothing. As
+/// `SplitMix64`.
 fn mixed(number: u64) -> u64 {
     let number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);

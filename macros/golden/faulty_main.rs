@@ -1,5 +1,5 @@
 fn main() {
-    #[allow(dead_code, reason = "it has a mistake, which is reported already")]
+    #[allow(dead_code, reason = "the mistake is reported already")]
     async fn main() {}
 }
 ::core::compile_error! {

@@ -5,10 +5,7 @@ where
     texts.iter().map(T::as_ref).max_by_key(|text| text.len()).unwrap_or(default)
 }
 #[doc(hidden)]
-#[allow(
-    non_camel_case_types,
-    reason = "it is called like the function whose calls it makes"
-)]
+#[allow(non_camel_case_types, reason = "the struct has the name of the function")]
 struct longest {
     _private: (),
 }

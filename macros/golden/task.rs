@@ -1,15 +1,12 @@
 /// Adds.
 ///
-/// A child task: `add::call(a, b)` makes a call of it, `add::start(a, b)` starts it in a child process.
+/// A child task: `add::call(a, b)` makes a call of this function, `add::start(a, b)` starts this function in a child process.
 pub fn add(a: u32, mut b: u32) -> u32 {
     b += a;
     b
 }
 #[doc(hidden)]
-#[allow(
-    non_camel_case_types,
-    reason = "it is called like the function whose calls it makes"
-)]
+#[allow(non_camel_case_types, reason = "the struct has the name of the function")]
 pub struct add {
     _private: (),
 }
@@ -20,7 +17,7 @@ const _: () = {
         const NAME: &'static str = ::core::concat!(::core::module_path!(), "::", "add");
     }
     impl ::offspring::__private::Registered for __Entry {
-        const ENTRY: ::offspring::__private::Entry = ::offspring::__private::Entry {
+        const ENTRY: ::offspring::__private::TaskEntry = ::offspring::__private::TaskEntry {
             name: <add as ::offspring::Task>::NAME,
             signature: "fn(u32, u32) -> u32",
             fingerprint: 0xa298c786f12aa033_u64,
@@ -40,26 +37,26 @@ const _: () = {
     }
     impl __Entry {
         fn run(
-            arguments: &mut ::offspring::__private::Arguments<'_>,
+            arguments: &mut ::offspring::__private::ArgumentDecoder<'_>,
         ) -> ::core::result::Result<
-            ::offspring::__private::Output,
-            ::offspring::__private::Undecodable,
+            ::offspring::__private::EncodedOutput,
+            ::offspring::__private::UndecodableArguments,
         > {
             let __0 = <u32 as ::offspring::__private::TaskArg>::take(
                 arguments,
                 "a",
-                ::offspring::__private::Fine,
+                ::offspring::__private::Accepted,
             )?;
             let __1 = <u32 as ::offspring::__private::TaskArg>::take(
                 arguments,
                 "b",
-                ::offspring::__private::Fine,
+                ::offspring::__private::Accepted,
             )?;
-            ::offspring::__private::Arguments::finish(arguments)?;
+            ::offspring::__private::ArgumentDecoder::finish(arguments)?;
             ::core::result::Result::Ok(
                 <u32 as ::offspring::__private::TaskOutput>::output(
                     add(__0, __1),
-                    ::offspring::__private::Fine,
+                    ::offspring::__private::Accepted,
                 ),
             )
         }
@@ -67,31 +64,31 @@ const _: () = {
     #[allow(
         private_interfaces,
         clippy::too_many_arguments,
-        reason = "the function itself shows it"
+        reason = "the lint reports the function itself"
     )]
     impl add {
-        /// Makes a call of `add`: the task and its encoded arguments. Nothing runs yet.
+        /// Encodes the arguments of `add` and returns the call, which runs nothing until a start.
         pub fn call(a: u32, b: u32) -> ::offspring::Call<u32> {
-            let mut encoder = ::offspring::__private::Encoder::new();
+            let mut encoder = ::offspring::__private::ArgumentEncoder::new();
             <u32 as ::offspring::__private::TaskArg>::put(
                 &a,
                 &mut encoder,
                 "a",
-                ::offspring::__private::Fine,
+                ::offspring::__private::Accepted,
             );
             <u32 as ::offspring::__private::TaskArg>::put(
                 &b,
                 &mut encoder,
                 "b",
-                ::offspring::__private::Fine,
+                ::offspring::__private::Accepted,
             );
             <u32 as ::offspring::__private::TaskOutput>::call(
                 &<__Entry as ::offspring::__private::Registered>::ENTRY,
                 encoder,
-                ::offspring::__private::Fine,
+                ::offspring::__private::Accepted,
             )
         }
-        /// Starts `add` in a child process, under the default context.
+        /// Starts `add` in a child process, by the task's own start method or the default context.
         pub fn start(
             a: u32,
             b: u32,

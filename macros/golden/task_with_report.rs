@@ -1,12 +1,9 @@
-/// A child task: `read::call(path)` makes a call of it, `read::start(path)` starts it in a child process.
+/// A child task: `read::call(path)` makes a call of this function, `read::start(path)` starts this function in a child process.
 fn read(path: PathBuf) -> io::Result<String> {
     fs::read_to_string(path)
 }
 #[doc(hidden)]
-#[allow(
-    non_camel_case_types,
-    reason = "it is called like the function whose calls it makes"
-)]
+#[allow(non_camel_case_types, reason = "the struct has the name of the function")]
 struct read {
     _private: (),
 }
@@ -17,7 +14,7 @@ const _: () = {
         const NAME: &'static str = ::core::concat!(::core::module_path!(), "::", "read");
     }
     impl ::offspring::__private::Registered for __Entry {
-        const ENTRY: ::offspring::__private::Entry = ::offspring::__private::Entry {
+        const ENTRY: ::offspring::__private::TaskEntry = ::offspring::__private::TaskEntry {
             name: <read as ::offspring::Task>::NAME,
             signature: "fn(PathBuf) -> io::Result<String>",
             fingerprint: 0x5e9eaacde9f26965_u64,
@@ -37,17 +34,17 @@ const _: () = {
     }
     impl __Entry {
         fn run(
-            arguments: &mut ::offspring::__private::Arguments<'_>,
+            arguments: &mut ::offspring::__private::ArgumentDecoder<'_>,
         ) -> ::core::result::Result<
-            ::offspring::__private::Output,
-            ::offspring::__private::Undecodable,
+            ::offspring::__private::EncodedOutput,
+            ::offspring::__private::UndecodableArguments,
         > {
             let __0 = <PathBuf as ::offspring::__private::TaskArg>::take(
                 arguments,
                 "path",
-                ::offspring::__private::Fine,
+                ::offspring::__private::Accepted,
             )?;
-            ::offspring::__private::Arguments::finish(arguments)?;
+            ::offspring::__private::ArgumentDecoder::finish(arguments)?;
             ::core::result::Result::Ok(
                 <<io::Result<
                     String,
@@ -73,7 +70,7 @@ const _: () = {
                             )
                         }
                     },
-                    ::offspring::__private::Fine,
+                    ::offspring::__private::Accepted,
                 ),
             )
         }
@@ -81,31 +78,31 @@ const _: () = {
     #[allow(
         private_interfaces,
         clippy::too_many_arguments,
-        reason = "the function itself shows it"
+        reason = "the lint reports the function itself"
     )]
     impl read {
-        /// Makes a call of `read`: the task and its encoded arguments. Nothing runs yet.
+        /// Encodes the arguments of `read` and returns the call, which runs nothing until a start.
         pub fn call(
             path: PathBuf,
         ) -> ::offspring::Call<
             <io::Result<String> as ::offspring::__private::Fallible>::Reported,
         > {
-            let mut encoder = ::offspring::__private::Encoder::new();
+            let mut encoder = ::offspring::__private::ArgumentEncoder::new();
             <PathBuf as ::offspring::__private::TaskArg>::put(
                 &path,
                 &mut encoder,
                 "path",
-                ::offspring::__private::Fine,
+                ::offspring::__private::Accepted,
             );
             <<io::Result<
                 String,
             > as ::offspring::__private::Fallible>::Reported as ::offspring::__private::TaskOutput>::call(
                 &<__Entry as ::offspring::__private::Registered>::ENTRY,
                 encoder,
-                ::offspring::__private::Fine,
+                ::offspring::__private::Accepted,
             )
         }
-        /// Starts `read` in a child process, under the default context.
+        /// Starts `read` in a child process, by the task's own start method or the default context.
         pub fn start(
             path: PathBuf,
         ) -> ::core::result::Result<

@@ -1,4 +1,4 @@
-/// A child task: `paint::call(image, others, fd)` makes a call of it, `paint::start(image, others, fd)` starts it in a child process.
+/// A child task: `paint::call(image, others, fd)` makes a call of this function, `paint::start(image, others, fd)` starts this function in a child process.
 fn paint(
     image: Image,
     others: (u8, Vec<Mutex<u64>>),
@@ -7,10 +7,7 @@ fn paint(
     paint_all(image, others, fd)
 }
 #[doc(hidden)]
-#[allow(
-    non_camel_case_types,
-    reason = "it is called like the function whose calls it makes"
-)]
+#[allow(non_camel_case_types, reason = "the struct has the name of the function")]
 struct paint {
     _private: (),
 }
@@ -27,7 +24,7 @@ const _: () = {
         );
     }
     impl ::offspring::__private::Registered for __Entry {
-        const ENTRY: ::offspring::__private::Entry = ::offspring::__private::Entry {
+        const ENTRY: ::offspring::__private::TaskEntry = ::offspring::__private::TaskEntry {
             name: <paint as ::offspring::Task>::NAME,
             signature: "fn(Image, (u8, Vec<Mutex<u64>>), Fd<File>) -> Result<Vec<io::Lines>, TooBig>",
             fingerprint: 0x1a4ea75abf4e5ef2_u64,
@@ -47,10 +44,10 @@ const _: () = {
     }
     impl __Entry {
         fn run(
-            arguments: &mut ::offspring::__private::Arguments<'_>,
+            arguments: &mut ::offspring::__private::ArgumentDecoder<'_>,
         ) -> ::core::result::Result<
-            ::offspring::__private::Output,
-            ::offspring::__private::Undecodable,
+            ::offspring::__private::EncodedOutput,
+            ::offspring::__private::UndecodableArguments,
         > {
             let __0 = <Image as ::offspring::__private::TaskArg<
                 _,
@@ -98,7 +95,7 @@ const _: () = {
                         .of_inner_error(),
                 ),
             )?;
-            ::offspring::__private::Arguments::finish(arguments)?;
+            ::offspring::__private::ArgumentDecoder::finish(arguments)?;
             ::core::result::Result::Ok(
                 <Result<
                     Vec<io::Lines>,
@@ -134,16 +131,16 @@ const _: () = {
     #[allow(
         private_interfaces,
         clippy::too_many_arguments,
-        reason = "the function itself shows it"
+        reason = "the lint reports the function itself"
     )]
     impl paint {
-        /// Makes a call of `paint`: the task and its encoded arguments. Nothing runs yet.
+        /// Encodes the arguments of `paint` and returns the call, which runs nothing until a start.
         pub fn call(
             image: Image,
             others: (u8, Vec<Mutex<u64>>),
             fd: Fd<File>,
         ) -> ::offspring::Call<Result<Vec<io::Lines>, TooBig>> {
-            let mut encoder = ::offspring::__private::Encoder::new();
+            let mut encoder = ::offspring::__private::ArgumentEncoder::new();
             <Image as ::offspring::__private::TaskArg<
                 _,
             >>::put(
@@ -223,7 +220,7 @@ const _: () = {
                     ),
             )
         }
-        /// Starts `paint` in a child process, under the default context.
+        /// Starts `paint` in a child process, by the task's own start method or the default context.
         pub fn start(
             image: Image,
             others: (u8, Vec<Mutex<u64>>),

@@ -1,10 +1,7 @@
-/// A child task: `nothing::call()` makes a call of it, `nothing::start()` starts it in a child process.
+/// A child task: `nothing::call()` makes a call of this function, `nothing::start()` starts this function in a child process.
 fn nothing() {}
 #[doc(hidden)]
-#[allow(
-    non_camel_case_types,
-    reason = "it is called like the function whose calls it makes"
-)]
+#[allow(non_camel_case_types, reason = "the struct has the name of the function")]
 struct nothing {
     _private: (),
 }
@@ -17,7 +14,7 @@ const _: () = {
         );
     }
     impl ::offspring::__private::Registered for __Entry {
-        const ENTRY: ::offspring::__private::Entry = ::offspring::__private::Entry {
+        const ENTRY: ::offspring::__private::TaskEntry = ::offspring::__private::TaskEntry {
             name: <nothing as ::offspring::Task>::NAME,
             signature: "fn()",
             fingerprint: 0xe5b1e079110550aa_u64,
@@ -37,16 +34,16 @@ const _: () = {
     }
     impl __Entry {
         fn run(
-            arguments: &mut ::offspring::__private::Arguments<'_>,
+            arguments: &mut ::offspring::__private::ArgumentDecoder<'_>,
         ) -> ::core::result::Result<
-            ::offspring::__private::Output,
-            ::offspring::__private::Undecodable,
+            ::offspring::__private::EncodedOutput,
+            ::offspring::__private::UndecodableArguments,
         > {
-            ::offspring::__private::Arguments::finish(arguments)?;
+            ::offspring::__private::ArgumentDecoder::finish(arguments)?;
             ::core::result::Result::Ok(
                 <() as ::offspring::__private::TaskOutput>::output(
                     nothing(),
-                    ::offspring::__private::Fine,
+                    ::offspring::__private::Accepted,
                 ),
             )
         }
@@ -54,19 +51,19 @@ const _: () = {
     #[allow(
         private_interfaces,
         clippy::too_many_arguments,
-        reason = "the function itself shows it"
+        reason = "the lint reports the function itself"
     )]
     impl nothing {
-        /// Makes a call of `nothing`: the task and its encoded arguments. Nothing runs yet.
+        /// Encodes the arguments of `nothing` and returns the call, which runs nothing until a start.
         pub fn call() -> ::offspring::Call<()> {
-            let encoder = ::offspring::__private::Encoder::new();
+            let encoder = ::offspring::__private::ArgumentEncoder::new();
             <() as ::offspring::__private::TaskOutput>::call(
                 &<__Entry as ::offspring::__private::Registered>::ENTRY,
                 encoder,
-                ::offspring::__private::Fine,
+                ::offspring::__private::Accepted,
             )
         }
-        /// Starts `nothing` in a child process, under the default context.
+        /// Starts `nothing` in a child process, by the task's own start method or the default context.
         pub fn start() -> ::core::result::Result<
             ::offspring::Process<()>,
             ::offspring::Error,

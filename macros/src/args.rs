@@ -1,7 +1,7 @@
-//! Attribute arguments: tokens in, one plain struct per attribute out.
+//! Attribute arguments: reads tokens into one plain struct per attribute.
 //!
-//! The list is first cut at its commas, then every known key is taken from it, and what is left over is unknown. So a
-//! broken argument never hides the mistakes in the ones after it, and whatever was understood is still used.
+//! The reader cuts the list at the commas, takes every known key from the list, and rejects the rest as unknown. So a
+//! broken argument never hides a mistake in a later argument, and all valid arguments are used.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub(crate) struct TaskArgs {
 
 impl TaskArgs {
     pub(crate) fn parse(args: TokenStream, errors: &mut Errors) -> Self {
-        let mut list = Arguments::split(args, errors);
+        let mut list = ArgumentList::split(args, errors);
         let parsed = Self {
             krate: list.krate(errors),
             name: list.name(errors),
@@ -52,14 +52,14 @@ pub(crate) struct MainArgs {
 
 impl MainArgs {
     pub(crate) fn parse(args: TokenStream, errors: &mut Errors) -> Self {
-        let mut list = Arguments::split(args, errors);
+        let mut list = ArgumentList::split(args, errors);
         let parsed = Self { krate: list.krate(errors), start_method: list.start_method(errors) };
         list.reject_rest("`#[process_main]` takes `start_method` and `crate`", errors);
         parsed
     }
 }
 
-/// The arguments of `#[preload(…)]` and `#[after_fork(…)]`; the latter has no name to give.
+/// The arguments of `#[preload(…)]` and `#[after_fork(…)]`. `#[after_fork]` takes no name.
 pub(crate) struct HookArgs {
     pub(crate) krate: TokenStream,
     pub(crate) name: Option<LitStr>,
@@ -67,21 +67,21 @@ pub(crate) struct HookArgs {
 
 impl HookArgs {
     pub(crate) fn parse_preload(args: TokenStream, errors: &mut Errors) -> Self {
-        let mut list = Arguments::split(args, errors);
+        let mut list = ArgumentList::split(args, errors);
         let parsed = Self { krate: list.krate(errors), name: list.name(errors) };
         list.reject_rest("`#[preload]` takes `name` and `crate`", errors);
         parsed
     }
 
     pub(crate) fn parse_after_fork(args: TokenStream, errors: &mut Errors) -> Self {
-        let mut list = Arguments::split(args, errors);
+        let mut list = ArgumentList::split(args, errors);
         let parsed = Self { krate: list.krate(errors), name: None };
         list.reject_rest("`#[after_fork]` takes only `crate`", errors);
         parsed
     }
 }
 
-/// A start method as the attributes write it; the variants are those of the runtime's `StartMethod`.
+/// A start method in an attribute. The variants have the names of the variants of the runtime's `StartMethod`.
 #[derive(Clone, Copy)]
 pub(crate) enum StartMethod {
     Spawn,
@@ -110,16 +110,16 @@ impl ToTokens for StartMethod {
     }
 }
 
-/// `key` or `key = value`, the value not looked at yet.
+/// `key` or `key = value`, with an unread value.
 struct Argument {
     key: Ident,
     value: Option<TokenStream>,
 }
 
-/// What the attribute was given and nobody has asked for yet.
-struct Arguments(Vec<Argument>);
+/// The arguments of the attribute that no reader has taken yet.
+struct ArgumentList(Vec<Argument>);
 
-impl Arguments {
+impl ArgumentList {
     fn split(args: TokenStream, errors: &mut Errors) -> Self {
         let tokens: Vec<TokenTree> = args.into_iter().collect();
         let pieces = tokens.split(|token| matches!(token, TokenTree::Punct(comma) if comma.as_char() == ','));
@@ -127,7 +127,8 @@ impl Arguments {
         Self(pieces.filter(|piece| !is_blank(piece)).filter_map(|piece| Argument::read(piece, errors)).collect())
     }
 
-    /// Takes the argument called `key` out of the list; the first one counts, any other is a mistake.
+    /// Takes the argument called `key` out of the list. The first argument of the name counts, and each repetition is a
+    /// mistake.
     fn take(&mut self, key: &str, errors: &mut Errors) -> Option<Argument> {
         let (mut matching, rest) = self.0.drain(..).partition::<Vec<_>, _>(|argument| argument.key == key);
         self.0 = rest;
@@ -227,9 +228,9 @@ impl Argument {
     }
 }
 
-/// Reads `5s` or `2.5ms`: digits, perhaps a fraction, then a unit.
+/// Reads `5s` or `2.5ms`: digits, an optional fraction, and a unit.
 ///
-/// Integers all the way, because the expansion must be the same on every machine that compiles it.
+/// Uses integers only, because the expansion must be the same on every machine.
 fn duration(text: &str) -> Result<Duration, String> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
@@ -261,7 +262,7 @@ fn unit_nanos(unit: &str) -> Option<u128> {
     })
 }
 
-/// `number × unit`, what is finer than a nanosecond cut off.
+/// Returns `number × unit` in nanoseconds, rounded down.
 fn scaled(number: &str, unit: u128) -> Option<u128> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let whole = whole.parse::<u128>().ok()?.checked_mul(unit)?;

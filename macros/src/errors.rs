@@ -1,11 +1,11 @@
-//! Collects everything that is wrong with one item, so that the user sees all of it in one compilation.
+//! Collects all mistakes of one item, so that one compilation shows all mistakes.
 
 use std::fmt::Display;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
 
-/// The mistakes found so far, each with the tokens that it is about.
+/// The mistakes of one item, each with the tokens of the mistake.
 #[derive(Default)]
 pub(crate) struct Errors {
     combined: Option<syn::Error>,
@@ -13,12 +13,12 @@ pub(crate) struct Errors {
 }
 
 impl Errors {
-    /// Notes one mistake at `tokens`; the message says what is wrong and the way out.
+    /// Adds one mistake at `tokens`. The message names the mistake and a way out.
     pub(crate) fn reject(&mut self, tokens: impl ToTokens, message: impl Display) {
         self.push(syn::Error::new_spanned(tokens, message));
     }
 
-    /// Notes a mistake that the parser found.
+    /// Adds a mistake of the parser.
     pub(crate) fn push(&mut self, error: syn::Error) {
         self.count += 1;
         match &mut self.combined {
@@ -27,13 +27,13 @@ impl Errors {
         }
     }
 
-    /// How many mistakes there are; comparing two counts tells whether a check found one.
+    /// Returns the number of mistakes. A check compares two counts to see whether a step found a mistake.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
 }
 
-/// One `compile_error!` per mistake, to be emitted beside the item.
+/// Emits one `compile_error!` per mistake beside the item.
 impl ToTokens for Errors {
     fn to_tokens(&self, tokens: &mut TokenStream) {
         if let Some(error) = &self.combined {

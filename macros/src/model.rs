@@ -1,4 +1,4 @@
-//! What the attributes work on: a function whose body stays unread, and the task that a checked one describes.
+//! The input of the attributes: a function with an unread body, and the task that a checked function describes.
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote};
@@ -9,10 +9,10 @@ use syn::{Attribute, FnArg, Pat, PatIdent, PatType, ReturnType, Signature, Type,
 use crate::args::TaskArgs;
 use crate::signature;
 
-/// A function up to its signature; the body is whatever tokens follow.
+/// A function with a parsed signature. The body is the unparsed rest of the tokens.
 ///
-/// Not parsing the body saves time, keeps the compiler's own messages for it, and lets an editor that has half a
-/// statement there still see the task.
+/// An unparsed body saves time and keeps the compiler's own messages about the body. An editor still sees the task
+/// while the body has half a statement.
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
@@ -39,22 +39,22 @@ impl ToTokens for Function {
 }
 
 impl Function {
-    /// The name without `r#`, as a reader would say it.
-    pub(crate) fn spoken_name(&self) -> String {
+    /// Returns the name without `r#`.
+    pub(crate) fn unraw_name(&self) -> String {
         self.sig.ident.unraw().to_string()
     }
 
-    /// Whether there is something to run; a function that a trait or an `extern` block declares has a `;` instead.
+    /// Whether the function has a body. A declaration in a trait or in an `extern` block has a `;`.
     pub(crate) fn has_body(&self) -> bool {
         starts_with_braces(self.body.clone())
     }
 
-    /// The attributes called `name`, such as every `#[cfg(…)]`.
+    /// Returns the attributes called `name`, such as every `#[cfg(…)]`.
     pub(crate) fn attributes<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Attribute> {
         self.attrs.iter().filter(move |attr| attr.path().is_ident(name))
     }
 
-    /// The arguments, a `self` left out.
+    /// Returns the arguments without `self`.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &PatType> {
         self.sig.inputs.iter().filter_map(|argument| match argument {
             FnArg::Typed(typed) => Some(typed),
@@ -62,7 +62,8 @@ impl Function {
         })
     }
 
-    /// The type after the arrow, if there is an arrow; out of the invisible group that `macro_rules!` puts it in.
+    /// Returns the type after the arrow, if there is an arrow, without the invisible group of a `macro_rules!`
+    /// expansion.
     pub(crate) fn returned(&self) -> Option<&Type> {
         let ReturnType::Type(_, ty) = &self.sig.output else {
             return None;
@@ -75,7 +76,8 @@ impl Function {
     }
 }
 
-/// Whether the first token is a group in braces, out of the invisible group that `macro_rules!` puts a `$body:block` in.
+/// Whether the first token is a group in braces, also inside of the invisible group around a `$body:block` of
+/// `macro_rules!`.
 fn starts_with_braces(tokens: TokenStream) -> bool {
     match tokens.into_iter().next() {
         Some(TokenTree::Group(group)) => match group.delimiter() {
@@ -87,7 +89,7 @@ fn starts_with_braces(tokens: TokenStream) -> bool {
     }
 }
 
-/// The token that shows that `item` is no function, such as the `struct` of `pub struct Opts;`, if it is none.
+/// Returns the token that shows that `item` is no function, such as the `struct` of `pub struct Opts;`.
 pub(crate) fn foreign_keyword(item: TokenStream) -> Option<TokenTree> {
     let after_visibility = |input: ParseStream| {
         input.call(Attribute::parse_outer)?;
@@ -106,7 +108,7 @@ pub(crate) fn foreign_keyword(item: TokenStream) -> Option<TokenTree> {
     }
 }
 
-/// A checked task: everything that the expansion needs, nothing left to decide.
+/// A checked task: the complete input of the expansion.
 pub(crate) struct Task<'a> {
     pub(crate) function: &'a Function,
     pub(crate) args: &'a TaskArgs,
@@ -137,26 +139,26 @@ impl<'a> Task<'a> {
         self.parameters.iter().map(|parameter| parameter.ty)
     }
 
-    /// The struct that `call` and `start` belong to.
+    /// Returns the name of the struct with `call` and `start`.
     pub(crate) fn handle(&self) -> &Ident {
         self.args.handle.as_ref().unwrap_or(&self.function.sig.ident)
     }
 
-    /// The signature as a message shows it; names of arguments do not belong to it.
+    /// Returns the signature for messages, without the names of the arguments.
     pub(crate) fn signature(&self) -> String {
         let types = self.types();
         let output = &self.function.sig.output;
         signature::text(quote!(fn(#(#types),*) #output))
     }
 
-    /// Differs whenever the bytes of a call may mean something else, as far as the signature tells.
+    /// Returns a hash of the parts of the signature that decide the meaning of a call's bytes.
     pub(crate) fn fingerprint(&self) -> u64 {
         let reported = if self.args.report.is_some() { " report" } else { "" };
         signature::fingerprint(&(self.signature() + reported))
     }
 }
 
-/// The name in `a: u32` and `mut a: u32`; a pattern has none.
+/// Returns the name in `a: u32` and `mut a: u32`. A pattern has no name.
 fn simple_name(pattern: &Pat) -> Option<&Ident> {
     match pattern {
         Pat::Ident(PatIdent { by_ref: None, subpat: None, ident, .. }) => Some(ident),
@@ -164,7 +166,7 @@ fn simple_name(pattern: &Pat) -> Option<&Ident> {
     }
 }
 
-/// `argument_2`, with underscores added while another argument has that very name.
+/// Returns `argument_2`, with an underscore added for each argument of the same name.
 fn invented_name(position: usize, taken: &[&Ident]) -> Ident {
     let mut name = format_ident!("argument_{position}", span = Span::mixed_site());
     while taken.iter().any(|other| **other == name) {

@@ -1,6 +1,6 @@
-//! A signature as text that is the same wherever it is compiled, and the fingerprint of that text.
+//! A signature as a text that does not depend on the compiler, and the fingerprint of the text.
 //!
-//! The text is printed here and not by the compiler, whose spacing of tokens is unspecified and has changed before.
+//! The compiler's own spacing of tokens is unspecified and differs between versions, so this file prints the text.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 
@@ -11,9 +11,9 @@ pub(crate) fn text(tokens: TokenStream) -> String {
     text
 }
 
-/// FNV-1a, 64 bits: short, and nothing that an attacker could gain from by colliding depends on it.
+/// Returns the FNV-1a hash of 64 bits. A collision gives an attacker nothing, so a short hash is enough.
 ///
-/// Source: the FNV-1a of Fowler, Noll and Vo; the test holds their published values.
+/// Source: FNV-1a by Fowler, Noll and Vo. The test has the published values.
 pub(crate) fn fingerprint(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -25,7 +25,7 @@ fn print(tokens: TokenStream, text: &mut String) {
                 let (open, close) = delimiters(group.delimiter());
                 text.push_str(open);
                 print(group.stream(), text);
-                text.truncate(text.trim_end().len()); // a comma before the end asked for a space
+                text.truncate(text.trim_end().len()); // a comma before the end has added a space
                 text.push_str(close);
             }
             TokenTree::Punct(punct) => print_punct(punct.as_char(), punct.spacing(), text),
@@ -34,7 +34,7 @@ fn print(tokens: TokenStream, text: &mut String) {
     }
 }
 
-/// Two words need a space between them, a word and anything else does not.
+/// Prints a word. Two words need a space in between, and all other pairs of tokens need no space.
 fn print_word(word: &str, text: &mut String) {
     if text.ends_with(|last: char| last.is_alphanumeric() || matches!(last, '_' | '"')) {
         text.push(' ');

@@ -1,6 +1,6 @@
-//! Expansions, printed and compared with `golden/*.rs`: those files are reviewed like code.
+//! Compares expansions with the files `golden/*.rs`. Golden files are reviewed like code.
 //!
-//! `UPDATE_GOLDEN=1 cargo test -p offspring-macros` writes them anew.
+//! `UPDATE_GOLDEN=1 cargo test -p offspring-macros` writes the golden files anew.
 
 use std::path::PathBuf;
 use std::{env, fs};
@@ -217,7 +217,7 @@ fn fingerprint(args: &TokenStream, item: TokenStream) -> String {
     rest.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
-/// An item, and what its attribute `beside` puts there.
+/// Returns an item and the items of the attribute `beside`.
 fn expanded(mut item: Item) -> Vec<Item> {
     let mut beside = Vec::new();
     if let Item::Struct(item) = &mut item {

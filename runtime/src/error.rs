@@ -1,4 +1,5 @@
-//! What can go wrong, by audience: [`Error`] (it could not be done) and [`JoinError`] (the child ended badly).
+//! The two families of errors. An [`Error`] says that an operation failed. A [`JoinError`] says how a child ended
+//! instead of returning a result.
 
 use std::fmt;
 use std::io;
@@ -8,9 +9,21 @@ use serde::{Deserialize, Serialize};
 use crate::report::Report;
 use crate::sys;
 
-/// Something could not be done: a child could not be started, a method not be chosen, a signal not be sent.
+/// The error of an operation, such as the start of a child, the choice of a start method or a signal.
 ///
-/// [`kind`](Self::kind) says what to act on; the text names the thing and the way out; the source is what the system said.
+/// - [`kind`](Self::kind) returns the cause for a `match`.
+/// - `Display` prints one text, which names the subject and a way out.
+/// - `source` returns the error of the system, if there is one.
+/// - `Debug` prints the text and all sources, so a `main` that returns the error shows the sources.
+///
+/// # Examples
+/// ```
+/// use offspring::{ErrorKind, StartMethod};
+///
+/// let error = "Fork".parse::<StartMethod>().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::UnknownStartMethod);
+/// assert!(error.to_string().contains("there are `spawn`, `fork` and `forkserver`"));
+/// ```
 pub struct Error(Box<ErrorInner>);
 
 struct ErrorInner {
@@ -19,50 +32,78 @@ struct ErrorInner {
     source: Option<io::Error>,
 }
 
-/// What kind of thing could not be done.
+/// The cause of an [`Error`].
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, ErrorKind, Process, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// /// Returns `None` if there is no room for one more child.
+/// fn start(n: u64) -> Result<Option<Process<u64>>, offspring::Error> {
+///     match Context::default().start(square::call(n)) {
+///         Ok(child) => Ok(Some(child)),
+///         Err(error) if error.kind() == ErrorKind::LimitReached => Ok(None),
+///         Err(error) => Err(error),
+///     }
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// if let Some(child) = start(12)? {
+///     assert_eq!(child.join()?, 144);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ErrorKind {
-    /// `main` has neither `#[process_main]` nor a call of [`guard`](crate::guard), so a re-executed child would run the program itself.
+    /// `main` has neither `#[process_main]` nor a call of [`guard`](crate::guard), so a re-executed child would run
+    /// `main`.
     MissingGuard,
-    /// The process has more than one thread, so a fork of it could not run ordinary code; or the thread that would fork is panicking.
+    /// This process has several threads, so a fork could not run ordinary code, or the forking thread is panicking.
     MultiThreadedFork,
-    /// The start method was set before; [`force_start_method`](crate::force_start_method) always wins.
+    /// The start method was set or used before. [`force_start_method`](crate::force_start_method) always succeeds.
     ContextAlreadySet,
-    /// A text names no start method.
+    /// A text is not the name of a start method.
     UnknownStartMethod,
-    /// This platform has no such start method.
+    /// This platform lacks the start method.
     UnsupportedStartMethod,
-    /// This program cannot be started again: `/proc` is missing, or a loader or emulator runs it.
+    /// This program cannot be started again: `/proc` is missing, or a loader or an emulator runs the program.
     NoExecutable,
-    /// This program runs, or its file would run, with more privilege than its caller's; or its effective ids are not its
-    /// real ones at the moment, which the kernel takes for the same.
+    /// This program has more privilege than the caller (set-user-id, set-group-id, file capabilities), or the effective
+    /// ids differ from the real ids at the moment. The kernel makes no difference between the two cases.
     PrivilegedBinary,
-    /// No task of that name is linked into this program.
+    /// No task of this name is linked into this program.
     UnknownTask,
     /// Several functions of one crate are registered under the same name.
     DuplicateTask,
-    /// The child knows the task with another signature.
+    /// The child has the task with another signature.
     SignatureMismatch,
     /// The arguments could not be encoded.
     Encode,
     /// The child could not decode the arguments.
     Decode,
-    /// A function marked `#[preload]` failed, panicked, left threads or a held lock behind, moved to another pid namespace or
-    /// tried to start a child; or a program reaches its guard with several threads, so that it cannot be a forkserver.
+    /// A function marked `#[preload]` failed, panicked, left threads or a held lock behind, moved to another pid
+    /// namespace or tried to start a child. Also: the program has several threads before the guard, and cannot be a
+    /// forkserver.
     Preload,
-    /// The forkserver, or the template of a fork pool, could not be kept alive; or the children of this process are in
-    /// another pid namespace than itself, where there is no forkserver.
+    /// The forkserver or the template of a fork pool could not be kept alive, or the children of this process are in
+    /// another pid namespace, which has no forkserver.
     ForkServer,
-    /// An option of the child (directory, limit, affinity, …) could not be applied.
+    /// A setting is out of range or cannot be applied: no workers, permits or parties; the directory, a limit or the
+    /// affinity of a child.
     Setting,
-    /// A limit on processes, descriptors or memory is reached; it may go better later.
+    /// A limit on processes, descriptors or memory is reached. A later attempt may succeed.
     LimitReached,
-    /// The process that started the child is another one: a forked copy cannot wait for its parent's children.
+    /// Another process started the child. A forked copy of a process cannot wait for the children of the process.
     NotParent,
-    /// A number is more, or less, than what was asked for can have; the text says what it can.
-    InvalidInput,
-    /// The operating system refused for another reason; see the source.
+    /// The operating system refused for another reason. See the source.
     Os,
 }
 
@@ -71,14 +112,15 @@ impl Error {
         Self(Box::new(ErrorInner { kind, text: text.into(), source: None }))
     }
 
-    /// An error of the operating system; limits are told from the rest, with what they are called.
+    /// Makes an error from an error of the operating system. A reached limit gets the kind `LimitReached` and the name
+    /// of the limit.
     pub(crate) fn os(text: impl Into<String>, source: io::Error) -> Self {
         if !sys::is_limit(&source) {
             return Self::with_source(ErrorKind::Os, text, source);
         }
         match sys::limit_behind(&source) {
             Some(limit) => Self::with_source(ErrorKind::LimitReached, format!("{}: {limit}", text.into()), source),
-            // It has been found out here, and says itself which one.
+            // An error of this crate, whose text names the limit.
             None => Self::new(ErrorKind::LimitReached, format!("{}: {source}", text.into())),
         }
     }
@@ -87,7 +129,7 @@ impl Error {
         Self(Box::new(ErrorInner { kind, text: text.into(), source: Some(source) }))
     }
 
-    /// The same once more, for another who has to hear of it.
+    /// Returns a copy, since `io::Error` has no `Clone`.
     pub(crate) fn again(&self) -> Self {
         let copy = |source: &io::Error| match source.raw_os_error() {
             Some(number) => io::Error::from_raw_os_error(number),
@@ -97,7 +139,17 @@ impl Error {
         Self(Box::new(ErrorInner { kind: self.0.kind, text: self.0.text.clone(), source }))
     }
 
-    /// What kind of thing could not be done.
+    /// Returns the cause.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{ErrorKind, set_start_method, StartMethod};
+    ///
+    /// set_start_method(StartMethod::Spawn)?;
+    /// let error = set_start_method(StartMethod::Fork).unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::ContextAlreadySet);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -109,7 +161,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Prints the text and its causes, as this is what a `main` that returns the error shows.
+/// Prints the text and all causes, because a `main` that returns the error shows the `Debug` text.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:?})", self.0.text, self.0.kind)?;
@@ -126,12 +178,12 @@ impl std::error::Error for Error {
     }
 }
 
-/// An error as a child sends it home.
+/// An error in the form that a child sends to the parent.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Refusal {
     kind: ErrorKind,
     text: String,
-    /// The system's number for the cause, or its text if it has none.
+    /// The `errno` of the cause, or the text of a cause without an `errno`.
     cause: Option<Result<i32, String>>,
 }
 
@@ -149,7 +201,32 @@ impl From<Refusal> for Error {
     }
 }
 
-/// A child did not return its task's value. Says which task and which child.
+/// The error of a child or a job that has returned no result. Names the task and the process id.
+///
+/// - [`kind`](Self::kind) returns the cause for a `match`.
+/// - `Debug` prints the text, all sources, and the backtrace of a panic.
+///
+/// # Examples
+/// ```
+/// use offspring::{JoinErrorKind, Task, child_task};
+///
+/// #[child_task]
+/// fn third(items: Vec<u8>) -> u8 {
+///     items[2]
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let error = third::start(vec![1])?.join().unwrap_err();
+/// assert_eq!(error.task(), third::NAME);
+/// assert!(error.pid().is_some());
+/// match error.kind() {
+///     JoinErrorKind::Panicked(panic) => assert!(panic.message().starts_with("index out of bounds")),
+///     _ => return Err(error.into()),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub struct JoinError(Box<JoinErrorInner>);
 
 struct JoinErrorInner {
@@ -159,7 +236,33 @@ struct JoinErrorInner {
     detail: String,
 }
 
-/// How a child ended instead of returning a value.
+/// The way in which a child or a job ended instead of returning a result.
+///
+/// # Examples
+/// ```
+/// use offspring::{JoinErrorKind, child_task};
+///
+/// #[child_task]
+/// fn exit(code: i32) {
+///     std::process::exit(code);
+/// }
+///
+/// #[child_task]
+/// fn abort() {
+///     std::process::abort();
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let error = exit::start(3)?.join().unwrap_err();
+/// assert!(matches!(error.kind(), JoinErrorKind::Exited(3)));
+///
+/// let error = abort::start()?.join().unwrap_err();
+/// assert!(matches!(error.kind(), JoinErrorKind::Signaled(6)));
+/// assert!(error.to_string().ends_with("was killed by signal 6 (SIGABRT)"));
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 #[derive(Debug)]
 pub enum JoinErrorKind {
@@ -169,28 +272,28 @@ pub enum JoinErrorKind {
     Exited(i32),
     /// This signal ended the child before the task returned.
     Signaled(i32),
-    /// The task ran out of the time that it was given, and the child was killed.
+    /// The time limit of the task was over, and the child was killed.
     TimedOut,
     /// The task was cancelled before it ran.
     Cancelled,
-    /// The pool that was to run the task is closed; with a pid, the task had begun and was killed.
+    /// The pool of the job is closed. With a [`pid`](JoinError::pid), the task had begun and was killed.
     PoolClosed,
     /// The task never began: the child could not apply an option, find the task or decode its arguments.
     NotStarted(Error),
-    /// It could not be waited for, for instance from a forked copy of the process that started it.
+    /// The wait failed, for example in a forked copy of the process that started the child.
     NotWaited(Error),
-    /// The child sent bytes that are not the task's value.
+    /// The child sent bytes that are no result of the task.
     Undecodable,
-    /// The task returned a value that holds descriptors, or is so large that it travels in a memory file, and this process may not
-    /// open more (`RLIMIT_NOFILE`): it is lost.
+    /// The result is lost: the result has descriptors or is large enough for a memory file, and this process may not
+    /// open more descriptors (`RLIMIT_NOFILE`).
     DescriptorsLost,
-    /// The task returned a value that could not be encoded.
+    /// The result could not be encoded.
     Unencodable,
-    /// The task returned an error that its caller handed on with `?`.
+    /// The task returned a [`Report`], and the caller turned the report into a `JoinError` with `?`.
     Failed(Report),
-    /// The value was taken from this handle before.
+    /// A method of the same handle has returned the result before.
     AlreadyTaken,
-    /// The child has ended without a word, and something else in this program has taken its exit status.
+    /// The child ended without a result, and other code in this program has taken the exit status.
     Unknown,
 }
 
@@ -208,17 +311,69 @@ impl JoinError {
         Self(Box::new(JoinErrorInner { kind, task: task.into(), pid, detail: detail.into() }))
     }
 
-    /// How the child ended.
+    /// Returns the way in which the child ended.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{JoinErrorKind, child_task};
+    ///
+    /// #[child_task]
+    /// fn exit(code: i32) {
+    ///     std::process::exit(code);
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let error = exit::start(3)?.join().unwrap_err();
+    /// assert!(matches!(error.kind(), JoinErrorKind::Exited(3)));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn kind(&self) -> &JoinErrorKind {
         &self.0.kind
     }
 
-    /// The name of the task; empty for an error that came from a [`Report`] by `?`.
+    /// Returns the name of the task. Empty for an error that was made from a [`Report`] by `?`.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Task, child_task};
+    ///
+    /// #[child_task]
+    /// fn exit(code: i32) {
+    ///     std::process::exit(code);
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let error = exit::start(3)?.join().unwrap_err();
+    /// assert_eq!(error.task(), exit::NAME);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn task(&self) -> &str {
         &self.0.task
     }
 
-    /// The child's process id, if there was a child.
+    /// Returns the process id of the child, or `None` if there was no child.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::child_task;
+    ///
+    /// #[child_task]
+    /// fn exit(code: i32) {
+    ///     std::process::exit(code);
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = exit::start(3)?;
+    /// let pid = child.pid();
+    /// assert_eq!(child.join().unwrap_err().pid(), Some(pid));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pid(&self) -> Option<u32> {
         self.0.pid
     }
@@ -248,7 +403,7 @@ impl fmt::Display for JoinError {
     }
 }
 
-/// Completes a sentence that begins with the task.
+/// Prints the rest of a sentence that begins with the name of the task.
 impl fmt::Display for JoinErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -272,7 +427,7 @@ impl fmt::Display for JoinErrorKind {
     }
 }
 
-/// Prints the text and its causes, as this is what a `main` that returns the error shows.
+/// Prints the text, all causes and the backtrace, because a `main` that returns the error shows the `Debug` text.
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
@@ -291,7 +446,7 @@ impl fmt::Debug for JoinError {
 impl std::error::Error for JoinError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.0.kind {
-            // Its own text is part of this one's.
+            // `Display` prints the text of the inner error already.
             JoinErrorKind::NotStarted(error) | JoinErrorKind::NotWaited(error) => error.source(),
             JoinErrorKind::Failed(report) => report.source(),
             _ => None,
@@ -299,7 +454,7 @@ impl std::error::Error for JoinError {
     }
 }
 
-/// `signal 11 (SIGSEGV)`.
+/// Prints a signal, such as `signal 11 (SIGSEGV)`.
 pub(crate) struct SignalName(pub(crate) i32);
 
 impl fmt::Display for SignalName {
@@ -312,7 +467,27 @@ impl fmt::Display for SignalName {
     }
 }
 
-/// A panic in a child.
+/// A panic of a task, as [`JoinErrorKind::Panicked`] carries the panic.
+///
+/// # Examples
+/// ```
+/// use offspring::{JoinErrorKind, child_task};
+///
+/// #[child_task]
+/// fn divide(a: u32, b: u32) -> u32 {
+///     assert_ne!(b, 0, "no division by zero");
+///     a / b
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let error = divide::start(1, 0)?.join().unwrap_err();
+/// let JoinErrorKind::Panicked(panic) = error.kind() else { return Err(error.into()) };
+/// assert!(panic.message().contains("no division by zero"));
+/// assert!(panic.location().is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Panic {
     pub(crate) message: String,
@@ -321,17 +496,71 @@ pub struct Panic {
 }
 
 impl Panic {
-    /// What was passed to `panic!`; `Box<dyn Any>` if that was no text.
+    /// Returns the message of the panic, or `Box<dyn Any>` if the payload of the panic is no text.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{JoinErrorKind, child_task};
+    ///
+    /// #[child_task]
+    /// fn fail() {
+    ///     panic!("no paper");
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let error = fail::start()?.join().unwrap_err();
+    /// assert!(matches!(error.kind(), JoinErrorKind::Panicked(panic) if panic.message() == "no paper"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// Where it panicked, as `src/main.rs:7:5`.
+    /// Returns the place of the panic, such as `src/main.rs:7:5`.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{JoinErrorKind, child_task};
+    ///
+    /// #[child_task]
+    /// fn fail() {
+    ///     panic!("no paper");
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let error = fail::start()?.join().unwrap_err();
+    /// let JoinErrorKind::Panicked(panic) = error.kind() else { return Err(error.into()) };
+    /// assert!(panic.location().is_some_and(|place| place.contains(".rs:")));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn location(&self) -> Option<&str> {
         self.location.as_deref()
     }
 
-    /// The child's backtrace, if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for one there.
+    /// Returns the backtrace in the child, if `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` is set in the child.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, JoinErrorKind, child_task};
+    ///
+    /// #[child_task]
+    /// fn fail() {
+    ///     panic!("no paper");
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(fail::call()).env("RUST_BACKTRACE", "1").start()?;
+    /// let error = child.join().unwrap_err();
+    /// let JoinErrorKind::Panicked(panic) = error.kind() else { return Err(error.into()) };
+    /// assert!(panic.backtrace().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn backtrace(&self) -> Option<&str> {
         self.backtrace.as_deref()
     }

@@ -1,4 +1,9 @@
-//! What `#[process_main]` wraps: here a process finds out whether it is the program, a child, or a forkserver.
+//! The guard at the beginning of `main`: decides whether this process is the program, a child, or a forkserver.
+//!
+//! 1. `#[process_main]`, `guard()` or a hidden test enters here.
+//! 2. Without the variable of a child the process is the program: the guard returns, and the user's `main` runs.
+//! 3. Otherwise the first message of the link decides: `SERVE` makes this process a forkserver, a spec makes it a
+//!    child. Neither returns.
 
 use std::os::fd::OwnedFd;
 use std::process::{ExitCode, Termination};
@@ -6,15 +11,36 @@ use std::process::{ExitCode, Termination};
 use crate::child::{self, ProcessOrigin};
 use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
-use crate::this_process::children;
+use crate::this_process::reaper;
 use crate::{process, start};
 
-/// Does what `#[process_main]` does at the beginning of `main`, for programs whose `main` is generated or written by others.
+/// Marks the beginning of `main` in a program without `#[process_main]`, such as a program whose `main` is generated.
 ///
-/// In the program itself it notes that it was called, and returns. In a child it runs the child's task and does not
-/// return. Call it first in `main`, before anything else is done, and before there is a second thread.
+/// In the program itself, notes the call and returns. In a child, runs the child's task and does not return. Call this
+/// function first in `main`, before any other work and before a second thread is started.
 ///
-/// Unlike the attribute it cannot join the children at the end of `main`: those that still run then end with it.
+/// Unlike the attribute, this function cannot join the children at the end of `main`: children that still run then are
+/// killed.
+///
+/// # Panics
+/// Never. A process that was started as a child but has no usable link exits with code 125.
+///
+/// # Examples
+/// ```
+/// use offspring::child_task;
+///
+/// #[child_task]
+/// fn double(n: u64) -> u64 {
+///     2 * n
+/// }
+///
+/// fn main() -> Result<(), offspring::JoinError> {
+///     offspring::guard();
+///     let child = double::start(21).expect("a child");
+///     assert_eq!(child.join()?, 42);
+///     Ok(())
+/// }
+/// ```
 pub fn guard() {
     child::note_guard();
     if let Some(link) = child::inherited_link() {
@@ -22,13 +48,14 @@ pub fn guard() {
     }
 }
 
-/// What the hidden test of a test binary runs: nothing in the test run itself.
+/// Runs in the hidden test of a test binary. Does nothing in the test run itself.
 pub fn test_child() {
     if let Some(link) = child::inherited_link() {
         begin(link)
     }
 }
 
+/// Becomes a forkserver or a child.
 fn begin(link: OwnedFd) -> ! {
     let frame = child::first_message(&link);
     match frame.kind {
@@ -37,11 +64,11 @@ fn begin(link: OwnedFd) -> ! {
     }
 }
 
-/// Runs the user's `main` in the program itself; its result is printed before the children are joined.
+/// Runs the user's `main` in the program itself. Prints the error of `main` before the children are joined.
 pub fn main<R: Termination>(start_method: Option<StartMethod>, main: impl FnOnce() -> R) -> ExitCode {
     guard();
     process::set_program_default(start_method);
-    // Also when `main` panics.
+    // A drop guard, since `main` may panic.
     let _at_end = JoinChildren;
     main().report()
 }
@@ -50,6 +77,6 @@ struct JoinChildren;
 
 impl Drop for JoinChildren {
     fn drop(&mut self) {
-        children::finish();
+        reaper::finish();
     }
 }

@@ -28,42 +28,47 @@
 //!                 pid + pidfd ◀────────────────── send outcome, flush, exit ──────▶ join: outcome + status
 //! ```
 //!
-//! 1. `#[child_task]` leaves a function as it is and registers it by name; `square::call(12)` encodes its arguments into
-//!    a [`Call`], an inert value.
-//! 2. A [`Context`] gives the call to the launcher of its [`StartMethod`], which makes a child: by starting this program
-//!    anew, by copying this process, or by asking a small server to copy itself.
-//! 3. The child (in `#[process_main]`, before the user's `main`) makes itself what its options say, finds the task by name, runs it, and sends
-//!    back what it returned or how it failed.
-//! 4. The [`Process`] handle waits for the child's end and takes what it has said. Whatever happens to the child (a panic, a signal, an exit, a timeout), the
-//!    handle gets a [`JoinError`] that says so.
+//! 1. `#[child_task]` leaves a function as it is and registers it by name; `square::call(12)` encodes its arguments
+//!    into a [`Call`], an inert value.
+//! 2. A [`Context`] gives the call to the launcher of its [`StartMethod`], which makes a child: by starting this
+//!    program anew, by copying this process, or by asking a small server to copy itself.
+//! 3. The child (in `#[process_main]`, before the user's `main`) makes itself what its options say, finds the task by
+//!    name, runs it, and sends back what it returned or how it failed.
+//! 4. The [`Process`] handle waits for the child's end and takes what it has said. Whatever happens to the child (a
+//!    panic, a signal, an exit, a timeout), the handle gets a [`JoinError`] that says so.
 //!
 //! # Many calls
 //!
-//! A [`Pool`] keeps workers that run one call after the other. A worker that dies costs the call that it was running, and nothing else.
+//! A [`Pool`] keeps workers that run one call after the other. A worker that dies costs the call that it was running,
+//! and nothing else.
 //!
 //! # Children that talk
 //!
-//! [`channel`] carries values between any processes, [`duplex`] goes both ways, [`Fd`] passes open files, [`sync`] has locks that survive
-//! whoever holds them. Their ends and handles go wherever serde goes: into arguments, results and messages.
+//! [`channel`] carries values between any processes, [`duplex`] goes both ways, [`Fd`] passes open files, [`sync`] has
+//! locks that survive whoever holds them. Their ends and handles go wherever serde goes: into arguments, results and
+//! messages.
 //!
 //! # Large data
 //!
-//! Arguments and results are encoded and copied. What is too large for that, or is to be written by several processes at
-//! once, goes into shared memory: [`Bytes`], [`SharedSlice`] and [`SharedArray`], in the module [`shm`].
+//! Arguments and results are encoded and copied. What is too large for that, or is to be written by several processes
+//! at once, goes into shared memory: [`Bytes`], [`SharedSlice`] and [`SharedArray`], in the module [`shm`].
 //!
 //! # What always holds
 //!
-//! - A child ends when the process that started it ends, however that happens, unless it was [detached](Process::detach).
+//! - A child ends when the process that started it ends, however that happens, unless it was
+//!   [detached](Process::detach).
 //! - No zombies, no leaked descriptors, no named kernel objects.
 //! - The `fork` method is refused in a process with several threads.
-//! - A dead child, forkserver or parent is an error at once, never a hang. One that somebody has stopped (`SIGSTOP`) is waited for until it goes on.
-//! - A child gets descriptors 0 to 2, its link and its lifeline, what its arguments hold, and nothing else (under `fork`: and what
-//!   its parent has opened itself).
+//! - A dead child, forkserver or parent is an error at once, never a hang. One that somebody has stopped (`SIGSTOP`) is
+//!   waited for until it goes on.
+//! - A child gets descriptors 0 to 2, its link and its lifeline, what its arguments hold, and nothing else (under
+//!   `fork`: and what its parent has opened itself).
 //!
 //! # Tests
 //!
-//! A test binary is started anew for a child as well. Binary crates with `#[process_main]` need nothing for it; a library and each file of `tests/` say
-//! [`test_guard!`]`();` once. libtest always has two threads, so the `fork` method is refused there.
+//! A test binary is started anew for a child as well. Binary crates with `#[process_main]` need nothing for it; a
+//! library and each file of `tests/` say [`test_guard!`]`();` once. libtest always has two threads, so the `fork`
+//! method is refused there.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 
@@ -86,6 +91,9 @@ mod sys;
 mod task;
 mod this_process;
 
+/// The version of bytemuck whose [`Pod`](bytemuck::Pod) bounds the elements of [`shm`] and the values of [`sync`].
+#[doc(no_inline)]
+pub use bytemuck;
 pub use offspring_macros::{after_fork, child_task, preload, process_main};
 
 pub use crate::error::{Error, ErrorKind, JoinError, JoinErrorKind, Panic};
@@ -109,7 +117,7 @@ pub use crate::pool::{
 };
 pub use crate::process::{
     Context, Process, ProcessBuilder, Resource, Stdio, force_start_method, fork, get_all_start_methods, get_context,
-    get_start_method, set_start_method,
+    get_start_method, set_spares, set_start_method,
 };
 pub use crate::report::Report;
 pub use crate::task::{Call, Task};

@@ -1,4 +1,5 @@
-//! Start methods, and which platform has which: data that can be read, and tested, on any of them.
+//! Start methods, and the start methods of each platform. The data of all platforms can be read and tested on each
+//! platform.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,27 +10,56 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind};
 use crate::sys;
 
-/// How a child process comes into being.
+/// The way in which a child process comes into being.
 ///
-/// | method | what the child is | cost | inherits |
+/// | method | the child is | cost of a start | the child inherits |
 /// | --- | --- | --- | --- |
-/// | `Spawn` | this program, started anew | a program start | only what it is given |
-/// | `Fork` | a copy of this process | grows with this process's memory | everything, as it is now |
-/// | `ForkServer` | a copy of a small, clean process kept for that | a small fork | what `#[preload]` loaded there |
+/// | `Spawn` | this program, started anew | a program start | the descriptors and values of the call |
+/// | `Fork` | a copy of this process | grows with the memory of this process | all memory and descriptors |
+/// | `ForkServer` | a copy of a small, clean server process | a small fork | the data of `#[preload]` functions |
+///
+/// `Display` and `FromStr` use the names `spawn`, `fork` and `forkserver`.
+///
+/// # Examples
+/// ```
+/// use offspring::{StartMethod, child_task, get_context};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let method: StartMethod = "spawn".parse()?;
+/// let child = get_context(method)?.start(square::call(12))?;
+/// assert_eq!(child.join()?, 144);
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum StartMethod {
-    /// A fresh start of this program (posix_spawn(3)).
+    /// A new start of this program. Source: [posix_spawn(3)](https://man7.org/linux/man-pages/man3/posix_spawn.3.html).
     Spawn,
-    /// A copy of this process (fork(2)); refused unless the process has one thread.
+    /// A copy of this process. Refused in a process with several threads. Source:
+    /// [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html).
     Fork,
-    /// A copy of a small server process, started at first need (clone(2)).
+    /// A copy of a small server process, which starts at the first need. Source:
+    /// [clone(2)](https://man7.org/linux/man-pages/man2/clone.2.html).
     ForkServer,
 }
 
 impl StartMethod {
-    /// The method's name: `spawn`, `fork` or `forkserver`.
+    /// Returns the name of the start method: `spawn`, `fork` or `forkserver`.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::StartMethod;
+    ///
+    /// assert_eq!(StartMethod::ForkServer.as_str(), "forkserver");
+    /// ```
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Spawn => "spawn",
@@ -38,7 +68,7 @@ impl StartMethod {
         }
     }
 
-    /// What a process that was started so is called unless it is given a name.
+    /// Returns the default name of a child, without the number.
     pub(crate) const fn default_name(self) -> &'static str {
         match self {
             Self::Spawn => "SpawnProcess",
@@ -66,7 +96,17 @@ impl FromStr for StartMethod {
     }
 }
 
-/// Which start methods a platform has.
+/// A platform and its start methods, as data.
+///
+/// # Examples
+/// ```
+/// use offspring::{Platform, StartMethod};
+///
+/// let platform = Platform::current();
+/// println!("{} starts children by {}", platform.name(), platform.default_start_method());
+/// assert!(platform.supports(StartMethod::Spawn));
+/// assert!(!Platform::WINDOWS.supports(StartMethod::Fork));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Platform {
     name: &'static str,
@@ -78,17 +118,24 @@ use StartMethod::{Fork, ForkServer, Spawn};
 impl Platform {
     /// Linux.
     pub const LINUX: Self = Self { name: "linux", start_methods: &[ForkServer, Fork, Spawn] };
-    /// Linux where a process cannot be cloned for its parent: musl before 1.2.5, another C library than that and glibc, or, with
-    /// glibc, a kernel without checkpoint support.
+    /// Linux without sibling clones: musl before 1.2.5, a C library other than musl and glibc, or glibc on a kernel
+    /// without checkpoint support.
     pub const LINUX_WITHOUT_FORKSERVER: Self = Self { name: "linux", start_methods: &[Spawn, Fork] };
-    /// macOS, whose system libraries do not survive a fork well.
+    /// macOS. The system libraries are unreliable after a fork, so the default is `Spawn`.
     pub const MACOS: Self = Self { name: "macos", start_methods: &[Spawn, Fork, ForkServer] };
-    /// Other systems of the Unix family.
+    /// Further systems of the Unix family.
     pub const UNIX: Self = Self { name: "unix", start_methods: &[ForkServer, Fork, Spawn] };
-    /// Windows, which has no fork.
+    /// Windows. The system has no fork.
     pub const WINDOWS: Self = Self { name: "windows", start_methods: &[Spawn] };
 
-    /// The platform that this program runs on.
+    /// Returns the platform of this program.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::Platform;
+    ///
+    /// assert_eq!(Platform::current().name(), std::env::consts::OS);
+    /// ```
     pub fn current() -> Self {
         static CURRENT: OnceLock<Platform> = OnceLock::new();
         *CURRENT.get_or_init(
@@ -98,22 +145,50 @@ impl Platform {
         )
     }
 
-    /// The platform's name, as in [`std::env::consts::OS`] (`unix` for the family).
+    /// Returns the name of the platform, as in [`std::env::consts::OS`]. `unix` for [`Platform::UNIX`].
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::Platform;
+    ///
+    /// assert_eq!(Platform::MACOS.name(), "macos");
+    /// ```
     pub const fn name(self) -> &'static str {
         self.name
     }
 
-    /// The start methods that it has, its default first.
+    /// Returns the start methods of the platform, the default first.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Platform, StartMethod};
+    ///
+    /// assert_eq!(Platform::WINDOWS.start_methods(), [StartMethod::Spawn]);
+    /// ```
     pub const fn start_methods(self) -> &'static [StartMethod] {
         self.start_methods
     }
 
-    /// The start method that is used unless another is chosen.
+    /// Returns the default start method of the platform.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Platform, StartMethod};
+    ///
+    /// assert_eq!(Platform::LINUX.default_start_method(), StartMethod::ForkServer);
+    /// ```
     pub const fn default_start_method(self) -> StartMethod {
         self.start_methods[0]
     }
 
-    /// Whether it has this start method.
+    /// Returns whether the platform has the start method.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Platform, StartMethod};
+    ///
+    /// assert!(!Platform::WINDOWS.supports(StartMethod::Fork));
+    /// ```
     pub fn supports(self, method: StartMethod) -> bool {
         self.start_methods.contains(&method)
     }

@@ -1,17 +1,34 @@
-//! An error that can travel: what `#[child_task(report)]` makes of errors that serde cannot carry.
+//! The error that `#[child_task(report)]` sends in place of an error without serde's traits.
 
 use std::error::Error;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An error of any type, as texts: its own and those of its sources.
+/// An error of any type as texts: the text of the error and the texts of all sources.
 ///
-/// A task that is marked `#[child_task(report)]` keeps its own error type (`io::Error`, `anyhow::Error`, `String`, …); its
-/// caller gets a `Report`, which is an ordinary error: `?` turns it into `anyhow::Error`, `Box<dyn Error>` or
-/// [`JoinError`](crate::JoinError).
+/// A task marked `#[child_task(report)]` keeps the own error type (`io::Error`, `anyhow::Error`, `String`, …). The
+/// caller gets a `Report`, which implements `Error`: `?` turns a report into `anyhow::Error`, `Box<dyn Error>` or
+/// [`JoinError`](crate::JoinError). A report keeps at most 128 errors of a chain.
 ///
-/// At most 128 errors of a chain are kept.
+/// # Examples
+/// ```
+/// use offspring::{Report, child_task};
+///
+/// #[child_task(report)]
+/// fn parse(text: String) -> Result<u32, std::num::ParseIntError> {
+///     text.parse()
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// assert_eq!(parse::start("12".to_owned())?.join()??, 12);
+///
+/// let report: Report = parse::start("twelve".to_owned())?.join()?.unwrap_err();
+/// assert_eq!(report.to_string(), "invalid digit found in string");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "Vec<String>", from = "Vec<String>")]
 pub struct Report {
@@ -19,11 +36,19 @@ pub struct Report {
     source: Option<Box<Report>>,
 }
 
-/// A chain that another process sends could otherwise be as deep as this one's stack.
+/// The maximum length of a chain. A longer chain from another process could overflow the stack of this process.
 const CHAIN_MAX: usize = 128;
 
 impl Report {
-    /// Writes down an error and its sources.
+    /// Makes a report of an error and all sources.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::Report;
+    ///
+    /// let error = "twelve".parse::<u32>().unwrap_err();
+    /// assert_eq!(Report::new(&error).to_string(), "invalid digit found in string");
+    /// ```
     pub fn new(error: &(dyn Error + 'static)) -> Self {
         if let Some(report) = error.downcast_ref::<Self>() {
             return report.clone();
@@ -36,18 +61,35 @@ impl Report {
         texts.into()
     }
 
-    /// A report that is just a text.
+    /// Makes a report of one text.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::Report;
+    ///
+    /// let report = Report::msg(format!("{} files are missing", 3));
+    /// assert_eq!(report.to_string(), "3 files are missing");
+    /// ```
     pub fn msg(message: impl fmt::Display) -> Self {
         Self { message: message.to_string(), source: None }
     }
 
-    /// The error itself, then its source, and so on.
+    /// Returns the error, the source of the error, and all further sources.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::Report;
+    ///
+    /// let report = Report::from(vec!["cannot read the number".to_owned(), "invalid digit".to_owned()]);
+    /// let texts: Vec<String> = report.chain().map(ToString::to_string).collect();
+    /// assert_eq!(texts, ["cannot read the number", "invalid digit"]);
+    /// ```
     pub fn chain(&self) -> impl Iterator<Item = &Self> {
         std::iter::successors(Some(self), |report| report.source.as_deref())
     }
 }
 
-/// The texts of a chain, the error's own first.
+/// Makes a report of the texts of a chain, the text of the error first.
 impl From<Vec<String>> for Report {
     fn from(mut texts: Vec<String>) -> Self {
         texts.truncate(CHAIN_MAX);
@@ -63,14 +105,14 @@ impl From<Report> for Vec<String> {
     }
 }
 
-/// The error's own text; the sources have theirs.
+/// Prints the text of the error, without the sources.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-/// The text and, line by line, what caused it: what a `main` that returns the error shows.
+/// Prints the text and, line by line, the sources, because a `main` that returns the error shows the `Debug` text.
 impl fmt::Debug for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;
@@ -84,23 +126,23 @@ impl Error for Report {
     }
 }
 
-/// What `#[child_task(report)]` needs to know about the return type; seen through any alias (`io::Result<T>`).
+/// The return type of a task with `report`: a `Result`, also behind an alias such as `io::Result<T>`.
 #[diagnostic::on_unimplemented(
     message = "`report` is for tasks that return a `Result`, and `{Self}` is none",
     label = "not a `Result`",
     note = "return a `Result<T, E>`, or take `report` out of `#[child_task(report)]`"
 )]
 pub trait Fallible {
-    /// What the task returns when all goes well.
+    /// The value of the `Result`.
     type Value;
-    /// The task's own error.
+    /// The error of the `Result`.
     type Error;
-    /// What the caller gets: the error is a [`Report`] by then.
+    /// The result for the caller, with a [`Report`] as error.
     type Reported;
-    /// The value as the `Result` that it is.
+    /// Returns the value as a `Result`.
     ///
     /// # Errors
-    /// The task's own.
+    /// The error of the task.
     fn into_result(self) -> Result<Self::Value, Self::Error>;
 }
 
@@ -113,16 +155,16 @@ impl<T, E> Fallible for Result<T, E> {
     }
 }
 
-/// An error on its way to becoming a [`Report`].
+/// An error before the conversion into a [`Report`].
 ///
-/// The generated `(&mut &mut Reporting(Some(error))).report()` finds, by the number of dereferences that each needs,
-/// [`ReportSend`] before [`ReportAny`] before [`ReportNone`].
+/// The generated `(&mut &mut Reporting(Some(error))).report()` finds [`ReportSend`] before [`ReportAny`] before
+/// [`ReportNone`], by the number of dereferences that each trait needs.
 #[derive(Debug)]
 pub struct Reporting<E>(pub Option<E>);
 
-/// For errors that become a `Box<dyn Error + Send + Sync>`.
+/// Reports errors that convert into a `Box<dyn Error + Send + Sync>`.
 pub trait ReportSend {
-    /// Writes the error down.
+    /// Makes a report of the error.
     fn report(self) -> Report;
 }
 
@@ -132,9 +174,9 @@ impl<E: Into<Box<dyn Error + Send + Sync>>> ReportSend for &mut &mut Reporting<E
     }
 }
 
-/// For errors that become a `Box<dyn Error>` only.
+/// Reports errors that convert into a `Box<dyn Error>` only.
 pub trait ReportAny {
-    /// Writes the error down.
+    /// Makes a report of the error.
     fn report(self) -> Report;
 }
 
@@ -144,12 +186,12 @@ impl<E: Into<Box<dyn Error>>> ReportAny for &mut Reporting<E> {
     }
 }
 
-/// Generated code reports each error once, so that there always is one.
+/// The report of a missing error. Never needed: generated code reports each error once.
 fn nothing() -> Report {
     Report::msg("an error that has been reported before")
 }
 
-/// The last resort: it is found for every type and its bound holds for none, which is where the compiler shows our text.
+/// Found for every other type. The bound holds for no type, so the compiler shows the text of [`Reportable`].
 pub trait ReportNone<E> {
     /// Never called.
     fn report(&self) -> Report
@@ -166,7 +208,7 @@ impl<E> ReportNone<E> for Reporting<E> {
     }
 }
 
-/// What no type is.
+/// Implemented by no type.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be reported to the caller of a child task",
     label = "neither `Box<dyn Error + Send + Sync>` nor `Box<dyn Error>` can be made from it",

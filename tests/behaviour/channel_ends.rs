@@ -19,7 +19,7 @@ cases! {
     here the_same_one_twice_is_one_descriptor;
     here between_siblings;
     here from_a_child_to_its_own_child;
-    here a_closed_copy_of_the_parents_row_48;
+    here a_closed_copy_of_the_parents;
     here children_hold_nothing_that_they_were_not_given;
     here children_let_go_of_what_they_drop;
     here a_call_holds_what_it_carries;
@@ -203,7 +203,7 @@ fn from_a_child_to_its_own_child(method: StartMethod) {
     assert_eq!(value(child), 4950);
 }
 
-fn a_closed_copy_of_the_parents_row_48(method: StartMethod) {
+fn a_closed_copy_of_the_parents(method: StartMethod) {
     let ((to, numbers), (out, sums)) = (channel().unwrap(), channel().unwrap());
     let sum = start(method, add_up::call(numbers));
     let count = start(method, count_up::call(out, 3));

@@ -12,24 +12,24 @@ use crate::tasks::forever;
 
 cases! {
     here both_ways_to_a_child;
-    here every_size_arrives_row_46;
-    here boundaries_are_kept_row_49;
-    here messages_without_content_row_49;
-    here one_senders_order_row_43;
+    here every_size_arrives;
+    here boundaries_are_kept;
+    here messages_without_content;
+    here one_senders_order;
     here each_message_goes_to_one_receiver;
-    here as_full_as_documented_row_41;
+    here as_full_as_documented;
     here big_messages_take_a_small_place;
     here room_that_comes_late_is_used;
-    here a_call_that_does_not_wait_row_41;
-    here time_runs_out_row_41;
-    here iteration_ends_with_the_last_sender_row_45;
-    here the_end_comes_after_the_last_message_row_46;
+    here a_call_that_does_not_wait;
+    here time_runs_out;
+    here iteration_ends_with_the_last_sender;
+    here the_end_comes_after_the_last_message;
     here join_before_anything_is_read;
     here a_waiting_receiver_learns_of_the_end;
     here a_waiting_sender_gets_its_value_back;
     here a_killed_sender_is_no_sender_any_more;
     here a_killed_receiver_is_no_receiver_any_more;
-    here what_cannot_be_encoded_row_42;
+    here what_cannot_be_encoded;
     alone signals_do_not_disturb;
     alone threads_share_an_end;
 }
@@ -69,7 +69,8 @@ fn echo(from: Receiver<String>, to: Sender<String>) {
     }
 }
 
-/// Around what fits into the encoder's own buffer, and around what fits into a datagram: a memory file carries the rest.
+/// Around what fits into the encoder's own buffer, and around what fits into a datagram: a memory file carries the
+/// rest.
 fn sizes() -> Vec<usize> {
     const KIB: usize = 1024;
     let around = |size: usize| size - 4..=size + 2;
@@ -77,7 +78,7 @@ fn sizes() -> Vec<usize> {
     (0..4).chain(edges).chain([5000, 64 * KIB, 208 * KIB, 212_992, 1_000_000, 5_000_000]).collect()
 }
 
-fn every_size_arrives_row_46(method: StartMethod) {
+fn every_size_arrives(method: StartMethod) {
     let ((to, theirs), (their_answers, answers)) = (channel().unwrap(), channel().unwrap());
     let child = start(method, echo::call(theirs, their_answers));
     for size in sizes() {
@@ -95,7 +96,7 @@ fn send_texts(texts: Vec<String>, to: Sender<String>) {
     texts.into_iter().for_each(|text| to.send(text).unwrap());
 }
 
-fn boundaries_are_kept_row_49(method: StartMethod) {
+fn boundaries_are_kept(method: StartMethod) {
     let (to, texts) = channel().unwrap();
     let sent: Vec<String> = ["", "a", "", "bc", "d"].map(str::to_owned).to_vec();
     value(start(method, send_texts::call(sent.clone(), to)));
@@ -107,7 +108,7 @@ fn send_nothings(count: usize, to: Sender<()>) {
     (0..count).for_each(|_| to.send(()).unwrap());
 }
 
-fn messages_without_content_row_49(method: StartMethod) {
+fn messages_without_content(method: StartMethod) {
     let (to, nothings) = channel().unwrap();
     value(start(method, send_nothings::call(7, to)));
     assert_eq!(all(&nothings).len(), 7);
@@ -118,7 +119,7 @@ fn send_numbers(own: u32, count: u32, to: Sender<(u32, u32)>) {
     (0..count).for_each(|number| to.send((own, number)).unwrap());
 }
 
-fn one_senders_order_row_43(method: StartMethod) {
+fn one_senders_order(method: StartMethod) {
     let (to, numbers) = channel().unwrap();
     let children: Vec<_> = (0..3).map(|own| start(method, send_numbers::call(own, 500, to.clone()))).collect();
     drop(to);
@@ -172,7 +173,7 @@ fn is_usual_buffer() -> bool {
     std::fs::read_to_string("/proc/sys/net/core/wmem_default").is_ok_and(|text| text.trim() == "212992")
 }
 
-fn as_full_as_documented_row_41(method: StartMethod) {
+fn as_full_as_documented(method: StartMethod) {
     for (length, room) in [(1, 278), (64 << 10, 3)] {
         let (to, from) = channel().unwrap();
         let sent = fill(&to, &"x".repeat(length));
@@ -215,7 +216,7 @@ fn room_that_comes_late_is_used(method: StartMethod) {
     failure(child);
 }
 
-fn a_call_that_does_not_wait_row_41(method: StartMethod) {
+fn a_call_that_does_not_wait(method: StartMethod) {
     let (words, lengths, child) = with_lengths(method);
     assert_eq!(nothing(lengths.try_recv()), RecvErrorKind::Empty);
     words.try_send("four".to_owned()).unwrap();
@@ -235,7 +236,7 @@ fn takes<T>(at_least: Duration, act: impl FnOnce() -> T) -> T {
     done
 }
 
-fn time_runs_out_row_41(method: StartMethod) {
+fn time_runs_out(method: StartMethod) {
     const SHORT: Duration = Duration::from_millis(30);
     let (words, lengths, child) = with_lengths(method);
     assert_eq!(takes(SHORT, || nothing(lengths.recv_timeout(SHORT))), RecvErrorKind::TimedOut);
@@ -248,7 +249,7 @@ fn time_runs_out_row_41(method: StartMethod) {
     assert_eq!(unsent(to.send_timeout(5, Duration::ZERO)), (SendErrorKind::TimedOut, 5));
 }
 
-fn iteration_ends_with_the_last_sender_row_45(method: StartMethod) {
+fn iteration_ends_with_the_last_sender(method: StartMethod) {
     let (to, numbers) = channel().unwrap();
     let children: Vec<_> = (0..2).map(|own| start(method, send_numbers::call(own, 5, to.clone()))).collect();
     children.into_iter().for_each(value);
@@ -259,7 +260,7 @@ fn iteration_ends_with_the_last_sender_row_45(method: StartMethod) {
     assert!(rest.next().is_none() && rest.next().is_none());
 }
 
-fn the_end_comes_after_the_last_message_row_46(method: StartMethod) {
+fn the_end_comes_after_the_last_message(method: StartMethod) {
     let (to, numbers) = channel().unwrap();
     value(start(method, send_numbers::call(0, 20, to)));
     assert_eq!(all(&numbers).len(), 20);
@@ -374,7 +375,7 @@ fn send_odd(to: Sender<Odd>) -> (String, String) {
     told
 }
 
-fn what_cannot_be_encoded_row_42(method: StartMethod) {
+fn what_cannot_be_encoded(method: StartMethod) {
     let (to, from) = channel().unwrap();
     let (text, kind) = value(start(method, send_odd::call(to)));
     assert_eq!(kind, "Unencodable");

@@ -9,27 +9,27 @@ use offspring_tests::{Program, cases, program, start, value};
 use crate::tasks::{double, own_pid};
 
 cases! {
-    here methods_of_the_platform_row_1;
-    alone set_once_and_force_row_2;
-    alone using_the_default_fixes_it_row_2;
-    alone a_context_has_its_own_row_3;
-    alone a_context_does_not_set_the_global_row_4;
-    here a_child_tells_the_method_that_started_it_row_5;
-    alone the_guard_does_not_fix_the_method_row_6;
-    alone nothing_is_done_before_the_first_start_row_7;
+    here methods_of_the_platform;
+    alone set_once_and_force;
+    alone using_the_default_fixes_it;
+    alone a_context_has_its_own;
+    alone a_context_does_not_set_the_global;
+    here a_child_tells_the_method_that_started_it;
+    alone the_guard_does_not_fix_the_method;
+    alone nothing_is_done_before_the_first_start;
     here the_environment_sets_the_default;
     here an_environment_that_names_no_method;
     alone a_task_may_have_its_own_method;
     alone default_context_starts_by_the_global_method;
 }
 
-fn methods_of_the_platform_row_1(method: StartMethod) {
+fn methods_of_the_platform(method: StartMethod) {
     let all = get_all_start_methods();
     assert!(all.contains(&method) && all.contains(&StartMethod::Spawn));
     assert_eq!(all[0], offspring::Platform::current().default_start_method());
 }
 
-fn set_once_and_force_row_2(method: StartMethod) {
+fn set_once_and_force(method: StartMethod) {
     set_start_method(method).unwrap();
     assert_eq!(get_start_method(), method);
     for other in offspring_tests::METHODS {
@@ -45,7 +45,7 @@ fn set_once_and_force_row_2(method: StartMethod) {
     assert_eq!(value(child), 4);
 }
 
-fn using_the_default_fixes_it_row_2(method: StartMethod) {
+fn using_the_default_fixes_it(method: StartMethod) {
     let used = Context::default();
     assert_eq!(used.start_method(), get_all_start_methods()[0]);
     assert_eq!(set_start_method(method).unwrap_err().kind(), ErrorKind::ContextAlreadySet);
@@ -53,7 +53,7 @@ fn using_the_default_fixes_it_row_2(method: StartMethod) {
     assert_eq!(used.start_method(), get_all_start_methods()[0], "contexts that exist keep theirs");
 }
 
-fn a_context_has_its_own_row_3(method: StartMethod) {
+fn a_context_has_its_own(method: StartMethod) {
     let context = get_context(method).unwrap();
     for other in offspring_tests::METHODS {
         force_start_method(other).unwrap();
@@ -63,7 +63,7 @@ fn a_context_has_its_own_row_3(method: StartMethod) {
     }
 }
 
-fn a_context_does_not_set_the_global_row_4(method: StartMethod) {
+fn a_context_does_not_set_the_global(method: StartMethod) {
     assert_eq!(value(start(method, double::call(8))), 16);
     let other = offspring_tests::METHODS.into_iter().find(|other| *other != method).unwrap();
     set_start_method(other).unwrap();
@@ -75,17 +75,17 @@ fn told() -> Option<StartMethod> {
     offspring::current_process().start_method()
 }
 
-fn a_child_tells_the_method_that_started_it_row_5(method: StartMethod) {
+fn a_child_tells_the_method_that_started_it(method: StartMethod) {
     assert_eq!(value(start(method, told::call())), Some(method));
 }
 
-fn the_guard_does_not_fix_the_method_row_6(method: StartMethod) {
+fn the_guard_does_not_fix_the_method(method: StartMethod) {
     offspring::guard();
     set_start_method(method).unwrap();
     assert_eq!(get_start_method(), method);
 }
 
-fn nothing_is_done_before_the_first_start_row_7(method: StartMethod) {
+fn nothing_is_done_before_the_first_start(method: StartMethod) {
     use offspring_tests::procs;
     let before = procs::descriptors();
     let context = get_context(method).unwrap();

@@ -1,4 +1,5 @@
-//! What a copy of a process does not have of its original's, and cannot close: numbers that it has given to files of its own.
+//! What a copy of a process does not have of its original's, and cannot close: numbers that it has given to files of
+//! its own.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -16,6 +17,7 @@ cases! {
     here dropped_handles_close_nothing;
     here dropped_handles_close_nothing_in_a_copy_of_a_copy;
     here dropped_handles_close_nothing_behind_the_librarys_back;
+    here handles_work_in_no_copy_made_by_a_clone;
     here dropped_ends_close_nothing;
 }
 
@@ -169,6 +171,27 @@ fn dropped_handles_close_nothing_behind_the_librarys_back(method: StartMethod) {
         }
     });
     assert_eq!(sys::reap(copy), 0);
+    assert!(siblings.iter().any(Process::is_alive));
+    end(siblings);
+}
+
+/// A copy made by clone(2), past the C library's handlers, does not take its original's children for its own.
+fn handles_work_in_no_copy_made_by_a_clone(method: StartMethod) {
+    let siblings = siblings(method);
+    let lock = offspring::sync::Mutex::new(0_u8).unwrap();
+    let held = lock.lock().unwrap();
+    let copy = sys::foreign_clone(|| {
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            assert!(siblings.iter().all(|sibling| sibling.kill().unwrap_err().kind() == ErrorKind::NotParent));
+            assert!(offspring::active_children().is_empty());
+            assert!(catch_unwind(AssertUnwindSafe(|| *held)).is_err(), "the lock is the original's");
+        }));
+        if done.is_err() {
+            std::process::abort();
+        }
+    });
+    assert_eq!(sys::reap(copy), 0);
+    drop(held);
     assert!(siblings.iter().any(Process::is_alive));
     end(siblings);
 }

@@ -12,7 +12,7 @@ cases! {
     here nothing_but_its_own;
     here siblings_do_not_show;
     here handles_of_siblings_do_not_show;
-    here an_inheritable_descriptor_row_17;
+    here an_inheritable_descriptor;
     here streams_alone_are_given;
     here big_arguments_leave_nothing_open;
     alone descriptors_are_not_lost_with_many_children;
@@ -83,7 +83,7 @@ fn is_50_open() -> bool {
     sys::is_open(50)
 }
 
-fn an_inheritable_descriptor_row_17(method: StartMethod) {
+fn an_inheritable_descriptor(method: StartMethod) {
     let held = sys::duplicate_inheritable(&File::open("/dev/zero").unwrap(), 50);
     assert_eq!(value(start(method, is_50_open::call())), method == StartMethod::Fork);
     drop(held);
@@ -113,8 +113,6 @@ fn big_arguments_leave_nothing_open(method: StartMethod) {
 }
 
 fn descriptors_are_not_lost_with_many_children(method: StartMethod) {
-    // A spare has some too, which come and go.
-    offspring::get_context(method).unwrap().spares(0);
     value(start(method, nothing::call()));
     let before = procs::kinds(&procs::descriptors());
     for _ in 0..30 {

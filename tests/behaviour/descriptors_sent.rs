@@ -19,11 +19,11 @@ use serde::{Deserialize, Serialize};
 use crate::tasks::{forever, nothing as nothing_task};
 
 cases! {
-    here a_file_whose_position_is_shared_row_50;
-    here sockets_and_pipes_row_50;
+    here a_file_whose_position_is_shared;
+    here sockets_and_pipes;
     here in_a_result;
     here in_messages_and_structures;
-    here above_256_row_50;
+    here above_256;
     here closed_on_exec;
     here closing_it_in_the_child_is_seen;
     here the_senders_own_stays_open;
@@ -57,7 +57,7 @@ fn read_three_and_write(mut file: Fd<File>) -> String {
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
-fn a_file_whose_position_is_shared_row_50(method: StartMethod) {
+fn a_file_whose_position_is_shared(method: StartMethod) {
     let mut file = file_with("one two");
     assert_eq!(value(start(method, read_three_and_write::call(file.try_clone().unwrap().into()))), "one");
     assert_eq!(file.stream_position().unwrap(), 16);
@@ -74,7 +74,7 @@ fn shout(mut tcp: Fd<TcpStream>, mut unix: Fd<UnixStream>, from: Fd<PipeReader>,
     File::from(raw.into_inner()).write_all(text.as_bytes()).unwrap();
 }
 
-fn sockets_and_pipes_row_50(method: StartMethod) {
+fn sockets_and_pipes(method: StartMethod) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let tcp = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let (unix, unix_end) = UnixStream::pair().unwrap();
@@ -146,7 +146,7 @@ fn number_and_text(file: Fd<File>) -> (i32, String) {
     (file.as_raw_fd(), std::io::read_to_string(file.into_inner()).unwrap())
 }
 
-fn above_256_row_50(method: StartMethod) {
+fn above_256(method: StartMethod) {
     let high = File::from(sys::duplicate_inheritable(&file_with("high"), 700));
     let (number, text) = value(start(method, number_and_text::call(high.into())));
     assert_eq!(text, "high");

@@ -13,8 +13,8 @@ use offspring_tests::{cases, failure, get_error, start, sys, value, wait};
 use crate::tasks::forever;
 
 cases! {
-    here requests_row_46;
-    here requests_of_every_size_row_46;
+    here one_request_after_another;
+    here requests_of_every_size;
     here an_answer_that_does_not_come_in_time;
     here both_send_without_reading;
     alone both_send_big_messages_without_reading;
@@ -45,7 +45,7 @@ fn server(method: StartMethod) -> (Duplex<String, String>, Process<u32>) {
     (here, child)
 }
 
-fn requests_row_46(method: StartMethod) {
+fn one_request_after_another(method: StartMethod) {
     let (here, child) = server(method);
     for text in ["a", "", "longer"] {
         assert_eq!(here.request_timeout(text.to_owned(), wait::LIMIT).unwrap(), text.to_uppercase());
@@ -55,7 +55,7 @@ fn requests_row_46(method: StartMethod) {
     assert_eq!(value(child), 6);
 }
 
-fn requests_of_every_size_row_46(method: StartMethod) {
+fn requests_of_every_size(method: StartMethod) {
     let (here, child) = server(method);
     for size in [0, 62, 1000, 114_000, 115_000, 131_000, 132_000, 1_000_000, 5_000_000] {
         let answer = here.request_timeout("x".repeat(size), wait::LIMIT).unwrap();

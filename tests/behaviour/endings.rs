@@ -13,9 +13,9 @@ cases! {
     here daemons_are_terminated_at_the_end_of_main;
     here a_daemon_that_does_not_listen_is_killed;
     here a_child_joins_its_own_children;
-    here exit_handlers_row_30;
+    here exit_handlers;
     here exit_handlers_of_the_parent_do_not_run;
-    here threads_of_a_task_end_with_it_row_28;
+    here threads_of_a_task_end_with_it;
     here a_thread_that_holds_the_output_is_not_waited_for;
     here output_beside_threads_is_written_out;
     here pipes_end_with_the_handle;
@@ -134,7 +134,7 @@ fn with_an_exit_handler() {
     print!("no newline; ");
 }
 
-fn exit_handlers_row_30(method: StartMethod) {
+fn exit_handlers(method: StartMethod) {
     let mut child = run(method, build(method, with_an_exit_handler::call()).stdout(Stdio::piped()));
     let printed = wait::rest(&mut child.take_stdout().unwrap());
     value(child);
@@ -160,7 +160,7 @@ fn leaves_a_thread_behind() -> u8 {
 }
 
 /// Not as in Python, where the child waits for its threads: as in any Rust program.
-fn threads_of_a_task_end_with_it_row_28(method: StartMethod) {
+fn threads_of_a_task_end_with_it(method: StartMethod) {
     let mut child = start(method, leaves_a_thread_behind::call());
     assert_eq!(child.join_timeout(Duration::from_secs(10)).unwrap(), Some(5));
 }

@@ -9,16 +9,16 @@ use offspring_tests::{build, cases, failure, procs, program, run, start, sys, va
 use crate::tasks::{begun, die, double, exit, forever, hang, hanging, nothing};
 
 cases! {
-    here a_wait_of_no_time_returns_at_once_row_21;
+    here a_wait_of_no_time_returns_at_once;
     here a_wait_ends_with_the_child;
     here a_failure_is_told_by_every_kind_of_wait;
-    here the_sentinel_tells_the_end_row_22;
-    alone signals_reach_the_child_row_18;
+    here the_sentinel_tells_the_end;
+    alone signals_reach_the_child;
     here a_signal_after_the_end_is_no_error;
     here no_such_signal;
     here it_is_a_true_child;
     here a_stopped_child_has_not_ended;
-    here a_dropped_handle_leaves_no_zombie_row_27;
+    here a_dropped_handle_leaves_no_zombie;
     here a_dropped_handle_lets_the_child_go_on;
     here kill_on_drop_kills;
     here kill_on_drop_spares_the_detached;
@@ -33,7 +33,7 @@ cases! {
     here debug_shows_what_it_is;
 }
 
-fn a_wait_of_no_time_returns_at_once_row_21(method: StartMethod) {
+fn a_wait_of_no_time_returns_at_once(method: StartMethod) {
     let mut child = hanging(method);
     let before = Instant::now();
     assert!(child.try_join().unwrap().is_none());
@@ -77,7 +77,7 @@ fn a_failure_is_told_by_every_kind_of_wait(method: StartMethod) {
     }
 }
 
-fn the_sentinel_tells_the_end_row_22(method: StartMethod) {
+fn the_sentinel_tells_the_end(method: StartMethod) {
     let child = hanging(method);
     assert!(!wait::is_readable(child.sentinel().unwrap().as_fd()));
     child.kill().unwrap();
@@ -85,7 +85,7 @@ fn the_sentinel_tells_the_end_row_22(method: StartMethod) {
     failure(child);
 }
 
-fn signals_reach_the_child_row_18(method: StartMethod) {
+fn signals_reach_the_child(method: StartMethod) {
     // A shell lets what it runs in the background ignore these, and children follow their parent.
     for signal in [libc::SIGINT, libc::SIGQUIT] {
         sys::on_signal(signal, sys::Disposition::Default);
@@ -151,7 +151,7 @@ fn a_stopped_child_has_not_ended(method: StartMethod) {
     failure(child);
 }
 
-fn a_dropped_handle_leaves_no_zombie_row_27(method: StartMethod) {
+fn a_dropped_handle_leaves_no_zombie(method: StartMethod) {
     for look in [
         || drop(active_children()),
         || drop(offspring::get_context(StartMethod::Spawn).unwrap().start(nothing::call()).unwrap().join()),

@@ -14,7 +14,7 @@ use offspring_tests::{cases, procs, start, sys, value, wait};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 cases! {
-    here an_undecodable_message_costs_itself_alone_row_42;
+    here an_undecodable_message_costs_itself_alone;
     here iteration_goes_on_after_an_undecodable_message;
     here garbage_costs_itself_alone;
     here garbage_on_a_two_way_pipe;
@@ -24,7 +24,7 @@ cases! {
     here frames_by_hand;
     here frames_with_files_by_hand;
     here random_damage;
-    here claims_without_descriptors_row_50;
+    here claims_without_descriptors;
     here claims_of_other_descriptors;
     here claims_in_arguments_and_results;
     here serialised_where_no_descriptor_goes;
@@ -54,7 +54,7 @@ fn send_truths(numbers: Vec<u8>, to: Sender<Truth>) {
     numbers.into_iter().for_each(|number| to.send(Truth(number)).unwrap());
 }
 
-fn an_undecodable_message_costs_itself_alone_row_42(method: StartMethod) {
+fn an_undecodable_message_costs_itself_alone(method: StartMethod) {
     let (to, truths) = channel().unwrap();
     value(start(method, send_truths::call(vec![1, 7, 0], to)));
     assert_eq!(next(&truths), Truth(1));
@@ -186,7 +186,7 @@ fn a_socket_whose_settings_were_changed(method: StartMethod) {
     next(&is_changed);
     let before = procs::descriptors().len();
     assert!((0..400).all(|number| from.recv().unwrap() == number));
-    // Some come and go with a spare; one for each message would be 400.
+    // One for each message would be 400.
     assert!(procs::descriptors().len() < before + 100);
     assert_eq!(nothing(from.recv()), RecvErrorKind::Disconnected);
     assert_eq!(value(child), 400);
@@ -361,7 +361,7 @@ fn claim_files(to: Sender<Vec<Claim<Fd<File>>>>) {
     to.send(vec![Claim::Other(File::open("/dev/null").unwrap().into())]).unwrap();
 }
 
-fn claims_without_descriptors_row_50(method: StartMethod) {
+fn claims_without_descriptors(method: StartMethod) {
     let ((to, from), (good, _)) = (channel::<Vec<Claim<Sender<u8>>>>().unwrap(), channel().unwrap());
     value(start(method, claim_ends::call(to, good)));
     for place in [0, 3, u32::MAX, 0] {

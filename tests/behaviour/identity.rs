@@ -8,11 +8,11 @@ use crate::tasks::{begun, hang, hanging, nothing};
 
 cases! {
     here the_program_itself;
-    here a_child_knows_itself_and_its_parent_row_26;
+    here a_child_knows_itself_and_its_parent;
     alone names_count_from_one;
-    alone a_tree_of_two_generations_row_24;
-    here nested_start_methods_are_the_parents_row_5;
-    here active_children_row_27;
+    alone a_tree_of_two_generations;
+    here nested_start_methods_are_the_parents;
+    here the_active_children;
     here a_child_has_no_children_at_first;
 }
 
@@ -54,7 +54,7 @@ fn who() -> Kin {
     kin()
 }
 
-fn a_child_knows_itself_and_its_parent_row_26(method: StartMethod) {
+fn a_child_knows_itself_and_its_parent(method: StartMethod) {
     let child = run(method, build(method, who::call()).name("me"));
     let wanted = Kin {
         name: "me".into(),
@@ -82,7 +82,7 @@ fn tree(depth: u32) -> Vec<Kin> {
     std::iter::once(kin()).chain(below).collect()
 }
 
-fn a_tree_of_two_generations_row_24(method: StartMethod) {
+fn a_tree_of_two_generations(method: StartMethod) {
     let everyone = value(start(method, tree::call(2)));
     let prefix = default_name(method);
     let names: Vec<&str> = everyone.iter().map(|kin| kin.name.strip_prefix(prefix).unwrap()).collect();
@@ -107,14 +107,14 @@ fn nested_by(method: StartMethod) -> (StartMethod, StartMethod) {
     offspring::get_context(method).unwrap().start(methods::call()).unwrap().join().unwrap()
 }
 
-fn nested_start_methods_are_the_parents_row_5(method: StartMethod) {
+fn nested_start_methods_are_the_parents(method: StartMethod) {
     assert_eq!(value(start(method, methods::call())), (method, method));
     for other in offspring_tests::METHODS {
         assert_eq!(value(start(method, nested_by::call(other))), (other, other));
     }
 }
 
-fn active_children_row_27(method: StartMethod) {
+fn the_active_children(method: StartMethod) {
     assert_eq!(active_children(), []);
     let one = begun(method, build(method, hang::call()).name("one"));
     let two = hanging(method);

@@ -12,7 +12,7 @@ use crate::tasks::own_pid;
 cases! {
     here a_replaced_file;
     here a_deleted_file;
-    here an_unguarded_program_row_14;
+    here an_unguarded_program;
     here run_by_the_dynamic_loader;
     alone without_proc.as_root();
     here without_proc_children_die_all_the_same.as_root();
@@ -116,7 +116,7 @@ fn a_deleted_file(method: StartMethod) {
     assert!(images.iter().all(|image| image.ends_with("/program (deleted)")), "{images:?}");
 }
 
-fn an_unguarded_program_row_14(method: StartMethod) {
+fn an_unguarded_program(method: StartMethod) {
     let ended = Program::of(Command::new(env!("CARGO_BIN_EXE_unguarded"))).finish();
     let printed = ended.succeeded();
     let runs = printed.lines().filter(|line| *line == "main").count();

@@ -1,4 +1,5 @@
-//! Values that are sent, and calls that are made, while a thread or the program ends: its thread-locals are gone by then.
+//! Values that are sent, and calls that are made, while a thread or the program ends: its thread-locals are gone by
+//! then.
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
@@ -38,8 +39,8 @@ extern "C" fn handler() {
     work(*METHOD.get().expect("it is set before"));
 }
 
-/// Everything that encodes or decodes. A `fork` beside other threads is refused. The end of `main` ends the workers of a pool, and only some pools can make
-/// new ones then.
+/// Everything that encodes or decodes. A `fork` beside other threads is refused. The end of `main` ends the workers of
+/// a pool, and only some pools can make new ones then.
 fn work(method: StartMethod) {
     let (to, from) = channel::<Vec<String>>().unwrap();
     to.send(vec!["a message".to_owned()]).unwrap();

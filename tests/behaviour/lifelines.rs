@@ -226,7 +226,8 @@ fn the_end_of_a_starting_thread_ends_nobody(method: StartMethod) {
     let thread = std::thread::Builder::new().name("starter".to_owned());
     let child = thread.spawn(move || hanging(method)).unwrap().join().unwrap();
     wait::until("the thread has ended", || procs::status("self", "Threads") == "1");
-    // One that is started and ended after that thread: were the first to die by the thread's end, it would be dead by now.
+    // One that is started and ended after that thread: were the first to die by the thread's end, it would be dead by
+    // now.
     value(start(method, nothing::call()));
     assert!(child.is_alive());
     let (mut one, mut two) = (hanging(method), hanging(method));

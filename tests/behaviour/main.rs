@@ -1,6 +1,4 @@
 //! Every behaviour, written once and run for every start method.
-//!
-//! A name such as `exit_codes_row_18` says which row of the table of CPython's behaviours the case is checked against.
 
 mod batches;
 mod bootstrap;

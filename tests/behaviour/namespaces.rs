@@ -2,7 +2,7 @@
 
 use std::sync::mpsc;
 
-use offspring::{ErrorKind, Process, StartMethod, child_task, fork, get_context};
+use offspring::{ErrorKind, Process, StartMethod, child_task, fork, get_context, set_spares};
 use offspring_tests::{cases, failure, get_error, procs, start, value};
 
 use crate::tasks::{hanging, nothing, own_pid};
@@ -52,7 +52,7 @@ fn the_first_process(method: StartMethod) {
 /// One that is there, with its spares, is of no more use either.
 fn a_forkserver_is_refused(method: StartMethod) {
     let context = get_context(StartMethod::ForkServer).unwrap();
-    context.spares(2);
+    set_spares(2);
     value(context.start(nothing::call()).unwrap());
     leave_namespace();
     let is_refused = || {

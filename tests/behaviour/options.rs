@@ -9,7 +9,7 @@ use offspring_tests::{build, cases, failure, procs, run, start, sys, value};
 use crate::tasks::{begun, hang, nothing, status};
 
 cases! {
-    here environment_row_16;
+    here environment_variables;
     here an_environment_cleared;
     here an_environment_that_cannot_be;
     here no_trace_of_the_bootstrap_in_the_environment;
@@ -44,7 +44,7 @@ fn environment_of(
     value(run(method, edit(build(method, environment::call()))))
 }
 
-fn environment_row_16(method: StartMethod) {
+fn environment_variables(method: StartMethod) {
     let own: BTreeMap<String, String> = std::env::vars().collect();
     assert_eq!(environment_of(method, |builder| builder), own);
     let edited = environment_of(method, |builder| {

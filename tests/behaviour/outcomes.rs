@@ -14,24 +14,24 @@ cases! {
     here returns_a_result_whole;
     here returns_a_report_with_its_causes;
     here sizes_of_arguments_and_results;
-    here exit_codes_row_18_and_20;
-    here signals_row_18;
+    here exit_codes;
+    here signals;
     here crashes;
     here a_stack_as_large_as_the_limit_says;
     here the_c_library_knows_the_childs_thread;
-    here panics_with_message_and_location_row_60;
+    here panics_with_message_and_location;
     here panics_with_other_payloads;
     here a_panic_of_another_thread_is_not_the_tasks;
     here an_older_panic_is_not_told;
     alone backtraces_where_asked_for;
-    here the_message_of_a_panic_is_on_stderr_whole_row_29;
+    here the_message_of_a_panic_is_on_stderr_whole;
     here a_result_that_cannot_be_encoded;
     here a_result_that_cannot_be_decoded;
     here arguments_that_cannot_be_encoded;
     here arguments_that_cannot_be_decoded;
     alone values_that_nest_too_deep;
     here a_value_is_given_once;
-    here arguments_are_dropped_with_the_call_row_25;
+    here arguments_are_dropped_with_the_call;
     here the_error_names_task_and_child;
 }
 
@@ -127,7 +127,7 @@ fn sizes_of_arguments_and_results(method: StartMethod) {
     }
 }
 
-fn exit_codes_row_18_and_20(method: StartMethod) {
+fn exit_codes(method: StartMethod) {
     for (code, seen) in [(0, 0), (1, 1), (7, 7), (255, 255), (256, 0), (-1, 255)] {
         let mut child = start(method, exit::call(code));
         let error = child.wait().unwrap_err();
@@ -142,7 +142,7 @@ fn exit_codes_row_18_and_20(method: StartMethod) {
     assert_eq!(child.exit_status().unwrap().code(), Some(101), "as of any Rust program");
 }
 
-fn signals_row_18(method: StartMethod) {
+fn signals(method: StartMethod) {
     for signal in [libc::SIGTERM, libc::SIGKILL, libc::SIGINT, libc::SIGUSR1] {
         let mut child = start(method, die::call(signal));
         let error = child.wait().unwrap_err();
@@ -207,7 +207,7 @@ fn the_c_library_knows_the_childs_thread(method: StartMethod) {
     assert_eq!(value(start(method, is_itself::call())), [true; 3]);
 }
 
-fn panics_with_message_and_location_row_60(method: StartMethod) {
+fn panics_with_message_and_location(method: StartMethod) {
     let child = run(method, build(method, panic::call("boom".into())).stderr(Stdio::null()));
     let error = failure(child);
     let JoinErrorKind::Panicked(panic) = error.kind() else { panic!("{error:?}") };
@@ -273,7 +273,7 @@ fn backtraces_where_asked_for(method: StartMethod) {
     assert_eq!(child("0"), None);
 }
 
-fn the_message_of_a_panic_is_on_stderr_whole_row_29(method: StartMethod) {
+fn the_message_of_a_panic_is_on_stderr_whole(method: StartMethod) {
     let text = "long ".repeat(4000);
     let mut child = run(method, build(method, panic::call(text.clone())).stderr(Stdio::piped()));
     let printed = wait::rest(&mut child.take_stderr().unwrap());
@@ -405,7 +405,7 @@ fn a_value_is_given_once(method: StartMethod) {
     assert_eq!(child.exit_status(), Some(ExitStatus::Exited(0)), "the status stays");
 }
 
-fn arguments_are_dropped_with_the_call_row_25(method: StartMethod) {
+fn arguments_are_dropped_with_the_call(method: StartMethod) {
     use std::cell::Cell;
     thread_local!(static DROPS: Cell<u32> = const { Cell::new(0) });
     #[derive(Serialize, Deserialize)]

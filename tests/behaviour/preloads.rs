@@ -10,9 +10,9 @@ use offspring_tests::{Program, cases, get_error, program, start, sys, value};
 use crate::tasks::nothing;
 
 cases! {
-    here run_once_and_children_inherit_row_10;
+    here run_once_and_children_inherit;
     here the_parent_does_not_run_them;
-    here output_is_not_repeated_row_11;
+    here output_is_not_repeated;
     alone one_that_fails;
     alone one_that_panics;
     alone one_that_leaves_a_thread;
@@ -66,7 +66,7 @@ fn loaded() -> (u32, u32) {
     (RUNS.load(Ordering::SeqCst), LOADED_BY.load(Ordering::SeqCst))
 }
 
-fn run_once_and_children_inherit_row_10(method: StartMethod) {
+fn run_once_and_children_inherit(method: StartMethod) {
     let two = [0; 2].map(|_| value(start(method, loaded::call())));
     if method == StartMethod::ForkServer {
         let server = offspring_tests::procs::servers_of(std::process::id());
@@ -89,7 +89,7 @@ pub(crate) fn two_children(method: StartMethod, _: &[String]) {
     program::say("end");
 }
 
-fn output_is_not_repeated_row_11(method: StartMethod) {
+fn output_is_not_repeated(method: StartMethod) {
     let program = Program::new("preloads::two_children", method).env(VARIABLE, "print");
     let printed = program.finish().succeeded();
     for text in ["printed once, ", "by C too; "] {

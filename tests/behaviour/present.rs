@@ -16,7 +16,7 @@ cases! {
     alone environment_directory_and_umask;
     alone limits_both_soft_and_hard;
     alone nice_value_and_affinity;
-    alone signal_mask_row_39;
+    alone signal_mask;
     alone ignored_signals;
     alone a_default_action_for_broken_pipes;
     alone handlers_are_not_taken_along;
@@ -25,7 +25,7 @@ cases! {
     alone session_and_group;
     alone host_name.as_root();
     alone root_directory.as_root();
-    alone starting_changes_nothing_here_row_39;
+    alone starting_changes_nothing_here;
 }
 
 #[child_task]
@@ -78,7 +78,7 @@ fn masked(keys: &[&str]) -> offspring::Call<Vec<String>> {
     status::call(keys.iter().map(|key| (*key).to_owned()).collect())
 }
 
-fn signal_mask_row_39(method: StartMethod) {
+fn signal_mask(method: StartMethod) {
     let blocked = value(start(method, masked(&["SigBlk"])));
     assert_eq!(blocked, [procs::status("self", "SigBlk")]);
     let mut set = SigSet::empty();
@@ -220,7 +220,7 @@ fn root_directory(method: StartMethod) {
     assert!(value(start(method, sees_marker::call())));
 }
 
-fn starting_changes_nothing_here_row_39(method: StartMethod) {
+fn starting_changes_nothing_here(method: StartMethod) {
     let mut set = SigSet::empty();
     set.add(Signal::SIGUSR2);
     pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&set), None).unwrap();

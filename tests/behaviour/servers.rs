@@ -1,4 +1,4 @@
-//! The forkserver's own life; for the other methods, that there is none.
+//! The life of the forkserver. The other start methods have no server.
 
 use offspring::{ExitStatus, JoinErrorKind, StartMethod, Stdio, child_task};
 use offspring_tests::{build, cases, procs, run, start, sys, value, wait};
@@ -9,13 +9,13 @@ const NO_SERVER: &str = "has no server";
 
 cases! {
     here one_for_all_children;
-    alone terminal_signals_do_not_end_it_row_31.except(StartMethod::Spawn, NO_SERVER).except(StartMethod::Fork, NO_SERVER);
-    alone killed_it_is_replaced_row_31.except(StartMethod::Spawn, NO_SERVER).except(StartMethod::Fork, NO_SERVER);
-    alone its_children_do_not_need_it_row_31.except(StartMethod::Spawn, NO_SERVER).except(StartMethod::Fork, NO_SERVER);
-    alone stopped_it_delays_a_start.except(StartMethod::Spawn, NO_SERVER).except(StartMethod::Fork, NO_SERVER);
-    alone it_holds_no_stream_of_the_program;
-    alone children_of_its_children_have_another;
-    alone signals_of_a_child_are_not_its_own;
+    alone terminal_signals_do_not_end_the_server.only_by_forkserver(NO_SERVER);
+    alone a_killed_server_is_replaced.only_by_forkserver(NO_SERVER);
+    alone children_outlive_their_server.only_by_forkserver(NO_SERVER);
+    alone a_stopped_server_delays_a_start.only_by_forkserver(NO_SERVER);
+    alone the_server_holds_no_stream_of_the_program;
+    alone a_child_has_a_server_of_its_own;
+    alone signals_of_a_child_do_not_hit_the_server;
 }
 
 fn server() -> u32 {
@@ -33,7 +33,7 @@ fn one_for_all_children(method: StartMethod) {
     assert_eq!(procs::servers_of(std::process::id()), before);
 }
 
-fn terminal_signals_do_not_end_it_row_31(method: StartMethod) {
+fn terminal_signals_do_not_end_the_server(method: StartMethod) {
     value(start(method, nothing::call()));
     let before = server();
     for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP, libc::SIGTSTP] {
@@ -43,24 +43,22 @@ fn terminal_signals_do_not_end_it_row_31(method: StartMethod) {
     assert_eq!(server(), before);
 }
 
-fn killed_it_is_replaced_row_31(method: StartMethod) {
+fn a_killed_server_is_replaced(method: StartMethod) {
     value(start(method, nothing::call()));
     for signal in [libc::SIGKILL, libc::SIGTERM, libc::SIGUSR1] {
         let before = server();
         sys::kill(before as i32, signal);
-        // Whether it is dead already or about to die makes no difference.
+        // The server may be dead, or about to die.
         value(start(method, nothing::call()));
         wait::until("the old server is reaped", || {
             offspring::active_children();
             procs::stat(before).is_none()
         });
-        // A spare may have been there for the first start.
-        value(start(method, nothing::call()));
         assert_ne!(server(), before);
     }
 }
 
-fn its_children_do_not_need_it_row_31(method: StartMethod) {
+fn children_outlive_their_server(method: StartMethod) {
     let mut child = hanging(method);
     let mut quick = run(method, build(method, waits::call()).stdin(Stdio::piped()));
     sys::kill(server() as i32, libc::SIGKILL);
@@ -80,7 +78,7 @@ fn waits() -> u32 {
     std::os::unix::process::parent_id()
 }
 
-fn stopped_it_delays_a_start(method: StartMethod) {
+fn a_stopped_server_delays_a_start(method: StartMethod) {
     value(start(method, nothing::call()));
     let server = server();
     sys::kill(server as i32, libc::SIGSTOP);
@@ -101,8 +99,8 @@ fn stopped_it_delays_a_start(method: StartMethod) {
     assert_eq!(told, seen);
 }
 
-/// Who reads a program's output must see its end when the program closes it.
-fn it_holds_no_stream_of_the_program(method: StartMethod) {
+/// The reader of a program's output must see the end of the output when the program closes the stream.
+fn the_server_holds_no_stream_of_the_program(method: StartMethod) {
     value(start(method, nothing::call()));
     for server in procs::servers_of(std::process::id()) {
         for stream in [0, 1, 2] {
@@ -124,14 +122,14 @@ fn parent() -> u32 {
     std::os::unix::process::parent_id()
 }
 
-fn children_of_its_children_have_another(method: StartMethod) {
+fn a_child_has_a_server_of_its_own(method: StartMethod) {
     let (child, parent_of_grandchild, servers) = value(start(method, grandchild::call()));
     assert_eq!(child, parent_of_grandchild);
     assert_eq!(servers.len(), usize::from(method == StartMethod::ForkServer));
     assert!(procs::servers_of(std::process::id()).iter().all(|server| !servers.contains(server)));
 }
 
-fn signals_of_a_child_are_not_its_own(method: StartMethod) {
+fn signals_of_a_child_do_not_hit_the_server(method: StartMethod) {
     value(start(method, nothing::call()));
     let before = procs::servers_of(std::process::id());
     let child = start(method, aborts::call());
@@ -140,7 +138,7 @@ fn signals_of_a_child_are_not_its_own(method: StartMethod) {
     assert_eq!(value(start(method, threads::call())), 10);
 }
 
-/// With a raw clone these would hit the server, were its thread's id not mended.
+/// After a raw clone these signals would hit the server, if the C library still had the server's thread id.
 #[child_task]
 fn aborts() {
     std::thread::spawn(|| {}).join().unwrap();

@@ -1,10 +1,10 @@
-//! Spares: children of the forkserver that wait for an order; for the other methods, that there are none.
+//! Spares: children made ahead by the forkserver, which wait for a spec. The other start methods have no spares.
 
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
-use offspring::{Context, JoinErrorKind, StartMethod, active_children, child_task, get_context};
+use offspring::{JoinErrorKind, StartMethod, active_children, child_task, set_spares};
 use offspring_tests::{Program, cases, failure, procs, program, start, sys, value, wait};
 
 use crate::tasks::{double, forever, hanging, nothing, own_pid};
@@ -13,22 +13,20 @@ const NO_SPARES: &str = "has no spares";
 
 cases! {
     alone only_a_server_has_them;
-    alone one_ahead_by_habit.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    alone one_by_habit_ends_by_itself.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    alone one_that_was_asked_for_has_patience.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    alone switched_off_there_are_none.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    alone as_many_as_asked_for.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    alone they_are_nobody_until_they_have_an_order.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    alone they_see_the_present.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    alone they_hold_nothing_of_others.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    alone a_killed_one_is_replaced.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    alone a_killed_one_leaves_no_zombie.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    alone a_stopped_one_is_retired.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    alone they_go_with_their_server.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    alone stale_ones_are_replaced.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES).as_root();
-    alone panics_and_signals_are_those_of_a_child.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    alone a_copy_of_their_parent_has_none_of_them.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
-    here they_die_with_a_killed_parent.except(StartMethod::Spawn, NO_SPARES).except(StartMethod::Fork, NO_SPARES);
+    alone none_unless_set.only_by_forkserver(NO_SPARES);
+    alone set_to_none_there_are_none.only_by_forkserver(NO_SPARES);
+    alone as_many_as_set.only_by_forkserver(NO_SPARES);
+    alone they_are_no_children_until_they_have_a_spec.only_by_forkserver(NO_SPARES);
+    alone they_have_the_settings_of_now.only_by_forkserver(NO_SPARES);
+    alone they_hold_nothing_of_others.only_by_forkserver(NO_SPARES);
+    alone a_killed_one_is_replaced.only_by_forkserver(NO_SPARES);
+    alone a_killed_one_leaves_no_zombie.only_by_forkserver(NO_SPARES);
+    alone a_stopped_one_is_retired.only_by_forkserver(NO_SPARES);
+    alone they_go_with_their_server.only_by_forkserver(NO_SPARES);
+    alone outdated_ones_are_replaced.only_by_forkserver(NO_SPARES).as_root();
+    alone panics_and_signals_are_those_of_a_child.only_by_forkserver(NO_SPARES);
+    alone a_copy_of_their_parent_has_none_of_them.only_by_forkserver(NO_SPARES);
+    here they_die_with_a_killed_parent.only_by_forkserver(NO_SPARES);
     here they_end_with_the_program;
 }
 
@@ -36,7 +34,7 @@ fn spares() -> Vec<u32> {
     procs::spares_of(std::process::id())
 }
 
-/// Waits until there are this many, each of them waiting.
+/// Waits for this number of spares, each in its wait for a spec.
 #[track_caller]
 fn waiting(count: usize) -> Vec<u32> {
     wait::until("the spares wait", || {
@@ -44,12 +42,12 @@ fn waiting(count: usize) -> Vec<u32> {
         let states = spares().into_iter().filter_map(procs::stat);
         states.filter(|spare| spare.state == 'S').count() == count && spares().len() == count
     });
-    // Now each of them has said who it is, and is heard.
+    // Each spare has reported. This call receives the reports.
     active_children();
     spares()
 }
 
-/// Waits until nothing is left of these.
+/// Waits until these processes have been reaped.
 #[track_caller]
 fn reaped(spares: &[u32]) {
     wait::until("the spares are reaped", || {
@@ -58,17 +56,15 @@ fn reaped(spares: &[u32]) {
     });
 }
 
-/// A context with spares that wait.
+/// Sets the number of spares, and returns the waiting spares' pids.
 #[track_caller]
-fn with_spares(method: StartMethod, count: usize) -> (Context, Vec<u32>) {
-    let context = get_context(method).unwrap();
-    context.spares(count);
+fn with_spares(method: StartMethod, count: usize) -> Vec<u32> {
+    set_spares(count);
     value(start(method, nothing::call()));
-    let spares = waiting(count);
-    (context, spares)
+    waiting(count)
 }
 
-/// Starts a child, which has to be one of these.
+/// Starts a child, and checks that the child is one of these spares.
 #[track_caller]
 fn of<T>(spares: &[u32], method: StartMethod, call: offspring::Call<T>) -> offspring::Process<T> {
     let child = start(method, call);
@@ -77,7 +73,7 @@ fn of<T>(spares: &[u32], method: StartMethod, call: offspring::Call<T>) -> offsp
 }
 
 fn only_a_server_has_them(method: StartMethod) {
-    get_context(method).unwrap().spares(2);
+    set_spares(2);
     value(start(method, nothing::call()));
     if method == StartMethod::ForkServer {
         waiting(2);
@@ -86,34 +82,9 @@ fn only_a_server_has_them(method: StartMethod) {
     }
 }
 
-fn one_ahead_by_habit(method: StartMethod) {
-    for _ in 0..3 {
-        value(start(method, nothing::call()));
-    }
-    let spare = waiting(1);
-    assert_eq!(value(of(&spare, method, own_pid::call())), spare[0]);
-}
-
-fn one_by_habit_ends_by_itself(method: StartMethod) {
-    value(start(method, nothing::call()));
-    value(start(method, nothing::call()));
-    // It loses patience.
-    reaped(&waiting(1));
-    assert_eq!(value(start(method, double::call(4))), 8);
-}
-
-/// It outlives one that is there by habit of another process.
-fn one_that_was_asked_for_has_patience(method: StartMethod) {
-    let (_, spare) = with_spares(method, 1);
-    let mut other = Program::new("spares::keeper", method).args(["habit"]).start();
-    let of_other = other.numbers();
-    wait::until("the other's spare has ended", || !procs::is_alive(of_other[0]));
-    other.kill();
-    assert_eq!(spares(), spare);
-}
-
-fn switched_off_there_are_none(method: StartMethod) {
-    get_context(method).unwrap().spares(0);
+/// Starts in quick succession.
+#[track_caller]
+fn only_the_server_after_starts(method: StartMethod) {
     for _ in 0..5 {
         value(start(method, nothing::call()));
     }
@@ -121,16 +92,28 @@ fn switched_off_there_are_none(method: StartMethod) {
     assert_eq!(procs::children_of(std::process::id()).len(), 1, "the server");
 }
 
-fn as_many_as_asked_for(method: StartMethod) {
-    let (context, first) = with_spares(method, 3);
+fn none_unless_set(method: StartMethod) {
+    only_the_server_after_starts(method);
+}
+
+fn set_to_none_there_are_none(method: StartMethod) {
+    let spares = with_spares(method, 2);
+    set_spares(0);
+    reaped(&spares);
+    only_the_server_after_starts(method);
+}
+
+fn as_many_as_set(method: StartMethod) {
+    let first = with_spares(method, 3);
     let used = [value(of(&first, method, own_pid::call())), value(of(&first, method, own_pid::call()))];
     let second = waiting(3);
     assert!(second.iter().all(|spare| !used.contains(spare)), "{used:?} {second:?}");
-    context.spares(1);
-    waiting(1);
-    context.spares(2);
+    set_spares(1);
+    let kept = waiting(1);
+    assert!(second.contains(&kept[0]), "{kept:?} {second:?}");
+    set_spares(2);
     waiting(2);
-    context.spares(0);
+    set_spares(0);
     assert!(waiting(0).is_empty());
 }
 
@@ -139,8 +122,8 @@ fn parent_and_name() -> (u32, String) {
     (std::os::unix::process::parent_id(), procs::stat(std::process::id()).unwrap().comm)
 }
 
-fn they_are_nobody_until_they_have_an_order(method: StartMethod) {
-    let (_, spare) = with_spares(method, 1);
+fn they_are_no_children_until_they_have_a_spec(method: StartMethod) {
+    let spare = with_spares(method, 1);
     assert_eq!(active_children(), []);
     assert_eq!(procs::stat(spare[0]).unwrap().parent, std::process::id());
     let child = of(&spare, method, parent_and_name::call());
@@ -156,8 +139,8 @@ fn surroundings() -> (u32, Option<String>, String, u32, (u64, u64), bool) {
     (std::process::id(), std::env::var("PRESENT").ok(), directory, sys::umask(0), limit, blocked == "0000000000000000")
 }
 
-fn they_see_the_present(method: StartMethod) {
-    let (_, spare) = with_spares(method, 1);
+fn they_have_the_settings_of_now(method: StartMethod) {
+    let spare = with_spares(method, 1);
     sys::set_variable("PRESENT", "now");
     std::env::set_current_dir("/usr").unwrap();
     sys::umask(0o67);
@@ -166,7 +149,7 @@ fn they_see_the_present(method: StartMethod) {
     assert_eq!(seen, (spare[0], Some("now".into()), "/usr".into(), 0o67, (100, 200), true));
 }
 
-/// The open descriptors of another process, but for its standard streams.
+/// The kinds of the open descriptors of another process, without the standard streams.
 fn kinds_of(pid: u32) -> BTreeMap<String, usize> {
     let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().map(Result::unwrap);
     let numbered = entries.map(|entry| {
@@ -180,22 +163,22 @@ fn kinds_of(pid: u32) -> BTreeMap<String, usize> {
 
 fn they_hold_nothing_of_others(method: StartMethod) {
     let child = hanging(method);
-    let (context, spares) = with_spares(method, 2);
+    let spares = with_spares(method, 2);
     let link_and_lifeline = BTreeMap::from([("pipe".to_owned(), 1), ("socket".to_owned(), 1)]);
     for spare in &spares {
         assert_eq!(kinds_of(*spare), link_and_lifeline);
     }
     let with_them = procs::descriptors().len();
-    context.spares(0);
+    set_spares(0);
     reaped(&spares);
     assert_eq!(with_them - procs::descriptors().len(), 3 * spares.len(), "three descriptors for each");
     child.kill().unwrap();
     failure(child);
 }
 
-/// Whether it is dead already, or about to die, when it is given the order, makes no difference.
+/// The spare may be dead, or about to die, when the start sends the spec.
 fn a_killed_one_is_replaced(method: StartMethod) {
-    let (_, _) = with_spares(method, 2);
+    with_spares(method, 2);
     for n in 0..50 {
         let victims = spares();
         for spare in &victims {
@@ -208,21 +191,21 @@ fn a_killed_one_is_replaced(method: StartMethod) {
 }
 
 fn a_killed_one_leaves_no_zombie(method: StartMethod) {
-    let (_, spare) = with_spares(method, 1);
+    let spare = with_spares(method, 1);
     sys::kill(spare[0] as i32, libc::SIGKILL);
     reaped(&spare);
 }
 
 fn a_stopped_one_is_retired(method: StartMethod) {
-    let (context, spare) = with_spares(method, 1);
+    let spare = with_spares(method, 1);
     sys::kill(spare[0] as i32, libc::SIGSTOP);
     wait::until("the spare is stopped", || procs::stat(spare[0]).unwrap().state == 'T');
-    context.spares(0);
+    set_spares(0);
     reaped(&spare);
 }
 
 fn they_go_with_their_server(method: StartMethod) {
-    let (_, spares) = with_spares(method, 3);
+    let spares = with_spares(method, 3);
     sys::kill(procs::servers_of(std::process::id())[0] as i32, libc::SIGKILL);
     wait::until("the server is dead", || procs::servers_of(std::process::id()).is_empty());
     assert_eq!(value(start(method, double::call(2))), 4);
@@ -235,8 +218,8 @@ fn user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-fn stale_ones_are_replaced(method: StartMethod) {
-    let (_, spares) = with_spares(method, 2);
+fn outdated_ones_are_replaced(method: StartMethod) {
+    let spares = with_spares(method, 2);
     sys::become_user(65534);
     let child = start(method, user::call());
     assert!(!spares.contains(&child.pid()));
@@ -251,7 +234,7 @@ fn panics() {
 }
 
 fn panics_and_signals_are_those_of_a_child(method: StartMethod) {
-    let (_, spare) = with_spares(method, 1);
+    let spare = with_spares(method, 1);
     let error = failure(of(&spare, method, panics::call()));
     let JoinErrorKind::Panicked(panic) = error.kind() else { panic!("{error:?}") };
     assert_eq!(panic.message(), "in a spare");
@@ -260,9 +243,9 @@ fn panics_and_signals_are_those_of_a_child(method: StartMethod) {
     assert!(matches!(failure(child).kind(), JoinErrorKind::Signaled(libc::SIGUSR1)));
 }
 
-/// The copy starts a child of its own; the spares are still there for the original.
+/// The copy starts a child of its own. The original keeps its spares.
 fn a_copy_of_their_parent_has_none_of_them(method: StartMethod) {
-    let (_, spare) = with_spares(method, 1);
+    let spare = with_spares(method, 1);
     let copy = sys::foreign_fork(|| {
         let child = start(method, own_pid::call());
         assert!(!spare.contains(&child.pid()));
@@ -273,20 +256,14 @@ fn a_copy_of_their_parent_has_none_of_them(method: StartMethod) {
     value(of(&spare, method, nothing::call()));
 }
 
-/// Has spares, prints their pids, and waits to be killed, or for the end of its main.
+/// Prints the pids of three spares, and then waits to be killed, or returns from `main`.
 pub(crate) fn keeper(method: StartMethod, arguments: &[String]) {
-    let context = get_context(method).unwrap();
-    let how = &*arguments[0];
-    let wanted = if how == "habit" { 1 } else { 3 };
-    if how != "habit" {
-        context.spares(wanted);
-    }
+    set_spares(3);
     value(start(method, nothing::call()));
-    value(start(method, nothing::call()));
-    let there = if method == StartMethod::ForkServer { waiting(wanted) } else { Vec::new() };
-    let pids: Vec<String> = there.iter().map(u32::to_string).collect();
+    let spares = if method == StartMethod::ForkServer { waiting(3) } else { Vec::new() };
+    let pids: Vec<String> = spares.iter().map(u32::to_string).collect();
     program::say(pids.join(" "));
-    if how != "return" {
+    if arguments[0] != "return" {
         forever()
     }
 }
@@ -295,7 +272,7 @@ fn they_die_with_a_killed_parent(method: StartMethod) {
     let mut parent = Program::new("spares::keeper", method).args(["wait"]).start();
     let pids = parent.numbers();
     let pidfds: Vec<OwnedFd> = pids.iter().map(|pid| sys::open_pid(*pid).unwrap()).collect();
-    // A stopped one cannot see the end of its link.
+    // A stopped spare cannot find the end of its link.
     sys::kill(pids[0] as i32, libc::SIGSTOP);
     wait::until("the spare is stopped", || procs::stat(pids[0]).unwrap().state == 'T');
     parent.kill();

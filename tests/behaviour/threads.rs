@@ -8,9 +8,9 @@ use offspring_tests::{build, cases, failure, get_error, procs, run, start, sys, 
 use crate::tasks::{double, nothing};
 
 cases! {
-    alone beside_a_thread_row_33;
+    alone a_start_beside_a_thread;
     alone after_a_joined_thread;
-    alone while_a_thread_starts_children_row_34
+    alone while_a_thread_starts_children
         .except(StartMethod::Fork, "a copy of a process that has several threads is refused");
     alone from_a_panicking_thread;
     alone from_a_second_thread;
@@ -40,7 +40,7 @@ fn beside_a_thread<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-fn beside_a_thread_row_33(method: StartMethod) {
+fn a_start_beside_a_thread(method: StartMethod) {
     let started = beside_a_thread(|| get_context(method).unwrap().start(double::call(4)));
     if method == StartMethod::Fork {
         let error = get_error(started);
@@ -59,7 +59,7 @@ fn after_a_joined_thread(method: StartMethod) {
     }
 }
 
-fn while_a_thread_starts_children_row_34(method: StartMethod) {
+fn while_a_thread_starts_children(method: StartMethod) {
     let threads: Vec<_> = (0..4_u64)
         .map(|thread| {
             std::thread::spawn(move || (0..10).map(|n| value(start(method, double::call(n + thread)))).sum::<u64>())

@@ -12,12 +12,12 @@ use offspring_tests::{cases, failure, start, value};
 use crate::tasks::{exit, hanging};
 
 cases! {
-    here the_one_of_several_row_51;
-    here every_kind_row_51;
-    here a_child_that_ends_row_51;
-    here a_lost_sender_row_51;
-    here an_empty_list_row_51;
-    here time_runs_out_row_51;
+    here the_one_of_several;
+    here every_kind;
+    here a_child_that_ends;
+    here a_lost_sender;
+    here an_empty_list;
+    here time_runs_out;
     here ready_before_it_begins;
     here a_two_way_pipe_that_has_taken_something_in;
     here a_loop_over_children_and_their_messages;
@@ -31,7 +31,7 @@ fn send_when_told(told: Receiver<()>, to: Sender<u32>, number: u32) {
     to.send(number).unwrap();
 }
 
-fn the_one_of_several_row_51(method: StartMethod) {
+fn the_one_of_several(method: StartMethod) {
     let channels: Vec<_> = (0..5).map(|_| channel::<u32>().unwrap()).collect();
     let (tell, told) = channel().unwrap();
     let child = start(method, send_when_told::call(told, channels[3].0.clone(), 7));
@@ -44,7 +44,7 @@ fn the_one_of_several_row_51(method: StartMethod) {
     value(child);
 }
 
-fn every_kind_row_51(method: StartMethod) {
+fn every_kind(method: StartMethod) {
     let (to, from) = channel().unwrap();
     let (here, there) = duplex::<u8, u8>().unwrap();
     let (pipe, mut pipe_end) = std::io::pipe().unwrap();
@@ -68,7 +68,7 @@ fn every_kind_row_51(method: StartMethod) {
     failure(child);
 }
 
-fn a_child_that_ends_row_51(method: StartMethod) {
+fn a_child_that_ends(method: StartMethod) {
     let (long, short) = (hanging(method), start(method, exit::call(3)));
     assert_eq!(wait(&[&long, &short], None).unwrap(), [1]);
     failure(short);
@@ -77,7 +77,7 @@ fn a_child_that_ends_row_51(method: StartMethod) {
     failure(long);
 }
 
-fn a_lost_sender_row_51(method: StartMethod) {
+fn a_lost_sender(method: StartMethod) {
     let ((to, from), (_kept, other), (tell, told)) = (channel().unwrap(), channel::<u8>().unwrap(), channel().unwrap());
     let child = start(method, send_when_told::call(told, to, 1));
     tell.send(()).unwrap();
@@ -89,14 +89,14 @@ fn a_lost_sender_row_51(method: StartMethod) {
 }
 
 /// Other than `multiprocessing`, which sleeps: there is nothing to come.
-fn an_empty_list_row_51(_: StartMethod) {
+fn an_empty_list(_: StartMethod) {
     let begin = Instant::now();
     assert_eq!(wait(&[], Some(LIMIT)).unwrap(), NONE);
     assert_eq!(wait(&[], None).unwrap(), NONE);
     assert!(begin.elapsed() < LIMIT);
 }
 
-fn time_runs_out_row_51(method: StartMethod) {
+fn time_runs_out(method: StartMethod) {
     const SHORT: Duration = Duration::from_millis(30);
     let ((_to, from), child) = (channel::<u8>().unwrap(), hanging(method));
     let begin = Instant::now();

@@ -194,7 +194,8 @@ fn in_order_and_single(received: &[Receipt]) {
     assert_eq!(messages.len(), received.len(), "a message was received twice");
 }
 
-/// How many messages were sent and not received: all of a sender's before the last one that was, and all of who was not killed.
+/// How many messages were sent and not received: all of a sender's before the last one that was, and all of who was not
+/// killed.
 fn lost(received: &[Receipt], complete: &BTreeSet<u32>) -> usize {
     let mut numbers: BTreeMap<u32, Vec<u32>> = complete.iter().map(|sender| (*sender, Vec::new())).collect();
     for receipt in received {

@@ -6,7 +6,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use offspring::{ErrorKind, JoinErrorKind, Process, StartMethod, child_task, get_context};
+use offspring::{ErrorKind, JoinErrorKind, Process, StartMethod, child_task, get_context, set_spares};
 use offspring_tests::random::Random;
 use offspring_tests::{Program, cases, failure, procs, start, sys, value, wait};
 
@@ -16,9 +16,9 @@ cases! {
     alone a_child_right_after_its_start;
     alone a_child_at_any_moment;
     alone a_child_after_its_result;
-    alone an_idle_server.except(StartMethod::Spawn, NO_SERVER).except(StartMethod::Fork, NO_SERVER);
-    alone a_server_at_any_moment.except(StartMethod::Spawn, NO_SERVER).except(StartMethod::Fork, NO_SERVER);
-    alone a_spare_at_any_moment.except(StartMethod::Spawn, NO_SERVER).except(StartMethod::Fork, NO_SERVER);
+    alone an_idle_server.only_by_forkserver(NO_SERVER);
+    alone a_server_at_any_moment.only_by_forkserver(NO_SERVER);
+    alone a_spare_at_any_moment.only_by_forkserver(NO_SERVER);
     alone the_parent_at_any_moment;
 }
 
@@ -175,7 +175,7 @@ fn a_spare_at_any_moment(method: StartMethod) {
     let mut random = Random::new();
     let parent = std::process::id();
     let context = get_context(method).unwrap();
-    context.spares(2);
+    set_spares(2);
     let killer = sys::Assistant::new(|| {
         random.pass_time(Duration::from_millis(3));
         for spare in procs::spares_of(parent).into_iter().take(1) {
@@ -200,9 +200,8 @@ fn a_spare_at_any_moment(method: StartMethod) {
 pub(crate) fn starts_for_ever(method: StartMethod, _: &[String]) {
     offspring_tests::program::say("ready");
     let mut alive = Vec::new();
-    // Beside the one that comes by habit.
     if std::process::id().is_multiple_of(2) {
-        get_context(method).unwrap().spares(3);
+        set_spares(3);
     }
     for n in 0.. {
         let child = start(method, hang::call());
@@ -231,8 +230,8 @@ pub(crate) fn kill_parents(program: &str, method: StartMethod, longest: Duration
         let group = parent.pid() as i32;
         wait::until("nobody of the group is left", || procs::group(group).is_empty());
         let errors = parent.errors();
-        // A child whose parent is gone before it looks says so, if a copy of the parent that is about to execute the next
-        // child still holds the other end of its link.
+        // A child whose parent is gone before it looks says so, if a copy of the parent that is about to execute the
+        // next child still holds the other end of its link.
         let known = |line: &str| line.is_empty() || line.contains("is not that of the parent process");
         assert!(errors.lines().all(known), "{errors}");
     }

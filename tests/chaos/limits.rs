@@ -2,7 +2,9 @@
 
 use std::fs::File;
 
-use offspring::{ErrorKind, Fd, JoinErrorKind, Process, StartMethod, Stdio, channel, child_task, get_context};
+use offspring::{
+    ErrorKind, Fd, JoinErrorKind, Process, StartMethod, Stdio, channel, child_task, get_context, set_spares,
+};
 use offspring_tests::{build, cases, failure, procs, start, sys, value, wait};
 
 cases! {
@@ -55,13 +57,12 @@ fn ends<T>(started: Result<Process<T>, offspring::Error>) -> Result<T, String> {
 
 fn descriptors_run_out(method: StartMethod) {
     let context = get_context(method).unwrap();
-    context.spares(0);
     value(context.start(length::call(vec![])).unwrap());
     let before = procs::kinds(&procs::descriptors());
     let (_, hard) = sys::limit(libc::RLIMIT_NOFILE);
     for limit in (3..=30).rev() {
-        // Which a forkserver makes under the limit, too.
-        context.spares(1);
+        // A forkserver makes a spare under the limit, too.
+        set_spares(1);
         // The call holds a descriptor of its own if it is long.
         let calls = [length::call(vec![1; 10]), length::call(vec![1; 1 << 20])];
         for call in calls {
@@ -73,7 +74,7 @@ fn descriptors_run_out(method: StartMethod) {
             wait::until("nobody is left", || offspring::active_children().is_empty());
         }
         assert_eq!(value(context.start(length::call(vec![7; 9])).unwrap()), 9);
-        context.spares(0);
+        set_spares(0);
         wait::until("the spare is reaped, and nothing is left open", || {
             offspring::active_children();
             let mut children = procs::children_of(std::process::id()).into_iter();

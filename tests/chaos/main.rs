@@ -1,7 +1,8 @@
 //! Kills, limits and storms: whatever happens and whenever, a start or a join ends, with a value or a typed error, and
 //! nothing is left.
 //!
-//! Moments are random; each case prints its seed, and `OFFSPRING_TESTS_SEED` repeats it as far as processes can be repeated.
+//! Moments are random; each case prints its seed, and `OFFSPRING_TESTS_SEED` repeats it as far as processes can be
+//! repeated.
 
 mod channels;
 mod crowds;

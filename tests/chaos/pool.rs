@@ -1,4 +1,5 @@
-//! Pools whose workers are killed at any moment, and that run out of what workers are made of: every job is answered, once.
+//! Pools whose workers are killed at any moment, and that run out of what workers are made of: every job is answered,
+//! once.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;

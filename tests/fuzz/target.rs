@@ -59,8 +59,8 @@ pub(crate) struct Flat {
     rest: BTreeMap<String, Untagged>,
 }
 
-/// What the decoder makes of bytes is its own affair, as long as it is a value or an error, and a value stays what it is when it is
-/// sent on.
+/// What the decoder makes of bytes is its own affair, as long as it is a value or an error, and a value stays what it
+/// is when it is sent on.
 pub(crate) fn decode_as_everything(bytes: &[u8]) {
     let _ = from_slice::<IgnoredAny>(bytes);
     decode::<serde_json::Value>(bytes);

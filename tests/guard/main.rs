@@ -6,8 +6,8 @@
 //!   UPDATE_COUNTS=1 guard       records what it counts
 //! ```
 //!
-//! `paths` has the operations, `tracer` counts the calls of all processes that take part, `counts` is what comes of it, and
-//! `recorded` what was agreed upon, in `recorded/`. CONTRIBUTING.md says how to read it.
+//! `paths` has the operations, `tracer` counts the calls of all processes that take part, `counts` is what comes of it,
+//! and `recorded` what was agreed upon, in `recorded/`. CONTRIBUTING.md says how to read it.
 
 mod counts;
 mod names;
@@ -28,7 +28,8 @@ use tracer::Refused;
 const ATTEMPTS: usize = 3;
 
 fn main() -> ExitCode {
-    // What comes before is the loader's and Rust's, in the program and in every child that is executed; it is not counted.
+    // What comes before is the loader's and Rust's, in the program and in every child that is executed; it is not
+    // counted.
     sys::mark();
     offspring::guard();
     let arguments: Vec<String> = std::env::args().skip(1).collect();

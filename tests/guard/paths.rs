@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::{SigSet, Signal};
-use offspring::{Context, StartMethod, channel, child_task, get_context, sync};
+use offspring::{Context, StartMethod, channel, child_task, get_context, set_spares, sync};
 use offspring_tests::{program, sys};
 
 use crate::counts::Role;
@@ -23,7 +23,7 @@ type Operation = Box<dyn FnMut()>;
 /// How often each is done.
 const ROUNDS: usize = 12;
 
-/// The first ones make what is made once, and learn what is usual.
+/// The first ones make the server and open the descriptors that stay.
 pub(crate) const WARM_UP: usize = 5;
 
 const ALONE: &[Role] = &[Role::Parent];
@@ -61,8 +61,8 @@ impl Path {
 
     /// Is that program.
     pub(crate) fn be_traced(&self) {
-        // The kernel lets a tracer see even a signal that is ignored, and the call that it interrupts begins anew: one more
-        // than without a tracer. One that is blocked interrupts nothing.
+        // The kernel lets a tracer see even a signal that is ignored, and the call that it interrupts begins anew: one
+        // more than without a tracer. One that is blocked interrupts nothing.
         SigSet::from(Signal::SIGCHLD).thread_block().expect("a signal can be blocked");
         std::io::stdin().read_to_end(&mut Vec::new()).expect("the tracer lets it begin");
         let mut operation = (self.prepare)();
@@ -86,7 +86,7 @@ fn context(method: StartMethod) -> Context {
 /// From the start to the end of a child that does nearly nothing.
 fn start(method: StartMethod, spares: usize) -> Operation {
     let context = context(method);
-    context.spares(spares);
+    set_spares(spares);
     Box::new(move || {
         let child = context.start(double::call(21)).expect("a child");
         assert_eq!(child.join().expect("a value"), 42);

@@ -1,10 +1,10 @@
 //! Counts the system calls of a program and of all that comes of it, in an order that is always the same.
 //!
-//! Every thread of every process is stopped before each call and after it, from its birth to the moment it begins to end;
-//! there it is let go, so that its parent hears of its end, not the tracer. Only one thread runs at a time: it keeps the
-//! turn until it sleeps or ends, and then the eldest that can go on has it. So nobody looks in vain because another was
-//! slower this time. At a mark the program is held until nobody else can go on: whatever an operation sets off is counted
-//! as part of it.
+//! Every thread of every process is stopped before each call and after it, from its birth to the moment it begins to
+//! end; there it is let go, so that its parent hears of its end, not the tracer. Only one thread runs at a time: it
+//! keeps the turn until it sleeps or ends, and then the eldest that can go on has it. So nobody looks in vain because
+//! another was slower this time. At a mark the program is held until nobody else can go on: whatever an operation sets
+//! off is counted as part of it.
 //!
 //! ```text
 //!   subject    ─ mark ─ request ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ join ─ mark ┄┄┄┄┄┄┄┄┄┄┄┄┄ request ─ …

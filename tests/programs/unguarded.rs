@@ -1,4 +1,5 @@
-//! A program without `#[process_main]`: starting a child by re-execution is refused, so that it cannot start itself for ever.
+//! A program without `#[process_main]`: starting a child by re-execution is refused, so that it cannot start itself for
+//! ever.
 
 use offspring::{StartMethod, child_task, get_context};
 

@@ -59,6 +59,11 @@ impl Case {
         self
     }
 
+    /// Does not hold for the methods without a forkserver.
+    pub const fn only_by_forkserver(self, reason: &'static str) -> Self {
+        self.except(StartMethod::Spawn, reason).except(StartMethod::Fork, reason)
+    }
+
     fn why_not(&self, method: StartMethod) -> Option<&'static str> {
         if self.needs_root && !sys::is_root() {
             return Some("needs root");
@@ -156,8 +161,8 @@ impl Drop for KillChildren {
 pub(crate) fn run_alone(suites: &[Suite], name: &str, method: StartMethod) -> ExitCode {
     let before = Leftovers::now();
     watched(|| (find(suites, name).run)(method));
-    // What the library keeps once it is there: lifeline, reserve; of the forkserver link, pidfd, lifeline, bell; of the thread
-    // behind futures a socket pair.
+    // What the library keeps once it is there: lifeline, reserve; of the forkserver link, pidfd, lifeline, bell; of the
+    // thread behind futures a socket pair.
     let kept = [("pipe", 2), ("/dev/null", 1), ("socket", 3), ("anon_inode:[pidfd]", 1), ("anon_inode:[eventfd]", 1)];
     before.check(&kept.map(|(kind, count)| (kind.to_owned(), count)).into());
     ExitCode::SUCCESS
@@ -212,14 +217,8 @@ struct Leftovers {
 
 impl Leftovers {
     fn now() -> Self {
-        loop {
-            let spares = settled_spares();
-            let now = Self { spares, descriptors: procs::descriptors(), shared_memory: procs::shared_memory() };
-            // Or one has had enough of waiting in between.
-            if settled_spares() == spares {
-                return now;
-            }
-        }
+        let spares = settled_spares();
+        Self { spares, descriptors: procs::descriptors(), shared_memory: procs::shared_memory() }
     }
 
     /// Sees to it that no child is left, and no more descriptors than before, but for `kept` and those of spares.

@@ -1,7 +1,9 @@
-//! Values that serde takes apart before it knows their type, and loses there in some formats: equal or refused, never another.
+//! Values that serde takes apart before it knows their type, and loses there in some formats: equal or refused, never
+//! another.
 //!
-//! `flatten`, `tag` and `untagged` keep what comes in a buffer of serde's own, which has no integers of 128 bits, and makes one
-//! of an option in an option if the format does. What the buffer cannot hold nobody can carry; to say so is all that is asked.
+//! `flatten`, `tag` and `untagged` keep what comes in a buffer of serde's own, which has no integers of 128 bits, and
+//! makes one of an option in an option if the format does. What the buffer cannot hold nobody can carry; to say so is
+//! all that is asked.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -41,7 +43,8 @@ macro_rules! never_another {
                 pub(super) fn go(method: offspring::StartMethod) {
                     check(by_channel(value()).ok(), &value());
                     let started = offspring_tests::build(method, child::call(value())).start();
-                    check(started.map_err(is_refusal).ok().and_then(|child| child.join().map_err(is_unable).ok()), &value());
+                    check(started.map_err(is_refusal).ok().and_then(|child| child.join().map_err(is_unable).ok()),
+                        &value());
                 }
             }
         )+
@@ -71,7 +74,8 @@ never_another! {
     signed_wide_integers_without_tag: Vec<Untagged<i128>> = [-1, 1, i128::MIN].map(Untagged::It).into();
     wide_integers_with_a_tag: Vec<Tagged<u128>> = [0, u128::MAX].map(|it| Tagged::It { it }).into();
     wide_integers_flattened: Flat<i128> = flat(i128::MAX);
-    wide_integers_in_values: Flat<Values> = flat(Values { wide: u128::MAX, rest: [("a".into(), json!(u64::MAX))].into() });
+    wide_integers_in_values: Flat<Values> =
+        flat(Values { wide: u128::MAX, rest: [("a".into(), json!(u64::MAX))].into() });
     nested_options_without_tag: Vec<Untagged<Option<Option<u8>>>> = nested().map(Untagged::It).into();
     nested_options_with_a_tag: Vec<Tagged<Option<Option<u8>>>> = nested().map(|it| Tagged::It { it }).into();
     nested_options_with_content: Vec<Adjacent<Option<Option<u8>>>> = nested().map(Adjacent::It).into();
@@ -79,7 +83,8 @@ never_another! {
     some_nothing_without_tag: Vec<Untagged<Option<()>>> = [None, Some(())].map(Untagged::It).into();
     some_nothing_with_a_tag: Vec<Tagged<Option<()>>> = [None, Some(())].map(|it| Tagged::It { it }).into();
     some_nothing_flattened: Vec<Flat<Option<()>>> = [None, Some(())].map(flat).into();
-    some_null_with_a_tag: Vec<Tagged<Option<Value>>> = [None, Some(json!(null)), Some(json!(1))].map(|it| Tagged::It { it }).into();
+    some_null_with_a_tag: Vec<Tagged<Option<Value>>> =
+        [None, Some(json!(null)), Some(json!(1))].map(|it| Tagged::It { it }).into();
     integer_keys_without_tag: Untagged<BTreeMap<u32, u8>> = Untagged::It([(1, 2)].into());
     integer_keys_with_a_tag: Tagged<BTreeMap<i64, u8>> = Tagged::It { it: [(-1, 2)].into() };
     integer_keys_flattened: FlatMap<u32> = FlatMap { first: 1, map: [(2, 3)].into(), last: 4 };
@@ -104,7 +109,8 @@ never_another! {
     // Bytes are read as a list there, which other types of values, such as CBOR's, take for one.
     bytes_read_as_json: ViaValue<ByteBuf> = ViaValue(vec![1, 2, 255].into());
     a_float_of_message_pack: rmpv::Value = rmpv::Value::F32(0.5);
-    numbers_of_ron: Vec<ron::Value> = ron::from_str("[1, -1, 0.5, 'c', Some(1), None, {1: 2}, (), 18446744073709551615]").unwrap();
+    numbers_of_ron: Vec<ron::Value> =
+        ron::from_str("[1, -1, 0.5, 'c', Some(1), None, {1: 2}, (), 18446744073709551615]").unwrap();
     a_chain_that_is_too_long_for_json: Chain = chain(1_000);
     a_chain_that_is_too_long_for_a_stack: Tags = tags(3_000);
 }

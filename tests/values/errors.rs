@@ -1,4 +1,5 @@
-//! What is said of a value that is refused: the task, the argument, the way to it, and what its own implementation says.
+//! What is said of a value that is refused: the task, the argument, the way to it, and what its own implementation
+//! says.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -18,7 +19,8 @@ cases! {
     here of_a_result_that_cannot_be_decoded;
     here of_an_argument_that_cannot_be_encoded;
     here of_a_result_that_cannot_be_encoded;
-    here of_a_closures_result.except(StartMethod::Spawn, "closures are for fork").except(StartMethod::ForkServer, "closures are for fork");
+    here of_a_closures_result.except(StartMethod::Spawn, "closures are for fork")
+        .except(StartMethod::ForkServer, "closures are for fork");
     here of_messages_that_cannot_be_decoded;
     here of_messages_that_cannot_be_encoded;
     here of_requests;

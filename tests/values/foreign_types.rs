@@ -48,18 +48,22 @@ round_trips! {
             json!({"a": {"b": [1, null, {"c": "d"}]}, "": ""}),
         ];
         a_map_of_json: Map<String, Value> = json!({"b": 1, "a": [true]}).as_object().unwrap().clone();
-        numbers_of_json: Vec<serde_json::Number> = vec![1.into(), (-1).into(), u64::MAX.into(), serde_json::Number::from_f64(1.0).unwrap()];
+        numbers_of_json: Vec<serde_json::Number> =
+            vec![1.into(), (-1).into(), u64::MAX.into(), serde_json::Number::from_f64(1.0).unwrap()];
         optional_json: Vec<Option<Value>> = vec![None, Some(json!(1))];
         null_in_an_option: Option<Value> = Some(Value::Null), beyond_json;
         raw_json: Raw = Raw(RawValue::from_string(r#"{"a":  [1, 2.50]}"#.into()).unwrap());
-        raw_json_in_a_field: WithRaw = WithRaw { before: 1, raw: Raw(RawValue::from_string("1e2".into()).unwrap()), after: 2 };
+        raw_json_in_a_field: WithRaw =
+            WithRaw { before: 1, raw: Raw(RawValue::from_string("1e2".into()).unwrap()), after: 2 };
         of_toml: toml::Value = toml::from_str("a = 1\nb = [1.5, 'x']\n[c]\nd = true\n[[e]]\nf = 'g'\n").unwrap();
         dates_of_toml: toml::Table = toml::from_str(
             "a = 1979-05-27T07:32:00Z\nb = 1979-05-27T00:32:00.999999-07:00\nc = 1979-05-27\nd = 07:32:00\n",
         ).unwrap();
-        a_date_of_toml: Vec<toml::value::Datetime> = vec!["1979-05-27T07:32:00Z".parse().unwrap(), "07:32:01".parse().unwrap()];
+        a_date_of_toml: Vec<toml::value::Datetime> =
+            vec!["1979-05-27T07:32:00Z".parse().unwrap(), "07:32:01".parse().unwrap()];
         of_ron: Vec<ron::Value> = vec![
-            ron::Value::Unit, ron::Value::Bool(true), ron::Value::String("s".into()), ron::Value::Seq(vec![ron::Value::Bool(false)]),
+            ron::Value::Unit, ron::Value::Bool(true), ron::Value::String("s".into()),
+                ron::Value::Seq(vec![ron::Value::Bool(false)]),
         ];
         of_cbor: Vec<ciborium::Value> = vec![
             ciborium::Value::Null, ciborium::Value::Bool(true), ciborium::Value::Integer((-5).into()),
@@ -79,13 +83,15 @@ round_trips! {
 
     numbers {
         decimals: Vec<Decimal> = vec![Decimal::MAX, Decimal::MIN, Decimal::new(-1_500, 3), Decimal::ZERO];
-        big_decimals: Vec<BigDecimal> = vec!["123456789012345678901234567890.5".parse().unwrap(), "-1e-30".parse().unwrap()];
+        big_decimals: Vec<BigDecimal> =
+            vec!["123456789012345678901234567890.5".parse().unwrap(), "-1e-30".parse().unwrap()];
         big_integers: Vec<BigInt> = vec![0.into(), BigInt::from(i128::MIN) * 7, "-1".parse().unwrap()];
         big_unsigned_integers: Vec<BigUint> = vec![0_u8.into(), BigUint::from(u128::MAX) << 70];
         ordered_floats: BTreeMap<OrderedFloat<f64>, u8> = [(OrderedFloat(0.5), 1), (OrderedFloat(-0.25), 2)].into();
         an_ordered_nan: Vec<OrderedFloat<f64>> = vec![OrderedFloat(f64::NAN)], beyond_json;
         halves: (f16, bf16) = (f16::from_f32(0.5), bf16::from_f32(-3.0));
-        flags: Vec<Permissions> = vec![Permissions::empty(), Permissions::READ | Permissions::WRITE, Permissions::all()];
+        flags: Vec<Permissions> =
+            vec![Permissions::empty(), Permissions::READ | Permissions::WRITE, Permissions::all()];
         unknown_flags: Permissions = Permissions::from_bits_retain(0x80);
         of_an_enum: Vec<Repr> = vec![Repr::Small, Repr::Big, Repr::Negative];
     }
@@ -93,8 +99,10 @@ round_trips! {
     texts {
         identifiers: Vec<Uuid> = vec![Uuid::nil(), Uuid::max(), Uuid::from_u128(0x0123_4567_89ab_cdef)];
         identifiers_as_keys: HashMap<Uuid, u8> = [(Uuid::nil(), 1)].into();
-        addresses: Vec<Url> = vec![Url::parse("https://user@example.com:81/a%20b?q=1#f").unwrap(), Url::parse("data:,x").unwrap()];
-        versions: (Version, VersionReq) = (Version::parse("1.2.3-rc.1+b").unwrap(), VersionReq::parse(">=1, <2").unwrap());
+        addresses: Vec<Url> =
+            vec![Url::parse("https://user@example.com:81/a%20b?q=1#f").unwrap(), Url::parse("data:,x").unwrap()];
+        versions: (Version, VersionReq) =
+            (Version::parse("1.2.3-rc.1+b").unwrap(), VersionReq::parse(">=1, <2").unwrap());
         networks: Vec<IpNet> = vec!["10.0.0.0/8".parse().unwrap(), "fe80::/10".parse().unwrap()];
         a_path: Utf8PathBuf = "/a/é".into();
         small_ones: Vec<SmolStr> = vec!["".into(), "short".into(), "x".repeat(100).into()];
@@ -127,15 +135,19 @@ round_trips! {
             time::Duration::new(-1, -5),
         );
         of_time_with_parts: (time::PrimitiveDateTime, time::UtcOffset, time::Weekday, time::Month) =
-            (time::PrimitiveDateTime::MAX, time::UtcOffset::from_hms(-1, -2, -3).unwrap(), time::Weekday::Monday, time::Month::July);
+            (time::PrimitiveDateTime::MAX, time::UtcOffset::from_hms(-1, -2, -3).unwrap(), time::Weekday::Monday,
+                time::Month::July);
         of_jiff: (Timestamp, SignedDuration) = (Timestamp::MAX, SignedDuration::new(-1, -999_999_999));
-        in_a_zone: ZonedDateTime = Timestamp::UNIX_EPOCH.to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(2)));
-        of_the_calendar: (civil::Date, civil::DateTime) = (civil::date(2024, 2, 29), civil::date(1, 1, 1).at(1, 2, 3, 4));
+        in_a_zone: ZonedDateTime =
+            Timestamp::UNIX_EPOCH.to_zoned_datetime(jiff::tz::TimeZone::fixed(jiff::tz::offset(2)));
+        of_the_calendar: (civil::Date, civil::DateTime) =
+            (civil::date(2024, 2, 29), civil::date(1, 1, 1).at(1, 2, 3, 4));
         a_span: Fields = Fields(Span::new().years(1).days(2).hours(3).nanoseconds(4));
     }
 
     collections {
-        maps_in_order: IndexMap<String, u8> = [("z", 1), ("a", 2), ("m", 3)].map(|(key, value)| (key.to_owned(), value)).into();
+        maps_in_order: IndexMap<String, u8> =
+            [("z", 1), ("a", 2), ("m", 3)].map(|(key, value)| (key.to_owned(), value)).into();
         sets_in_order: IndexSet<char> = ['z', 'a'].into();
         maps_with_numbers_as_keys: IndexMap<i16, IndexMap<bool, u8>> = [(-1, [(true, 1)].into())].into();
         small_vectors: Vec<SmallVec<[u16; 2]>> = vec![smallvec![], smallvec![1], smallvec![1, 2, 3]];
@@ -171,7 +183,8 @@ round_trips! {
         one_or_many: Vec<Many> = vec![Many { list: vec![1], after: 2 }, Many { list: vec![1, 2], after: 3 }];
         a_choice: Vec<Choice> = vec![Choice { number: 5, after: 6 }];
         a_list_of_pairs: PairList = PairList { map: [(1, 'a'), (2, 'b')].into(), after: 3 };
-        objects: Vec<Box<dyn Job>> = vec![Box::new(Print { text: "p".into() }), Box::new(Wait { seconds: 1.5, more: None })];
+        objects: Vec<Box<dyn Job>> =
+            vec![Box::new(Print { text: "p".into() }), Box::new(Wait { seconds: 1.5, more: None })];
         objects_in_a_struct: Jobs = Jobs { first: Box::new(Wait { seconds: 0.0, more: Some((1, 'x')) }), after: 2 };
     }
 }

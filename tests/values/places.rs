@@ -125,7 +125,8 @@ macro_rules! everywhere {
 
             pub(super) fn in_pools(method: StartMethod) {
                 let last = || values().pop().unwrap();
-                let pool = get_context(method).unwrap().pool().workers(2).initializer(prepare::call(last())).build().unwrap();
+                let pool =
+                    get_context(method).unwrap().pool().workers(2).initializer(prepare::call(last())).build().unwrap();
                 let calls = || values().into_iter().map(|value| turned::call(1, value, values(), "after".into()));
                 let mapped: Vec<It> = pool.map(calls()).map(|result| result.unwrap().2).collect();
                 assert_eq!(mapped, values());

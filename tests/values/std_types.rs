@@ -65,7 +65,8 @@ round_trips! {
     }
 
     texts {
-        letters: Vec<char> = vec!['\0', 'a', '"', '\\', 'é', '\u{d7ff}', '\u{e000}', '\u{fffd}', '\u{1f600}', char::MAX];
+        letters: Vec<char> =
+            vec!['\0', 'a', '"', '\\', 'é', '\u{d7ff}', '\u{e000}', '\u{fffd}', '\u{1f600}', char::MAX];
         strings: Vec<String> = ["", "\0", "a\"b\\c/\n\r\t\u{7f}", "\u{feff}é\u{1f600}", "null", "-1", "true"]
             .map(str::to_owned)
             .into();
@@ -94,7 +95,8 @@ round_trips! {
             Nested { before: 1, inner: Some(None), after: 2 },
             Nested { before: 1, inner: Some(Some("x".into())), after: 2 },
         ], beyond_json;
-        of_results: Vec<Option<Result<u8, Option<String>>>> = vec![None, Some(Ok(1)), Some(Err(None)), Some(Err(Some("e".into())))];
+        of_results: Vec<Option<Result<u8, Option<String>>>> =
+            vec![None, Some(Ok(1)), Some(Err(None)), Some(Err(Some("e".into())))];
         within_a_newtype: Vec<Option<Layer>> = vec![None, Some(Layer(None)), Some(Layer(Some(1)))], beyond_json;
         boxed: Option<Box<Option<Box<u8>>>> = Some(Box::new(None)), beyond_json;
     }
@@ -121,14 +123,17 @@ round_trips! {
         a_tuple_struct: TupleStruct = TupleStruct(1, "x".into(), None);
         generic: Pair<u8, Vec<Pair<bool, char>>> = Pair { one: 1, other: vec![Pair { one: true, other: 'x' }] };
         every_kind_of_variant: Vec<Kind> = vec![
-            Kind::Unit, Kind::Newtype(1), Kind::Tuple(2, "t".into()), Kind::Struct { a: 1, b: Some(2) }, Kind::Many(vec![Kind::Unit]),
+            Kind::Unit, Kind::Newtype(1), Kind::Tuple(2, "t".into()), Kind::Struct { a: 1, b: Some(2) },
+                Kind::Many(vec![Kind::Unit]),
         ];
         one_element: (u8,) = (1,);
         twelve: (u8, i8, u16, i16, u32, i32, u64, i64, f32, f64, bool, char) =
             (1, -1, 2, -2, 3, -3, 4, -4, 0.5, -0.5, true, 'c');
         sixteen: Sixteen = Sixteen((1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, "16".into()));
-        in_one_another: ((u8, (u16, (String, ()))), [(u8, char); 2]) = ((1, (2, ("x".into(), ()))), [(3, 'a'), (4, 'b')]);
-        arrays: ([u8; 1], [u16; 2], [String; 3], [i64; 8]) = ([1], [2, 3], ["a".into(), "b".into(), "c".into()], [-1; 8]);
+        in_one_another: ((u8, (u16, (String, ()))), [(u8, char); 2]) =
+            ((1, (2, ("x".into(), ()))), [(3, 'a'), (4, 'b')]);
+        arrays: ([u8; 1], [u16; 2], [String; 3], [i64; 8]) =
+            ([1], [2, 3], ["a".into(), "b".into(), "c".into()], [-1; 8]);
         long_arrays: ([u8; 31], [u32; 32]) = ([255; 31], std::array::from_fn(|index| index as u32));
         results: Vec<Result<u8, String>> = vec![Ok(1), Err("no".into())];
         results_of_nothing: (Result<(), ()>, Result<(), ()>) = (Ok(()), Err(()));
@@ -146,7 +151,8 @@ round_trips! {
         a_heap: Heap = Heap([3, 1, 2].into());
         sets: (BTreeSet<i16>, HashSet<String>) = ([-1, 0, 1].into(), ["a".to_owned(), "b".to_owned()].into());
         sets_of_structures: BTreeSet<(u8, String)> = [(1, "a".into()), (1, "b".into())].into();
-        maps: (BTreeMap<String, u8>, HashMap<String, Vec<u8>>) = ([("k".into(), 1)].into(), [("v".into(), vec![1])].into());
+        maps: (BTreeMap<String, u8>, HashMap<String, Vec<u8>>) =
+            ([("k".into(), 1)].into(), [("v".into(), vec![1])].into());
         maps_of_maps: BTreeMap<String, BTreeMap<u16, BTreeMap<char, Vec<bool>>>> =
             [("k".into(), [(7, [('x', vec![true])].into())].into())].into();
         bytes: Vec<u8> = (0..=255).collect();
@@ -172,7 +178,8 @@ round_trips! {
         addresses: HashMap<IpAddr, u8> = [(Ipv4Addr::LOCALHOST.into(), 4), (Ipv6Addr::LOCALHOST.into(), 6)].into();
         variants: BTreeMap<Colour, u8> = [(Colour::Red, 1), (Colour::Green, 2)].into();
         variants_with_content: BTreeMap<Key, u8> =
-            [(Key::Unit, 1), (Key::Newtype(2), 2), (Key::Tuple(3, 4), 3), (Key::Struct { a: 5 }, 4)].into(), beyond_json;
+            [(Key::Unit, 1), (Key::Newtype(2), 2), (Key::Tuple(3, 4), 3), (Key::Struct { a: 5 }, 4)].into(),
+                beyond_json;
         tuples: HashMap<(u8, String), u8> = [((1, "a".into()), 1), ((2, "b".into()), 2)].into(), beyond_json;
         structs: BTreeMap<Position, String> = [(Position { x: 1, y: -1 }, "a".into())].into(), beyond_json;
         options: BTreeMap<Option<u8>, u8> = [(None, 0), (Some(1), 1)].into(), beyond_json;
@@ -185,8 +192,10 @@ round_trips! {
 
     times_and_addresses {
         durations: Vec<Duration> = vec![Duration::ZERO, Duration::MAX, Duration::new(1, 999_999_999)];
-        moments: Vec<SystemTime> = vec![SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 1)];
-        addresses: Vec<IpAddr> = vec![Ipv4Addr::BROADCAST.into(), Ipv6Addr::UNSPECIFIED.into(), "::ffff:1.2.3.4".parse().unwrap()];
+        moments: Vec<SystemTime> =
+            vec![SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 1)];
+        addresses: Vec<IpAddr> =
+            vec![Ipv4Addr::BROADCAST.into(), Ipv6Addr::UNSPECIFIED.into(), "::ffff:1.2.3.4".parse().unwrap()];
         of_one_kind: (Ipv4Addr, Ipv6Addr) = (Ipv4Addr::new(1, 2, 3, 4), Ipv6Addr::LOCALHOST);
         sockets: Vec<SocketAddr> = vec!["127.0.0.1:0".parse().unwrap(), "[::1]:65535".parse().unwrap()];
         a_socket_in_a_scope: SocketAddrV6 = "[fe80::1%7]:80".parse().unwrap();

@@ -1,8 +1,8 @@
 //! Tables of values, and the way that each of them goes.
 //!
-//! A group of values is a case. Each value goes through serde_json, which tells whether it has to arrive at all, then through a
-//! channel within this process, so that a failure names every value that is lost; then all of them together are the arguments
-//! of one child, which compares them with its own, and its result.
+//! A group of values is a case. Each value goes through serde_json, which tells whether it has to arrive at all, then
+//! through a channel within this process, so that a failure names every value that is lost; then all of them together
+//! are the arguments of one child, which compares them with its own, and its result.
 
 use std::fmt::Debug;
 
@@ -12,8 +12,9 @@ use serde::de::DeserializeOwned;
 
 /// A file's groups, as cases: `group { name: Type = value; }`.
 ///
-/// `value => other` stands for one that its own type changes on the way, as serde_json does: a field that is not serialised, for
-/// instance. `value, beyond_json` is one that serde_json cannot carry, and that must arrive all the same.
+/// `value => other` stands for one that its own type changes on the way, as serde_json does: a field that is not
+/// serialised, for instance. `value, beyond_json` is one that serde_json cannot carry, and that must arrive all the
+/// same.
 macro_rules! round_trips {
     ($($group:ident {
         $($name:ident: $type:ty = $value:expr $(=> $becomes:expr)? $(, $mark:ident)?;)+

@@ -1,4 +1,5 @@
-//! This program started anew, by `std::process::Command` and by `posix_spawn`, with a child that does no more than answer.
+//! This program started anew, by `std::process::Command` and by `posix_spawn`, with a child that does no more than
+//! answer.
 
 use std::ffi::CString;
 use std::io::{PipeReader, PipeWriter, Read, pipe};

@@ -1,7 +1,7 @@
 //! Other formats of serde.
 //!
-//! Those that can write into a slice have that as a way of their own. It is the fastest, for nothing can have to grow, and it asks for
-//! a caller who knows how much there will be.
+//! Those that can write into a slice have that as a way of their own. It is the fastest, for nothing can have to grow,
+//! and it asks for a caller who knows how much there will be.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -13,15 +13,17 @@ const INTRODUCTION: &str = "\
 
 <!-- Written by `bench`; see the end of the page. -->
 
-What the operations of offspring cost, beside what the kernel asks for them (the *floor*) and what others take (the *peers*).
+What the operations of offspring cost, beside what the kernel asks for them (the *floor*) and what others take (the
+*peers*).
 ";
 
 const METHOD: &str = "\
 ## How it is measured
 
-Each contender is a process of its own, which does the operation some times over when it is its turn, and checks every answer. The turns go round, A B C A B C,
-after one round that does not count, so that whatever else the machine does falls on all alike. A number is the median of its rounds; *spread* is from their first to their third
-quartile. A ratio says how many times the other's cost ours is, for a rate as for a time: less than 1 is less than the other.
+Each contender is a process of its own, which does the operation some times over when it is its turn, and checks every
+answer. The turns go round, A B C A B C, after one round that does not count, so that whatever else the machine does
+falls on all alike. A number is the median of its rounds; *spread* is from their first to their third quartile. A ratio
+says how many times the other's cost ours is, for a rate as for a time: less than 1 is less than the other.
 
 Ratios within a row can be compared with those of another machine; the numbers cannot.
 ";
@@ -104,10 +106,11 @@ fn notes(results: &Results) -> String {
 fn repetition(results: &Results) -> String {
     let quick = if results.is_quick { " --quick" } else { "" };
     format!(
-        "\n## To repeat it\n\n```sh\ncargo run --release --manifest-path bench/Cargo.toml -- --report docs{quick}\n```\n\n\
-        It takes a Rust toolchain, and Python 3 for Python's part. `--quick` takes a minute at most, `--json` prints the numbers, \
-        a word such as `roundtrip` measures only the rows that have it in their ids, and `--report docs --from FILE` \
-        writes this page from numbers that were printed before.\n"
+        "\n## To repeat it\n\n```sh\n\
+        cargo run --release --manifest-path bench/Cargo.toml -- --report docs{quick}\n```\n\n\
+        It takes a Rust toolchain, and Python 3 for Python's part. `--quick` takes a minute at \
+        most, `--json` prints the numbers, a word such as `roundtrip` measures only the rows that have it in their \
+        ids, and `--report docs --from FILE` writes this page from numbers that were printed before.\n"
     )
 }
 

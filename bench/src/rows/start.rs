@@ -60,7 +60,6 @@ fn fork(size: &str, is_large: bool) -> Row {
 
 fn forkserver(size: &str, is_large: bool) -> Row {
     row("forkserver", size, is_large, StartMethod::ForkServer, Spares::None, STARTS)
-        .variant("offspring, a spare by habit", || ours::start(StartMethod::ForkServer, Spares::ByHabit))
         .floor("plain fork, small parent", plain_fork::start)
         .peer("zygote", zygote::start)
         .large(is_large)
@@ -91,7 +90,6 @@ fn many_by(method: StartMethod) -> Row {
             row.floor("plain fork", plain_fork::start_many).python("multiprocessing", "start-many fork").slow_if(true)
         }
         _ => row
-            .variant("offspring, a spare by habit", move || ours::start_many(method, Spares::ByHabit))
             .floor("plain fork", plain_fork::start_many)
             .peer("zygote", zygote::start_many)
             .python("multiprocessing", "start-many forkserver")

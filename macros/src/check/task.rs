@@ -2,13 +2,14 @@
 
 use syn::{GenericParam, Safety, Signature, Type};
 
-use super::{PRIMITIVES, Verdict, is_plain, types};
+use super::common::{PRIMITIVES, Soundness, is_plain};
+use super::types;
 use crate::args::TaskArgs;
 use crate::errors::Errors;
 use crate::model::Function;
 
-/// Checks a function marked `#[child_task]`.
-pub(super) fn check(function: &Function, args: &mut TaskArgs, errors: &mut Errors) -> Verdict {
+/// Checks a function marked `#[child_task]`. Removes arguments that cannot hold for the function.
+pub(crate) fn check(function: &Function, args: &mut TaskArgs, errors: &mut Errors) -> Soundness {
     let before = errors.count();
     let sig = &function.sig;
     let misplaced = receiver(sig, errors) | hidden_primitive(function, args, errors);
@@ -17,9 +18,9 @@ pub(super) fn check(function: &Function, args: &mut TaskArgs, errors: &mut Error
     arguments(function, errors);
     output(function, args, errors);
     generics(sig, errors.count() > before_types, errors);
-    let verdict = if misplaced { Verdict::Misplaced } else { Verdict::since(before, errors) };
+    let soundness = if misplaced { Soundness::Misplaced } else { Soundness::since(before, errors) };
     report_has_a_result(function, args, errors);
-    verdict
+    soundness
 }
 
 fn receiver(sig: &Signature, errors: &mut Errors) -> bool {
@@ -34,7 +35,8 @@ fn receiver(sig: &Signature, errors: &mut Errors) -> bool {
     true
 }
 
-/// A struct called `str` would replace the primitive type in the whole module, with errors far away from here.
+/// Rejects the name of a primitive type: a struct called `str` would replace the primitive in the whole module, with
+/// errors in other places.
 fn hidden_primitive(function: &Function, args: &TaskArgs, errors: &mut Errors) -> bool {
     let handle = args.handle.as_ref().unwrap_or(&function.sig.ident);
     if !PRIMITIVES.iter().any(|primitive| handle == primitive) {
@@ -45,7 +47,7 @@ fn hidden_primitive(function: &Function, args: &TaskArgs, errors: &mut Errors) -
         format_args!(
             "the struct of this task would hide the primitive type `{handle}` from the whole \
              module; give it another name, as in `#[child_task(handle = {})]`",
-            suggested_handle(&function.spoken_name()),
+            suggested_handle(&function.unraw_name()),
         ),
     );
     true
@@ -104,7 +106,8 @@ fn output(function: &Function, args: &TaskArgs, errors: &mut Errors) {
     }
 }
 
-/// A lifetime counts only if the types are sound: `fn f<'a>(x: &'a str)` is one mistake, which the argument has shown.
+/// Rejects generic parameters. A lifetime counts only if the types are sound: the check of the argument has already
+/// reported `fn f<'a>(x: &'a str)`.
 fn generics(sig: &Signature, faulty_types: bool, errors: &mut Errors) {
     let unspecific = sig.generics.params.iter().find(|param| !matches!(param, GenericParam::Lifetime(_)));
     match (unspecific.or(sig.generics.params.first()), &sig.generics.where_clause) {
@@ -133,7 +136,7 @@ fn generics(sig: &Signature, faulty_types: bool, errors: &mut Errors) {
     }
 }
 
-/// Takes `report` back when it cannot work, so that the rest is generated as if it had not been there.
+/// Rejects and removes a `report` without a `Result`. The rest of the code is then generated without `report`.
 fn report_has_a_result(function: &Function, args: &mut TaskArgs, errors: &mut Errors) {
     let Some(report) = &args.report else { return };
     const WAY_OUT: &str = "return a `Result`, or take `report` away";

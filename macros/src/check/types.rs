@@ -1,7 +1,7 @@
-//! What no type can carry to another process, wherever in the type it is.
+//! Rejects the parts of a type that cannot be sent to another process, at any depth of the type.
 //!
-//! Only what the tokens prove is rejected here: the compiler judges the rest, by serde's traits. A `Box<dyn Shape>`, for one,
-//! may well be serialisable.
+//! Rejects only the parts that the tokens prove wrong. The compiler decides the rest by serde's traits: a
+//! `Box<dyn Shape>`, for example, may be serialisable.
 
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
@@ -17,18 +17,18 @@ use crate::signature;
 
 /// Checks the type of an argument.
 pub(super) fn argument(ty: &Type, errors: &mut Errors) {
-    Crossing { way: Way::In, part: Part::Inner, errors }.visit_type(ty);
+    CrossingVisitor { way: Way::In, part: Part::Inner, errors }.visit_type(ty);
 }
 
 /// Checks the type of a result.
 pub(super) fn output(ty: &Type, errors: &mut Errors) {
     let part = if matches!(ty, Type::Path(_)) { Part::Whole } else { Part::Inner };
-    Crossing { way: Way::Out, part, errors }.visit_type(ty);
+    CrossingVisitor { way: Way::Out, part, errors }.visit_type(ty);
 }
 
-/// Checks the type of a result of which only the value crosses, since its error is reported.
+/// Checks the type of a result with `report`: only the value is sent as written, and the error becomes a report.
 pub(super) fn reported_output(ty: &Type, errors: &mut Errors) {
-    Crossing { way: Way::Out, part: Part::Inner, errors }.visit_type(reported_value(ty));
+    CrossingVisitor { way: Way::Out, part: Part::Inner, errors }.visit_type(reported_value(ty));
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -37,25 +37,25 @@ enum Way {
     Out,
 }
 
-/// How far `report` reaches: it changes the error of the task's own `Result`.
+/// The place of a type in a result. `report` changes only the error of the task's own `Result`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// All that the task returns.
+    /// The whole return type.
     Whole,
-    /// In the error of a `Result` that the task returns.
+    /// Inside of the error of the returned `Result`.
     Error,
-    /// Anything in another type.
+    /// Inside of any other type.
     Inner,
 }
 
-/// Walks a type that is sent to a child or back.
-struct Crossing<'e> {
+/// Visits all parts of a type that is sent to a child or back.
+struct CrossingVisitor<'e> {
     way: Way,
     part: Part,
     errors: &'e mut Errors,
 }
 
-impl Visit<'_> for Crossing<'_> {
+impl Visit<'_> for CrossingVisitor<'_> {
     fn visit_type_path(&mut self, ty: &TypePath) {
         match foreign_error(&ty.path) {
             Some(error) if self.way == Way::Out => {
@@ -132,12 +132,12 @@ impl Visit<'_> for Crossing<'_> {
         self.errors.reject(ty, message);
     }
 
-    /// The length of an array is no type, whatever lifetimes or casts it is computed with.
+    /// Skips the length of an array: the lifetimes and casts of the expression are never sent.
     fn visit_expr(&mut self, _: &Expr) {}
 }
 
-impl Crossing<'_> {
-    /// What to do about an error that serde does not know.
+impl CrossingVisitor<'_> {
+    /// Returns the message about an error type without serde's traits.
     fn unsent(&self, error: &str) -> String {
         match self.part {
             Part::Whole | Part::Error => {
@@ -150,7 +150,7 @@ impl Crossing<'_> {
         }
     }
 
-    /// Walks the types in a path, each as the part that it is.
+    /// Visits the types in a path, and notes the place of each type.
     fn visit_parts(&mut self, ty: &TypePath) {
         let part = self.part;
         match (part, path_end(&ty.path).as_deref(), parameters(&ty.path)) {
@@ -170,8 +170,10 @@ impl Crossing<'_> {
     }
 }
 
-/// The error in `io::Result<T>` and its like, which are known to be no serde types: the compiler would say so too, but not
-/// that there is `report`. Whoever has a module `io` of his own can write `self::io`.
+/// Returns the error type of `io::Result<T>` and similar aliases, which never have serde's traits.
+///
+/// The compiler would reject these types as well, but without a hint at `report`. A user with an own module `io` can
+/// write `self::io`.
 fn foreign_error(path: &Path) -> Option<String> {
     let names: Vec<String> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
     let home = match names.iter().map(String::as_str).collect::<Vec<_>>()[..] {
@@ -183,7 +185,7 @@ fn foreign_error(path: &Path) -> Option<String> {
     Some(format!("{home}::Error"))
 }
 
-/// What to write instead of a reference to `ty`.
+/// Returns the replacement for a reference to `ty`.
 fn owned(ty: &Type) -> String {
     let text = signature::text(ty.to_token_stream());
     match (ty, last_segment(ty).as_deref()) {
@@ -230,7 +232,8 @@ fn parameters(path: &Path) -> Option<&Punctuated<GenericArgument, Comma>> {
     }
 }
 
-/// With `report`, only the value crosses: the `T` of `Result<T, E>`, which also comes first in every alias of it.
+/// Returns the `T` of `Result<T, E>`, the only part that is sent as written with `report`. `T` is the first parameter
+/// of aliases too.
 fn reported_value(ty: &Type) -> &Type {
     let Type::Path(path) = ty else { return ty };
     let first = parameters(&path.path).into_iter().flatten().find_map(|argument| match argument {

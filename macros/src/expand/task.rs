@@ -1,15 +1,17 @@
-//! What `#[child_task]` generates: the function as it was, a struct of its name, and an entry in the registry.
+//! The code that `#[child_task]` generates: the unchanged function, a struct of the same name, and an entry in the
+//! registry.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::{LitInt, Type};
 
-use super::verdict::{self, Verdict};
-use super::{allowed_lints, at, optional, place, registered_name, returned, start_method};
+use super::shared::{allowed_lints, at, optional, place, registered_name, returned, start_method};
+use super::type_verdict::{self, TypeVerdict};
 use crate::model::{Function, Parameter, Task};
 
-/// The function as it was, a struct of the same name in the type namespace, and an unnamed constant with all the rest.
+/// Generates the unchanged function, a struct of the same name in the type namespace, and an unnamed constant with the
+/// rest.
 pub(super) fn items(task: &Task<'_>) -> TokenStream {
     let function = documented(task);
     let lints = allowed_lints(task.function);
@@ -21,7 +23,8 @@ pub(super) fn items(task: &Task<'_>) -> TokenStream {
         &quote! {
             #lints
             const _: () = {
-                enum __Entry {} // implements what names the user's types: if they are private, the handle cannot (E0446)
+                // Has the impls that name private types of the user, which the handle must not have (E0446).
+                enum __Entry {}
                 #traits
                 #identity
                 #entry
@@ -34,14 +37,14 @@ pub(super) fn items(task: &Task<'_>) -> TokenStream {
     quote!(#function #handle)
 }
 
-/// The user's function with one sentence added to its documentation.
+/// Returns the user's function with one more sentence of documentation.
 fn documented(task: &Task<'_>) -> TokenStream {
     let Function { attrs, vis, sig, body } = task.function;
     let names: Vec<String> = task.names().map(Ident::to_string).collect();
     let (handle, names) = (task.handle(), names.join(", "));
     let sentence = format!(
-        " A child task: `{handle}::call({names})` makes a call of it, \
-         `{handle}::start({names})` starts it in a child process."
+        " A child task: `{handle}::call({names})` makes a call of this function, \
+         `{handle}::start({names})` starts this function in a child process."
     );
     let blank_line = task.function.attributes("doc").next().map(|_| quote!(#[doc = ""]));
     quote! {
@@ -52,10 +55,12 @@ fn documented(task: &Task<'_>) -> TokenStream {
     }
 }
 
-/// Braces, so that nothing enters the value namespace and `add` stays the function there.
+/// Generates the struct with `call` and `start`. The braces keep the struct out of the value namespace, where `add`
+/// stays the function.
 ///
-/// The attribute puts `rest` beside the struct. An `impl` block cannot have a struct; the compiler then drops it with its attributes
-/// and has one error. If `rest` were there by itself, it would add more about what it does not find.
+/// The attribute `beside` puts `rest` beside the struct. In an `impl` block, the compiler drops the struct together
+/// with the attribute and reports one error. Without the attribute, `rest` would add an error for each name that `rest`
+/// does not find.
 fn handle_struct(task: &Task<'_>, rest: &TokenStream) -> TokenStream {
     let krate = &task.args.krate;
     let carried = task.function.attributes("cfg").chain(task.function.attributes("deprecated"));
@@ -63,7 +68,7 @@ fn handle_struct(task: &Task<'_>, rest: &TokenStream) -> TokenStream {
     quote! {
         #(#carried)*
         #[doc(hidden)]
-        #[allow(non_camel_case_types, reason = "it is called like the function whose calls it makes")]
+        #[allow(non_camel_case_types, reason = "the struct has the name of the function")]
         #[#krate::__private::beside(#rest)]
         #vis struct #handle {
             _private: (),
@@ -94,7 +99,7 @@ fn entry(task: &Task<'_>) -> TokenStream {
     let (origin, place) = (origin(krate), place(task.function));
     quote! {
         impl #krate::__private::Registered for __Entry {
-            const ENTRY: #krate::__private::Entry = #krate::__private::Entry {
+            const ENTRY: #krate::__private::TaskEntry = #krate::__private::TaskEntry {
                 name: <#handle as #krate::Task>::NAME,
                 signature: #signature,
                 fingerprint: #fingerprint,
@@ -109,7 +114,8 @@ fn entry(task: &Task<'_>) -> TokenStream {
     }
 }
 
-/// The crate that the task is of, evaluated where that is compiled. Cargo may be absent, hence no `env!`.
+/// Generates the origin of the task, which the compiler evaluates in the user's crate. A build without cargo lacks the
+/// variables, so the code uses `option_env!`.
 fn origin(krate: &TokenStream) -> TokenStream {
     quote! {
         origin: #krate::__private::Origin {
@@ -121,15 +127,15 @@ fn origin(krate: &TokenStream) -> TokenStream {
     }
 }
 
-/// What the child executes: takes the arguments one by one, calls the function, and encodes what it returned.
+/// Generates the code of the child: decodes the arguments one by one, calls the function, and encodes the result.
 fn run(task: &Task<'_>) -> TokenStream {
     let krate = &task.args.krate;
     let arguments = Ident::new("arguments", Span::mixed_site());
     let locals: Vec<Ident> =
         (0..task.parameters.len()).map(|index| format_ident!("__{index}", span = Span::mixed_site())).collect();
     let takes = task.parameters.iter().zip(&locals).map(|(Parameter { name, ty }, local)| {
-        let name = spoken(name);
-        let Verdict { value, parameter } = verdict::of_argument(krate, ty);
+        let name = unraw(name);
+        let TypeVerdict { value, parameter } = type_verdict::of_argument(krate, ty);
         quote_spanned! {at(ty)=>
             let #local = <#ty as #krate::__private::TaskArg #parameter>::take(#arguments, #name, #value)?;
         }
@@ -138,31 +144,31 @@ fn run(task: &Task<'_>) -> TokenStream {
     quote! {
         impl __Entry {
             fn run(
-                #arguments: &mut #krate::__private::Arguments<'_>,
-            ) -> ::core::result::Result<#krate::__private::Output, #krate::__private::Undecodable> {
+                #arguments: &mut #krate::__private::ArgumentDecoder<'_>,
+            ) -> ::core::result::Result<#krate::__private::EncodedOutput, #krate::__private::UndecodableArguments> {
                 #(#takes)*
-                #krate::__private::Arguments::finish(#arguments)?;
+                #krate::__private::ArgumentDecoder::finish(#arguments)?;
                 ::core::result::Result::Ok(#output)
             }
         }
     }
 }
 
-/// The call of the function and the encoding of its value, at the place of the return type: a type that cannot be sent
-/// is then shown there.
+/// Generates the call of the function and the encoding of the result, at the place of the return type. The compiler
+/// shows an error about the type in this place.
 fn output(task: &Task<'_>, locals: &[Ident]) -> TokenStream {
     let (krate, function) = (&task.args.krate, &task.function.sig.ident);
     let returned = returned(task.function);
     let value = quote!(#function(#(#locals),*));
     let value = if task.args.report.is_some() { reported(krate, &returned, &value) } else { value };
-    let (sent, Verdict { value: verdict, parameter }) = (sent_type(task), output_verdict(task));
+    let (sent, TypeVerdict { value: verdict, parameter }) = (sent_type(task), output_verdict(task));
     quote_spanned! {at(&returned)=>
         <#sent as #krate::__private::TaskOutput #parameter>::output(#value, #verdict)
     }
 }
 
-/// Turns the error of `value` into a report by whichever of the runtime's three traits applies to its type, which the
-/// compiler finds by the number of references that each takes away.
+/// Generates the conversion of the error of `value` into a report. The compiler chooses among the runtime's three
+/// traits by the number of references that each trait removes.
 fn reported(krate: &TokenStream, returned: &Type, value: &TokenStream) -> TokenStream {
     let (result, error) = (Ident::new("value", Span::mixed_site()), Ident::new("error", Span::mixed_site()));
     quote_spanned! {at(returned)=>
@@ -178,7 +184,7 @@ fn reported(krate: &TokenStream, returned: &Type, value: &TokenStream) -> TokenS
     }
 }
 
-/// `call` and `start`, with the names and types that the function declares.
+/// Generates `call` and `start`, with the names and types of the function's arguments.
 fn starters(task: &Task<'_>) -> TokenStream {
     let (krate, handle) = (&task.args.krate, task.handle());
     let (names, types): (Vec<_>, Vec<_>) = (task.names().collect(), task.types().collect());
@@ -186,7 +192,7 @@ fn starters(task: &Task<'_>) -> TokenStream {
     let encoder = Ident::new("encoder", Span::mixed_site());
     let mutable = (!names.is_empty()).then(|| quote!(mut));
     let puts = puts(task, &encoder);
-    let Verdict { value: verdict, parameter } = output_verdict(task);
+    let TypeVerdict { value: verdict, parameter } = output_verdict(task);
     let (call_docs, start_docs) = starter_docs(task);
     let call = quote_spanned! {at(&returned(task.function))=>
         <#sent as #krate::__private::TaskOutput #parameter>::call(
@@ -196,11 +202,11 @@ fn starters(task: &Task<'_>) -> TokenStream {
         )
     };
     quote! {
-        #[allow(private_interfaces, clippy::too_many_arguments, reason = "the function itself shows it")]
+        #[allow(private_interfaces, clippy::too_many_arguments, reason = "the lint reports the function itself")]
         impl #handle {
             #[doc = #call_docs]
             pub fn call(#(#names: #types),*) -> #krate::Call<#sent> {
-                let #mutable #encoder = #krate::__private::Encoder::new();
+                let #mutable #encoder = #krate::__private::ArgumentEncoder::new();
                 #puts
                 #call
             }
@@ -214,11 +220,12 @@ fn starters(task: &Task<'_>) -> TokenStream {
     }
 }
 
-/// Encodes the arguments, each at the place of its type: one that cannot be sent is then shown there.
+/// Generates the encoding of each argument, at the place of the argument's type. The compiler shows an error about the
+/// type in this place.
 fn puts(task: &Task<'_>, encoder: &Ident) -> TokenStream {
     let krate = &task.args.krate;
     let put = |Parameter { name, ty }: &Parameter<'_>| {
-        let (text, Verdict { value, parameter }) = (spoken(name), verdict::of_argument(krate, ty));
+        let (text, TypeVerdict { value, parameter }) = (unraw(name), type_verdict::of_argument(krate, ty));
         quote_spanned! {at(ty)=>
             <#ty as #krate::__private::TaskArg #parameter>::put(&#name, &mut #encoder, #text, #value);
         }
@@ -227,14 +234,14 @@ fn puts(task: &Task<'_>, encoder: &Ident) -> TokenStream {
 }
 
 fn starter_docs(task: &Task<'_>) -> (String, String) {
-    let name = task.function.spoken_name();
+    let name = task.function.unraw_name();
     (
-        format!(" Makes a call of `{name}`: the task and its encoded arguments. Nothing runs yet."),
-        format!(" Starts `{name}` in a child process, under the default context."),
+        format!(" Encodes the arguments of `{name}` and returns the call, which runs nothing until a start."),
+        format!(" Starts `{name}` in a child process, by the task's own start method or the default context."),
     )
 }
 
-/// What a faulty task leaves behind: `call` and `start` exist, so that the one mistake is not followed by one at each use.
+/// Generates stand-ins for `call` and `start` of a faulty task, so that a use of the task is no second error.
 pub(super) fn stand_in_items(task: &Task<'_>) -> TokenStream {
     let (krate, function, name) = (&task.args.krate, task.function, task.handle());
     let (generics, _, where_clause) = function.sig.generics.split_for_impl();
@@ -266,7 +273,7 @@ pub(super) fn stand_in_items(task: &Task<'_>) -> TokenStream {
     quote!(#function #handle)
 }
 
-/// The type of the call's value: with `report`, the error in it has become a report.
+/// Returns the type of the call's result. With `report`, the error of the type is a report.
 fn sent_type(task: &Task<'_>) -> TokenStream {
     let (krate, returned) = (&task.args.krate, returned(task.function));
     if task.args.report.is_none() {
@@ -275,20 +282,20 @@ fn sent_type(task: &Task<'_>) -> TokenStream {
     quote_spanned!(at(&returned)=> <#returned as #krate::__private::Fallible>::Reported)
 }
 
-/// What the verdicts need in scope.
+/// Generates the imports that the verdicts need.
 fn traits(task: &Task<'_>) -> Option<TokenStream> {
-    let arguments = task.types().map(|ty| verdict::of_argument(&task.args.krate, ty));
-    let verdicts: Vec<Verdict> = arguments.chain([output_verdict(task)]).collect();
-    verdict::traits(&task.args.krate, &verdicts)
+    let arguments = task.types().map(|ty| type_verdict::of_argument(&task.args.krate, ty));
+    let verdicts: Vec<TypeVerdict> = arguments.chain([output_verdict(task)]).collect();
+    type_verdict::traits(&task.args.krate, &verdicts)
 }
 
-fn output_verdict(task: &Task<'_>) -> Verdict {
-    let of = if task.args.report.is_some() { verdict::of_reported } else { verdict::of_output };
+fn output_verdict(task: &Task<'_>) -> TypeVerdict {
+    let of = if task.args.report.is_some() { type_verdict::of_reported } else { type_verdict::of_output };
     of(&task.args.krate, &returned(task.function))
 }
 
-/// An argument's name as text, without `r#`.
-fn spoken(name: &Ident) -> String {
+/// Returns the name of an argument as text, without `r#`.
+fn unraw(name: &Ident) -> String {
     name.unraw().to_string()
 }
 

@@ -1,15 +1,20 @@
-//! The first code in a child, and the last: from its link to its exit, the same for every start method.
+//! A child from its link to its exit: the same code under every start method, in this order.
 //!
 //! ```text
-//! spawn         guard: inherited_link ─┐
-//! forkserver    clone ─────────────────┼▶ receive the order ─┐
-//!               clone, spare: wait ────┘                     │
-//! fork          fork, order in memory ───────────────────────┴▶ prepare ─▶ task ─▶ last word ─▶ exit
+//! spawn         guard: inherited_link ─────────┐
+//! forkserver    clone ─────────────────────────┼▶ receive the spec ─┐
+//!               clone, spare: wait_for_spec ───┘                    │
+//! fork          fork, spec in memory ───────────────────────────────┴▶ prepare ─▶ task ─▶ last message ─▶ exit
 //! ```
 //!
-//! A child is bound to its parent's life ([`ResultSender::bound`]; a spare before it waits) and made what the order says ([`prepare`]). From there on
-//! nothing of the child's fate is left to chance: a failure is a refusal, a panic is caught, and every path ends in
-//! [`ProcessOrigin::exit`]. A child never returns into the code that made it: hence the never types.
+//! 1. The child ties itself to its parent's life ([`ResultSender::bound`]). A spare does so before the spec arrives.
+//! 2. The child applies its settings and runs the `#[after_fork]` hooks ([`prepare`]).
+//! 3. The child decodes the arguments and runs the task ([`run_task`]). From step 2 on, a failure is sent as a refusal
+//!    and a panic is caught.
+//! 4. The child sends the last message: result, panic or refusal ([`ResultSender::send_last`]).
+//! 5. The child joins its own children, flushes the output and exits ([`ProcessOrigin::exit`]).
+//!
+//! **Invariant:** a child never returns into the code that forked it. Hence the never types.
 
 mod panic;
 mod settings;
@@ -19,43 +24,46 @@ mod spec;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 pub(crate) use panic::{catch as catch_panic, message as panic_message};
-pub(crate) use spare::wait_for_order;
+pub(crate) use spare::wait_for_spec;
 pub(crate) use spec::{ChildFds, ChildSpec, Settings, StreamSetting};
 
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::ipc::codec;
+use crate::ipc::wire::fds::ReceivedFds;
 use crate::ipc::wire::frame::{self, Body, OutgoingFrame, ReceivedFrame};
+use crate::ipc::wire::kind;
 use crate::ipc::wire::payload::Payload;
-use crate::ipc::wire::{fds, kind};
-use crate::sys::attributes::ManyFiles;
 use crate::sys::exec::LINK_NUMBER;
-use crate::sys::fd::{Descriptor, Ends};
 use crate::sys::fork::FreshCopy;
+use crate::sys::fork_private::ForkPrivateFd;
+use crate::sys::rlimit::ManyFiles;
 use crate::sys::{self, poll};
-use crate::task::{self, Arguments, Entry, Output};
-use crate::this_process::{ancestry, children};
+use crate::task::{self, ArgumentDecoder, EncodedOutput, TaskEntry};
+use crate::this_process::{after_fork, reaper, role};
 
-/// The one variable that tells a re-executed program that it is a child. Removed before any code of the user runs.
+/// The environment variable that marks a re-executed program as a child. The guard removes the variable first.
 pub(crate) const VARIABLE: &str = "OFFSPRING_BOOTSTRAP";
 
-/// The exit code of a child that could not begin its task: its link, its order or one of its settings was wrong.
+/// The exit code of a child that could not begin the task: link, spec or a setting was wrong.
 pub(crate) const FAILED: i32 = 125;
 
 /// The exit code of a Rust program that panicked.
 const PANICKED: i32 = 101;
 
-/// How often a child that waits for its order looks whether it still has the parent that it was born to. The end of the link tells that
-/// its parent is gone, unless a copy of the parent that others have made holds that end too.
+/// The interval at which a child without a spec checks its parent's pid.
+///
+/// The end of the link usually tells that the parent is gone. A copy of the parent, made by a raw fork, keeps the link
+/// open.
 const PARENT_CHECK: Duration = Duration::from_secs(10);
 
-/// Whether `main` is guarded in this process.
+/// Whether this process has called the guard.
 static GUARDED: AtomicBool = AtomicBool::new(false);
 
-/// Notes that this process has been through its guard, so that children of it may be started by re-execution.
+/// Notes the call of the guard: from now on children may be started by re-execution.
 pub(crate) fn note_guard() {
     GUARDED.store(true, Ordering::Relaxed);
 }
@@ -64,17 +72,9 @@ pub(crate) fn is_guarded() -> bool {
     GUARDED.load(Ordering::Relaxed)
 }
 
-/// Whether this process is a forkserver.
-static SERVING: AtomicBool = AtomicBool::new(false);
-
-/// Notes that this process is a forkserver, which has no children of its own.
-pub(crate) fn note_server() {
-    SERVING.store(true, Ordering::Relaxed);
-}
-
 /// Refuses to start a task in a forkserver.
 pub(crate) fn refuse_in_server(task: &str) -> Result<(), Error> {
-    if !SERVING.load(Ordering::Relaxed) {
+    if !role::is_server() {
         return Ok(());
     }
     let text = format!("cannot start `{task}` in a #[preload] function: a forkserver has no children of its own");
@@ -84,20 +84,20 @@ pub(crate) fn refuse_in_server(task: &str) -> Result<(), Error> {
 /// The hidden test by which a child of a test binary reaches its guard.
 #[derive(Debug)]
 pub struct TestGuard {
-    /// The module that has it.
+    /// The module of the test.
     pub module: &'static str,
 }
 
 inventory::collect!(TestGuard);
 
-/// A function that runs in every copy of a process, before its task.
+/// A function that runs in every copy of a process, before the task.
 #[derive(Debug)]
 pub struct AfterFork {
-    /// Its path.
+    /// The function's path.
     pub name: &'static str,
-    /// Where it is.
+    /// The source file.
     pub file: &'static str,
-    /// Where it is.
+    /// The line in the source file.
     pub line: u32,
     /// The function.
     pub run: fn(),
@@ -105,24 +105,24 @@ pub struct AfterFork {
 
 inventory::collect!(AfterFork);
 
-/// What the variable says: the version of this protocol, the link's number, and what the parent has registered.
+/// Returns the variable's value: the version of this protocol, the link's number, and a hash of the registered tasks.
 pub(crate) fn token() -> String {
-    format!("1 {LINK_NUMBER} {:016x}", task::build())
+    format!("1 {LINK_NUMBER} {:016x}", task::build_fingerprint())
 }
 
-/// How a child came into being, which decides how it ends.
+/// The origin of a child, which decides the way of its exit.
 #[derive(Debug)]
 pub(crate) enum ProcessOrigin {
-    /// As a program of its own: it ends like one.
+    /// A program of its own, which exits like any program.
     Executed,
-    /// As a copy: exit handlers and destructors belong to the original.
+    /// A copy: exit handlers and destructors belong to the original.
     Copied(FreshCopy),
 }
 
 impl ProcessOrigin {
-    /// Joins what this child has started, writes out what it has printed, and ends.
+    /// Joins the child's own children, flushes the output and exits.
     fn exit(&self, code: i32) -> ! {
-        children::finish();
+        reaper::finish();
         match self {
             Self::Executed => std::process::exit(code),
             Self::Copied(_) => {
@@ -133,40 +133,40 @@ impl ProcessOrigin {
     }
 }
 
-/// Writes out what the task has printed, unless a thread that the task has left behind holds the lock of it: the end of the process is the end
-/// of that thread, and nobody waits for it. (At the end of a program that was executed, std and the C library do the same.)
+/// Flushes the task's output, unless a leftover thread of the task holds the stream's lock: a child waits for no such
+/// thread. (At the exit of an executed program, std and the C library do the same.)
 fn flush_at_end() {
-    /// How long a lock is waited for.
+    /// The longest wait for a lock.
     const GRACE: Duration = Duration::from_millis(100);
-    /// The C library does not tell a lock that is held from output that nobody reads as yet.
+    /// The C library does not distinguish a held lock from a full pipe.
     const GRACE_OF_C: Duration = Duration::from_secs(1);
     if sys::fork::is_alone() {
         return sys::flush_output();
     }
-    let locked = beside(|tell| {
+    let locked = on_a_thread(|locked| {
         let mut output = io::stdout().lock();
-        let _ = tell.send(());
+        let _ = locked.send(());
         let _ = output.flush();
     });
     if locked.recv_timeout(GRACE).is_ok() {
-        // However long it takes to be written.
+        // The write may take any time.
         let _ = locked.recv();
     }
-    let _ = beside(|_tell| sys::flush_c_output()).recv_timeout(GRACE_OF_C);
+    let _ = on_a_thread(|_| sys::flush_c_output()).recv_timeout(GRACE_OF_C);
 }
 
-/// Runs something on a thread of its own; the channel ends with it.
-fn beside(work: fn(mpsc::Sender<()>)) -> mpsc::Receiver<()> {
-    let (tell, told) = mpsc::channel();
-    // Without a thread it is not done, as it might be the end of all.
-    let _ = std::thread::Builder::new().spawn(move || work(tell));
-    told
+/// Runs the work on a new thread, and returns a channel that ends with the work.
+fn on_a_thread(work: fn(mpsc::Sender<()>)) -> mpsc::Receiver<()> {
+    let (sender, receiver) = mpsc::channel();
+    // Without a thread the work is left out: on this thread it might block for ever.
+    let _ = std::thread::Builder::new().spawn(move || work(sender));
+    receiver
 }
 
-/// The link of a process that was started as a child; `None` in any other process.
+/// Returns the link of a process that was started as a child, and `None` in any other process.
 ///
-/// Never ignores the variable when it is there: whatever is wrong with it ends the process, since what would follow is
-/// the user's `main`, in a process that was never meant to run it.
+/// A wrong value of the variable ends the process. Otherwise the user's `main` would run in a process that was meant to
+/// be a child.
 pub(crate) fn inherited_link() -> Option<OwnedFd> {
     let token_found = sys::environ::take(VARIABLE)?;
     if sys::is_privileged_execution() {
@@ -196,19 +196,19 @@ pub(crate) fn inherited_link() -> Option<OwnedFd> {
 
 /// Ends a process that should have been a child.
 pub(crate) fn fail(text: &str) -> ! {
-    // Whether or not anybody can be told: what would follow is the user's `main`.
+    // Exits even without a standard error: the user's `main` would follow.
     let _ = writeln!(std::io::stderr(), "offspring: {text}");
     sys::exit_now(FAILED)
 }
 
-/// Ends a child that does not understand its order, and tells its parent, and whoever else may have sent that, why.
+/// Ends a child that cannot read its spec, and sends the reason to the parent.
 fn refuse(link: BorrowedFd<'_>, error: Error) -> ! {
     let text = error.to_string();
     let _ = frame::send_value(link, kind::REFUSED, &Refusal::from(error), &[]);
     fail(&text)
 }
 
-/// Ends the process rather than let a panic unwind out of the code that makes a child, into frames that are not its own.
+/// A guard whose drop ends the process: no panic may unwind from a child's code into the frames of its parent.
 pub(crate) struct NoWayBack;
 
 impl Drop for NoWayBack {
@@ -217,35 +217,35 @@ impl Drop for NoWayBack {
     }
 }
 
-/// Says hello: the kernel adds this process's pid.
+/// Sends the handshake. The kernel adds this process's pid.
 pub(crate) fn send_handshake(link: &OwnedFd) {
-    // If the parent does not listen any more, the order's absence says so.
+    // A parent that is gone is found by the missing spec.
     let _ = frame::send_value(link.as_fd(), kind::HANDSHAKE, &(), &[]);
 }
 
-/// Receives the first message of a link. (A spare waits for it as long as it takes, see `spare`.)
+/// Receives the first message of a link. (A spare waits in `spare` instead.)
 ///
-/// What it carries is the parent's to decide, and the limit that this process is to have comes with it: a forkserver may have
-/// been started under a lower one.
+/// Raises the limit on descriptors meanwhile. The spec may carry more descriptors than this process's limit allows,
+/// since a forkserver may have been started under a lower limit than its parent's, and the spec brings the new limit.
 pub(crate) fn first_message(link: &OwnedFd) -> ReceivedFrame {
     let _meanwhile = ManyFiles::allow();
-    // Nearly always it is there, and a fresh copy of a process is spared the clock.
+    // Nearly always the message is there, and a fresh copy of a process need not touch the code of the clock.
     let message = match frame::try_receive(link.as_fd()) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for_message(link),
         here => here,
     };
     match message {
         Ok(Some(frame)) => frame,
-        // The parent is gone: nobody is there to be told.
+        // The parent is gone.
         Ok(None) => sys::exit_now(FAILED),
         Err(error) if sys::is_limit(&error) => {
-            refuse(link.as_fd(), Error::os("the child cannot receive its order", error))
+            refuse(link.as_fd(), Error::os("the child cannot receive its spec", error))
         }
-        Err(error) => fail(&format!("no order has come from the parent: {error}")),
+        Err(error) => fail(&format!("no spec has come from the parent: {error}")),
     }
 }
 
-/// Without a limit: a parent that a debugger or its user has stopped goes on some time.
+/// Waits without limit: a debugger or a user may have stopped the parent.
 fn wait_for_message(link: &OwnedFd) -> io::Result<Option<ReceivedFrame>> {
     let parent = sys::parent_pid();
     loop {
@@ -256,135 +256,131 @@ fn wait_for_message(link: &OwnedFd) -> io::Result<Option<ReceivedFrame>> {
     }
 }
 
-/// Carries out the order in `frame`.
-pub(crate) fn run_received(link: OwnedFd, frame: ReceivedFrame, birth: ProcessOrigin) -> ! {
-    let (order, mut kit, arguments) = open(link.as_fd(), frame);
-    let voice = ResultSender::bound(link, kit.lifeline.take());
-    run_spec(order, kit, &voice, &birth, arguments)
+/// Runs the spec in `frame`.
+pub(crate) fn run_received(link: OwnedFd, frame: ReceivedFrame, origin: ProcessOrigin) -> ! {
+    let (spec, mut fds, arguments) = decode_spec(link.as_fd(), frame);
+    let sender = ResultSender::bound(link, fds.lifeline.take());
+    run_spec(spec, fds, &sender, &origin, arguments)
 }
 
-/// Takes apart what should be an order.
-fn open(link: BorrowedFd<'_>, frame: ReceivedFrame) -> (ChildSpec, ChildFds, Payload) {
+/// Decodes a frame that should hold a spec, and ends the child otherwise.
+fn decode_spec(link: BorrowedFd<'_>, frame: ReceivedFrame) -> (ChildSpec, ChildFds, Payload) {
     if frame.kind != kind::SPEC {
-        fail(&format!("a message of kind {} has come where an order was to come", frame.kind));
+        fail(&format!("a message of kind {} has come in place of a spec", frame.kind));
     }
-    ChildSpec::open(frame).unwrap_or_else(|error| {
-        let text = format!("the child cannot understand its order: {error}");
+    ChildSpec::decode(frame).unwrap_or_else(|error| {
+        let text = format!("the child cannot understand its spec: {error}");
         refuse(link, Error::new(ErrorKind::Decode, text))
     })
 }
 
-fn run_spec(order: ChildSpec, kit: ChildFds, voice: &ResultSender, birth: &ProcessOrigin, mut arguments: Payload) -> ! {
-    let (name, mark) = (order.task.clone(), order.mark);
-    prepare_and_work(order, kit, voice, birth, move || {
-        let descriptors = fds::ReceivedFds::new(std::mem::take(&mut arguments.descriptors));
+fn run_spec(
+    spec: ChildSpec,
+    fds: ChildFds,
+    sender: &ResultSender,
+    origin: &ProcessOrigin,
+    mut arguments: Payload,
+) -> ! {
+    let (name, mark) = (spec.task.clone(), spec.mark);
+    prepare_and_work(spec, fds, sender, origin, move || {
+        let descriptors = ReceivedFds::new(std::mem::take(&mut arguments.descriptors));
         run_task(task::lookup(&name, mark)?, &arguments, descriptors)
     })
 }
 
-/// What a copy of the process goes on with that has its arguments in memory.
+/// In a copy with the arguments in memory: returns the arguments' descriptors, and closes all other channel ends of the
+/// original.
 ///
-/// Of the original's channel ends the child keeps those that it was given, as any other child does: one more, in an
-/// object that nobody here can reach, and no end would ever be seen to close. It comes before the hooks, whose own ends
-/// are the child's.
-pub(crate) fn inherit(arguments: &Payload, copy: &FreshCopy) -> fds::ReceivedFds {
-    let ends = Ends::of_original(copy);
-    let descriptors = fds::ReceivedFds::inherited(&arguments.descriptors, &ends);
-    ends.abandon();
-    descriptors
+/// An unused end would keep a channel from ever closing. Called before the hooks, whose own
+/// channel ends belong to the child.
+pub(crate) fn inherited_fds(arguments: &Payload, copy: &FreshCopy) -> ReceivedFds {
+    after_fork::give_ends(copy, |ends| ReceivedFds::inherited(&arguments.descriptors, ends))
 }
 
-/// Decodes a task's arguments and runs it.
-pub(crate) fn run_task(entry: &Entry, arguments: &Payload, descriptors: fds::ReceivedFds) -> Result<Output, Error> {
+/// Decodes a task's arguments and runs the task.
+pub(crate) fn run_task(
+    entry: &TaskEntry,
+    arguments: &Payload,
+    descriptors: ReceivedFds,
+) -> Result<EncodedOutput, Error> {
     let bytes = arguments
         .bytes()
         .map_err(|error| Error::os(format!("the child cannot map the arguments of `{}`", entry.name), error))?;
-    (entry.run)(&mut Arguments::new(&bytes, descriptors)).map_err(|error| {
+    (entry.run)(&mut ArgumentDecoder::new(&bytes, descriptors)).map_err(|error| {
         let text = format!("the child cannot decode the arguments of `{}`: {}", entry.name, error.0);
         Error::new(ErrorKind::Decode, text)
     })
 }
 
-/// Makes this process the child that the order describes, runs its work, reports, and exits.
+/// Makes this process the child of the spec, runs the work, sends the result and exits.
 pub(crate) fn run(
-    order: ChildSpec,
-    mut kit: ChildFds,
+    spec: ChildSpec,
+    mut fds: ChildFds,
     link: OwnedFd,
-    birth: ProcessOrigin,
-    work: impl FnOnce() -> Result<Output, Error>,
+    origin: ProcessOrigin,
+    work: impl FnOnce() -> Result<EncodedOutput, Error>,
 ) -> ! {
-    let voice = ResultSender::bound(link, kit.lifeline.take());
-    prepare_and_work(order, kit, &voice, &birth, work)
+    let sender = ResultSender::bound(link, fds.lifeline.take());
+    prepare_and_work(spec, fds, &sender, &origin, work)
 }
 
 fn prepare_and_work(
-    order: ChildSpec,
-    kit: ChildFds,
-    voice: &ResultSender,
-    birth: &ProcessOrigin,
-    work: impl FnOnce() -> Result<Output, Error>,
+    spec: ChildSpec,
+    fds: ChildFds,
+    sender: &ResultSender,
+    origin: &ProcessOrigin,
+    work: impl FnOnce() -> Result<EncodedOutput, Error>,
 ) -> ! {
     let _guard = NoWayBack;
     let done = panic::catch(|| {
-        prepare(order, kit, birth)?;
+        prepare(spec, fds, origin)?;
         work()
     });
-    let code = voice.send_last(match done {
+    let code = sender.send_last(match done {
         Ok(Ok(output)) => LastMessage::Returned(output),
         Ok(Err(refusal)) => LastMessage::Refused(refusal),
         Err(panic) => LastMessage::Panicked(panic),
     });
-    birth.exit(code)
-}
-
-/// What ties this process to its parent: its end of the link and its lifeline. A copy of it lets go of them.
-static TIES: Mutex<Vec<Arc<Descriptor>>> = Mutex::new(Vec::new());
-
-fn ties() -> std::sync::MutexGuard<'static, Vec<Arc<Descriptor>>> {
-    sys::lock(&TIES)
-}
-
-/// This child's end of its link.
-pub(crate) fn link() -> Option<Arc<Descriptor>> {
-    ties().first().cloned()
+    origin.exit(code)
 }
 
 /// Ties this process to its parent's life, for good.
-fn hold_on_to(link: &Arc<Descriptor>, lifeline: OwnedFd) {
+fn bind_to_parent(link: &Arc<ForkPrivateFd>, lifeline: OwnedFd) {
     match sys::lifeline::arm(lifeline.as_fd()) {
-        Ok(true) => ties().extend([Arc::clone(link), Arc::new(Descriptor::new(lifeline))]),
+        Ok(true) => role::bind_to_parent(link, lifeline),
         Ok(false) => sys::exit_now(FAILED),
         Err(error) => {
             let error = Error::os("the child cannot bind itself to its parent's life", error);
-            ResultSender(Arc::clone(link)).say(kind::REFUSED, &Refusal::from(error));
+            ResultSender(Arc::clone(link)).send(kind::REFUSED, &Refusal::from(error));
             sys::exit_now(FAILED)
         }
     }
 }
 
-fn prepare(order: ChildSpec, kit: ChildFds, birth: &ProcessOrigin) -> Result<(), Error> {
-    if let Some(privileges) = &order.privileges {
+/// Applies everything that the spec sets, and runs the hooks.
+fn prepare(spec: ChildSpec, fds: ChildFds, origin: &ProcessOrigin) -> Result<(), Error> {
+    if let Some(privileges) = &spec.privileges {
         privileges.restrict_to().map_err(|error| {
             Error::with_source(ErrorKind::Setting, "the child cannot give up what its parent may not do", error)
         })?;
     }
-    order.settings.apply(kit)?;
-    sys::set_name(&order.title);
-    order.lineage.assume();
-    if let Some(blocked) = order.settings.blocked_signals {
+    spec.settings.apply(fds)?;
+    sys::set_name(&spec.title);
+    spec.ancestry.assume();
+    if let Some(blocked) = spec.settings.blocked_signals {
         sys::signal::set_mask(blocked);
     }
-    if let Some(limit) = order.timeout {
+    if let Some(limit) = spec.timeout {
         sys::signal::end_after(limit)
             .map_err(|error| Error::os("the child cannot set the timer of its task", error))?;
     }
-    if let ProcessOrigin::Copied(_) = birth {
+    if let ProcessOrigin::Copied(_) = origin {
         run_after_fork_hooks();
     }
     Ok(())
 }
 
-/// Sorted, since `inventory` has no order of its own.
+/// Runs the hooks sorted by name, since `inventory` has no fixed order.
 fn run_after_fork_hooks() {
     if inventory::iter::<AfterFork>().next().is_none() {
         return;
@@ -396,30 +392,30 @@ fn run_after_fork_hooks() {
     }
 }
 
-/// What a child says at its end.
+/// The last message of a child.
 enum LastMessage {
-    Returned(Output),
+    Returned(EncodedOutput),
     Panicked(Panic),
     Refused(Error),
     Unencodable(codec::Error),
 }
 
-/// The child's side of the link. In a copy of the child it is mute.
-struct ResultSender(Arc<Descriptor>);
+/// The child's side of the link. Sends nothing in a copy of the child.
+struct ResultSender(Arc<ForkPrivateFd>);
 
 impl ResultSender {
-    /// That of a child which from here on is tied to its parent's life, and whose panics are reported.
+    /// Ties this process to its parent's life, and has its panics noted.
     fn bound(link: OwnedFd, lifeline: Option<OwnedFd>) -> Self {
         let guard = NoWayBack;
-        let link = Arc::new(Descriptor::new(link));
+        let link = Arc::new(ForkPrivateFd::new(link));
         if let Some(lifeline) = lifeline {
-            hold_on_to(&link, lifeline);
+            bind_to_parent(&link, lifeline);
         }
         let in_hook = Self(Arc::clone(&link));
         panic::watch(move |panic| {
             in_hook.send_last(LastMessage::Panicked(panic.clone()));
         });
-        // The caller has one of its own.
+        // The caller has a guard of its own.
         std::mem::forget(guard);
         Self(link)
     }
@@ -428,35 +424,35 @@ impl ResultSender {
         self.0.get()
     }
 
-    /// Says the last word; the exit code that goes with it.
-    fn send_last(&self, word: LastMessage) -> i32 {
-        match word {
-            LastMessage::Returned(Output(Ok(result))) => match self.send_result(&result) {
-                // No memory file of this size, or none more at all: then at least why.
+    /// Sends the last message, and returns the exit code for it.
+    fn send_last(&self, message: LastMessage) -> i32 {
+        match message {
+            LastMessage::Returned(EncodedOutput(Ok(result))) => match self.send_result(&result) {
+                // No room for a memory file of this size: sends the reason instead.
                 Err(error) if !frame::is_gone(&error) => {
                     let text = format!("the result cannot be sent: {error}");
                     self.send_last(LastMessage::Unencodable(codec::Error::new(text)))
                 }
                 _ => 0,
             },
-            LastMessage::Returned(Output(Err(error))) => self.send_last(LastMessage::Unencodable(error)),
+            LastMessage::Returned(EncodedOutput(Err(error))) => self.send_last(LastMessage::Unencodable(error)),
             LastMessage::Unencodable(error) => {
-                self.say(kind::UNENCODABLE, &error.to_string());
+                self.send(kind::UNENCODABLE, &error.to_string());
                 1
             }
             LastMessage::Panicked(panic) => {
-                self.say(kind::PANICKED, &panic);
+                self.send(kind::PANICKED, &panic);
                 PANICKED
             }
             LastMessage::Refused(error) => {
-                self.say(kind::REFUSED, &Refusal::from(error));
+                self.send(kind::REFUSED, &Refusal::from(error));
                 FAILED
             }
         }
     }
 
-    /// If nobody listens any more, there is nobody to tell.
-    fn say(&self, kind: u8, value: &impl serde::Serialize) {
+    /// Ignores failures: a parent that is gone needs no message.
+    fn send(&self, kind: u8, value: &impl serde::Serialize) {
         if let Some(link) = self.link() {
             let _ = frame::send_value(link, kind, value, &[]);
         }
@@ -464,16 +460,7 @@ impl ResultSender {
 
     fn send_result(&self, result: &Payload) -> std::io::Result<()> {
         let Some(link) = self.link() else { return Ok(()) };
-        let word = OutgoingFrame { kind: kind::RETURNED, head: &[], body: Body::from(result), descriptors: &[] };
-        word.send(link, frame::SEND_TIMEOUT)
+        let frame = OutgoingFrame { kind: kind::RETURNED, head: &[], body: Body::from(result), descriptors: &[] };
+        frame.send(link, frame::SEND_TIMEOUT)
     }
-}
-
-/// In a copy of the process: lets go of what belongs to the original.
-pub(crate) fn forget(copy: &FreshCopy) {
-    SERVING.store(false, Ordering::Relaxed);
-    for tie in std::mem::take(&mut *ties()) {
-        tie.abandon(copy);
-    }
-    ancestry::forget(copy);
 }

@@ -1,7 +1,9 @@
 //! Panics in a child, on their way to the parent.
 //!
-//! The panic hook writes down what `catch_unwind` does not tell: place and backtrace. A program built with
-//! `panic = "abort"` has nothing but the hook, so there it is the hook that reports, at once.
+//! 1. The panic hook notes message, place and backtrace; `catch_unwind` returns only the message.
+//! 2. [`catch`] returns the noted panic, which the child then sends to the parent.
+//!
+//! In a program built with `panic = "abort"` step 2 never comes, so the hook itself reports.
 
 use std::any::Any;
 use std::backtrace::{Backtrace, BacktraceStatus};
@@ -11,11 +13,11 @@ use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use crate::error::Panic;
 
 thread_local! {
-    /// The panic under way on this thread.
+    /// The latest panic on this thread.
     static LAST: RefCell<Option<Panic>> = const { RefCell::new(None) };
 }
 
-/// Writes down every panic from now on; what was in place before (std's message on standard error) still runs.
+/// Installs a hook that notes every panic. The previous hook, such as std's message on standard error, still runs.
 pub(super) fn watch(report: impl Fn(&Panic) + Send + Sync + 'static) {
     let previous = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -24,19 +26,19 @@ pub(super) fn watch(report: impl Fn(&Panic) + Send + Sync + 'static) {
         if cfg!(panic = "abort") {
             report(&panic);
         }
-        // A thread that is past the end of its thread-locals runs no task.
+        // A thread whose thread-locals are gone runs no task.
         let _ = LAST.try_with(|last| *last.borrow_mut() = Some(panic));
     }));
 }
 
-/// Runs the task.
+/// Runs the task, and returns the task's panic as an error.
 pub(crate) fn catch<T>(work: impl FnOnce() -> T) -> Result<T, Panic> {
     panic::catch_unwind(AssertUnwindSafe(work)).map_err(|payload| {
         let message = message(&*payload);
-        // Dropping what somebody else's type panicked with could panic again; the process ends anyway.
+        // The payload's drop could panic again. The process ends soon.
         std::mem::forget(payload);
         let noted = LAST.try_with(|last| last.borrow_mut().take()).ok().flatten();
-        // A hook of the task's own may have replaced ours, and this be an older panic that the task caught.
+        // If the task has installed another hook, the noted panic may be an older one that the task caught.
         noted.filter(|panic| panic.message == message).unwrap_or(Panic { message, location: None, backtrace: None })
     })
 }
@@ -50,7 +52,7 @@ fn describe(info: &PanicHookInfo<'_>) -> Panic {
     }
 }
 
-/// The text of a panic, if it has one.
+/// Returns the text of a panic, or a placeholder for a payload without text.
 pub(crate) fn message(payload: &dyn Any) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "Box<dyn Any>".to_owned())

@@ -1,50 +1,49 @@
-//! A child sets itself up as its order says: the same steps for every start method.
+//! A child applies its settings to itself: the same steps under every start method.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::spec::{ChildFds, Settings, StreamSetting};
 use crate::error::{Error, ErrorKind};
-use crate::sys::attributes::resource;
 use crate::sys::fd::{self, Stream};
-use crate::sys::{attributes, signal};
+use crate::sys::rlimit::{self, resource};
+use crate::sys::{cwd, process_group, sched, signal};
 
 impl Settings {
-    /// Applies all of them but the signal mask.
+    /// Applies all settings but the signal mask, which `child::prepare` sets later.
     ///
-    /// Limits come last of what can fail, since the other steps may need what they take away; the mask comes after the
-    /// lifeline and the report of a failure (see `child::run`).
-    pub(super) fn apply(&self, kit: ChildFds) -> Result<(), Error> {
+    /// Limits come last, since a limit may take away the means of another step.
+    pub(super) fn apply(&self, fds: ChildFds) -> Result<(), Error> {
         if let Some(environment) = &self.environment {
             environment.install();
         }
         if let Some(group) = self.process_group {
-            step("join the process group", group, attributes::set_process_group(group))?;
+            step("join the process group", group, process_group::set(group))?;
         }
-        if let Some(directory) = kit.directory {
-            step("enter the working directory", "", attributes::enter_directory(directory.as_fd()))?;
+        if let Some(directory) = fds.directory {
+            step("enter the working directory", "", cwd::enter_directory(directory.as_fd()))?;
         }
-        for ((stream, setting), given) in Stream::ALL.into_iter().zip(self.streams).zip(kit.streams) {
+        for ((stream, setting), given) in Stream::ALL.into_iter().zip(self.streams).zip(fds.streams) {
             step("set the standard stream", stream as i32, set_stream(stream, setting, given))?;
         }
         if let Some(umask) = self.umask {
-            attributes::set_umask(umask);
+            cwd::set_umask(umask);
         }
         if let Some(ignored) = self.ignored_signals {
             signal::set_ignored(ignored);
         }
         if let Some(score) = &self.oom_score {
-            step("set the out-of-memory score", score.trim(), attributes::set_oom_score(score))?;
+            step("set the out-of-memory score", score.trim(), sched::set_oom_score(score))?;
         }
         if let Some(processors) = &self.affinity {
-            step("run on the processors", format_args!("{processors:?}"), attributes::set_affinity(processors))?;
+            step("run on the processors", format_args!("{processors:?}"), sched::set_affinity(processors))?;
         }
         if let Some(nice) = self.nice {
-            step("set the nice value", nice, attributes::set_nice(nice))?;
+            step("set the nice value", nice, sched::set_nice(nice))?;
         }
-        drop(kit.many_files);
+        drop(fds.many_files);
         for (number, limit) in &self.limits {
-            let done = attributes::set_limit(*number, *limit);
+            let done = rlimit::set(*number, *limit);
             let (name, soft, hard) = (resource::name(*number), limit.soft, limit.hard);
             step("set", format_args!("{name} to {soft} (soft) and {hard} (hard)"), done)?;
         }

@@ -1,4 +1,5 @@
-//! An order: all that a child needs to know, in memory for a fork and as one frame for the others.
+//! The spec of a child: task, settings and descriptors. In memory under `fork`, one frame under `spawn` and
+//! `forkserver`.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -7,40 +8,41 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::ipc::codec;
+use crate::ipc::wire::fds::ReceivedFds;
 use crate::ipc::wire::frame::{Body, OutgoingFrame, ReceivedFrame, SEND_TIMEOUT};
+use crate::ipc::wire::kind;
 use crate::ipc::wire::payload::{Payload, decode_bytes};
-use crate::ipc::wire::{fds, kind};
-use crate::sys::attributes::{Limit, ManyFiles};
 use crate::sys::environ::Environment;
 use crate::sys::identity::Privileges;
+use crate::sys::rlimit::{Limit, ManyFiles};
 use crate::sys::signal::SignalSet;
-use crate::task::Mark;
+use crate::task::TaskId;
 use crate::this_process::ancestry::Ancestry;
 
-/// What a child is to be and to do.
+/// The task of a child and the settings to run the task with.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct ChildSpec {
     /// The task's name.
     pub(crate) task: String,
-    /// Tells it from others of that name.
-    pub(crate) mark: Mark,
-    pub(crate) lineage: Ancestry,
-    /// What `ps` and `top` show: a chosen name, or the task's without its path.
+    /// Distinguishes tasks of one name.
+    pub(crate) mark: TaskId,
+    pub(crate) ancestry: Ancestry,
+    /// The name in `ps` and `top`: a chosen name, or the task's name without its path.
     pub(crate) title: String,
     pub(crate) settings: Settings,
     pub(crate) timeout: Option<Duration>,
-    /// A child with more of them than this gives them up.
+    /// The most privileges that the child may keep.
     pub(crate) privileges: Option<Privileges>,
 }
 
-/// What a child changes in itself before it runs its task; `None` is to leave it.
+/// The settings that a child changes in itself before the task. `None` leaves a setting as inherited.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Settings {
     pub(crate) environment: Option<Environment>,
     pub(crate) streams: [StreamSetting; 3],
     pub(crate) umask: Option<u32>,
     pub(crate) nice: Option<i32>,
-    /// By the kernel's numbers of resources.
+    /// By the kernel's resource numbers.
     pub(crate) limits: Vec<(u32, Limit)>,
     pub(crate) affinity: Option<Vec<usize>>,
     pub(crate) process_group: Option<i32>,
@@ -49,47 +51,47 @@ pub(crate) struct Settings {
     pub(crate) blocked_signals: Option<SignalSet>,
 }
 
-/// What becomes of a standard stream.
+/// The setting of a standard stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum StreamSetting {
-    /// It stays what it is.
+    /// Leaves the stream as inherited.
     #[default]
     Keep,
     /// `/dev/null`.
     Null,
-    /// A descriptor of the kit.
+    /// The stream's descriptor in [`ChildFds`].
     Given,
 }
 
-/// The descriptors that a child gets with its order.
+/// The descriptors that a child receives with the spec.
 #[derive(Debug, Default)]
 pub(crate) struct ChildFds {
-    /// To be armed by the child, unless it has done so as a spare.
+    /// Armed by the child. `None` in a spare, which has armed a lifeline before.
     pub(crate) lifeline: Option<OwnedFd>,
-    /// To be entered.
+    /// The working directory.
     pub(crate) directory: Option<OwnedFd>,
-    /// Become 0, 1 and 2.
+    /// Moved to the numbers 0, 1 and 2.
     pub(crate) streams: [Option<OwnedFd>; 3],
-    /// While the rest of the kit is put to use.
+    /// Holds the limit on descriptors up until the others have been used.
     pub(crate) many_files: Option<ManyFiles>,
 }
 
-/// Which descriptors a frame carries: lifeline, directory, and the three streams.
+/// Tells for each slot whether the frame carries a descriptor: lifeline, directory, and the three streams.
 #[derive(Debug, Serialize, Deserialize)]
 struct Manifest([bool; 5]);
 
 impl ChildSpec {
-    /// Sends it, with its descriptors and the task's arguments. The lifeline stays with the parent too, hence is apart;
-    /// a spare has its own already.
+    /// Sends the spec with its descriptors and the task's arguments. The lifeline is a parameter of its own, since the
+    /// parent keeps a copy.
     pub(crate) fn send(
         &self,
         link: BorrowedFd<'_>,
         lifeline: Option<BorrowedFd<'_>>,
-        kit: &ChildFds,
+        fds: &ChildFds,
         arguments: &Payload,
     ) -> io::Result<()> {
-        let [input, output, error] = &kit.streams;
-        let others = [&kit.directory, input, output, error].map(|slot| slot.as_ref().map(AsFd::as_fd));
+        let [input, output, error] = &fds.streams;
+        let others = [&fds.directory, input, output, error].map(|slot| slot.as_ref().map(AsFd::as_fd));
         let slots: Vec<Option<BorrowedFd<'_>>> = std::iter::once(lifeline).chain(others).collect();
         let mut manifest = Manifest([false; 5]);
         for (present, slot) in manifest.0.iter_mut().zip(&slots) {
@@ -102,18 +104,21 @@ impl ChildSpec {
         OutgoingFrame { kind: kind::SPEC, head: &head, body, descriptors: &descriptors }.send(link, SEND_TIMEOUT)
     }
 
-    /// Takes one apart that has been received.
-    pub(crate) fn open(frame: ReceivedFrame) -> Result<(Self, ChildFds, Payload), codec::Error> {
+    /// Decodes a received frame.
+    ///
+    /// # Errors
+    /// The frame is malformed, or holds other descriptors than announced.
+    pub(crate) fn decode(frame: ReceivedFrame) -> Result<(Self, ChildFds, Payload), codec::Error> {
         let head = frame.head.bytes().map_err(|error| codec::Error::new(error.to_string()))?;
-        let (Manifest(present), order) = decode_bytes::<(Manifest, Self)>(&head, fds::ReceivedFds::default())?;
+        let (Manifest(present), spec) = decode_bytes::<(Manifest, Self)>(&head, ReceivedFds::default())?;
         if present.iter().filter(|present| **present).count() != frame.descriptors.len() {
-            return Err(codec::Error::new("an order has not the descriptors that it announces"));
+            return Err(codec::Error::new("a spec has other descriptors than it announces"));
         }
         let mut descriptors = frame.descriptors.into_iter();
         let [lifeline, directory, input, output, error] =
             present.map(|present| if present { descriptors.next() } else { None });
         Ok((
-            order,
+            spec,
             ChildFds { lifeline, directory, streams: [input, output, error], many_files: Some(ManyFiles::allow()) },
             frame.payload,
         ))

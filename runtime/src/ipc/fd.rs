@@ -7,52 +7,85 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::ipc::wire::fds;
+use crate::ipc::wire::fds::{self, ValueFd};
 use crate::sys::fd;
 
-/// Anything that is a descriptor (`File`, `OwnedFd`, a socket, an end of a pipe), in a form that can be passed to another
-/// process.
+/// An open file in a form that can be passed to another process: a `File`, an `OwnedFd`, a socket, an end of a pipe.
 ///
-/// The receiver gets a descriptor of its own for the same open file: position and flags are shared with the sender's, as
-/// after `dup`. What a task is given under the method `fork` is a descriptor of its own too, so that closing it means the
-/// same under every start method.
+/// The receiver gets a descriptor for the same open file. Position and flags are shared with the sender, as after
+/// `dup`. A task under the start method `fork` gets a descriptor of its own too, so that closing means the same under
+/// every start method.
 ///
-/// # Errors
-/// serde's errors, when it is serialised where no descriptor can go (anywhere but in an argument, a result or a message),
-/// when this process may not open another descriptor, or when a hostile sender claims one that it has not sent. A receiver
-/// that may open no more loses the message ([`RecvErrorKind::DescriptorsLost`](crate::RecvErrorKind::DescriptorsLost)).
+/// # Serialisation
 ///
-/// # Example
-/// ```no_run
-/// use std::fs::File;
-/// use std::io::Read;
+/// Serialising duplicates the descriptor, and the original stays open. Errors of the serializer or deserializer:
+///
+/// - The value is outside of an argument, a result or a message.
+/// - This process may not open another descriptor (`RLIMIT_NOFILE`).
+/// - A hostile sender names a descriptor that was not sent.
+///
+/// A receiver that may open no more descriptors loses the message:
+/// [`RecvErrorKind::DescriptorsLost`](crate::RecvErrorKind::DescriptorsLost). A message carries up to 246 descriptors.
+///
+/// # Examples
+///
+/// ```
+/// use std::io::{Read, Write};
+///
 /// use offspring::{Fd, child_task};
 ///
 /// #[child_task(report)]
-/// fn count(mut file: Fd<File>) -> std::io::Result<usize> {
+/// fn read(mut file: Fd<std::io::PipeReader>) -> std::io::Result<String> {
 ///     let mut text = String::new();
 ///     file.read_to_string(&mut text)?;
-///     Ok(text.lines().count())
+///     Ok(text)
 /// }
 ///
 /// #[offspring::process_main]
 /// fn main() -> Result<(), Box<dyn std::error::Error>> {
-///     let lines = count::start(Fd::new(File::open("/etc/hosts")?))?.join()??;
-///     println!("{lines}");
+///     let (reader, mut writer) = std::io::pipe()?;
+///     writer.write_all(b"hello")?;
+///     drop(writer);
+///     let child = read::start(Fd::new(reader))?;
+///     assert_eq!(child.join()??, "hello");
 ///     Ok(())
 /// }
 /// ```
 ///
-/// Source: unix(7) `SCM_RIGHTS`, fcntl(2) `F_DUPFD_CLOEXEC`.
+/// Source: [unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html) `SCM_RIGHTS`,
+/// [fcntl(2)](https://man7.org/linux/man-pages/man2/fcntl.2.html) `F_DUPFD_CLOEXEC`.
 pub struct Fd<T>(T);
 
 impl<T> Fd<T> {
-    /// Wraps it.
+    /// Wraps a file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fs::File;
+    ///
+    /// use offspring::Fd;
+    ///
+    /// let file = Fd::new(File::open("/dev/null")?);
+    /// assert_eq!(file.metadata()?.len(), 0); // methods of the file
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn new(file: T) -> Self {
         Self(file)
     }
 
-    /// Unwraps it.
+    /// Returns the file.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::fs::File;
+    ///
+    /// use offspring::Fd;
+    ///
+    /// let file: File = Fd::new(File::open("/dev/null")?).into_inner();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn into_inner(self) -> T {
         self.0
     }
@@ -90,13 +123,13 @@ impl<T: fmt::Debug> fmt::Debug for Fd<T> {
     }
 }
 
-/// The duplicate that travels is nobody else's, since the original goes on being used.
+/// Duplicates the descriptor, since the original stays in use.
 impl<T: AsFd> Serialize for Fd<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let duplicate = fd::duplicate(self.0.as_fd());
         let duplicate =
             duplicate.map_err(|error| S::Error::custom(format_args!("cannot duplicate a descriptor: {error}")))?;
-        fds::attach(&fd::end(duplicate), serializer)
+        fds::attach(ValueFd::private(duplicate), serializer)
     }
 }
 

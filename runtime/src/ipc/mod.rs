@@ -1,6 +1,17 @@
-//! What processes say to each other and what they share: channels, locks, memory, and the bytes and descriptors on a link.
+//! Communication between processes: channels, locks, shared memory, and the frames on a link.
 //!
-//! Imports run downward: `channel`, `sync`, `shm`, `fd`, `reactor`, `spin`, `wire`, `codec`.
+//! | room | job |
+//! | --- | --- |
+//! | [`channel`] | typed messages between any processes, and waiting for several sources |
+//! | [`sync`] | locks |
+//! | [`shm`] | shared memory |
+//! | [`fd`] | open files in values |
+//! | [`reactor`] | the thread that wakes futures |
+//! | [`spin`] | the time to look before sleeping |
+//! | [`wire`] | frames, payloads and descriptors on a link |
+//! | [`codec`] | values as bytes |
+//!
+//! Imports run down the table.
 
 pub(crate) mod channel;
 pub(crate) mod codec;

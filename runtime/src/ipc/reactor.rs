@@ -1,13 +1,18 @@
-//! One thread that wakes the futures whose descriptors have become ready.
+//! The thread that wakes futures when their descriptors become ready.
 //!
-//! | what | made by | ends |
+//! | resource | created by | closed |
 //! | --- | --- | --- |
-//! | thread `offspring-wait` | the first future that has to wait | with the process |
-//! | its bell, a socket pair | the same | with the process |
+//! | thread `offspring-wait` | the first future that has to wait | at the end of the process |
+//! | wake socket, a pair: one end for futures, one for the thread | the same future | at the end of the process |
 //!
-//! The thread polls the descriptors of all sources that somebody awaits, and the bell, which is rung when there is one more.
-//! Readiness is a level, not an edge: what happens between a look and the watch is seen all the same. A waker is woken
-//! once; a future that finds nothing after all watches again.
+//! 1. A future that has to wait registers a [`Source`] and a waker through a [`Watch`], and writes a byte to the wake
+//!    socket.
+//! 2. The thread polls the descriptors of all sources, and the wake socket.
+//! 3. The thread removes the registrations of ready sources, and wakes their wakers, each once.
+//! 4. The future looks again. A future that finds nothing registers again.
+//!
+//! Readiness is a level, not an edge: a source that becomes ready between a future's look and the poll is still ready
+//! at the poll.
 
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -21,23 +26,23 @@ use std::time::Instant;
 use crate::sys::poll::{Deadline, Interest};
 use crate::sys::{self, poll};
 
-/// Something that futures wait for.
+/// A source of readiness that futures wait for.
 pub(crate) trait Source: Send + Sync {
-    /// What is polled; `None` if it can never become ready any more.
+    /// Returns the descriptor to poll, or `None` if the source can never become ready.
     fn interest(&self) -> Option<(BorrowedFd<'_>, Interest)>;
 
-    /// When it is to be looked at whether or not its descriptor is ready.
+    /// Returns the time of the next look at the source, ready or not.
     fn deadline(&self) -> Deadline {
         None
     }
 
-    /// Whether a future would get further.
+    /// Whether a future of this source would make progress.
     fn is_ready(&self, polled: bool, _now: Instant) -> bool {
         polled
     }
 }
 
-/// One future's place among those that are watched; it leaves when this is dropped.
+/// The registration of one future. Dropping removes the registration.
 #[derive(Debug)]
 pub(crate) struct Watch(u64);
 
@@ -47,22 +52,21 @@ impl Watch {
         Self(NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Wakes `waker` when `source` is ready; a later call takes the place of an earlier one.
+    /// Wakes `waker` when `source` is ready. Replaces an earlier registration.
     ///
     /// # Errors
-    /// If the thread cannot be started.
+    /// The thread or the wake socket cannot be made.
     pub(crate) fn wake(&self, source: &Arc<impl Source + 'static>, waker: &Waker) -> io::Result<()> {
         let mut slot = sys::lock(&REACTOR);
-        let reactor = match slot.take().filter(|reactor| reactor.process == sys::pid()) {
+        let reactor = match slot.take().filter(|reactor| reactor.pid == sys::pid()) {
             Some(reactor) => slot.insert(reactor),
             None => slot.insert(Reactor::start()?),
         };
         let entry = Registration { watch: self.0, source: Arc::clone(source) as Arc<dyn Source>, waker: waker.clone() };
-        let replaced = reactor.watched.replace(entry);
-        // A full socket rings already.
-        let _ = (&reactor.bell).write(&[0]);
+        let replaced = reactor.registrations.replace(entry);
+        reactor.interrupt();
         drop(slot);
-        // Without the lock: that too may run code of the executor.
+        // Unlocked, since dropping a waker may run code of the executor.
         drop(replaced);
         Ok(())
     }
@@ -72,10 +76,10 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let slot = sys::lock(&REACTOR);
         let Some(reactor) = &*slot else { return };
-        let removed = reactor.watched.extract(|entry| entry.watch == self.0);
+        let removed = reactor.registrations.extract(|entry| entry.watch == self.0);
         if !removed.is_empty() {
-            // Or the thread would hold on to the source, which others may see to close.
-            let _ = (&reactor.bell).write(&[0]);
+            // The polling thread holds the source, whose closing another process may wait for.
+            reactor.interrupt();
         }
         drop(slot);
         drop(removed);
@@ -83,10 +87,10 @@ impl Drop for Watch {
 }
 
 struct Reactor {
-    /// A forked copy of the process has this memory, but not the thread.
-    process: u32,
-    bell: UnixStream,
-    watched: Arc<Watched>,
+    /// The process with the thread. A forked copy has this memory, but no thread.
+    pid: u32,
+    wake_sender: UnixStream,
+    registrations: Arc<Registrations>,
 }
 
 struct Registration {
@@ -96,23 +100,30 @@ struct Registration {
 }
 
 #[derive(Default)]
-struct Watched(Mutex<Vec<Registration>>);
+struct Registrations(Mutex<Vec<Registration>>);
 
 static REACTOR: Mutex<Option<Reactor>> = Mutex::new(None);
 
 impl Reactor {
     fn start() -> io::Result<Self> {
-        let (bell, rung) = UnixStream::pair()?;
-        bell.set_nonblocking(true)?;
-        rung.set_nonblocking(true)?;
-        let watched = Arc::new(Watched::default());
-        let seen = Arc::clone(&watched);
-        std::thread::Builder::new().name("offspring-wait".to_owned()).spawn(move || run(&rung, &seen))?;
-        Ok(Self { process: sys::pid(), bell, watched })
+        let (wake_sender, wake_receiver) = UnixStream::pair()?;
+        wake_sender.set_nonblocking(true)?;
+        wake_receiver.set_nonblocking(true)?;
+        let registrations = Arc::new(Registrations::default());
+        let polled = Arc::clone(&registrations);
+        let thread = std::thread::Builder::new().name("offspring-wait".to_owned());
+        thread.spawn(move || run(&wake_receiver, &polled))?;
+        Ok(Self { pid: sys::pid(), wake_sender, registrations })
+    }
+
+    /// Makes the thread poll again, with the registrations as they are now.
+    fn interrupt(&self) {
+        // An error means a full socket, which interrupts too.
+        let _ = (&self.wake_sender).write(&[0]);
     }
 }
 
-impl Watched {
+impl Registrations {
     fn replace(&self, entry: Registration) -> Option<Registration> {
         let mut entries = sys::lock(&self.0);
         match entries.iter_mut().find(|known| known.watch == entry.watch) {
@@ -133,30 +144,30 @@ impl Watched {
     }
 }
 
-fn run(bell: &UnixStream, watched: &Watched) {
+fn run(wake_receiver: &UnixStream, registrations: &Registrations) {
     loop {
-        let sources = watched.sources();
+        let sources = registrations.sources();
         let deadline = sources.iter().filter_map(|(_, source)| source.deadline()).min();
         let (live, interests): (Vec<_>, Vec<_>) =
             sources.iter().filter_map(|(watch, source)| Some(((*watch, source), source.interest()?))).unzip();
-        let mut polled = vec![(bell.as_fd(), Interest::Read)];
+        let mut polled = vec![(wake_receiver.as_fd(), Interest::Read)];
         polled.extend(interests);
         let Ok(ready) = poll::ready(&polled, deadline) else {
-            // More than poll(2) takes, or no memory: let the futures look for themselves.
-            watched.extract(|_| true).into_iter().for_each(wake);
+            // More descriptors than poll(2) takes, or no memory: all futures look for themselves.
+            registrations.extract(|_| true).into_iter().for_each(wake);
             continue;
         };
-        while (&mut &*bell).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
+        while (&mut &*wake_receiver).read(&mut [0; 64]).is_ok_and(|length| length > 0) {}
         let now = Instant::now();
         let ready = live.iter().zip(&ready[1..]).filter(|((_, source), polled)| source.is_ready(**polled, now));
         let mut woken: Vec<u64> = ready.map(|((watch, _), _)| *watch).collect();
         woken.extend(sources.iter().filter(|(_, source)| source.interest().is_none()).map(|(watch, _)| watch));
-        // Wakers are called without the lock: they run code of the executor.
-        watched.extract(|entry| woken.contains(&entry.watch)).into_iter().for_each(wake);
+        // Unlocked, since a waker runs code of the executor.
+        registrations.extract(|entry| woken.contains(&entry.watch)).into_iter().for_each(wake);
     }
 }
 
-/// A waker that panics must not end the thread that others wait for.
+/// Wakes a future. A panic of the waker must not end the thread, which all other futures need.
 fn wake(entry: Registration) {
     let _ = panic::catch_unwind(AssertUnwindSafe(|| entry.waker.wake()));
 }

@@ -1,52 +1,53 @@
-//! How long to look for something before going to sleep for it.
+//! Adaptive spinning: how long to look for an event before sleeping.
 //!
-//! A sleep and the wake-up that ends it cost ten microseconds on both sides together, and some fifty if the processor has gone to
-//! sleep as well; a look costs a few nanoseconds. So whoever waits for what comes soon looks for it first: for about as long as a sleep
-//! would cost, and then a wait costs at most twice what the better way would have (competitive spinning; Karlin, Li, Manasse and
-//! Owicki, 1991). Where it does not pay (what comes takes longer, or there is no processor for the other side to run on
-//! meanwhile) the looks become shorter until there are none; now and then it is tried again.
+//! A sleep with the wake-up costs 10 µs on both sides together, and about 50 µs if the processor has gone to sleep as
+//! well. A look costs a few nanoseconds. So a wait looks first, for about the cost of a sleep. Then a wait costs at
+//! most twice the cost of the better choice (competitive spinning: Karlin, Li, Manasse and Owicki, 1991).
+//!
+//! Looking does not pay if the event takes longer, or if the other side has no processor to run on meanwhile. Then
+//! looks become shorter down to none, with a trial now and then.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Where looking does not pay, one wait of so many tries it all the same.
+/// The number of waits from one trial to the next, while looking does not pay.
 const TRIAL: u32 = 32;
 
-/// What is looked at, and what has been learned of it.
+/// The time to look for one event, as learned from earlier waits.
 #[derive(Debug)]
 pub(crate) struct AdaptiveSpin {
     longest: Duration,
-    source: Source,
-    /// How long to look, in nanoseconds.
+    awaited: Awaited,
+    /// The time to look, in nanoseconds.
     limit: AtomicU32,
     waits: AtomicU32,
 }
 
-/// Who makes it come.
+/// The cause of the event.
 #[derive(Clone, Copy, Debug)]
-enum Source {
-    /// Another processor, by a write to memory.
+enum Awaited {
+    /// A write to memory by another processor.
     Memory,
-    /// Another process, which may need this very processor.
+    /// An action of another process, which may need this processor.
     Process,
 }
 
 impl AdaptiveSpin {
-    /// For what another processor writes to memory.
+    /// For a write to memory by another processor.
     pub(crate) const fn for_memory(longest: Duration) -> Self {
-        Self::new(longest, Source::Memory)
+        Self::new(longest, Awaited::Memory)
     }
 
-    /// For what another process does; it, and whoever else waits for this processor, has it between two looks.
+    /// For an action of another process. Gives the processor away between two looks.
     pub(crate) const fn for_process(longest: Duration) -> Self {
-        Self::new(longest, Source::Process)
+        Self::new(longest, Awaited::Process)
     }
 
-    const fn new(longest: Duration, source: Source) -> Self {
-        Self { longest, source, limit: AtomicU32::new(longest.as_nanos() as u32), waits: AtomicU32::new(0) }
+    const fn new(longest: Duration, awaited: Awaited) -> Self {
+        Self { longest, awaited, limit: AtomicU32::new(longest.as_nanos() as u32), waits: AtomicU32::new(0) }
     }
 
-    /// Looks until something is there, or looking would cost more than a sleep; whether it is there.
+    /// Looks until `is_there` returns `true`, or until a sleep would cost less. Returns whether the event is there.
     pub(crate) fn look(&self, is_there: impl Fn() -> bool) -> bool {
         let is_trial = self.waits.fetch_add(1, Ordering::Relaxed) % TRIAL == TRIAL - 1;
         let learned = Duration::from_nanos(self.limit.load(Ordering::Relaxed).into());
@@ -56,7 +57,7 @@ impl AdaptiveSpin {
         }
         let begun = Instant::now();
         let found = self.look_for(begun, limit, is_there);
-        // If others had the processor for longer than that, a sleep would have been better, whatever is found.
+        // A longer look, with the processor given to other threads, costs more than a sleep, even if successful.
         let has_paid = found && begun.elapsed() <= self.longest;
         let next = if has_paid { self.longest } else { limit / 4 };
         self.limit.store(next.as_nanos() as u32, Ordering::Relaxed);
@@ -64,13 +65,13 @@ impl AdaptiveSpin {
     }
 
     fn look_for(&self, begun: Instant, limit: Duration, is_there: impl Fn() -> bool) -> bool {
-        // Between two looks at the clock, which costs as much as several at the memory.
-        let looks = if let Source::Memory = self.source { 8 } else { 1 };
+        // The looks between two reads of the clock. A read costs as much as several looks at memory.
+        let looks = if let Awaited::Memory = self.awaited { 8 } else { 1 };
         while begun.elapsed() < limit {
             for _ in 0..looks {
-                match self.source {
-                    Source::Memory => std::hint::spin_loop(),
-                    Source::Process => std::thread::yield_now(),
+                match self.awaited {
+                    Awaited::Memory => std::hint::spin_loop(),
+                    Awaited::Process => std::thread::yield_now(),
                 }
                 if is_there() {
                     return true;
@@ -89,7 +90,7 @@ mod tests {
 
     const LONGEST: Duration = Duration::from_millis(20);
 
-    /// How many looks there are at what never comes.
+    /// Counts the looks for an event that never comes.
     fn looks(spin: &AdaptiveSpin) -> u32 {
         let looks = Cell::new(0);
         assert!(!spin.look(|| {

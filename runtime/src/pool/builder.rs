@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Pool;
-use super::driver::{Shared, start_thread};
-use super::local::handle::Initializer;
-use super::scheduler::Plan;
+use super::driver::{PoolCore, start_supervisor};
+use super::local::{Initializer, LocalStart};
+use super::model::PoolConfig;
 use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::payload::{Payload, decode};
 use crate::platform::StartMethod;
@@ -17,7 +17,34 @@ use crate::start::Template;
 use crate::sys;
 use crate::task::{self, Call};
 
-/// Makes a [`Pool`]. Made by [`Context::pool`](crate::Context::pool).
+/// The options of a [`Pool`], and the start of the workers. Made by [`Context::pool`](crate::Context::pool).
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// use offspring::{Context, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default()
+///     .pool()
+///     .workers(4)
+///     .min_workers(1)
+///     .idle_timeout(Duration::from_secs(60))
+///     .max_tasks_per_worker(1000)
+///     .task_timeout(Duration::from_secs(10))
+///     .build()?;
+/// assert_eq!(pool.submit(square::call(12)).wait()?, 144);
+/// pool.join()?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "a builder does nothing until `build`"]
 pub struct PoolBuilder {
@@ -40,6 +67,25 @@ pub struct PoolBuilder {
     message = "an initializer returns nothing or a `Result<(), Report>`, not `{Self}`",
     note = "`#[child_task(report)]` makes a `Report` of any error"
 )]
+/// The return type of an [`initializer`](PoolBuilder::initializer): `()` or `Result<(), Report>`.
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, ErrorKind, child_task};
+///
+/// #[child_task(report)]
+/// fn open_database(path: String) -> std::io::Result<()> {
+///     std::fs::File::open(path).map(drop)
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let builder = Context::default().pool().workers(1);
+/// let error = builder.initializer(open_database::call("/no/such/file".to_owned())).build().unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Setting);
+/// # Ok(())
+/// # }
+/// ```
 pub trait InitializerOutput: Sized + sealed::Checked {}
 
 mod sealed {
@@ -82,105 +128,347 @@ impl PoolBuilder {
         }
     }
 
-    /// How many workers there are at most, and at least unless [`min_workers`](Self::min_workers) says less; by default one for each processor that this process may use (affinity and cgroup quota).
+    /// Sets the maximum number of workers. Without [`min_workers`](Self::min_workers), also the minimum. Default: the
+    /// number of processors that this process may use (affinity and cgroup quota).
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::Context;
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(3).build()?;
+    /// assert_eq!(pool.stats().workers.len(), 3);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
         self
     }
 
-    /// How few workers there may be; by default as many as there may be at most, all of which are started by [`build`](Self::build).
+    /// Sets the minimum number of workers. [`build`](Self::build) starts this number of workers. Default: the maximum
+    /// number.
     ///
-    /// With less, those above are started one by one, when there are more jobs than workers.
+    /// The pool starts further workers one by one while there are more jobs than workers.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::Context;
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(8).min_workers(1).build()?;
+    /// assert_eq!(pool.stats().workers.len(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn min_workers(mut self, workers: usize) -> Self {
         self.min_workers = Some(workers);
         self
     }
 
-    /// After how long with nothing to do a worker leaves, if there are more than [`min_workers`](Self::min_workers), without which there never
-    /// are; by default never.
+    /// Shuts down workers that have been idle for `limit`, down to [`min_workers`](Self::min_workers). No effect unless
+    /// `min_workers` is set. Default: never.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default()
+    ///     .pool()
+    ///     .workers(4)
+    ///     .min_workers(0)
+    ///     .idle_timeout(Duration::from_secs(5))
+    ///     .build()?;
+    /// assert_eq!(pool.submit(square::call(12)).wait()?, 144); // starts a worker, which ends 5 s later
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn idle_timeout(mut self, limit: Duration) -> Self {
         self.idle_timeout = Some(limit);
         self
     }
 
-    /// What the names of the workers begin with, before a number; by default `PoolWorker`.
+    /// Sets the beginning of the workers' names, before a number. Default: `PoolWorker`.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::Context;
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).worker_name("resizer").build()?;
+    /// assert!(pool.stats().workers[0].name.starts_with("resizer"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn worker_name(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// How many jobs a worker does before another takes its place, at least 1; by default any number.
+    /// Replaces a worker after `tasks` jobs. Default: never.
+    ///
+    /// [`build`](Self::build) fails with [`Setting`](ErrorKind::Setting) if `tasks` is 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn own_pid() -> u32 {
+    ///     std::process::id()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).max_tasks_per_worker(1).build()?;
+    /// let (first, second) = (pool.submit(own_pid::call()), pool.submit(own_pid::call()));
+    /// assert_ne!(first.wait()?, second.wait()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn max_tasks_per_worker(mut self, tasks: u32) -> Self {
         self.max_tasks = Some(tasks);
         self
     }
 
-    /// How much memory a worker may have in use when a job is done, in bytes; if it has more, another takes its place. By default any.
+    /// Replaces a worker that uses more than `bytes` of memory at the end of a job. Default: never.
     ///
-    /// It is what recycles a worker whose tasks leave memory behind, and no limit: a task may use more while it runs. For that
-    /// there is [`limit`](Self::limit). Memory counts that is present (RSS), also what a worker shares with others, such as pages of
-    /// the process that it was copied from: less than that lets each worker do one job.
+    /// The option is for workers whose tasks leave memory behind, and limits no task. [`limit`](Self::limit) limits a
+    /// task. Counts the resident memory (RSS), including memory that a worker shares with other processes, such as
+    /// pages of the copied process. With a value below the shared memory, each worker runs one job.
     ///
-    /// Source: proc_pid_statm(5).
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(2).max_worker_memory_bytes(512 << 20).build()?; // 512 MiB
+    /// assert_eq!(pool.submit(square::call(12)).wait()?, 144);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source: [proc_pid_statm(5)](https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html).
     pub fn max_worker_memory_bytes(mut self, bytes: u64) -> Self {
         self.max_memory = Some(bytes);
         self
     }
 
-    /// Limits a resource of each worker, in the resource's own unit; see [`ProcessBuilder::limit`](crate::ProcessBuilder::limit).
+    /// Limits a resource of each worker, in the unit of the [`Resource`]. Default: the limits of this process.
+    ///
+    /// See [`ProcessBuilder::limit`](crate::ProcessBuilder::limit).
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, JoinErrorKind, Resource, child_task};
+    ///
+    /// #[child_task]
+    /// fn fill(bytes: usize) -> usize {
+    ///     vec![1_u8; bytes].len()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).limit(Resource::AddressSpace, 1 << 30).build()?;
+    /// let job = pool.submit(fill::call(2 << 30));
+    /// assert!(matches!(job.wait().unwrap_err().kind(), JoinErrorKind::Signaled(6))); // SIGABRT
+    /// assert_eq!(pool.submit(fill::call(1000)).wait()?, 1000);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn limit(mut self, resource: Resource, value: u64) -> Self {
         self.limits.push((resource, value));
         self
     }
 
-    /// How long each task may run. One that takes longer is killed with its worker, and has
-    /// [`TimedOut`](crate::JoinErrorKind::TimedOut).
+    /// Sets the time limit of each task. Default: none.
+    ///
+    /// After the limit and the [`grace`](Self::grace), the worker is killed, and the job fails with
+    /// [`TimedOut`](crate::JoinErrorKind::TimedOut). The shorter of this limit and [`Call::timeout`] holds.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::{Context, JoinErrorKind, child_task};
+    ///
+    /// #[child_task]
+    /// fn wait_for_ever() {
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).task_timeout(Duration::from_millis(50)).build()?;
+    /// let job = pool.submit(wait_for_ever::call());
+    /// assert!(matches!(job.wait().unwrap_err().kind(), JoinErrorKind::TimedOut));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn task_timeout(mut self, limit: Duration) -> Self {
         self.task_timeout = Some(limit);
         self
     }
 
-    /// How long a task whose time is over may go on, to notice it by [`is_cancelled`](crate::is_cancelled) and end in order;
-    /// by default not at all: then it is killed at once.
+    /// Sets the time between the end of a task's time limit and the kill of the worker. Default: 0.
+    ///
+    /// In this time, [`is_cancelled`](crate::is_cancelled) is true in the task, which can end in order.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::{Context, child_task, is_cancelled};
+    ///
+    /// #[child_task]
+    /// fn count() -> u64 {
+    ///     let mut count = 0;
+    ///     while !is_cancelled() {
+    ///         count += 1;
+    ///     }
+    ///     count
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default()
+    ///     .pool()
+    ///     .workers(1)
+    ///     .task_timeout(Duration::from_millis(50))
+    ///     .grace(Duration::from_secs(10))
+    ///     .build()?;
+    /// assert!(pool.submit(count::call()).wait()? > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// How often a task marked `#[child_task(idempotent)]` is run again when its worker has died under it, but not for its time limit; by
-    /// default never.
+    /// Sets the number of further runs of a task marked `#[child_task(idempotent)]` after the death of the worker. A
+    /// task that was killed for the time limit does not run again. Default: 0.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// /// Kills the worker in the first run.
+    /// #[child_task(idempotent)]
+    /// fn fragile(marker: std::path::PathBuf) -> bool {
+    ///     if std::fs::File::create_new(&marker).is_ok() {
+    ///         std::process::abort();
+    ///     }
+    ///     std::fs::remove_file(marker).is_ok()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let marker = std::env::temp_dir().join(format!("offspring-retries-{}", std::process::id()));
+    /// let pool = Context::default().pool().workers(1).retries(1).build()?;
+    /// assert!(pool.submit(fragile::call(marker)).wait()?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
         self
     }
 
-    /// What each worker does first. State that it leaves in statics is there for the worker's tasks.
+    /// Sets a call that each worker runs before the first task. The tasks of the worker see the statics that the call
+    /// has set. Default: none.
     ///
-    /// One that fails or panics is the pool's failure: [`build`](Self::build) returns it. [`build`](Self::build) waits for as long as it
-    /// takes, unless the call has a [`timeout`](Call::timeout) of its own.
+    /// [`build`](Self::build) waits for the initializers, without limit unless the call has a
+    /// [`timeout`](Call::timeout), and fails with [`Setting`](ErrorKind::Setting) if an initializer fails or panics.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::OnceLock;
+    ///
+    /// use offspring::{Context, child_task};
+    ///
+    /// static WORDS: OnceLock<Vec<String>> = OnceLock::new();
+    ///
+    /// #[child_task]
+    /// fn load(text: String) {
+    ///     WORDS.get_or_init(|| text.split_whitespace().map(str::to_owned).collect());
+    /// }
+    ///
+    /// #[child_task]
+    /// fn word(index: usize) -> Option<String> {
+    ///     WORDS.get()?.get(index).cloned()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(2).initializer(load::call("to be or not".to_owned())).build()?;
+    /// assert_eq!(pool.submit(word::call(1)).wait()?.as_deref(), Some("be"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn initializer<T: InitializerOutput + serde::de::DeserializeOwned>(mut self, call: Call<T>) -> Self {
         fn check<T: sealed::Checked + serde::de::DeserializeOwned>(payload: Payload) -> Result<(), String> {
             decode::<T>(payload).map_err(|error| error.to_string())?.check()
         }
-        self.initializer = Some(prepare(&call).map(|(place, arguments)| Initializer {
-            place,
+        self.initializer = Some(prepare(&call).map(|(task_index, arguments)| Initializer {
+            task_index,
             task: call.task(),
             arguments,
-            limit: call.limit,
+            time_limit: call.limit,
             check: check::<T>,
         }));
         self
     }
 
-    /// Starts the workers, and waits until each is ready.
+    /// Starts the workers, and waits until each worker is ready.
     ///
-    /// If there cannot be so many at the moment ([`LimitReached`](ErrorKind::LimitReached)), the pool begins with those that there
-    /// are, and goes on trying to have the others.
+    /// If a limit allows only some of the workers, the pool begins with these workers and retries the start of the
+    /// rest.
     ///
     /// # Errors
-    /// [`MultiThreadedFork`](ErrorKind::MultiThreadedFork) under the start method `fork` in a process with other threads, such as that of
-    /// another pool; [`Setting`](ErrorKind::Setting) for no workers, for no tasks, for less than there have to be, and for an initializer or a limit that
-    /// fails; those of [`Context::start`](crate::Context::start), if there is not one worker.
+    /// - [`Setting`](ErrorKind::Setting): `workers` or `max_tasks_per_worker` is 0, `min_workers` is above `workers`,
+    ///   or an initializer or a resource limit fails.
+    /// - [`MultiThreadedFork`](ErrorKind::MultiThreadedFork): the start method is `fork`, and this process has several
+    ///   threads, such as the thread of another pool.
+    /// - [`Encode`](ErrorKind::Encode), [`UnknownTask`](ErrorKind::UnknownTask),
+    ///   [`DuplicateTask`](ErrorKind::DuplicateTask): the call of the initializer cannot run.
+    /// - The errors of [`Context::start`](crate::Context::start), if no worker could be started.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, ErrorKind};
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(2).build()?;
+    /// assert_eq!(pool.stats().workers.len(), 2);
+    /// pool.join()?;
+    ///
+    /// let error = Context::default().pool().workers(0).build().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Setting);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn build(self) -> Result<Pool, Error> {
         let workers = self.checked_workers()?;
         if self.max_tasks == Some(0) {
@@ -188,41 +476,39 @@ impl PoolBuilder {
         }
         // Before there is a thread: what it is a copy of must have but one.
         let template = match self.context.start_method() {
-            StartMethod::Fork => Some(Arc::new(Template::new()?)),
+            StartMethod::Fork => Some(Template::new()?),
             StartMethod::Spawn | StartMethod::ForkServer => None,
         };
-        let plan = Plan {
-            max_tasks: self.max_tasks,
-            max_memory: self.max_memory,
-            limits: self.limits,
-            limit: self.task_timeout,
-            grace: self.grace,
-            retries: self.retries,
-            initializer: self.initializer.transpose()?,
+        let initializer = self.initializer.transpose()?;
+        let config = PoolConfig {
             min_workers: self.min_workers,
             idle_timeout: self.idle_timeout,
+            max_tasks: self.max_tasks,
+            start_timeout: initializer.as_ref().and_then(|initializer| initializer.time_limit),
+            task_timeout: self.task_timeout,
+            grace: self.grace,
             name: self.name,
-            template,
-            ..Plan::new(self.context, workers)
+            ..PoolConfig::new(workers)
         };
-        let retries = plan.retries;
-        let shared = Arc::new(Shared::new(plan).map_err(|error| Error::os("cannot make a pool", error))?);
+        let starter = LocalStart::new(self.context, template, self.limits, self.max_memory, initializer);
+        let core = PoolCore::new(config, starter).map_err(|error| Error::os("cannot make a pool", error))?;
+        let core = Arc::new(core);
         // Before the workers, which may take all the processes that there can be.
-        let (thread, begin) = start_thread(&shared)?;
-        if let Err(error) = shared.wait_until_ready() {
-            shared.terminate();
+        let (thread, begin) = start_supervisor(&core)?;
+        if let Err(error) = core.wait_until_ready() {
+            core.terminate();
             drop(begin);
             let _ = thread.join();
             return Err(error);
         }
         let _ = begin.send(());
-        Ok(Pool { shared, thread: Some(thread), retries })
+        Ok(Pool { core, thread: Some(thread), retries: self.retries })
     }
 }
 
 impl PoolBuilder {
     fn checked_workers(&self) -> Result<usize, Error> {
-        let workers = self.workers.unwrap_or_else(sys::attributes::usable_processors);
+        let workers = self.workers.unwrap_or_else(sys::sched::usable_processors);
         match self.min_workers {
             _ if workers == 0 => Err(Error::new(ErrorKind::Setting, "a pool needs at least one worker")),
             Some(least) if least > workers => {
@@ -237,8 +523,8 @@ impl PoolBuilder {
 /// What a pool keeps of a call; the same checks as for a process of its own.
 pub(super) fn prepare<T>(call: &Call<T>) -> Result<(u64, Payload), Error> {
     let arguments = call.check()?.clone();
-    let place = task::place(call.entry).ok_or_else(|| {
+    let task_index = task::index_of(call.entry).ok_or_else(|| {
         Error::new(ErrorKind::UnknownTask, format!("no task `{}` is linked into this program", call.task()))
     })?;
-    Ok((place, arguments))
+    Ok((task_index, arguments))
 }

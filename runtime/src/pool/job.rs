@@ -3,108 +3,94 @@
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context as Polling, Poll, Waker};
+use std::task::{Context as Polling, Poll};
 use std::time::Duration;
 
-use super::driver::Shared;
-use super::scheduler::Key;
+use super::driver::PoolCore;
+use super::model::{JobId, Outcome, Returned};
 use crate::error::{JoinError, JoinErrorKind};
-use crate::ipc::wire::payload::Payload;
 use crate::sys::poll::{self, Deadline};
-use crate::task::{Decode, Entry};
-
-/// What the pool keeps of a job.
-pub(super) struct Record {
-    pub(super) entry: &'static Entry,
-    /// The entry's place in the registry.
-    pub(super) place: u64,
-    pub(super) arguments: Payload,
-    pub(super) progress: Progress,
-    pub(super) holder: Holder,
-    /// How long it may run.
-    pub(super) limit: Option<Duration>,
-    /// How often it may still be run again after its worker has died.
-    pub(super) retries: u32,
-}
-
-/// How far a job is.
-pub(super) enum Progress {
-    Queued,
-    /// In the ring of this worker, or running there.
-    With(usize),
-    Done(Outcome),
-}
-
-/// Who wants to know what becomes of a job.
-pub(super) enum Holder {
-    /// Nobody: the result is thrown away.
-    Nobody,
-    /// A [`Job`], and the future that it may be.
-    Job(Option<Waker>),
-    /// One of several whose results are taken as they come: the number of their group.
-    Group(usize),
-}
-
-/// What a job has come to.
-pub(super) type Outcome = Result<Returned, Failure>;
-
-/// What a job's task has returned, and where.
-pub(super) struct Returned {
-    pub(super) payload: Payload,
-    pub(super) pid: u32,
-}
-
-/// Why a job has no value.
-pub(super) struct Failure {
-    pub(super) kind: JoinErrorKind,
-    pub(super) pid: Option<u32>,
-    pub(super) detail: String,
-}
-
-impl Failure {
-    pub(super) fn new(kind: JoinErrorKind, pid: Option<u32>) -> Self {
-        Self { kind, pid, detail: String::new() }
-    }
-
-    pub(super) fn of(self, task: &'static str) -> JoinError {
-        JoinError::with_detail(self.kind, task, self.pid, self.detail)
-    }
-}
+use crate::task::Decode;
 
 /// Turns what a worker has sent into the task's value.
 pub(super) fn value<T>(
-    shared: &Shared,
+    core: &PoolCore,
     outcome: Outcome,
     task: &'static str,
     decode: Decode<T>,
 ) -> Result<T, JoinError> {
-    let Returned { payload, pid } = outcome.map_err(|failure| failure.of(task))?;
+    let Returned { payload, pid } = outcome.map_err(|failure| failure.into_error(task))?;
     decode(payload).map_err(|detail| {
-        shared.note_undecodable();
+        core.note_undecodable();
         JoinError::with_detail(JoinErrorKind::Undecodable, task, Some(pid), detail)
     })
 }
 
-/// One call that a [`Pool`](super::Pool) runs, whose result is a `T`.
+/// A call in a [`Pool`](super::Pool), and the result of type `T`.
 ///
-/// Also a [`Future`] for any executor. Dropped, it runs all the same, and its result is thrown away.
+/// A job is also a [`Future`] for any executor. The call runs even after a drop of the job, and the result is
+/// discarded.
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, JoinErrorKind, child_task};
+///
+/// #[child_task]
+/// fn divide(a: u32, b: u32) -> u32 {
+///     a / b
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(2).build()?;
+/// let (good, bad) = (pool.submit(divide::call(12, 3)), pool.submit(divide::call(1, 0)));
+/// assert_eq!(good.wait()?, 4);
+/// assert!(matches!(bad.wait().unwrap_err().kind(), JoinErrorKind::Panicked(_)));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "the result of a job that is dropped is thrown away"]
 pub struct Job<T> {
-    shared: Arc<Shared>,
-    key: Option<Key>,
+    core: Arc<PoolCore>,
+    id: Option<JobId>,
     task: &'static str,
     decode: Decode<T>,
 }
 
 impl<T> Job<T> {
-    pub(super) fn new(shared: Arc<Shared>, key: Key, task: &'static str, decode: Decode<T>) -> Self {
-        Self { shared, key: Some(key), task, decode }
+    pub(super) fn new(core: Arc<PoolCore>, id: JobId, task: &'static str, decode: Decode<T>) -> Self {
+        Self { core, id: Some(id), task, decode }
     }
 
-    /// Waits for the job and returns what its task returned.
+    /// Waits for the job and returns the result of the task. Blocks this thread without limit.
     ///
     /// # Errors
-    /// See [`JoinErrorKind`]: the task panicked, its worker died under it, it ran out of time, was cancelled, could not begin.
+    /// - [`Panicked`](JoinErrorKind::Panicked): the task panicked.
+    /// - [`Exited`](JoinErrorKind::Exited), [`Signaled`](JoinErrorKind::Signaled): the worker ended during the task.
+    /// - [`TimedOut`](JoinErrorKind::TimedOut): the time limit was over, and the worker was killed.
+    /// - [`Cancelled`](JoinErrorKind::Cancelled): the job was cancelled before the task began, or was killed.
+    /// - [`PoolClosed`](JoinErrorKind::PoolClosed): the pool was closed or terminated before the end of the job.
+    /// - [`NotStarted`](JoinErrorKind::NotStarted): the arguments cannot be encoded or decoded, or no worker can be
+    ///   started.
+    /// - [`Unencodable`](JoinErrorKind::Unencodable), [`Undecodable`](JoinErrorKind::Undecodable),
+    ///   [`DescriptorsLost`](JoinErrorKind::DescriptorsLost): the result did not arrive.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// assert_eq!(pool.submit(square::call(12)).wait()?, 144);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait(mut self) -> Result<T, JoinError> {
         match self.by(None)? {
             Some(value) => Ok(value),
@@ -113,37 +99,124 @@ impl<T> Job<T> {
         }
     }
 
-    /// Waits for at most `limit`; `None` if the job is not done by then. It goes on.
+    /// Waits for the job for at most `limit`. Returns `None` if the job is not done after `limit`. The job continues
+    /// after a `None`.
     ///
     /// # Errors
-    /// As [`wait`](Self::wait), and [`AlreadyTaken`](JoinErrorKind::AlreadyTaken) after the value was returned.
+    /// The errors of [`wait`](Self::wait), and [`AlreadyTaken`](JoinErrorKind::AlreadyTaken): a method of this job has
+    /// returned the result before.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn wait_for_ever() {
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// let mut job = pool.submit(wait_for_ever::call());
+    /// assert!(job.wait_timeout(Duration::from_millis(10))?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn wait_timeout(&mut self, limit: Duration) -> Result<Option<T>, JoinError> {
         self.by(poll::deadline_in(limit))
     }
 
     fn by(&mut self, deadline: Deadline) -> Result<Option<T>, JoinError> {
-        let key = self.key.ok_or_else(|| self.error(JoinErrorKind::AlreadyTaken))?;
-        let Some(outcome) = self.shared.wait(key, deadline) else { return Ok(None) };
-        self.key = None;
-        value(&self.shared, outcome, self.task, self.decode).map(Some)
+        let id = self.id.ok_or_else(|| self.error(JoinErrorKind::AlreadyTaken))?;
+        let Some(outcome) = self.core.wait(id, deadline) else { return Ok(None) };
+        self.id = None;
+        value(&self.core, outcome, self.task, self.decode).map(Some)
     }
 
-    /// Takes the job back if it has not begun; whether it was so. Its result is then [`Cancelled`](JoinErrorKind::Cancelled).
+    /// Cancels the job if the task has not begun. Returns whether the task had not begun. The result of a cancelled job
+    /// is [`Cancelled`](JoinErrorKind::Cancelled).
     ///
-    /// A job that runs is only told: [`is_cancelled`](crate::is_cancelled) is true in its task from now on. See [`kill`](Self::kill).
+    /// In a task that has begun, [`is_cancelled`](crate::is_cancelled) becomes true, and the task continues.
+    /// [`kill`](Self::kill) ends such a task.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, JoinErrorKind, child_task};
+    ///
+    /// #[child_task]
+    /// fn wait_for_ever() {
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// let running = pool.submit(wait_for_ever::call());
+    /// let queued = pool.submit(wait_for_ever::call());
+    /// assert!(queued.cancel());
+    /// assert!(matches!(queued.wait().unwrap_err().kind(), JoinErrorKind::Cancelled));
+    /// running.kill();
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn cancel(&self) -> bool {
-        self.key.is_some_and(|key| self.shared.cancel(key))
+        self.id.is_some_and(|id| self.core.cancel(id))
     }
 
-    /// Ends the job wherever it is: if it runs, its worker is killed and replaced. Its result is then
-    /// [`Cancelled`](JoinErrorKind::Cancelled), unless it was done before.
+    /// Ends the job. If the task has begun, the worker is killed and replaced. The result is
+    /// [`Cancelled`](JoinErrorKind::Cancelled), unless the job was done before.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, JoinErrorKind, child_task};
+    ///
+    /// #[child_task]
+    /// fn wait_for_ever() {
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// let job = pool.submit(wait_for_ever::call());
+    /// job.kill();
+    /// assert!(matches!(job.wait().unwrap_err().kind(), JoinErrorKind::Cancelled));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn kill(&self) {
-        if let Some(key) = self.key {
-            self.shared.kill(key);
+        if let Some(id) = self.id {
+            self.core.kill(id);
         }
     }
 
-    /// The name of its task.
+    /// Returns the name of the task.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, Task, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// assert_eq!(pool.submit(square::call(12)).task(), square::NAME);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn task(&self) -> &'static str {
         self.task
     }
@@ -155,31 +228,31 @@ impl<T> Job<T> {
 
 impl<T> Drop for Job<T> {
     fn drop(&mut self) {
-        if let Some(key) = self.key {
-            self.shared.forget(key);
+        if let Some(id) = self.id {
+            self.core.release_job(id);
         }
     }
 }
 
-/// Ready when the job is done.
+/// Ready at the end of the job.
 impl<T> Future for Job<T> {
     type Output = Result<T, JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Self::Output> {
-        let Some(key) = self.key else {
+        let Some(id) = self.id else {
             return Poll::Ready(Err(self.error(JoinErrorKind::AlreadyTaken)));
         };
-        match self.shared.poll(key, polling.waker()) {
+        match self.core.poll(id, polling.waker()) {
             Some(outcome) => {
-                self.key = None;
-                Poll::Ready(value(&self.shared, outcome, self.task, self.decode))
+                self.id = None;
+                Poll::Ready(value(&self.core, outcome, self.task, self.decode))
             }
             None => Poll::Pending,
         }
     }
 }
 
-/// No part of it is ever pinned.
+/// A job has no pinned part.
 impl<T> Unpin for Job<T> {}
 
 impl<T> fmt::Debug for Job<T> {

@@ -4,21 +4,40 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
 use super::Pool;
-use super::job::{Holder, Outcome, value};
-use super::scheduler::Key;
+use super::job::value;
+use super::model::{GroupId, Holder, JobId, Outcome};
 use crate::error::JoinError;
 use crate::task::{Call, Decode};
 
-/// The results of many calls in their order, made by [`Pool::map`](super::Pool::map).
+/// An iterator over the results of many calls, in the order of the calls. Made by [`Pool::map`](super::Pool::map).
 ///
-/// Takes its input only as workers can have it. Dropped, it cancels what has not begun.
+/// Takes the input as workers have room for calls. A drop cancels the calls that have not begun.
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(2).build()?;
+/// let mut squares = pool.map((1..).map(square::call)); // an endless input
+/// assert_eq!(squares.next().transpose()?, Some(1));
+/// assert_eq!(squares.next().transpose()?, Some(4));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a map does nothing until its results are taken"]
 pub struct Map<'p, T, I> {
     pool: &'p Pool,
     calls: std::iter::Fuse<I>,
     /// Calls that are under way or done, oldest first: how their results are decoded.
     decoders: VecDeque<(&'static str, Decode<T>)>,
-    keys: VecDeque<Key>,
+    ids: VecDeque<JobId>,
     ready: VecDeque<Outcome>,
 }
 
@@ -27,12 +46,12 @@ const BATCH: usize = 64;
 
 impl<'p, T, I: Iterator<Item = Call<T>>> Map<'p, T, I> {
     pub(super) fn new(pool: &'p Pool, calls: I) -> Self {
-        Self { pool, calls: calls.fuse(), decoders: VecDeque::new(), keys: VecDeque::new(), ready: VecDeque::new() }
+        Self { pool, calls: calls.fuse(), decoders: VecDeque::new(), ids: VecDeque::new(), ready: VecDeque::new() }
     }
 
     /// Lets workers have as much of the input as they have room for; at least one call if none is under way.
     fn refill(&mut self) {
-        let mut room = self.pool.shared.room(self.keys.len()).max(usize::from(self.keys.is_empty()));
+        let mut room = self.pool.core.room(self.ids.len()).max(usize::from(self.ids.is_empty()));
         while room > 0 {
             // Without the pool's lock: the input is code of the user's.
             let calls: Vec<Call<T>> = self.calls.by_ref().take(room.min(BATCH)).collect();
@@ -41,9 +60,9 @@ impl<'p, T, I: Iterator<Item = Call<T>>> Map<'p, T, I> {
             }
             room -= calls.len();
             self.decoders.extend(calls.iter().map(|call| (call.entry.name, call.decode)));
-            let records = calls.into_iter().map(|call| self.pool.record(call, Holder::Job(None)));
-            let keys = &mut self.keys;
-            self.pool.shared.submit(records, |key| keys.push_back(key));
+            let jobs = calls.into_iter().map(|call| self.pool.entry(call, Holder::Job(None)));
+            let ids = &mut self.ids;
+            self.pool.core.submit(jobs, |id| ids.push_back(id));
         }
     }
 }
@@ -55,11 +74,11 @@ impl<T, I: Iterator<Item = Call<T>>> Iterator for Map<'_, T, I> {
         if self.ready.is_empty() {
             self.refill();
             let ready = &mut self.ready;
-            self.pool.shared.wait_in_order(&mut self.keys, |outcome| ready.push_back(outcome));
+            self.pool.core.wait_in_order(&mut self.ids, |outcome| ready.push_back(outcome));
         }
         let outcome = self.ready.pop_front()?;
         let (task, decode) = self.decoders.pop_front()?;
-        Some(value(&self.pool.shared, outcome, task, decode))
+        Some(value(&self.pool.core, outcome, task, decode))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -67,42 +86,63 @@ impl<T, I: Iterator<Item = Call<T>>> Iterator for Map<'_, T, I> {
     }
 }
 
-/// Every call has one result, whatever becomes of it.
+/// Every call has exactly one result.
 impl<T, I: ExactSizeIterator<Item = Call<T>>> ExactSizeIterator for Map<'_, T, I> {}
 
 impl<T, I> Drop for Map<'_, T, I> {
     fn drop(&mut self) {
-        self.pool.shared.forget_all(std::mem::take(&mut self.keys));
+        self.pool.core.cancel_and_release(std::mem::take(&mut self.ids));
     }
 }
 
 impl<T, I> fmt::Debug for Map<'_, T, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Map with {} calls under way", self.keys.len())
+        write!(f, "Map with {} calls under way", self.ids.len())
     }
 }
 
-/// The results of many calls as they come, each with its place in the input, made by
+/// An iterator over the results of many calls, in the order of completion, each with the index of the call. Made by
 /// [`Pool::map_unordered`](super::Pool::map_unordered).
 ///
-/// Takes its input only as workers can have it. Dropped, it cancels what has not begun.
+/// Takes the input as workers have room for calls. A drop cancels the calls that have not begun.
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(2).build()?;
+/// let mut results = vec![0; 10];
+/// for (index, result) in pool.map_unordered((0..10).map(square::call)) {
+///     results[index] = result?;
+/// }
+/// assert_eq!(results, [0, 1, 4, 9, 16, 25, 36, 49, 64, 81]);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a map does nothing until its results are taken"]
 pub struct MapUnordered<'p, T, I> {
     pool: &'p Pool,
     calls: std::iter::Enumerate<std::iter::Fuse<I>>,
-    under_way: HashMap<Key, (usize, &'static str, Decode<T>)>,
-    group: usize,
-    ready: VecDeque<(Key, Outcome)>,
+    in_flight: HashMap<JobId, (usize, &'static str, Decode<T>)>,
+    group: GroupId,
+    ready: VecDeque<(JobId, Outcome)>,
 }
 
 impl<'p, T, I: Iterator<Item = Call<T>>> MapUnordered<'p, T, I> {
     pub(super) fn new(pool: &'p Pool, calls: I) -> Self {
-        let group = pool.shared.new_group();
-        Self { pool, calls: calls.fuse().enumerate(), under_way: HashMap::new(), group, ready: VecDeque::new() }
+        let group = pool.core.new_group();
+        Self { pool, calls: calls.fuse().enumerate(), in_flight: HashMap::new(), group, ready: VecDeque::new() }
     }
 
     fn refill(&mut self) {
-        let mut room = self.pool.shared.room(self.under_way.len()).max(usize::from(self.under_way.is_empty()));
+        let mut room = self.pool.core.room(self.in_flight.len()).max(usize::from(self.in_flight.is_empty()));
         while room > 0 {
             let calls: Vec<(usize, Call<T>)> = self.calls.by_ref().take(room.min(BATCH)).collect();
             if calls.is_empty() {
@@ -111,10 +151,10 @@ impl<'p, T, I: Iterator<Item = Call<T>>> MapUnordered<'p, T, I> {
             room -= calls.len();
             let mut about: VecDeque<_> =
                 calls.iter().map(|(place, call)| (*place, call.entry.name, call.decode)).collect();
-            let records = calls.into_iter().map(|(_, call)| self.pool.record(call, Holder::Group(self.group)));
-            let under_way = &mut self.under_way;
-            self.pool.shared.submit(records, |key| {
-                under_way.extend(about.pop_front().map(|about| (key, about)));
+            let jobs = calls.into_iter().map(|(_, call)| self.pool.entry(call, Holder::Group(self.group)));
+            let in_flight = &mut self.in_flight;
+            self.pool.core.submit(jobs, |id| {
+                in_flight.extend(about.pop_front().map(|about| (id, about)));
             });
         }
     }
@@ -126,40 +166,40 @@ impl<T, I: Iterator<Item = Call<T>>> Iterator for MapUnordered<'_, T, I> {
     fn next(&mut self) -> Option<Self::Item> {
         if self.ready.is_empty() {
             self.refill();
-            if !self.under_way.is_empty() {
+            if !self.in_flight.is_empty() {
                 let ready = &mut self.ready;
-                self.pool.shared.wait_for_any(self.group, |key, outcome| ready.push_back((key, outcome)));
+                self.pool.core.wait_for_any(self.group, |id, outcome| ready.push_back((id, outcome)));
             }
         }
-        let (key, outcome) = self.ready.pop_front()?;
-        let (place, task, decode) = self.under_way.remove(&key)?;
-        Some((place, value(&self.pool.shared, outcome, task, decode)))
+        let (id, outcome) = self.ready.pop_front()?;
+        let (place, task, decode) = self.in_flight.remove(&id)?;
+        Some((place, value(&self.pool.core, outcome, task, decode)))
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        with_more(self.calls.size_hint(), self.under_way.len())
+        with_more(self.calls.size_hint(), self.in_flight.len())
     }
 }
 
-/// Every call has one result, whatever becomes of it.
+/// Every call has exactly one result.
 impl<T, I: ExactSizeIterator<Item = Call<T>>> ExactSizeIterator for MapUnordered<'_, T, I> {}
 
 impl<T, I> Drop for MapUnordered<'_, T, I> {
     fn drop(&mut self) {
-        let taken: Vec<Key> = self.ready.iter().map(|(key, _)| *key).collect();
-        let left = std::mem::take(&mut self.under_way).into_keys().filter(|key| !taken.contains(key));
-        self.pool.shared.forget_all(left);
-        self.pool.shared.forget_group(self.group);
+        let taken: Vec<JobId> = self.ready.iter().map(|(id, _)| *id).collect();
+        let left = std::mem::take(&mut self.in_flight).into_keys().filter(|id| !taken.contains(id));
+        self.pool.core.cancel_and_release(left);
+        self.pool.core.release_group(self.group);
     }
 }
 
 impl<T, I> fmt::Debug for MapUnordered<'_, T, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "MapUnordered with {} calls under way", self.under_way.len())
+        write!(f, "MapUnordered with {} calls under way", self.in_flight.len())
     }
 }
 
 /// What is left to come of an input, and the results of calls that were taken from it.
-fn with_more((least, most): (usize, Option<usize>), under_way: usize) -> (usize, Option<usize>) {
-    (least.saturating_add(under_way), most.and_then(|most| most.checked_add(under_way)))
+fn with_more((least, most): (usize, Option<usize>), in_flight: usize) -> (usize, Option<usize>) {
+    (least.saturating_add(in_flight), most.and_then(|most| most.checked_add(in_flight)))
 }

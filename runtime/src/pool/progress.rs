@@ -1,7 +1,7 @@
-//! A progress bar for a map: done, failed, rate and the time that is left, on standard error.
+//! A progress bar for a map on standard error: finished calls, failed calls, rate and remaining time.
 //!
-//! Drawn as results are taken, by the thread that takes them: no thread is started for it, and a bar that nobody moves does
-//! not move. At most twenty times a second, so that many small results cost a clock reading each and no more.
+//! The thread that takes the results draws the bar, so the bar needs no thread and moves only with the results. The bar
+//! is drawn at most 20 times a second: a small result costs one reading of the clock.
 
 use std::fmt;
 use std::io::{IsTerminal, stderr};
@@ -13,18 +13,22 @@ use crate::error::JoinError;
 use crate::task::Call;
 
 impl<T, I: Iterator<Item = Call<T>>> Map<'_, T, I> {
-    /// The same results, with a progress bar on standard error while they are taken; see [`MapProgress`].
+    /// Adds a progress bar on standard error. See [`MapProgress`].
     ///
-    /// # Example
+    /// # Examples
     /// ```
-    /// # use offspring::{Context, child_task};
-    /// # #[child_task]
-    /// # fn square(n: u64) -> u64 { n * n }
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
     /// # #[offspring::process_main]
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let pool = Context::default().pool().workers(2).build()?;
+    /// let pool = Context::default().pool().workers(2).build()?;
     /// let sum = pool.map((0..100).map(square::call)).progress().sum::<Result<u64, _>>()?;
-    /// # assert_eq!(sum, 328_350);
+    /// assert_eq!(sum, 328_350);
     /// # Ok(())
     /// # }
     /// ```
@@ -34,17 +38,54 @@ impl<T, I: Iterator<Item = Call<T>>> Map<'_, T, I> {
 }
 
 impl<T, I: Iterator<Item = Call<T>>> MapUnordered<'_, T, I> {
-    /// The same results, with a progress bar on standard error while they are taken; see [`MapProgress`].
+    /// Adds a progress bar on standard error. See [`MapProgress`].
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(2).build()?;
+    /// for (index, result) in pool.map_unordered((0..100).map(square::call)).progress() {
+    ///     assert_eq!(result?, (index * index) as u64);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn progress(self) -> MapProgress<Self, T> {
         MapProgress::new(self, |(_, result)| result)
     }
 }
 
-/// A map with a progress bar on standard error, made by [`Map::progress`] and [`MapUnordered::progress`].
+/// A map with a progress bar on standard error. Made by [`Map::progress`] and [`MapUnordered::progress`].
 ///
-/// Shows how many calls are done and how many of these have failed, their rate, and how long the rest will take if the
-/// input says how much it is (by its `size_hint`, or [`expecting`](Self::expecting)). Gone when the map is; what is to stay on the
-/// screen, the program writes itself. Draws nothing if standard error is not a terminal.
+/// The bar shows the number of finished calls, the number of failed calls, the rate, and the remaining time if the
+/// length of the input is known (by `size_hint` or [`expecting`](Self::expecting)). The bar disappears at the end of
+/// the map. Draws nothing if standard error is not a terminal.
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(2).build()?;
+/// let squares = pool.map((1..=4).map(square::call)).progress().collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(squares, [1, 4, 9, 16]);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a map does nothing until its results are taken"]
 pub struct MapProgress<M: Iterator, T> {
     results: M,
@@ -62,13 +103,52 @@ impl<M: Iterator, T> MapProgress<M, T> {
         Self { results, length, bar: None, failed: 0, result, is_failure: |_| false }
     }
 
-    /// How many results there will be, where the input cannot say so itself.
+    /// Sets the number of results, for an input without a known length.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(2).build()?;
+    /// let odd = (0..100).filter(|n| n % 2 == 1).map(square::call); // `size_hint` says 0 to 100
+    /// let sum = pool.map(odd).progress().expecting(50).sum::<Result<u64, _>>()?;
+    /// assert_eq!(sum, 166_650);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn expecting(mut self, results: u64) -> Self {
         self.length = Some(results);
         self
     }
 
-    /// Which values count as failures too: `Result::is_err` for a task that returns its own errors.
+    /// Sets the values that count as failures, such as `Result::is_err` for a task that returns a `Result`. Default: no
+    /// value. A [`JoinError`] always counts.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task(report)]
+    /// fn read(path: String) -> std::io::Result<String> {
+    ///     std::fs::read_to_string(path)
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(2).build()?;
+    /// let calls = ["/proc/version", "/no/such/file"].map(|path| read::call(path.to_owned()));
+    /// let texts = pool.map(calls).progress().failing(Result::is_err).collect::<Result<Vec<_>, _>>()?;
+    /// assert!(texts[0].is_ok() && texts[1].is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn failing(mut self, is_failure: fn(&T) -> bool) -> Self {
         self.is_failure = is_failure;
         self

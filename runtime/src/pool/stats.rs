@@ -1,37 +1,78 @@
 //! What a pool is doing, in numbers.
 
-/// What a pool is doing at one moment.
+/// The state of a pool at one moment. Made by [`Pool::stats`](super::Pool::stats).
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(2).build()?;
+/// pool.map((0..10).map(square::call)).for_each(drop);
+/// let stats = pool.stats();
+/// assert_eq!((stats.queued, stats.running, stats.done, stats.failed), (0, 0, 10, 0));
+/// assert_eq!((stats.max_workers, stats.workers.len()), (2, 2));
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolStats {
-    /// Jobs that have not begun.
+    /// The number of jobs that have not begun, in the queue of the pool or of a worker.
     pub queued: usize,
-    /// Jobs that run.
+    /// The number of workers with assigned jobs. Each of these workers runs one job.
     pub running: usize,
-    /// Jobs that have returned, since the pool was made.
+    /// The number of jobs that have returned a result, since the start of the pool.
     pub done: u64,
-    /// Jobs that have failed, since the pool was made: panicked, died with their worker, cancelled, could not begin.
+    /// The number of failed jobs, since the start of the pool: panicked, died with the worker, cancelled or not
+    /// started.
     pub failed: u64,
-    /// Workers that have died or were recycled: another one has the place of each, or will have it.
+    /// The number of workers that died or were recycled. A new worker replaces each of these workers.
     pub replaced: u64,
-    /// Workers that have left for good: there was too little to do for them, or the pool was made smaller.
+    /// The number of workers that ended without a replacement, after idle time or a smaller size of the pool.
     pub retired: u64,
-    /// How many workers there may be.
+    /// The maximum number of workers.
     pub max_workers: usize,
-    /// Those that live.
+    /// The live workers.
     pub workers: Vec<WorkerStats>,
 }
 
-/// What one worker is doing.
+/// The state of one worker at one moment. Part of [`PoolStats`].
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(1).build()?;
+/// pool.submit(square::call(12)).wait()?;
+/// let worker = &pool.stats().workers[0];
+/// assert!(worker.name.starts_with("PoolWorker"));
+/// assert_eq!((worker.assigned, worker.done), (0, 1));
+/// # Ok(())
+/// # }
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerStats {
-    /// Its name.
+    /// The name of the worker.
     pub name: String,
-    /// Its process id.
+    /// The process id of the worker.
     pub pid: u32,
-    /// Jobs that were given to it and are not done, the one that runs among them.
+    /// The number of assigned and unfinished jobs, including the running job.
     pub assigned: usize,
-    /// Jobs that it has done.
+    /// The number of jobs that the worker has finished.
     pub done: u32,
 }

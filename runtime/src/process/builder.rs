@@ -1,7 +1,6 @@
-//! Options of one child, and its start. They hold for every start method alike.
+//! The options of one child, and the start. All options hold for every start method.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,26 +8,48 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::handle::Process;
+use super::options::{EnvironmentEdit, Options};
 use super::rlimit::Resource;
-use super::stdio::{self, Stdio};
-use crate::child::{self, ChildFds, ChildSpec, Settings};
-use crate::error::{Error, ErrorKind};
+use super::stdio::Stdio;
+use crate::error::Error;
 use crate::ipc::wire::payload::Payload;
 use crate::platform::StartMethod;
-use crate::start::{self, Launcher, Request};
-use crate::sys::attributes;
-use crate::sys::environ::Environment;
+use crate::start::{self, Launcher};
 use crate::sys::fd::Stream;
 use crate::sys::fork::{FreshCopy, SingleThreaded};
-use crate::sys::{poll, socket};
-use crate::task::{Call, Mark, Output, decode_output};
-use crate::this_process::ancestry::Ancestry;
-use crate::this_process::children::{self, Description, Launched};
+use crate::task::{Call, EncodedOutput, TaskId, decode_output};
 
-/// A child that has not been started yet: its task, its start method and its options.
+/// Options of a child, and the start. Made by [`Context::process`](crate::Context::process).
 ///
-/// Whatever is not set here is as in this process at the moment of the [`start`](Self::start), under every start method;
-/// but for standard input, which is `/dev/null`.
+/// The child takes over every property without an option from this process, as the property is at the moment of the
+/// [`start`](Self::start), under every start method. The one exception is standard input. Default: `/dev/null`.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// use offspring::{Context, Resource, child_task};
+///
+/// #[child_task]
+/// fn greeting() -> String {
+///     format!("Hello, {}!", std::env::var("NAME").unwrap_or_default())
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let child = Context::default()
+///     .process(greeting::call())
+///     .name("greeter")
+///     .env("NAME", "world")
+///     .current_dir("/")
+///     .limit(Resource::OpenFiles, 64)
+///     .timeout(Duration::from_secs(10))
+///     .kill_on_drop(true)
+///     .start()?;
+/// assert_eq!(child.join()?, "Hello, world!");
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "a builder does nothing until `start`"]
 #[derive(Debug)]
 pub struct ProcessBuilder<T> {
@@ -37,78 +58,234 @@ pub struct ProcessBuilder<T> {
     options: Options,
 }
 
-#[derive(Debug, Default)]
-struct Options {
-    name: Option<String>,
-    environment: Vec<EnvironmentEdit>,
-    directory: Option<PathBuf>,
-    streams: [Option<Stdio>; 3],
-    settings: Settings,
-    daemon: bool,
-    kill_on_drop: bool,
-    timeout: Option<Duration>,
-    threads: Option<SingleThreaded>,
-}
-
-#[derive(Debug)]
-enum EnvironmentEdit {
-    Set(OsString, OsString),
-    Remove(OsString),
-    Clear,
-}
-
 impl<T> ProcessBuilder<T> {
     pub(crate) fn new(call: Call<T>, method: Result<StartMethod, Error>) -> Self {
         let options = Options { timeout: call.limit, ..Options::default() };
         Self { call, method, options }
     }
 
-    /// The child's name, for [`current_process`](crate::current_process), [`active_children`](crate::active_children) and `ps`.
+    /// Sets the name of the child. Default: the start method and a number, such as `SpawnProcess-1`.
+    ///
+    /// [`current_process`](crate::current_process), [`active_children`](crate::active_children) and
+    /// [`Process::name`](crate::Process::name) return the name. `ps` shows the first 15 bytes.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task, current_process};
+    ///
+    /// #[child_task]
+    /// fn own_name() -> String {
+    ///     current_process().name().to_owned()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(own_name::call()).name("resizer").start()?;
+    /// assert_eq!(child.name(), "resizer");
+    /// assert_eq!(child.join()?, "resizer");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.options.name = Some(name.into());
         self
     }
 
     /// Sets one variable of the child's environment.
+    ///
+    /// [`start`](Self::start) fails with [`ErrorKind::Setting`](crate::ErrorKind::Setting) if the name is empty or has
+    /// a `=`, or if the name or the value has a NUL byte.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn variable(name: String) -> Option<String> {
+    ///     std::env::var(name).ok()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(variable::call("LANG".to_owned())).env("LANG", "C").start()?;
+    /// assert_eq!(child.join()?.as_deref(), Some("C"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
         self.options.environment.push(EnvironmentEdit::Set(name.into(), value.into()));
         self
     }
 
-    /// Sets several variables.
+    /// Sets several variables of the child's environment. See [`env`](Self::env).
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn variable(name: String) -> Option<String> {
+    ///     std::env::var(name).ok()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default()
+    ///     .process(variable::call("TZ".to_owned()))
+    ///     .envs([("LANG", "C"), ("TZ", "UTC")])
+    ///     .start()?;
+    /// assert_eq!(child.join()?.as_deref(), Some("UTC"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn envs<N: Into<OsString>, V: Into<OsString>>(self, variables: impl IntoIterator<Item = (N, V)>) -> Self {
         variables.into_iter().fold(self, |builder, (name, value)| builder.env(name, value))
     }
 
-    /// Takes one variable out.
+    /// Removes one variable from the child's environment.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn variable(name: String) -> Option<String> {
+    ///     std::env::var(name).ok()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(variable::call("PATH".to_owned())).env_remove("PATH").start()?;
+    /// assert_eq!(child.join()?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn env_remove(mut self, name: impl Into<OsString>) -> Self {
         self.options.environment.push(EnvironmentEdit::Remove(name.into()));
         self
     }
 
-    /// Starts from an empty environment; what is set after this call is in it.
+    /// Removes all variables from the child's environment. Variables that are set after this call remain.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn variables() -> Vec<String> {
+    ///     std::env::vars().map(|(name, _)| name).collect()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(variables::call()).env_clear().env("LANG", "C").start()?;
+    /// assert_eq!(child.join()?, ["LANG"]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn env_clear(mut self) -> Self {
         self.options.environment.push(EnvironmentEdit::Clear);
         self
     }
 
-    /// The child's working directory.
+    /// Sets the child's working directory. Default: the working directory of this process.
+    ///
+    /// [`start`](Self::start) fails with [`ErrorKind::Setting`](crate::ErrorKind::Setting) if the directory cannot be
+    /// opened.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::path::PathBuf;
+    ///
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn directory() -> PathBuf {
+    ///     std::env::current_dir().unwrap_or_default()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(directory::call()).current_dir("/usr").start()?;
+    /// assert_eq!(child.join()?, PathBuf::from("/usr"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source: [chdir(2)](https://man7.org/linux/man-pages/man2/chdir.2.html).
     pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
         self.options.directory = Some(directory.into());
         self
     }
 
-    /// The child's standard input; `/dev/null` unless set.
+    /// Sets the child's standard input. Default: `/dev/null`.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::{Write, read_to_string, stdin};
+    ///
+    /// use offspring::{Context, Stdio, child_task};
+    ///
+    /// #[child_task(report)]
+    /// fn count_words() -> std::io::Result<usize> {
+    ///     Ok(read_to_string(stdin())?.split_whitespace().count())
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut child = Context::default().process(count_words::call()).stdin(Stdio::piped()).start()?;
+    /// child.take_stdin().expect("standard input is piped").write_all(b"to be or not to be")?;
+    /// assert_eq!(child.join()??, 6);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stdin(self, stdin: impl Into<Stdio>) -> Self {
         self.stream(Stream::In, stdin.into())
     }
 
-    /// The child's standard output.
+    /// Sets the child's standard output. Default: the standard output of this process.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::read_to_string;
+    ///
+    /// use offspring::{Context, Stdio, child_task};
+    ///
+    /// #[child_task]
+    /// fn greet() {
+    ///     println!("Hello!");
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut child = Context::default().process(greet::call()).stdout(Stdio::piped()).start()?;
+    /// let text = read_to_string(child.take_stdout().expect("standard output is piped"))?;
+    /// assert_eq!(text, "Hello!\n");
+    /// child.join()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stdout(self, stdout: impl Into<Stdio>) -> Self {
         self.stream(Stream::Out, stdout.into())
     }
 
-    /// The child's standard error.
+    /// Sets the child's standard error. Default: the standard error of this process.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, Stdio, child_task};
+    ///
+    /// #[child_task]
+    /// fn complain() {
+    ///     eprintln!("never shown");
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// Context::default().process(complain::call()).stderr(Stdio::null()).start()?.join()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stderr(self, stderr: impl Into<Stdio>) -> Self {
         self.stream(Stream::Err, stderr.into())
     }
@@ -118,65 +295,297 @@ impl<T> ProcessBuilder<T> {
         self
     }
 
-    /// The permissions that files made by the child do not get, as `0o022` (umask(2)).
+    /// Sets the child's umask: the permission bits that new files of the child do not get, such as `0o022`. Default:
+    /// the umask of this process.
+    ///
+    /// [`start`](Self::start) fails with [`ErrorKind::Setting`](crate::ErrorKind::Setting) if `mask` has bits outside
+    /// of `0o777`.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task(report)]
+    /// fn status() -> std::io::Result<String> {
+    ///     std::fs::read_to_string("/proc/self/status")
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(status::call()).umask(0o077).start()?;
+    /// assert!(child.join()??.contains("Umask:\t0077"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source: [umask(2)](https://man7.org/linux/man-pages/man2/umask.2.html).
     pub fn umask(mut self, mask: u32) -> Self {
         self.options.settings.umask = Some(mask);
         self
     }
 
-    /// The child's nice value, from -20 (first served) to 19; one below this process's own needs privilege (setpriority(2)).
+    /// Sets the child's nice value, from -20 (highest priority) to 19 (lowest priority). Default: the nice value of
+    /// this process.
+    ///
+    /// A value below the nice value of this process needs privilege: without the privilege, the join fails with
+    /// [`NotStarted`](crate::JoinErrorKind::NotStarted). [`start`](Self::start) fails with
+    /// [`ErrorKind::Setting`](crate::ErrorKind::Setting) if the value is out of the range.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// /// Returns a number of `/proc/self/stat`, counted from the state of the process.
+    /// #[child_task]
+    /// fn stat(field: usize) -> Option<i32> {
+    ///     let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    ///     text.rsplit(')').next()?.split_whitespace().nth(field)?.parse().ok()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(stat::call(16)).nice(19).start()?;
+    /// assert_eq!(child.join()?, Some(19));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source: [setpriority(2)](https://man7.org/linux/man-pages/man2/setpriority.2.html).
     pub fn nice(mut self, nice: i32) -> Self {
         self.options.settings.nice = Some(nice);
         self
     }
 
-    /// Limits a resource, soft and hard, in the resource's own unit (setrlimit(2)). More than this process may have needs privilege.
+    /// Limits a resource of the child, in the unit of the [`Resource`]. Sets the soft limit and the hard limit.
+    /// Default: the limits of this process.
+    ///
+    /// A limit above the hard limit of this process needs privilege: without the privilege, the join fails with
+    /// [`NotStarted`](crate::JoinErrorKind::NotStarted). Under `fork`, [`Resource::AddressSpace`] includes the copied
+    /// memory of this process.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, JoinErrorKind, Resource, child_task};
+    ///
+    /// #[child_task]
+    /// fn sum_for_ever() {
+    ///     let mut sum = 0_u64;
+    ///     loop {
+    ///         sum = std::hint::black_box(sum.wrapping_add(1));
+    ///     }
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(sum_for_ever::call()).limit(Resource::CpuSeconds, 1).start()?;
+    /// assert!(matches!(child.join().unwrap_err().kind(), JoinErrorKind::Signaled(24))); // SIGXCPU
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source: [setrlimit(2)](https://man7.org/linux/man-pages/man2/setrlimit.2.html).
     pub fn limit(mut self, resource: Resource, value: u64) -> Self {
         self.options.settings.limits.push((resource.number(), resource.limit(value)));
         self
     }
 
-    /// The processors that the child may run on, by number (sched_setaffinity(2)).
+    /// Sets the processors that may run the child, by number. Default: the processors that may run this process.
+    ///
+    /// [`start`](Self::start) fails with [`ErrorKind::Setting`](crate::ErrorKind::Setting) if the list is empty. The
+    /// join fails with [`NotStarted`](crate::JoinErrorKind::NotStarted) if this process may use none of the processors.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn processors() -> usize {
+    ///     std::thread::available_parallelism().map_or(0, |count| count.get())
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(processors::call()).cpu_affinity([0]).start()?;
+    /// assert_eq!(child.join()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source: [sched_setaffinity(2)](https://man7.org/linux/man-pages/man2/sched_setaffinity.2.html).
     pub fn cpu_affinity(mut self, processors: impl IntoIterator<Item = usize>) -> Self {
         self.options.settings.affinity = Some(processors.into_iter().collect());
         self
     }
 
-    /// The child's process group; 0 makes it the leader of a new one (setpgid(2)).
+    /// Sets the child's process group. 0 makes the child the leader of a new group. Default: the process group of this
+    /// process.
+    ///
+    /// A child in a new group does not get the signals of the terminal, such as `SIGINT` of Ctrl-C.
+    /// [`start`](Self::start) fails with [`ErrorKind::Setting`](crate::ErrorKind::Setting) if the number is negative.
+    /// The join fails with [`NotStarted`](crate::JoinErrorKind::NotStarted) if this session has no such group.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// /// Returns a number of `/proc/self/stat`, counted from the state of the process.
+    /// #[child_task]
+    /// fn stat(field: usize) -> Option<i32> {
+    ///     let text = std::fs::read_to_string("/proc/self/stat").ok()?;
+    ///     text.rsplit(')').next()?.split_whitespace().nth(field)?.parse().ok()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(stat::call(2)).process_group(0).start()?;
+    /// let pid = i32::try_from(child.pid())?;
+    /// assert_eq!(child.join()?, Some(pid));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source: [setpgid(2)](https://man7.org/linux/man-pages/man2/setpgid.2.html).
     pub fn process_group(mut self, group: i32) -> Self {
         self.options.settings.process_group = Some(group);
         self
     }
 
-    /// Whether the child is terminated, rather than joined, when this process ends.
+    /// Sets whether the end of `main` terminates the child (`true`) or waits for the child (`false`). Default: `false`.
+    ///
+    /// The end of a `main` with `#[process_main]` sends `SIGTERM` to daemons, waits for up to 2 seconds, and then sends
+    /// `SIGKILL`.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task, current_process};
+    ///
+    /// #[child_task]
+    /// fn serve() {
+    ///     assert!(current_process().is_daemon());
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let server = Context::default().process(serve::call()).daemon(true).start()?;
+    /// assert!(server.is_alive()); // until the end of `main`
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn daemon(mut self, daemon: bool) -> Self {
         self.options.daemon = daemon;
         self
     }
 
-    /// The time that the child may take from its start; when it is over, the child is killed, and the join is
-    /// [`TimedOut`](crate::JoinErrorKind::TimedOut).
+    /// Sets the time limit of the child. Default: the [`timeout`](Call::timeout) of the call, else none.
     ///
-    /// The kernel keeps the time, in the child: nobody has to wait for it (timer_create(2)).
-    /// A task that blocks or handles `SIGALRM` is killed a second later; if nobody waited meanwhile, the join says
-    /// `Signaled(9)`, as it cannot tell who sent it.
+    /// When the time is over, the child is killed, and the join is [`TimedOut`](crate::JoinErrorKind::TimedOut). The
+    /// kernel measures the time with a timer of the child, so the limit holds without a join. A task that blocks or
+    /// handles `SIGALRM` is killed 1 second later. The join of such a task is `Signaled(9)` if no thread waited for the
+    /// child during the second.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::{Context, JoinErrorKind, child_task};
+    ///
+    /// #[child_task]
+    /// fn wait_for_ever() {
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(wait_for_ever::call()).timeout(Duration::from_millis(50)).start()?;
+    /// assert!(matches!(child.join().unwrap_err().kind(), JoinErrorKind::TimedOut));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source: [timer_create(2)](https://man7.org/linux/man-pages/man2/timer_create.2.html).
     pub fn timeout(mut self, limit: Duration) -> Self {
         self.options.timeout = Some(limit);
         self
     }
 
-    /// Whether dropping the handle kills the child, and reaps it (which a drop waits for, for up to 100 ms).
+    /// Sets whether a drop of the handle kills the child. Default: `false`.
+    ///
+    /// The drop waits for the end of the child for up to 100 ms, so that no zombie remains.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, active_children, child_task};
+    ///
+    /// #[child_task]
+    /// fn wait_for_ever() {
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(wait_for_ever::call()).kill_on_drop(true).start()?;
+    /// drop(child);
+    /// assert!(active_children().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn kill_on_drop(mut self, kill: bool) -> Self {
         self.options.kill_on_drop = kill;
         self
     }
 
-    /// Lets the start method `fork` copy this process although it has several threads.
+    /// Lets the start method `fork` copy this process with several threads. Default: a fork of a process with several
+    /// threads fails with [`ErrorKind::MultiThreadedFork`](crate::ErrorKind::MultiThreadedFork).
     ///
     /// # Safety
-    /// No other thread holds, at the moment of the start, a lock that the child takes: those of the allocator and of the
-    /// standard streams count, those of every library that the task uses, and this crate's: no other thread starts, awaits or
-    /// joins a child meanwhile, or makes or drops the end of a channel.
+    /// At the moment of the start, no other thread may hold a lock that the child takes. These locks count:
+    ///
+    /// - the locks of the allocator and of the standard streams,
+    /// - the locks of every library that the task uses,
+    /// - the locks of this crate: no other thread may start, await or join a child, or make or drop the end of a
+    ///   channel.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::{Arc, Barrier};
+    /// use std::thread;
+    ///
+    /// use offspring::{StartMethod, child_task, get_context};
+    ///
+    /// #[child_task]
+    /// fn answer() -> u8 {
+    ///     42
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let parked = Arc::new(Barrier::new(2));
+    /// let helper = thread::spawn({
+    ///     let parked = Arc::clone(&parked);
+    ///     move || {
+    ///         parked.wait();
+    ///         thread::park();
+    ///     }
+    /// });
+    /// parked.wait();
+    ///
+    /// let builder = get_context(StartMethod::Fork)?.process(answer::call());
+    /// // SAFETY: the other thread is parked and holds no lock.
+    /// let child = unsafe { builder.fork_despite_threads() }.start()?;
+    /// assert_eq!(child.join()?, 42);
+    /// # helper.thread().unpark();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source: [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html).
     #[expect(
         unsafe_code,
         reason = "the caller vouches for what the crate otherwise checks; the promise is kept in sys"
@@ -192,28 +601,70 @@ impl<T> ProcessBuilder<T> {
     /// # Errors
     /// Under every start method:
     ///
-    /// - [`Encode`](ErrorKind::Encode): an argument refuses to be encoded, or descriptors in it cannot be duplicated.
-    /// - [`DuplicateTask`](ErrorKind::DuplicateTask): another function of the same crate is registered under the task's name.
-    /// - [`Setting`](ErrorKind::Setting): an option is out of its range, or the working directory cannot be opened.
-    /// - [`UnknownStartMethod`](ErrorKind::UnknownStartMethod), [`UnsupportedStartMethod`](ErrorKind::UnsupportedStartMethod): what
-    ///   `OFFSPRING_START_METHOD` asks for, if nothing else was chosen.
-    /// - [`Preload`](ErrorKind::Preload): this is a `#[preload]` function of a forkserver, which has no children of its own.
-    /// - [`LimitReached`](ErrorKind::LimitReached): no more processes, descriptors or memory at the moment. [`Os`](ErrorKind::Os): anything
-    ///   else that the system refuses.
+    /// - [`Encode`](crate::ErrorKind::Encode): an argument refuses to be encoded, or descriptors in an argument cannot
+    ///   be duplicated.
+    /// - [`DuplicateTask`](crate::ErrorKind::DuplicateTask): another function of the same crate is registered under the
+    ///   name of the task.
+    /// - [`UnknownTask`](crate::ErrorKind::UnknownTask): the task is not in the registry of this program.
+    /// - [`Setting`](crate::ErrorKind::Setting): an option is out of the range, or the working directory cannot be
+    ///   opened.
+    /// - [`UnknownStartMethod`](crate::ErrorKind::UnknownStartMethod): `OFFSPRING_START_METHOD` names no start method,
+    ///   and the program has chosen no other.
+    /// - [`UnsupportedStartMethod`](crate::ErrorKind::UnsupportedStartMethod): `OFFSPRING_START_METHOD` or
+    ///   `#[child_task]` names a start method that this platform lacks.
+    /// - [`Preload`](crate::ErrorKind::Preload): the caller is a `#[preload]` function of a forkserver, which has no
+    ///   children.
+    /// - [`LimitReached`](crate::ErrorKind::LimitReached): a limit on processes, descriptors or memory is reached.
+    /// - [`Os`](crate::ErrorKind::Os): the system refuses for another reason.
     ///
-    /// Under `spawn` and `forkserver`, which start this program anew: [`MissingGuard`](ErrorKind::MissingGuard), [`NoExecutable`](ErrorKind::NoExecutable),
-    /// [`PrivilegedBinary`](ErrorKind::PrivilegedBinary). Under `forkserver` also [`Preload`](ErrorKind::Preload), if the server's preloads
-    /// fail, and [`ForkServer`](ErrorKind::ForkServer), if it cannot be kept alive. Under `fork`: [`MultiThreadedFork`](ErrorKind::MultiThreadedFork).
+    /// Under `spawn` and `forkserver`, which start this program anew:
     ///
-    /// What only the child can find out (a limit that may not be raised, say) is told by the join, as
+    /// - [`MissingGuard`](crate::ErrorKind::MissingGuard): `main` has no `#[process_main]`.
+    /// - [`NoExecutable`](crate::ErrorKind::NoExecutable): `/proc` is missing, or a loader or an emulator runs this
+    ///   program.
+    /// - [`PrivilegedBinary`](crate::ErrorKind::PrivilegedBinary): this program has more privilege than the caller.
+    ///
+    /// Under `forkserver`:
+    ///
+    /// - [`Preload`](crate::ErrorKind::Preload): a `#[preload]` function fails.
+    /// - [`ForkServer`](crate::ErrorKind::ForkServer): the forkserver cannot be kept alive.
+    ///
+    /// Under `fork`:
+    ///
+    /// - [`MultiThreadedFork`](crate::ErrorKind::MultiThreadedFork): this process has several threads.
+    ///
+    /// Errors that only the child can find, such as a limit above the hard limit, are errors of the join, as
     /// [`NotStarted`](crate::JoinErrorKind::NotStarted).
     ///
-    /// Source: posix_spawn(3), fork(2), clone(2) `CLONE_PARENT`.
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, ErrorKind, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(square::call(12)).start()?;
+    /// assert_eq!(child.join()?, 144);
+    ///
+    /// let error = Context::default().process(square::call(12)).nice(100).start().unwrap_err();
+    /// assert_eq!(error.kind(), ErrorKind::Setting);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source:
+    /// [posix_spawn(3)](https://man7.org/linux/man-pages/man3/posix_spawn.3.html),
+    /// [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html),
+    /// [clone(2)](https://man7.org/linux/man-pages/man2/clone.2.html) with `CLONE_PARENT`.
     pub fn start(self) -> Result<Process<T>, Error> {
         self.start_by(None)
     }
 
-    /// Starts the child by a launcher other than that of the start method, if one is given.
+    /// Starts the child by `launcher`. Default: the launcher of the start method.
     pub(crate) fn start_by(self, launcher: Option<&dyn Launcher>) -> Result<Process<T>, Error> {
         let Self { call, method, options } = self;
         let method = method?;
@@ -221,109 +672,20 @@ impl<T> ProcessBuilder<T> {
         let arguments = call.check()?;
         let decode = call.decode;
         options
-            .start(call.entry.name, call.entry.mark(), arguments, method, |request| launcher.launch(request))
+            .start(call.entry.name, call.entry.id(), arguments, method, |request| launcher.launch(request))
             .map(|child| Process::new(child, decode))
     }
 }
 
-/// Forks a child that runs a closure.
+/// Forks a child that runs a closure. `task` is the name of the closure in messages.
 pub(crate) fn start_closure<T: Serialize + DeserializeOwned>(
     task: &str,
     work: impl FnOnce() -> T,
 ) -> Result<Process<T>, Error> {
-    // It may use every end of a channel that it finds.
-    let begin = |_: &FreshCopy| move || Ok(Output(Payload::encode(&work())));
-    let child = Options::default()
-        .start(task, Mark::default(), &Payload::EMPTY, StartMethod::Fork, |request| start::copy(request, begin))?;
+    // The closure may use every inherited end of a channel, so the child closes none.
+    let begin = |_: &FreshCopy| move || Ok(EncodedOutput(Payload::encode(&work())));
+    let child = Options::default().start(task, TaskId::default(), &Payload::EMPTY, StartMethod::Fork, |request| {
+        start::fork_child(request, begin)
+    })?;
     Ok(Process::new(child, decode_output::<T>))
-}
-
-impl Options {
-    fn start(
-        self,
-        task: &str,
-        mark: Mark,
-        arguments: &Payload,
-        method: StartMethod,
-        launch: impl FnOnce(Request<'_>) -> Result<Launched, Error>,
-    ) -> Result<std::sync::Arc<children::Child>, Error> {
-        child::refuse_in_server(task)?;
-        children::sweep();
-        socket::keep_reserve();
-        let Self { name, environment, directory, streams, mut settings, daemon, kill_on_drop, timeout, threads } = self;
-        settings.environment = edited(environment)?;
-        check(&settings)?;
-        let failed = |error| Error::os(format!("cannot start `{task}`"), error);
-        let mut kit = ChildFds::default();
-        if let Some(directory) = directory {
-            let opened = attributes::open_directory(&directory);
-            kit.directory = Some(opened.map_err(|error| {
-                Error::with_source(
-                    ErrorKind::Setting,
-                    format!("cannot start `{task}` in the directory {directory:?}"),
-                    error,
-                )
-            })?);
-        }
-        let mut ours = [const { None }; 3];
-        for (stream, stdio) in Stream::ALL.into_iter().zip(streams) {
-            let index = stream as usize;
-            (settings.streams[index], kit.streams[index], ours[index]) = stdio::plan(stream, stdio).map_err(failed)?;
-        }
-        let title = name.clone().unwrap_or_else(|| task.rsplit("::").next().unwrap_or(task).to_owned());
-        let lineage = Ancestry::of_next_child(name, method, daemon);
-        let name = lineage.name.clone();
-        let order = ChildSpec { task: task.to_owned(), mark, lineage, title, settings, timeout, privileges: None };
-        let overdue_from = timeout.and_then(poll::deadline_in);
-        let launched = launch(Request { order, arguments, kit, streams: ours, threads })?;
-        // From here on, as the child's own timer: what came before (a forkserver's start and preloads, say) is not its time.
-        let deadline = timeout.and_then(poll::deadline_in);
-        let about = Description { name, task: task.to_owned(), method, daemon, kill_on_drop, deadline, overdue_from };
-        Ok(children::register(launched, about))
-    }
-}
-
-/// The environment at this moment with the changes; `None` if there are none.
-fn edited(edits: Vec<EnvironmentEdit>) -> Result<Option<Environment>, Error> {
-    if edits.is_empty() {
-        return Ok(None);
-    }
-    let mut environment = Environment::present();
-    for edit in edits {
-        match edit {
-            EnvironmentEdit::Set(name, value) => {
-                let (bytes, has_nul) = (name.as_bytes(), |text: &OsString| text.as_bytes().contains(&0));
-                if bytes.is_empty() || bytes.contains(&b'=') || has_nul(&name) || has_nul(&value) {
-                    let text = format!(
-                        "an environment cannot hold {name:?} with the value {value:?}: a name is not empty and has no `=`, and neither has a NUL byte"
-                    );
-                    return Err(Error::new(ErrorKind::Setting, text));
-                }
-                environment.set(name, value);
-            }
-            EnvironmentEdit::Remove(name) => environment.remove(&name),
-            EnvironmentEdit::Clear => environment.clear(),
-        }
-    }
-    Ok(Some(environment))
-}
-
-/// What can be told to be wrong before there is a child.
-fn check(settings: &Settings) -> Result<(), Error> {
-    let wrong = |text: String| Err(Error::new(ErrorKind::Setting, text));
-    match settings {
-        Settings { affinity: Some(processors), .. } if processors.is_empty() => {
-            wrong("a child must be allowed at least one processor".to_owned())
-        }
-        Settings { nice: Some(nice), .. } if !(-20..=19).contains(nice) => {
-            wrong(format!("a nice value is from -20 to 19, not {nice}"))
-        }
-        Settings { umask: Some(mask), .. } if *mask > 0o777 => {
-            wrong(format!("a umask has the bits of 0o777, not {mask:#o}"))
-        }
-        Settings { process_group: Some(group), .. } if *group < 0 => {
-            wrong(format!("a process group has a number from 0 on, not {group}"))
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,6 +1,6 @@
-//! Which start method is used: the program's global choice, and contexts, which have their own.
+//! The choice of a start method: one global choice per program, and contexts with a choice of their own.
 
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,26 +13,49 @@ use crate::start;
 use crate::sys;
 use crate::task::Call;
 use crate::this_process::ancestry;
+use crate::this_process::per_process::{OnCopy, PerProcess};
 
-/// The variable that sets the default start method from outside.
+/// The environment variable of the default start method.
 const VARIABLE: &str = "OFFSPRING_START_METHOD";
 
-/// A start method to make children with. Cheap to clone.
+/// A start method, as the starting point of children and pools. A clone is cheap.
 ///
-/// [`get_context`] makes one that leaves the program's global choice alone; `Context::default()` is that choice, and
-/// fixes it. A library should take a context from its caller rather than choose.
+/// [`get_context`] makes a context with a start method of its own, and leaves the program's global choice alone.
+/// `Context::default()` has the global choice, and fixes the global choice. A library takes a context from the caller.
 ///
-/// `anyhow` has a trait of the same name: `use anyhow::Context as _;` goes beside this one.
+/// `anyhow` has a trait of the same name. Import both with `use anyhow::Context as _;`.
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, StartMethod, child_task, get_context};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// fn sum_of_squares(context: &Context) -> Result<u64, Box<dyn std::error::Error>> {
+///     let children = [context.start(square::call(3))?, context.start(square::call(4))?];
+///     Ok(children.into_iter().map(|child| child.join()).sum::<Result<u64, _>>()?)
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// assert_eq!(sum_of_squares(&Context::default())?, 25);
+/// assert_eq!(sum_of_squares(&get_context(StartMethod::Spawn)?)?, 25);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Context {
     choice: Choice,
 }
 
-/// A start method, or why there is none: a default that cannot be used is reported when it is used.
+/// A start method, or the reason for a missing start method. The first start reports the reason.
 #[derive(Clone, Debug)]
 enum Choice {
     Method(StartMethod),
-    /// What the environment asks for, and is not to be had.
+    /// The environment names a start method that is unknown or unsupported.
     Unusable(ErrorKind, Arc<str>),
 }
 
@@ -47,64 +70,101 @@ impl Choice {
 
 impl Default for Context {
     fn default() -> Self {
-        Self { choice: Global::lock().fix() }
+        Self { choice: GLOBAL.lock().get_or_insert_with(default).clone() }
     }
 }
 
 impl Context {
-    /// Its start method. If `OFFSPRING_START_METHOD` asks for one that cannot be had, this is the platform's default, and starts fail.
+    /// Returns the start method.
+    ///
+    /// If `OFFSPRING_START_METHOD` names a start method that is unknown or unsupported, returns the platform's default.
+    /// All starts then fail with [`UnknownStartMethod`](ErrorKind::UnknownStartMethod) or
+    /// [`UnsupportedStartMethod`](ErrorKind::UnsupportedStartMethod).
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{StartMethod, get_context};
+    ///
+    /// assert_eq!(get_context(StartMethod::Fork)?.start_method(), StartMethod::Fork);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn start_method(&self) -> StartMethod {
         self.choice.method().unwrap_or_else(|_| Platform::current().default_start_method())
     }
 
-    /// Starts a child that runs the call.
+    /// Starts a child that runs the call, without options.
     ///
     /// # Errors
-    /// As [`ProcessBuilder::start`].
+    /// The errors of [`ProcessBuilder::start`].
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().start(square::call(12))?;
+    /// assert_eq!(child.join()?, 144);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start<T>(&self, call: Call<T>) -> Result<Process<T>, Error> {
         self.process(call).start()
     }
 
-    /// Keeps this many *spares*: children that are made ahead and wait, so that a start by `forkserver` costs a message
-    /// and not a fork.
+    /// Returns a builder for a child with options.
     ///
-    /// The number is the process's, as its server is: it holds for every context, from the next start on, or from now on if
-    /// the server runs. The other start methods have no spares, and know nothing of the number.
-    ///
-    /// A process that never calls this has none, or one ahead: from the second start within a second on, there is a spare
-    /// that waits for the next, unless there are more children each time, and that ends by itself if there is none for three seconds. `spares(0)` switches
-    /// that off.
-    ///
-    /// Each start that uses a spare asks for another one, and does not wait for it; a start that finds none has its child
-    /// made as usual. A spare is a copy of the server from when it was made, and takes over what this process is
-    /// at its start, like any child. What it costs while it waits: one process (`offspring-spare` in `ps`, which
-    /// counts for `RLIMIT_NPROC`), some 40 KiB of memory of its own, and three descriptors in this process. One that ends while it waits
-    /// sends `SIGCHLD` and stays a zombie until the next start, [`active_children`](crate::active_children) or the end of the program.
-    ///
-    /// # Example
+    /// # Examples
     /// ```
-    /// use offspring::{StartMethod, get_context};
+    /// use offspring::{Context, child_task};
     ///
-    /// let context = get_context(StartMethod::ForkServer)?;
-    /// context.spares(4);
-    /// # Ok::<(), offspring::Error>(())
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let child = Context::default().process(square::call(12)).name("square").nice(10).start()?;
+    /// assert_eq!(child.join()?, 144);
+    /// # Ok(())
+    /// # }
     /// ```
-    pub fn spares(&self, count: usize) {
-        start::forkserver::set_spares(count);
-    }
-
-    /// A builder for a child with options.
     pub fn process<T>(&self, call: Call<T>) -> ProcessBuilder<T> {
         ProcessBuilder::new(call, self.choice.method())
     }
 }
 
 impl<T> Call<T> {
-    /// Starts a child that runs the call, by the task's own start method (`#[child_task(start_method = "…")]`) or the
-    /// program's.
+    /// Starts a child that runs the call, without options.
+    ///
+    /// The start method is the `start_method` of `#[child_task]`. Default: the start method of the program.
     ///
     /// # Errors
-    /// As [`ProcessBuilder::start`].
+    /// The errors of [`ProcessBuilder::start`].
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::child_task;
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let call = square::call(12);
+    /// let (first, second) = (call.clone().start()?, call.start()?);
+    /// assert_eq!(first.join()? + second.join()?, 288);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn start(self) -> Result<Process<T>, Error> {
         let context = match self.entry.start_method {
             Some(method) => get_context(method)?,
@@ -114,68 +174,184 @@ impl<T> Call<T> {
     }
 }
 
-/// Forks a child that runs a closure, under the start method `fork` whatever else is chosen.
+/// Forks a child that runs a closure. Uses the start method `fork`, with no regard to the program's start method.
 ///
-/// The closure may borrow: the child has its own copy of everything, and what it changes there stays there. Nothing but
-/// the result is encoded.
+/// The closure may borrow. The child has a copy of all memory, so changes by the closure stay in the child. Only the
+/// result is encoded.
 ///
 /// # Errors
-/// [`MultiThreadedFork`](ErrorKind::MultiThreadedFork) unless this process has one thread; [`LimitReached`](ErrorKind::LimitReached);
-/// [`Preload`](ErrorKind::Preload) in a `#[preload]` function; [`Os`](ErrorKind::Os).
+/// - [`MultiThreadedFork`](ErrorKind::MultiThreadedFork): this process has several threads.
+/// - [`UnsupportedStartMethod`](ErrorKind::UnsupportedStartMethod): this platform has no fork.
+/// - [`LimitReached`](ErrorKind::LimitReached): a limit on processes, descriptors or memory is reached.
+/// - [`Preload`](ErrorKind::Preload): the caller is a `#[preload]` function of a forkserver.
+/// - [`Os`](ErrorKind::Os): the system refuses for another reason.
 ///
-/// Source: fork(2).
+/// # Examples
+/// ```
+/// let mut numbers = vec![1, 2, 3];
+/// let child = offspring::fork(|| {
+///     numbers.push(4); // in the child's copy
+///     numbers.iter().sum::<i32>()
+/// })?;
+/// assert_eq!(child.join()?, 10);
+/// assert_eq!(numbers, [1, 2, 3]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Source: [fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html).
 #[track_caller]
 pub fn fork<T: Serialize + DeserializeOwned, F: FnOnce() -> T>(f: F) -> Result<Process<T>, Error> {
     check_supported(StartMethod::Fork)?;
     start_closure(&format!("closure at {}", std::panic::Location::caller()), f)
 }
 
-/// The start methods that this platform has, its default first.
+/// Returns the start methods of this platform, the platform's default first.
+///
+/// # Examples
+/// ```
+/// use offspring::{Platform, StartMethod, get_all_start_methods};
+///
+/// assert!(get_all_start_methods().contains(&StartMethod::Spawn));
+/// assert_eq!(get_all_start_methods()[0], Platform::current().default_start_method());
+/// ```
 pub fn get_all_start_methods() -> &'static [StartMethod] {
     Platform::current().start_methods()
 }
 
-/// The program's start method. Fixes the default if none was set.
+/// Returns the start method of the program. Fixes the default if no start method was set.
 ///
-/// The default is, in this order: in a child, the method by which it was started; `OFFSPRING_START_METHOD`;
-/// `#[process_main(start_method = "…")]`; the platform's.
+/// The default is the first of these that exists:
+///
+/// 1. in a child, the start method of the child,
+/// 2. `OFFSPRING_START_METHOD` in the environment,
+/// 3. `#[process_main(start_method = "…")]`,
+/// 4. the default of the platform.
+///
+/// # Examples
+/// ```
+/// use offspring::{ErrorKind, StartMethod, get_start_method, set_start_method};
+///
+/// let method = get_start_method();
+/// println!("children start by {method}");
+///
+/// // The first use has fixed the start method.
+/// let error = set_start_method(StartMethod::Spawn).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::ContextAlreadySet);
+/// ```
 pub fn get_start_method() -> StartMethod {
     Context::default().start_method()
 }
 
-/// Sets the program's start method, once, before it is used.
+/// Sets the start method of the program, once, before the first use.
 ///
 /// # Errors
-/// [`ContextAlreadySet`](ErrorKind::ContextAlreadySet) if it was set, or its default used, before;
-/// [`UnsupportedStartMethod`](ErrorKind::UnsupportedStartMethod) if this platform has no such method.
+/// - [`ContextAlreadySet`](ErrorKind::ContextAlreadySet): the start method was set or used before.
+/// - [`UnsupportedStartMethod`](ErrorKind::UnsupportedStartMethod): this platform lacks the start method.
+///
+/// # Examples
+/// ```
+/// use offspring::{ErrorKind, StartMethod, get_start_method, set_start_method};
+///
+/// set_start_method(StartMethod::Spawn)?;
+/// assert_eq!(get_start_method(), StartMethod::Spawn);
+///
+/// let error = set_start_method(StartMethod::Fork).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::ContextAlreadySet);
+/// # Ok::<(), offspring::Error>(())
+/// ```
 pub fn set_start_method(method: StartMethod) -> Result<(), Error> {
     check_supported(method)?;
-    let mut global = Global::lock();
-    if let Some(choice) = &global.fixed {
+    let mut global = GLOBAL.lock();
+    if let Some(choice) = &*global {
         let present = choice.method().map_or_else(|_| format!("by {VARIABLE}"), |method| format!("to `{method}`"));
         let text = format!(
-            "the start method has been set already, {present}; `get_context` gives a context with another, and `force_start_method` always sets it"
+            "the start method has been set already, {present}; `get_context` gives a context with another, and \
+             `force_start_method` always sets it"
         );
         return Err(Error::new(ErrorKind::ContextAlreadySet, text));
     }
-    global.fixed = Some(Choice::Method(method));
+    *global = Some(Choice::Method(method));
     Ok(())
 }
 
-/// Sets the program's start method, also if it was set before. Contexts that exist keep theirs.
+/// Sets the start method of the program, even if the start method was set before. Existing contexts keep their start
+/// method.
 ///
 /// # Errors
-/// [`UnsupportedStartMethod`](ErrorKind::UnsupportedStartMethod).
+/// - [`UnsupportedStartMethod`](ErrorKind::UnsupportedStartMethod): this platform lacks the start method.
+///
+/// # Examples
+/// ```
+/// use offspring::{StartMethod, force_start_method, get_start_method};
+///
+/// force_start_method(StartMethod::Spawn)?;
+/// force_start_method(StartMethod::Fork)?;
+/// assert_eq!(get_start_method(), StartMethod::Fork);
+/// # Ok::<(), offspring::Error>(())
+/// ```
 pub fn force_start_method(method: StartMethod) -> Result<(), Error> {
     check_supported(method)?;
-    Global::lock().fixed = Some(Choice::Method(method));
+    *GLOBAL.lock() = Some(Choice::Method(method));
     Ok(())
 }
 
-/// A context with a start method of its own; the program's global choice is neither used nor fixed.
+/// Sets the number of *spares*: children made ahead, so that a start by `forkserver` takes one message and no fork.
+///
+/// The number belongs to this process, as its forkserver does, and counts for every [`Context`]. The default is 0. The
+/// spares are made from the next start by `forkserver` on, or at once if the forkserver runs. A smaller number ends the
+/// surplus spares at once. The other start methods have no spares.
+///
+/// A start takes the oldest spare and requests the next one, without waiting for it. A start that finds no spare has
+/// the child forked as usual. A spare takes over the settings of this process at the moment of the start, like any
+/// child.
+///
+/// A waiting spare is one process (`offspring-spare` in `ps`, counted by `RLIMIT_NPROC`) with some 40 KiB of memory of
+/// its own, and three descriptors in this process. A spare that ends while it waits sends `SIGCHLD`, and stays a zombie
+/// until the next start, [`active_children`](crate::active_children) or the end of the program.
+///
+/// # Examples
+/// ```
+/// use offspring::{child_task, process_main, set_spares};
+///
+/// #[child_task]
+/// fn double(n: u64) -> u64 {
+///     2 * n
+/// }
+///
+/// #[process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     set_spares(2);
+///     for n in 0..10 {
+///         assert_eq!(double::start(n)?.join()?, 2 * n);
+///     }
+///     Ok(())
+/// }
+/// ```
+pub fn set_spares(count: usize) {
+    start::forkserver::set_spares(count);
+}
+
+/// Returns a context with a start method of its own. Neither uses nor fixes the start method of the program.
 ///
 /// # Errors
-/// [`UnsupportedStartMethod`](ErrorKind::UnsupportedStartMethod).
+/// - [`UnsupportedStartMethod`](ErrorKind::UnsupportedStartMethod): this platform lacks the start method.
+///
+/// # Examples
+/// ```
+/// use offspring::{StartMethod, child_task, get_context};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let spawn = get_context(StartMethod::Spawn)?;
+/// assert_eq!(spawn.start(square::call(12))?.join()?, 144);
+/// # Ok(())
+/// # }
+/// ```
 pub fn get_context(method: StartMethod) -> Result<Context, Error> {
     check_supported(method)?;
     Ok(Context { choice: Choice::Method(method) })
@@ -192,41 +368,20 @@ fn check_supported(method: StartMethod) -> Result<(), Error> {
     Err(Error::new(ErrorKind::UnsupportedStartMethod, text))
 }
 
-/// The program's choice, which a forked copy of a process makes anew.
-#[derive(Debug)]
-struct Global {
-    process: u32,
-    /// What `#[process_main(start_method = "…")]` says.
-    program: Option<StartMethod>,
-    fixed: Option<Choice>,
-}
+/// The start method of `#[process_main(start_method = "…")]`, which copies of the process have too.
+static PROGRAM_DEFAULT: Mutex<Option<StartMethod>> = Mutex::new(None);
 
-static GLOBAL: Mutex<Global> = Mutex::new(Global { process: 0, program: None, fixed: None });
+/// The global choice of the program, once made. A copy of the process makes the choice anew.
+static GLOBAL: PerProcess<Option<Choice>> = PerProcess::new(OnCopy::Drop);
 
-impl Global {
-    fn lock() -> MutexGuard<'static, Self> {
-        let mut global = sys::lock(&GLOBAL);
-        if global.process != sys::pid() {
-            global.process = sys::pid();
-            global.fixed = None;
-        }
-        global
-    }
-
-    fn fix(&mut self) -> Choice {
-        let program = self.program;
-        self.fixed.get_or_insert_with(|| default(program)).clone()
-    }
-}
-
-fn default(program: Option<StartMethod>) -> Choice {
+fn default() -> Choice {
     if let Some(method) = ancestry::own_method() {
         return Choice::Method(method);
     }
     let from_outside = std::env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned());
     let chosen = match from_outside.as_deref().filter(|value| !value.is_empty()) {
         Some(value) => value.parse().and_then(|method| check_supported(method).map(|()| method)),
-        None => Ok(program.unwrap_or_else(|| Platform::current().default_start_method())),
+        None => Ok(sys::lock(&PROGRAM_DEFAULT).unwrap_or_else(|| Platform::current().default_start_method())),
     };
     match chosen {
         Ok(method) => Choice::Method(method),
@@ -234,7 +389,7 @@ fn default(program: Option<StartMethod>) -> Choice {
     }
 }
 
-/// Notes what `#[process_main(start_method = "…")]` says, which fixes nothing.
+/// Stores the start method of `#[process_main(start_method = "…")]`. Fixes nothing.
 pub(crate) fn set_program_default(method: Option<StartMethod>) {
-    Global::lock().program = method;
+    *sys::lock(&PROGRAM_DEFAULT) = method;
 }

@@ -1,4 +1,4 @@
-//! What the standard streams of a child are.
+//! The standard streams of a child.
 
 use std::fs::File;
 use std::io;
@@ -7,7 +7,31 @@ use std::os::fd::OwnedFd;
 use crate::child::StreamSetting;
 use crate::sys::fd::{self, Stream};
 
-/// What a standard stream of a child is.
+/// The target of a standard stream of a child: an inherited stream, `/dev/null`, a pipe or an open file.
+///
+/// A `File`, an `OwnedFd`, a `PipeReader` or a `PipeWriter` converts into a `Stdio`.
+///
+/// # Examples
+/// ```
+/// use std::io::read_to_string;
+///
+/// use offspring::{Context, Stdio, child_task};
+///
+/// #[child_task]
+/// fn greet() {
+///     println!("Hello!");
+///     eprintln!("never shown");
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (mut output, input) = std::io::pipe()?;
+/// let child = Context::default().process(greet::call()).stdout(input).stderr(Stdio::null()).start()?;
+/// child.join()?;
+/// assert_eq!(read_to_string(&mut output)?, "Hello!\n");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Stdio(StdioKind);
 
@@ -20,17 +44,74 @@ enum StdioKind {
 }
 
 impl Stdio {
-    /// That of this process, as it is at the start.
+    /// Uses the stream of this process, as the stream is at the start. Default of standard output and standard error.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, Stdio, child_task};
+    ///
+    /// #[child_task]
+    /// fn greet() {
+    ///     println!("Hello!");
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// Context::default().process(greet::call()).stdout(Stdio::inherit()).start()?.join()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn inherit() -> Self {
         Self(StdioKind::Inherit)
     }
 
-    /// `/dev/null`.
+    /// Uses `/dev/null`. Default of standard input.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, Stdio, child_task};
+    ///
+    /// #[child_task]
+    /// fn greet() {
+    ///     println!("never shown");
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// Context::default().process(greet::call()).stdout(Stdio::null()).start()?.join()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn null() -> Self {
         Self(StdioKind::Null)
     }
 
-    /// A pipe, whose other end the handle has ([`take_stdout`](crate::Process::take_stdout) and its like).
+    /// Makes a pipe between the child and the handle. [`Process::take_stdin`](crate::Process::take_stdin),
+    /// [`take_stdout`](crate::Process::take_stdout) and [`take_stderr`](crate::Process::take_stderr) return the other
+    /// end.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::io::read_to_string;
+    ///
+    /// use offspring::{Context, Stdio, child_task};
+    ///
+    /// #[child_task]
+    /// fn greet() {
+    ///     println!("Hello!");
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut child = Context::default().process(greet::call()).stdout(Stdio::piped()).start()?;
+    /// let output = child.take_stdout().expect("standard output is piped");
+    /// assert_eq!(read_to_string(output)?, "Hello!\n");
+    /// child.join()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source: [pipe(2)](https://man7.org/linux/man-pages/man2/pipe.2.html).
     pub fn piped() -> Self {
         Self(StdioKind::Piped)
     }
@@ -60,7 +141,7 @@ impl From<io::PipeWriter> for Stdio {
     }
 }
 
-/// What a stream becomes in the child, the child's end, and ours.
+/// Returns the setting of a stream, the child's descriptor, and the parent's end of a pipe.
 pub(super) fn plan(
     stream: Stream,
     stdio: Option<Stdio>,
@@ -69,13 +150,13 @@ pub(super) fn plan(
         None if stream == Stream::In => Ok((StreamSetting::Null, None, None)),
         Some(StdioKind::Null) => Ok((StreamSetting::Null, None, None)),
         None | Some(StdioKind::Inherit) => Ok((StreamSetting::Keep, None, None)),
-        // Not a standard stream's own number, or the child would close what it has just redirected.
+        // A number above 2, or a later redirection in the child would close this descriptor.
         Some(StdioKind::Given(fd)) => Ok((StreamSetting::Given, Some(fd::above_stdio(fd)?), None)),
         Some(StdioKind::Piped) => {
             let (reader, writer) = io::pipe()?;
             let (reader, writer) = (fd::above_stdio(reader.into())?, fd::above_stdio(writer.into())?);
-            let (theirs, ours) = if stream == Stream::In { (reader, writer) } else { (writer, reader) };
-            Ok((StreamSetting::Given, Some(theirs), Some(ours)))
+            let (child_end, parent_end) = if stream == Stream::In { (reader, writer) } else { (writer, reader) };
+            Ok((StreamSetting::Given, Some(child_end), Some(parent_end)))
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Spawn: the child is this very program, started anew from `/proc/self/exe`.
+//! Spawn: the child is this program, started anew from `/proc/self/exe`.
 //!
-//! The parent's memory is never copied (posix_spawn(3)), so its size does not matter. The new process finds one
-//! descriptor beside the standard streams, its link, and one variable that says so; its guard takes both away and obeys
-//! the order in the link.
+//! 1. The parent starts the program by posix_spawn(3), which copies no memory: the parent's size does not matter.
+//! 2. While the program starts, the parent sends the spec and the lifeline through the link.
+//! 3. The new process finds the link and one variable that names the link. The child's guard removes the variable,
+//!    takes the link, receives the spec and runs the task.
 
 use std::ffi::{CString, OsString};
 use std::io;
@@ -23,25 +24,23 @@ pub(super) struct Spawn;
 
 impl Launcher for Spawn {
     fn launch(&self, mut request: Request<'_>) -> Result<Launched, Error> {
-        let failed = |error| Error::os(format!("cannot spawn a child for `{}`", request.order.task), error);
+        let failed = |error| Error::os(format!("cannot spawn a child for `{}`", request.spec.task), error);
         let entrance = entrance()?;
-        let environment = request.order.settings.environment.take().unwrap_or_else(Environment::present);
-        request.order.privileges = Some(Privileges::present().map_err(failed)?);
+        let environment = request.spec.settings.environment.take().unwrap_or_else(Environment::current);
+        request.spec.privileges = Some(Privileges::current().map_err(failed)?);
         if !signal::ignores_broken_pipes() {
-            // An exec keeps what is ignored, but then Rust's runtime ignores SIGPIPE in the new program.
-            request.order.settings.ignored_signals = Some(signal::ignored());
+            // An exec keeps ignored signals, but Rust's runtime then ignores SIGPIPE in the new program.
+            request.spec.settings.ignored_signals = Some(signal::ignored());
         }
         if entrance != Entrance::Main {
-            hand_over_output(&mut request.order.settings, &mut request.kit).map_err(failed)?;
+            hand_over_output(&mut request.spec.settings, &mut request.fds).map_err(failed)?;
         }
-        let (link, theirs) = socket::pair().map_err(failed)?;
-        let pid = execute(entrance, environment, theirs).map_err(failed)?;
+        let (link, childs_end) = socket::pair().map_err(failed)?;
+        let pid = execute(entrance, environment, childs_end).map_err(failed)?;
         let pidfd = pidfd::open_or_kill(pid).map_err(failed)?;
-        // The rest while the program starts.
-        let given = |lifeline| request.send(&link, Some(&lifeline)).map(|_| lifeline);
-        // A child that has died already is no error: its exit status will say how.
-        let lifeline = Lifeline::new().and_then(given);
-        let lifeline = lifeline.map_err(|error| {
+        // The rest while the program starts. A child that has died already is no error: the exit status will tell.
+        let send_spec = |lifeline| request.send(&link, Some(&lifeline)).map(|_is_sent| lifeline);
+        let lifeline = Lifeline::new().and_then(send_spec).map_err(|error| {
             pidfd::kill_and_reap(pidfd.as_fd());
             failed(error)
         })?;
@@ -49,7 +48,7 @@ impl Launcher for Spawn {
     }
 }
 
-/// Starts this program with `link` as its only descriptor beside the standard streams.
+/// Starts this program with `link` as the only descriptor beside the standard streams.
 pub(super) fn execute(entrance: Entrance, mut environment: Environment, link: OwnedFd) -> io::Result<u32> {
     environment.set(OsString::from(child::VARIABLE), OsString::from(child::token()));
     Program {
@@ -62,7 +61,8 @@ pub(super) fn execute(entrance: Entrance, mut environment: Environment, link: Ow
     .start()
 }
 
-/// The program's own arguments; for a test binary those by which its harness runs the guard, and nothing else.
+/// Returns the arguments of the new process: this program's own, or for a test binary those that select the hidden
+/// test.
 fn arguments(entrance: Entrance) -> Vec<CString> {
     let own = executable::arguments();
     let Entrance::Test(module) = entrance else { return own };
@@ -73,12 +73,13 @@ fn arguments(entrance: Entrance) -> Vec<CString> {
     own.into_iter().take(1).chain([test]).chain(rest).collect()
 }
 
-/// A test harness prints before it reaches the guard: it gets `/dev/null`, and the child the real output with its order.
-fn hand_over_output(settings: &mut Settings, kit: &mut ChildFds) -> io::Result<()> {
+/// Sends the real output with the spec. The new process begins with `/dev/null`, since a test harness prints before the
+/// guard.
+fn hand_over_output(settings: &mut Settings, fds: &mut ChildFds) -> io::Result<()> {
     let output = Stream::Out as usize;
     if settings.streams[output] == StreamSetting::Keep {
         settings.streams[output] = StreamSetting::Given;
-        kit.streams[output] = Stream::Out.duplicate()?;
+        fds.streams[output] = Stream::Out.duplicate()?;
     }
     Ok(())
 }

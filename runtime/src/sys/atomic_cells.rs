@@ -1,18 +1,19 @@
-//! AtomicCells in a [`Region`] that many processes read and write at once, each of them always whole.
+//! Elements in a [`Region`] that many processes read and write at once, each element always whole.
 //!
-//! No reference to the memory is ever formed but to atomics. An element of up to 8 bytes is one atomic of 1, 2, 4 or 8
-//! bytes, the smallest that it fits into; a larger one is words under a [`journal`](super::journal). All accesses to a
-//! byte are by atomics of one size, as Rust's memory model asks for.
+//! Every reference to the memory is to atomics. An element of up to 8 bytes is one atomic of 1, 2, 4 or 8 bytes, the
+//! smallest that the element fits into. A larger element is words under a [`journal`]. All accesses to
+//! a byte are by atomics of one size, as Rust's memory model asks for.
 
 use std::io;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
-use super::fd::Descriptor;
+use super::cast::padded;
 use super::journal::{self, Journal, Stripe};
 use super::mmap::Region;
 
-/// Up to here an element is one atomic.
+/// The size up to which an element is one atomic.
 const ATOMIC_MAX: usize = 8;
 
 /// `length` elements of `size` bytes.
@@ -23,12 +24,12 @@ pub(crate) struct AtomicCells {
     size: usize,
 }
 
-/// How an element is read and written; its bytes are as many as the element has.
+/// Access to one element. The arguments have as many bytes as the element has.
 trait Element {
     fn load(&self, out: &mut [u8]);
     fn store(&self, new: &[u8]);
     fn swap(&self, new: &[u8], before: &mut [u8]);
-    /// Whether it was `current` and now is `new`; `found` is what it was.
+    /// Replaces `current` with `new`. Returns whether the element was `current`; `found` gets its former value.
     fn compare_exchange(&self, current: &[u8], new: &[u8], found: &mut [u8]) -> bool;
 }
 
@@ -56,7 +57,7 @@ macro_rules! atomic_element {
                 let [old, new] = [current, new].map(|bytes| <$word>::from_ne_bytes(padded(bytes)));
                 let exchange = |old| self.compare_exchange(old, new, Ordering::AcqRel, Ordering::Acquire);
                 let exchanged = exchange(old).or_else(|word| {
-                    // Another process may have written what pads the element. It counts for nothing.
+                    // Another process may have written to the padding of the element, which has no meaning.
                     if word.to_ne_bytes()[..current.len()] == *current { exchange(word) } else { Err(word) }
                 });
                 let (Ok(word) | Err(word)) = exchanged;
@@ -72,13 +73,6 @@ atomic_element! {
     AtomicU16, u16;
     AtomicU32, u32;
     AtomicU64, u64;
-}
-
-#[inline]
-pub(super) fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut word = [0; N];
-    word[..bytes.len()].copy_from_slice(bytes);
-    word
 }
 
 impl Element for Stripe<'_> {
@@ -109,7 +103,8 @@ impl Element for Stripe<'_> {
     }
 }
 
-/// Evaluates `$body` with what the element at `$index` is. The size is known when this is compiled into its user.
+/// Evaluates `$body` with the atomic or stripe of the element at `$index`. Where the size is a constant, the match goes
+/// away.
 macro_rules! with_element {
     ($self:ident, $index:ident, $size:expr, |$element:ident| $body:expr) => {{
         $self.check($index, $size);
@@ -127,17 +122,18 @@ macro_rules! with_element {
     }};
     (@cell $self:ident, $index:ident, $atomic:ty, $element:ident, $body:expr) => {{
         // SAFETY: `check` has seen that this is the element's own size and that it is inside the region, whose length
-        // was made or accepted for all cells; the region begins at a page, so that the cell lies at a multiple of its size.
+        // was made or accepted for all cells; the region begins at a page, so that the cell lies at a multiple of its
+        // size.
         let cell = unsafe { $self.region.start().cast::<$atomic>().add($index) };
-        // SAFETY: as above; every process accesses the cell by this atomic type alone, as long as it is not hostile, and
-        // a hostile one can change no more than the value, of which any is valid.
+        // SAFETY: as above; every process accesses the cell by this atomic type alone, as long as it is not hostile,
+        // and a hostile one can change no more than the value, of which any is valid.
         let $element: &$atomic = unsafe { cell.as_ref() };
         $body
     }};
 }
 
 impl AtomicCells {
-    /// New memory, all zeroes.
+    /// Makes new memory, all zeroes.
     ///
     /// # Errors
     /// Limits on memory, descriptors and file sizes; for large elements also [`journal::check_support`].
@@ -147,11 +143,11 @@ impl AtomicCells {
         Ok(Self { region: Region::create(bytes)?, length, size })
     }
 
-    /// Takes over what another process has made; the numbers may be anybody's.
+    /// Takes over cells that another process has made. The numbers may come from a hostile process.
     ///
     /// # Errors
     /// `InvalidData` if the memory is not shared memory of just this length; limits on memory.
-    pub(crate) fn accept(descriptor: Arc<Descriptor>, length: usize, size: usize) -> io::Result<Self> {
+    pub(crate) fn accept(descriptor: Arc<OwnedFd>, length: usize, size: usize) -> io::Result<Self> {
         Self::check_support(size)?;
         let region = Region::accept(descriptor)?;
         if bytes(length, size) != Some(region.len()) {
@@ -166,7 +162,7 @@ impl AtomicCells {
         if size <= ATOMIC_MAX { Ok(()) } else { journal::check_support() }
     }
 
-    pub(crate) fn descriptor(&self) -> &Arc<Descriptor> {
+    pub(crate) fn descriptor(&self) -> &Arc<OwnedFd> {
         self.region.descriptor()
     }
 
@@ -186,28 +182,28 @@ impl AtomicCells {
         assert!(size == self.size, "an element has {} bytes, not {size}", self.size);
     }
 
-    /// Reads an element; what was written before it is seen after it.
+    /// Reads an element. Later reads see all that was written before the element was.
     #[inline]
     #[track_caller]
     pub(crate) fn load(&self, index: usize, out: &mut [u8]) {
         with_element!(self, index, out.len(), |element| Element::load(element, out));
     }
 
-    /// Writes an element, after all that was written before.
+    /// Writes an element, after all earlier writes.
     #[inline]
     #[track_caller]
     pub(crate) fn store(&self, index: usize, new: &[u8]) {
         with_element!(self, index, new.len(), |element| Element::store(element, new));
     }
 
-    /// Writes an element and reads what it was.
+    /// Writes an element and reads its former value.
     #[inline]
     #[track_caller]
     pub(crate) fn swap(&self, index: usize, new: &[u8], before: &mut [u8]) {
         with_element!(self, index, new.len(), |element| Element::swap(element, new, before));
     }
 
-    /// Writes an element if it still is `current`; says whether, and what it was.
+    /// Writes an element if its value is `current`. Returns whether it was, and its former value.
     #[inline]
     #[track_caller]
     pub(crate) fn compare_exchange(&self, index: usize, current: &[u8], new: &[u8], found: &mut [u8]) -> bool {
@@ -215,7 +211,7 @@ impl AtomicCells {
     }
 }
 
-/// How many bytes of memory so many elements take; `None` if they are more than can be.
+/// Returns the bytes of memory that so many elements take. Returns `None` beyond the range of `usize`.
 fn bytes(length: usize, size: usize) -> Option<usize> {
     let bytes =
         if size <= ATOMIC_MAX { length.checked_mul(size.next_power_of_two()) } else { journal::bytes(length, size) };

@@ -1,26 +1,34 @@
-//! Values under the type that they have, where generic code has another name for it.
+//! Conversions between types that are the same, where generic code has two names for one type.
 
 use std::mem::{ManuallyDrop, transmute_copy};
 
-/// Whether two types are the same but for their lifetimes.
+/// Returns the bytes with zeroes behind them.
+#[inline]
+pub(super) fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut word = [0; N];
+    word[..bytes.len()].copy_from_slice(bytes);
+    word
+}
+
+/// Returns whether two types are the same but for their lifetimes.
 #[inline(always)]
 fn is_same<A: ?Sized, B: ?Sized>() -> bool {
     typeid::of::<A>() == typeid::of::<B>()
 }
 
-/// The value as a `B`, if that is its type. One of the two must have no lifetimes.
+/// Returns the value as a `B`, if that is the value's type. One of the two types must have no lifetimes.
 #[inline(always)]
 pub(crate) fn value<A: 'static, B>(value: A) -> Result<B, A> {
     if !is_same::<A, B>() {
         return Err(value);
     }
     let value = ManuallyDrop::new(value);
-    // SAFETY: the types are one, and `A` outlives everything, so that there is no lifetime in which they could differ. The
-    // original is not dropped.
+    // SAFETY: the types are one, and `A` outlives everything, so that there is no lifetime in which they could differ.
+    // The original is not dropped.
     Ok(unsafe { transmute_copy(&*value) })
 }
 
-/// The `B` that a value is, or that it is a reference to.
+/// Returns the `B` that a value is or refers to.
 #[inline(always)]
 pub(crate) fn reference<A: ?Sized, B: 'static>(value: &A) -> Option<&B> {
     let place = std::ptr::from_ref(value);
@@ -35,7 +43,7 @@ pub(crate) fn reference<A: ?Sized, B: 'static>(value: &A) -> Option<&B> {
     None
 }
 
-/// The elements, if the value is a `&[T]` or a `&Vec<T>`.
+/// Returns the elements, if the value is a `&[T]` or a `&Vec<T>`.
 #[inline(always)]
 pub(crate) fn slice<A, T: 'static>(value: &A) -> Option<&[T]> {
     if is_same::<A, &[T]>() {

@@ -1,25 +1,26 @@
-//! Elements that are too large for an atomic: readers never see one half written, not even after the death of a writer.
+//! Elements that are too large for an atomic. No reader sees one half written, even after the death of a writer.
 //!
-//! The elements are dealt out to stripes of neighbours. Each stripe has a lock for its writers, a number that is odd while
-//! one of them writes (a *sequence lock*: readers read again if it has changed meanwhile), and a journal:
+//! Each stripe of neighbouring elements has a lock for its writers, a number that is odd during a write (a *sequence
+//! lock*: readers read again if the number has changed meanwhile), and a journal:
 //!
 //! ```text
-//!   writer:  hold the lock · element and its number into the journal · sequence odd · element into its place · sequence even
+//!   writer:  hold the lock · element and its number into the journal · sequence odd
+//!            · element into its place · sequence even
 //!   reader:  sequence, even? · copy · the same sequence still? done · otherwise again, and soon under the lock
 //! ```
 //!
-//! A writer that is killed leaves an even sequence, and then nothing was written; or an odd one, and then the journal is
-//! complete, from which the next one who takes the lock writes the element once more. So a write is done or not, and nobody
-//! has to be told of a death. A reader holds nothing, and its death is not seen.
+//! A killed writer leaves an even sequence, and then nothing was written. Or the writer leaves an odd one, and then the
+//! journal is complete: the next holder of the lock writes the element once more from the journal. So a write is done
+//! or not, and no process has to be told of a death. A reader holds nothing, and its death has no effect.
 //!
-//! All words are atomics. A hostile process can make values wrong and keep a lock; every number here that leads to an
+//! All words are atomics. A hostile process can make values wrong and keep a lock. Every number here that leads to an
 //! address is this process's own or checked.
 //!
 //! Source: Boehm, "Can seqlocks get along with programming language memory models?" (MSPC 2012).
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-use super::atomic_cells::padded;
+use super::cast::padded;
 use super::mmap::Region;
 use super::word_lock;
 pub(crate) use super::word_lock::check_support;
@@ -38,12 +39,12 @@ const ENTRY: usize = 3;
 /// Heads begin at cache lines of their own.
 const LINE: usize = 64 / WORD;
 
-/// After so many vain tries a reader takes the lock.
+/// The number of failed reads after which a reader takes the lock.
 const TRIES: usize = 16;
 
-/// Where the stripes and the elements of a region are, in words.
+/// The places of stripes and elements in a region, in words.
 #[derive(Clone, Copy)]
-struct Layout {
+struct StripeLayout {
     length: usize,
     /// Words of one element.
     element: usize,
@@ -51,7 +52,7 @@ struct Layout {
     stripes: usize,
 }
 
-impl Layout {
+impl StripeLayout {
     fn new(length: usize, size: usize) -> Self {
         let element = size.div_ceil(WORD);
         Self { length, element, head: (ENTRY + element).next_multiple_of(LINE), stripes: length.min(STRIPES) }
@@ -70,9 +71,9 @@ impl Layout {
     }
 }
 
-/// How many bytes so many elements take with their stripes; `None` if they are more than can be.
+/// Returns the bytes that so many elements take with their stripes. Returns `None` beyond the range of `usize`.
 pub(super) fn bytes(length: usize, size: usize) -> Option<usize> {
-    let layout = Layout::new(length, size);
+    let layout = StripeLayout::new(length, size);
     let heads = layout.stripes.checked_mul(layout.head)?;
     let elements = length.checked_mul(layout.element)?;
     heads.checked_add(elements)?.checked_mul(WORD)
@@ -81,16 +82,16 @@ pub(super) fn bytes(length: usize, size: usize) -> Option<usize> {
 /// The elements of a region with their stripes.
 pub(super) struct Journal<'a> {
     region: &'a Region,
-    layout: Layout,
+    layout: StripeLayout,
 }
 
 impl<'a> Journal<'a> {
-    /// The region is of [`bytes`] for so many elements.
+    /// The region must have [`bytes`] for so many elements.
     pub(super) fn new(region: &'a Region, length: usize, size: usize) -> Self {
-        Self { region, layout: Layout::new(length, size) }
+        Self { region, layout: StripeLayout::new(length, size) }
     }
 
-    /// The element, which must exist, in its stripe.
+    /// Returns an element, which must exist, in its stripe.
     pub(super) fn stripe(self, index: usize) -> Stripe<'a> {
         let head = self.layout.head_of(self.layout.stripe_of(index));
         Stripe { journal: self, head, index }
@@ -154,7 +155,7 @@ impl Stripe<'_> {
         self.change(|_, read| read(out));
     }
 
-    /// Does `work` under the lock, with what writes the element and what reads it.
+    /// Does `work` under the lock. The arguments of `work` write the element and read the element.
     pub(super) fn change<R>(&self, work: impl FnOnce(&dyn Fn(&[u8]), &dyn Fn(&mut [u8])) -> R) -> R {
         word_lock::hold(self.journal.lock(self.head), || {
             self.finish_what_was_begun();
@@ -172,7 +173,7 @@ impl Stripe<'_> {
         self.sequence().store(sequence.wrapping_add(2), Ordering::Release);
     }
 
-    /// Completes the write of a holder that has died in it.
+    /// Completes the write of a holder that has died in the write.
     fn finish_what_was_begun(&self) {
         let sequence = self.sequence().load(Ordering::Acquire);
         if sequence.is_multiple_of(2) {
@@ -238,7 +239,7 @@ mod tests {
     fn a_write_that_was_begun_is_finished_by_the_next_reader() {
         let region = region(100);
         let (written, reader) = (stripe(&region, 100, 1), stripe(&region, 100, 0));
-        // As a writer leaves it that dies when one word of the element is in its place.
+        // As a writer leaves the memory that dies when one word of the element is in its place.
         copy_in(&[9; SIZE], written.entry());
         written.journal.word(written.head + NUMBER).store(1, Ordering::Relaxed);
         written.sequence().store(1, Ordering::Relaxed);

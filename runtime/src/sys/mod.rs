@@ -1,46 +1,83 @@
 //! Every system call of the crate and every `unsafe` block, each behind a safe, typed face.
 //!
-//! A file here holds one family of calls and knows nothing of tasks, children or start methods.
-//! Arguments and results are std's types (`OwnedFd`, `io::Result`, `Duration`); nothing of `nix` or
-//! `libc` leaves this folder. Two rules hold everywhere below:
+//! A file here holds one family of calls, and knows no tasks, children or start methods. Arguments and results are
+//! std's types (`OwnedFd`, `io::Result`, `Duration`). Nothing of `nix` or `libc` leaves this folder. Two rules hold
+//! everywhere below:
 //!
 //! - A descriptor is close-on-exec from birth and never numbered 0, 1 or 2 (see [`fd::above_stdio`]).
-//! - What may only be done in a fresh copy of a process asks for a [`fork::FreshCopy`], a value that
-//!   exists nowhere else.
+//! - A call that is sound only in a fresh copy of a process takes a [`fork::FreshCopy`], which exists nowhere else.
+//!
+//! # Another platform
+//!
+//! The files beside this one build on the modules below and fit every system. Those in `unix/` fit every Unix. A
+//! platform must provide the rest, under the same names. Linux does so by these facilities:
+//!
+//! | module | provides | on Linux |
+//! | --- | --- | --- |
+//! | `close_range` | closing of many descriptors | close_range(2), `/proc/self/fd` |
+//! | `cwd` | working directory, umask | fchdir(2), `O_PATH`, umask(2) |
+//! | `eventfd` | wake-ups between processes, and waiting for many | eventfd(2), epoll(7) |
+//! | `executable` | this program, to be started again | `/proc/self/exe`, auxiliary vector |
+//! | `fork` | copies, also as siblings; proof of one thread | fork(2), clone(2) `CLONE_PARENT`, unshare(2) |
+//! | `fork_generation` | whether this process is a copy | madvise(2) `MADV_WIPEONFORK` |
+//! | `futex` | sleep on words in shared memory | futex(2), futex_waitv(2) |
+//! | `headroom` | the stack that a thread has left | pthread_getattr_np(3) |
+//! | `huge_pages` | vectors that are fast to fill | madvise(2) `MADV_HUGEPAGE` |
+//! | `identity` | ids, capabilities, namespaces | capget(2), `/proc/self/ns` |
+//! | `inherited` | the state that a child takes over | `procfs`, `rlimit`, `sched`, `cwd` |
+//! | `lifeline` | the end of a child with its parent | fcntl(2) `F_SETOWN`, `F_SETSIG` |
+//! | `mmap` | shared and sealed memory | memfd_create(2), mmap(2) |
+//! | `pidfd` | names of children, signals, exit statuses | pidfd_open(2), waitid(2) `P_PIDFD` |
+//! | `procfs` | text files about this process | `/proc/self`, `/proc/thread-self` |
+//! | `resident` | memory in use | `/proc/self/statm` |
+//! | `rlimit` | resource limits | getrlimit(2) |
+//! | `robust` | locks that survive their holder | pthread_mutexattr_setrobust(3) |
+//! | `robust_list` | the kernel's list of a thread's locks | get_robust_list(2) |
+//! | `sched` | nice value, processors, out-of-memory score | setpriority(2), sched_setaffinity(2) |
+//! | `signal` | masks, dispositions, timers | rt_sigprocmask(2), timer_create(2) |
+//! | `socket` | messages that carry descriptors | unix(7) `SOCK_SEQPACKET`, `SCM_RIGHTS` |
+//! | `stack` | stacks of copies, for musl | mmap(2) `MAP_STACK` |
+//! | `word_lock` | a lock of one word that survives its holder | robust futexes |
 #![allow(unsafe_code, reason = "the only folder that talks to the kernel and to the C library")]
 
-// For every system: memory that processes share, and what a copy of a process must know of itself.
+// For every system, on what the modules below provide.
 pub(crate) mod atomic_cells;
 pub(crate) mod cast;
-pub(crate) mod fork_generation;
-pub(crate) mod fork_private;
 pub(crate) mod journal;
-mod registry;
 pub(crate) mod sealed_slice;
 pub(crate) mod shared_object;
-pub(crate) mod word_lock;
 
 // Any Unix.
+#[path = "unix/atfork.rs"]
+mod atfork;
 #[path = "unix/environ.rs"]
 pub(crate) mod environ;
 #[path = "unix/exec.rs"]
 pub(crate) mod exec;
 #[path = "unix/fd.rs"]
 pub(crate) mod fd;
+#[path = "unix/fork_private.rs"]
+pub(crate) mod fork_private;
+#[path = "unix/number_set.rs"]
+mod number_set;
 #[path = "unix/poll.rs"]
 pub(crate) mod poll;
-#[path = "unix/signal.rs"]
-pub(crate) mod signal;
+#[path = "unix/process_group.rs"]
+pub(crate) mod process_group;
 
 // Linux; another system has modules of the same names.
-#[path = "linux/attributes.rs"]
-pub(crate) mod attributes;
+#[path = "linux/close_range.rs"]
+mod close_range;
+#[path = "linux/cwd.rs"]
+pub(crate) mod cwd;
 #[path = "linux/eventfd.rs"]
 pub(crate) mod eventfd;
 #[path = "linux/executable.rs"]
 pub(crate) mod executable;
 #[path = "linux/fork/mod.rs"]
 pub(crate) mod fork;
+#[path = "linux/fork_generation.rs"]
+pub(crate) mod fork_generation;
 #[path = "linux/futex.rs"]
 pub(crate) mod futex;
 #[path = "linux/headroom.rs"]
@@ -57,17 +94,27 @@ pub(crate) mod lifeline;
 pub(crate) mod mmap;
 #[path = "linux/pidfd.rs"]
 pub(crate) mod pidfd;
+#[path = "linux/procfs.rs"]
+pub(crate) mod procfs;
 #[path = "linux/resident.rs"]
 pub(crate) mod resident;
+#[path = "linux/rlimit.rs"]
+pub(crate) mod rlimit;
 #[path = "linux/robust.rs"]
 pub(crate) mod robust;
 #[path = "linux/robust_list.rs"]
 pub(crate) mod robust_list;
+#[path = "linux/sched.rs"]
+pub(crate) mod sched;
+#[path = "linux/signal.rs"]
+pub(crate) mod signal;
 #[path = "linux/socket.rs"]
 pub(crate) mod socket;
 #[cfg(target_env = "musl")]
 #[path = "linux/stack.rs"]
 mod stack;
+#[path = "linux/word_lock.rs"]
+mod word_lock;
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -87,19 +134,20 @@ fn retry<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Locks a mutex of this crate, also after a panic: no code of the user runs under one, so that what it guards is sound.
+/// Locks a mutex of this crate, also after a panic. No code of the user runs under such a lock, so the content is
+/// sound.
 pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether an error says that a limit on processes, descriptors, memory or file sizes is reached.
+/// Returns whether an error says that a limit on processes, descriptors, memory or file sizes is reached.
 pub(crate) fn is_limit(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, WouldBlock};
     matches!(error.kind(), WouldBlock | OutOfMemory | QuotaExceeded | FileTooLarge)
         || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
-/// Which limit that is, and where it is set.
+/// Returns the name of the limit behind an error, and the place where the limit is set.
 pub(crate) fn limit_behind(error: &io::Error) -> Option<&'static str> {
     Some(match error.raw_os_error()? {
         libc::EMFILE => "this process has as many files open as it may (RLIMIT_NOFILE, `ulimit -n`)",
@@ -115,7 +163,7 @@ pub(crate) fn limit_behind(error: &io::Error) -> Option<&'static str> {
     })
 }
 
-/// The monotonic clock, which is the same for all processes of a machine, in nanoseconds.
+/// Reads the monotonic clock, which is the same for all processes of a machine, in nanoseconds.
 pub(crate) fn monotonic_nanoseconds() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the kernel writes one time; this clock always exists.
@@ -123,32 +171,32 @@ pub(crate) fn monotonic_nanoseconds() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// The id of this process.
+/// Returns the id of this process.
 ///
-/// Not std's, in a piece of code that a fresh copy of a process would have to fault in.
+/// std's function lies in a page of code that a fresh copy of a process would have to fault in.
 pub(crate) fn pid() -> u32 {
     // SAFETY: getpid has no preconditions.
     unsafe { libc::getpid() as u32 }
 }
 
-/// The id of the parent of this process, as it is now.
+/// Returns the id of the current parent of this process.
 pub(crate) fn parent_pid() -> u32 {
     std::os::unix::process::parent_id()
 }
 
-/// Whether this code runs on another thread than the process's main one.
+/// Returns whether this code runs on another thread than the process's main thread.
 pub(crate) fn has_main_thread_elsewhere() -> bool {
     // SAFETY: gettid has no preconditions.
     pid() != unsafe { libc::gettid() } as u32
 }
 
-/// Whether a thread of this process has this id (tgkill(2) with no signal).
+/// Returns whether a thread of this process has this id (tgkill(2) with no signal).
 fn is_own_thread(tid: u32) -> bool {
     // SAFETY: three numbers; signal 0 is none.
     unsafe { libc::syscall(libc::SYS_tgkill, pid(), tid, 0) == 0 }
 }
 
-/// Whether the kernel runs this program with more privilege than its caller had (getauxval(3), `AT_SECURE`).
+/// Returns whether the kernel runs this program with more privilege than its caller had (getauxval(3), `AT_SECURE`).
 pub(crate) fn is_privileged_execution() -> bool {
     // SAFETY: getauxval has no preconditions.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
@@ -160,9 +208,10 @@ pub(crate) fn exit_now(code: i32) -> ! {
     unsafe { libc::_exit(code) }
 }
 
-/// Writes out what Rust's and C's output streams still hold.
+/// Flushes the output streams of Rust and C.
 ///
-/// Before a fork this keeps the copy from writing the same bytes again; before `_exit` it keeps them from being lost.
+/// Before a fork, a flush keeps the copy from writing the same bytes again. Before `_exit`, a flush keeps them from
+/// being lost.
 pub(crate) fn flush_output() {
     use std::io::Write;
     let _ = io::stdout().flush();
@@ -170,13 +219,14 @@ pub(crate) fn flush_output() {
     flush_c_output();
 }
 
-/// The C part of [`flush_output`].
+/// Flushes the output streams of C.
 pub(crate) fn flush_c_output() {
     // SAFETY: a null stream means all of them; fflush takes the streams' own locks.
     unsafe { libc::fflush(std::ptr::null_mut()) };
 }
 
-/// Names this thread and, if it is the main one, the process as `ps` and `top` show it (PR_SET_NAME, at most 15 bytes).
+/// Names this thread and, on the main thread, the process as `ps` and `top` show the name (PR_SET_NAME, at most 15
+/// bytes).
 pub(crate) fn set_name(name: &str) {
     let mut bytes: Vec<u8> = name.bytes().filter(|byte| *byte != 0).take(15).collect();
     bytes.push(0);

@@ -1,15 +1,15 @@
-//! Elements that nobody changes any more, in memory of this process or in a sealed file, read in place.
+//! Elements that cannot change any more, in memory of this process or in a sealed file, read in place.
 
 use std::ops::{Deref, Range};
+use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use bytemuck::Pod;
 
-use super::fd::Descriptor;
 use super::mmap::SealedMapping;
 
-/// A part of such memory, which it keeps. Cloning and slicing copy nothing.
+/// A part of such memory. Keeps the memory alive. Clones and slices copy nothing.
 #[derive(Debug)]
 pub(crate) struct SealedSlice<T> {
     start: NonNull<T>,
@@ -37,10 +37,10 @@ impl<T: Pod> SealedSlice<T> {
         Self { start: NonNull::from(&*elements).cast(), length: elements.len(), owner: Owner::Heap(elements) }
     }
 
-    /// `length` elements from a byte of the file on; the numbers may be anybody's.
+    /// Takes `length` elements from a byte of the file on. The numbers may come from a hostile process.
     ///
     /// # Errors
-    /// If they are not all in the file, or do not lie as elements of this type must; the text says which.
+    /// If an element lies outside the file, or not at a multiple of its alignment. The text says which.
     pub(crate) fn of_file(file: Arc<SealedMapping>, offset: usize, length: usize) -> Result<Self, String> {
         let (all, size) = (file.bytes(), size_of::<T>());
         let part = length.checked_mul(size).and_then(|bytes| all.get(offset..offset.checked_add(bytes)?));
@@ -57,18 +57,18 @@ impl<T: Pod> SealedSlice<T> {
         Ok(Self { start, length, owner: Owner::File(file) })
     }
 
-    /// A part of it.
+    /// Returns a part of the slice.
     ///
     /// # Panics
-    /// If the range is not inside.
+    /// If the range is not inside the slice.
     #[track_caller]
     pub(crate) fn slice(&self, range: Range<usize>) -> Self {
         let part = &self[range];
         Self { start: NonNull::from(part).cast(), length: part.len(), owner: self.owner.clone() }
     }
 
-    /// Its file, if it is in one, and the byte at which it begins there.
-    pub(crate) fn place(&self) -> Option<(&Arc<Descriptor>, usize)> {
+    /// Returns the file of the slice, if it is in one, and the byte at which the slice begins there.
+    pub(crate) fn place(&self) -> Option<(&Arc<OwnedFd>, usize)> {
         match &self.owner {
             Owner::Heap(_) => None,
             Owner::File(file) => Some((file.descriptor(), self.start.addr().get() - file.bytes().as_ptr().addr())),
@@ -82,7 +82,8 @@ impl<T> Deref for SealedSlice<T> {
     #[inline]
     fn deref(&self) -> &[T] {
         // SAFETY: the constructors take T from an `Arc<[T]>`, or from bytes of a sealed mapping, of which any are a `T`
-        // (`Pod`), after they have checked bounds and alignment. The owner keeps both alive, and nobody can write either.
+        // (`Pod`), after they have checked bounds and alignment. The owner keeps both alive, and nobody can write
+        // either.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }

@@ -1,38 +1,40 @@
 //! An object that processes share: a value, the locks that guard it, and words to sleep on, in one region.
 //!
-//! Who may see the value is decided here, since references to it rest on that:
+//! References to the value rest on two kinds of access:
 //!
-//! - a [`Member`] reads. It passes the *gate* (a lock) and, while it holds that, takes one of the *slots* (locks).
-//! - a [`Sole`] reads and writes. It holds the gate, so that no member comes in, and has seen every slot free since.
+//! - A [`Member`] reads. A member passes the *gate* (a lock) and, while it holds the gate, takes one of the *slots*
+//!   (locks).
+//! - A [`Sole`] reads and writes. A sole accessor holds the gate, so that no member comes in, and has seen every slot
+//!   free since.
 //!
-//! Each lock is robust, so that a process that is killed gives back what it had. Whether it was writing is told by a word,
-//! the phase: then what it leaves is *poisoned*.
+//! Each lock is robust: a process that is killed gives its locks back. A word, the phase, tells whether the process was
+//! writing. Then the value is *poisoned*.
 //!
-//! Everyone who has the memory can write into it. Processes that share an object trust each other so far; see the
-//! documentation of `sync`.
+//! Every process that has the memory can write to the memory. Processes that share an object trust each other so far.
+//! See the documentation of `sync`.
 
 use std::cell::UnsafeCell;
 use std::io;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::{Deref, DerefMut};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
 use bytemuck::Pod;
 
-use super::fd::Descriptor;
-use super::fork_generation;
 use super::mmap::Region;
-use super::robust::{Failure, Lock, LockTimeout, RobustGuard, acquire_any};
+use super::robust::{Lock, LockFailure, LockTimeout, RobustGuard, acquire_any};
+use super::robust_list;
 
-/// What lies in the memory.
+/// The layout of the memory.
 #[repr(C)]
-struct Layout<T, const SLOTS: usize, const WORDS: usize> {
-    /// Which kind of object it is; set last.
+struct ObjectLayout<T, const SLOTS: usize, const WORDS: usize> {
+    /// The kind of the object; set last.
     kind: AtomicU32,
     poisoned: AtomicU32,
-    /// What the holder of the gate is doing.
+    /// The activity of the holder of the gate.
     phase: AtomicU32,
     words: [AtomicU32; WORDS],
     gate: Lock,
@@ -40,14 +42,14 @@ struct Layout<T, const SLOTS: usize, const WORDS: usize> {
     value: UnsafeCell<T>,
 }
 
-/// Nobody holds the gate, or not for long.
+/// The gate is free, or held for a moment only.
 const PASSING: u32 = 0;
 /// The holder of the gate waits for slots.
 const WAITING: u32 = 1;
 /// The holder of the gate has the value.
 const WRITING: u32 = 2;
 
-/// The object, as one process has it.
+/// The object, as one process has mapped it.
 pub(crate) struct SharedObject<T, const SLOTS: usize, const WORDS: usize> {
     region: ManuallyDrop<Region>,
     value: PhantomData<T>,
@@ -56,10 +58,10 @@ pub(crate) struct SharedObject<T, const SLOTS: usize, const WORDS: usize> {
 impl<T: Pod, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORDS> {
     const LENGTH: usize = {
         assert!(align_of::<T>() <= 4096, "the value would have to be aligned to more than a page");
-        size_of::<Layout<T, SLOTS, WORDS>>()
+        size_of::<ObjectLayout<T, SLOTS, WORDS>>()
     };
 
-    /// Makes one; its words are zero.
+    /// Makes an object whose words are zero.
     ///
     /// # Errors
     /// Limits on descriptors, memory and file sizes.
@@ -76,12 +78,12 @@ impl<T: Pod, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORD
         Ok(shared)
     }
 
-    /// Takes part in one that another process has made, or this one.
+    /// Maps an object that another process, or this one, has made.
     ///
     /// # Errors
-    /// `InvalidData` if the memory is that of something else.
-    pub(crate) fn accept(kind: u32, descriptor: Arc<Descriptor>) -> io::Result<Self> {
-        fork_generation::note_copies();
+    /// `InvalidData` if the memory holds another kind of object.
+    pub(crate) fn accept(kind: u32, descriptor: Arc<OwnedFd>) -> io::Result<Self> {
+        robust_list::renew_in_copies();
         let region = Region::accept(descriptor)?;
         if region.len() != Self::LENGTH {
             let text = format!("shared memory of {} bytes where {} were expected", region.len(), Self::LENGTH);
@@ -97,13 +99,13 @@ impl<T: Pod, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORD
 }
 
 impl<T, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORDS> {
-    fn layout(&self) -> &Layout<T, SLOTS, WORDS> {
+    fn layout(&self) -> &ObjectLayout<T, SLOTS, WORDS> {
         // SAFETY: the region has the layout's length and alignment (`create`, `accept`) and keeps it (its seals); every
         // field may change under a shared reference, being atomic, a lock, or a cell; any bytes are valid for each.
         unsafe { self.region.start().cast().as_ref() }
     }
 
-    pub(crate) fn descriptor(&self) -> &Arc<Descriptor> {
+    pub(crate) fn descriptor(&self) -> &Arc<OwnedFd> {
         self.region.descriptor()
     }
 
@@ -123,15 +125,15 @@ impl<T, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORDS> {
         self.layout().poisoned.store(0, Ordering::Release);
     }
 
-    /// Whether whoever held the gate has died, and nobody has passed it since.
+    /// Returns whether a holder of the gate has died and no thread has passed the gate since.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.layout().gate.is_abandoned()
     }
 
-    /// Passes the gate, and takes note of it if the last one died in it while it was writing.
-    pub(crate) fn enter(&self, patience: LockTimeout) -> Result<RobustGuard<'_>, Failure> {
+    /// Passes the gate. Poisons the value if the last holder died in a write.
+    pub(crate) fn enter(&self, timeout: LockTimeout) -> Result<RobustGuard<'_>, LockFailure> {
         let layout = self.layout();
-        let gate = if let LockTimeout::Never = patience { self.try_gate()? } else { layout.gate.acquire(patience)? };
+        let gate = if let LockTimeout::Never = timeout { self.try_gate()? } else { layout.gate.acquire(timeout)? };
         if gate.after_death() && layout.phase.load(Ordering::Relaxed) == WRITING {
             layout.poisoned.store(1, Ordering::Release);
         }
@@ -139,27 +141,27 @@ impl<T, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORDS> {
         Ok(gate)
     }
 
-    /// Others pass the gate in some hundred nanoseconds: that must not make an attempt fail.
-    fn try_gate(&self) -> Result<RobustGuard<'_>, Failure> {
+    /// A pass of another thread takes some hundred nanoseconds, which must not make an attempt fail.
+    fn try_gate(&self) -> Result<RobustGuard<'_>, LockFailure> {
         const ATTEMPTS: usize = 100;
         let layout = self.layout();
         for _ in 0..ATTEMPTS {
             match layout.gate.acquire(LockTimeout::Never) {
-                Err(Failure::Busy) if layout.phase.load(Ordering::Relaxed) == PASSING => std::thread::yield_now(),
+                Err(LockFailure::Busy) if layout.phase.load(Ordering::Relaxed) == PASSING => std::thread::yield_now(),
                 other => return other,
             }
         }
-        Err(Failure::Busy)
+        Err(LockFailure::Busy)
     }
 
-    /// Takes one of the first `count` slots; waits for one, and for the gate, if all are taken.
-    pub(crate) fn join(&self, count: usize, patience: LockTimeout) -> Result<Member<'_, T, SLOTS, WORDS>, Failure> {
-        let gate = self.enter(patience)?;
+    /// Takes one of the first `count` slots. Waits for the gate, and for a slot if all are taken.
+    pub(crate) fn join(&self, count: usize, timeout: LockTimeout) -> Result<Member<'_, T, SLOTS, WORDS>, LockFailure> {
+        let gate = self.enter(timeout)?;
         let slots = &self.slots()[..count.min(SLOTS)];
         let slot = match acquire_any(slots, LockTimeout::Never) {
-            Err(Failure::Busy) => {
+            Err(LockFailure::Busy) => {
                 self.layout().phase.store(WAITING, Ordering::Relaxed);
-                let slot = acquire_any(slots, patience);
+                let slot = acquire_any(slots, timeout);
                 self.layout().phase.store(PASSING, Ordering::Relaxed);
                 slot?.1
             }
@@ -170,27 +172,27 @@ impl<T, const SLOTS: usize, const WORDS: usize> SharedObject<T, SLOTS, WORDS> {
     }
 
     /// Keeps the gate and waits until all slots are free.
-    pub(crate) fn seize(&self, patience: LockTimeout) -> Result<Sole<'_, T, SLOTS, WORDS>, Failure> {
-        let gate = self.enter(patience)?;
-        self.wait_for_members(patience)?;
+    pub(crate) fn seize(&self, timeout: LockTimeout) -> Result<Sole<'_, T, SLOTS, WORDS>, LockFailure> {
+        let gate = self.enter(timeout)?;
+        self.wait_for_members(timeout)?;
         self.layout().phase.store(WRITING, Ordering::Relaxed);
-        // Before any write to the value: a kill comes between two instructions, in the order that they are in.
+        // Before any write to the value: a kill comes between two instructions, in program order.
         compiler_fence(Ordering::SeqCst);
         Ok(Sole { shared: self, gate, was_panicking: std::thread::panicking() })
     }
 
-    /// With the gate held.
-    fn wait_for_members(&self, patience: LockTimeout) -> Result<(), Failure> {
+    /// The caller holds the gate.
+    fn wait_for_members(&self, timeout: LockTimeout) -> Result<(), LockFailure> {
         for slot in self.slots().iter().filter(|slot| !slot.is_free()) {
             self.layout().phase.store(WAITING, Ordering::Relaxed);
-            drop(slot.acquire(patience).inspect_err(|_| self.layout().phase.store(PASSING, Ordering::Relaxed))?);
+            drop(slot.acquire(timeout).inspect_err(|_| self.layout().phase.store(PASSING, Ordering::Relaxed))?);
         }
         Ok(())
     }
 }
 
 impl<T, const SLOTS: usize, const WORDS: usize> Drop for SharedObject<T, SLOTS, WORDS> {
-    /// A guard that was forgotten is still on the list of its thread, which leads into this memory: it must stay then.
+    /// A leaked guard is still on the list of its thread, which leads into this memory. Then the memory stays mapped.
     fn drop(&mut self) {
         let layout = self.layout();
         let mut locks = std::iter::once(&layout.gate).chain(&layout.slots);
@@ -201,7 +203,7 @@ impl<T, const SLOTS: usize, const WORDS: usize> Drop for SharedObject<T, SLOTS, 
     }
 }
 
-/// One of several that have the object at the same time.
+/// One of several accessors that read the value at the same time.
 pub(crate) struct Member<'a, T, const SLOTS: usize, const WORDS: usize> {
     shared: &'a SharedObject<T, SLOTS, WORDS>,
     slot: RobustGuard<'a>,
@@ -212,12 +214,13 @@ impl<T, const SLOTS: usize, const WORDS: usize> Deref for Member<'_, T, SLOTS, W
 
     fn deref(&self) -> &T {
         assert_original(&self.slot);
-        // SAFETY: whoever writes has seen this slot free with the gate closed, and it has been taken inside of the gate.
+        // SAFETY: whoever writes has seen this slot free with the gate closed, and it has been taken inside of the
+        // gate.
         unsafe { &*self.shared.layout().value.get() }
     }
 }
 
-/// The one that has the object alone.
+/// The only accessor of the value.
 pub(crate) struct Sole<'a, T, const SLOTS: usize, const WORDS: usize> {
     shared: &'a SharedObject<T, SLOTS, WORDS>,
     gate: RobustGuard<'a>,
@@ -243,7 +246,7 @@ impl<T, const SLOTS: usize, const WORDS: usize> DerefMut for Sole<'_, T, SLOTS, 
 }
 
 impl<T, const SLOTS: usize, const WORDS: usize> Drop for Sole<'_, T, SLOTS, WORDS> {
-    /// The gate opens behind this.
+    /// The gate opens after this.
     fn drop(&mut self) {
         if !self.gate.is_original() {
             return;

@@ -1,12 +1,16 @@
-//! Types that cannot cross to another process, or that cross as a copy where a reader expects to share: the compiler names
-//! the replacement.
+//! Refuses types that cannot be sent to another process, and types that would arrive as a copy where a reader expects
+//! sharing. The compiler names the replacement.
 //!
-//! Generated code asks `Crossing::<T>::reason()` about each type in a signature. Of a type that is known here an inherent
-//! function tells the reason for which it is refused, and the compiler prefers that; for every other type there is the function of
-//! [`Unknown`], and serde's traits decide. A [`Question`] with a reason needs what the type does not have, and the compiler shows the
-//! reason's text. The verdict is a parameter of `TaskArg` and `TaskOutput`: after a refusal serde is not asked, hence there is one error.
+//! 1. Generated code asks `Crossing::<T>::reason()` about each type in a signature.
+//! 2. A type that this file knows has an inherent function `reason`, which returns the reason for the refusal. The
+//!    compiler prefers inherent functions. Every other type has the function of [`Unknown`], and serde's traits decide.
+//! 3. [`Question`] is implemented for a reason only where a type has a trait that no type has. The compiler reports the
+//!    missing trait with the text of the reason.
+//! 4. The verdict is a parameter of `TaskArg` and `TaskOutput`. After a refusal, the compiler does not ask serde, so
+//!    there is one error and not two.
 //!
-//! The tokens cannot tell: `Mutex` may be the one of [`crate::ipc::sync`], and `File` a struct of the user's.
+//! The tokens of a signature are not enough for this decision: `Mutex` may be [`crate::ipc::sync::Mutex`], and `File`
+//! may be a struct of the user's crate.
 
 use std::cell::{Cell, RefCell};
 use std::fs::File;
@@ -34,42 +38,43 @@ use crate::ipc::shm::SharedArray;
 use crate::ipc::{channel, sync};
 use crate::report::Report;
 
-/// Serde decides.
+/// The verdict that serde's traits decide.
 #[derive(Clone, Copy, Debug)]
-pub struct Fine;
+pub struct Accepted;
 
-/// The compiler has shown why not.
+/// The verdict after the compiler has reported a reason.
 #[derive(Clone, Copy, Debug)]
 pub struct Refused;
 
-/// No verdict is this. It is a second one that every type could have, without which the compiler would infer a refusal for each
-/// type that serde does not know.
+/// A verdict that never occurs.
+///
+/// Without a second verdict for every type, the compiler would infer a refusal for each type that serde does not know.
 #[derive(Clone, Copy, Debug)]
 pub struct Undecided;
 
-impl Fine {
-    /// Both verdicts in one.
+impl Accepted {
+    /// Combines two verdicts.
     pub fn and<V>(self, other: V) -> V {
         other
     }
 }
 
 impl Refused {
-    /// Both verdicts in one.
+    /// Combines two verdicts.
     pub fn and<V>(self, _: V) -> Self {
         self
     }
 }
 
-/// [`Fine`] or a reason.
+/// [`Accepted`], or the reason for a refusal.
 pub trait Reason {
-    /// [`Fine`] or [`Refused`].
+    /// [`Accepted`] or [`Refused`].
     type Verdict;
-    /// What follows.
+    /// Returns the verdict.
     fn verdict(self) -> Self::Verdict;
 }
 
-impl Reason for Fine {
+impl Reason for Accepted {
     type Verdict = Self;
 
     fn verdict(self) -> Self {
@@ -85,35 +90,37 @@ impl Reason for Undecided {
     }
 }
 
-/// A question, by the reason that was found for it. That of a refusal needs what no type has, where the compiler shows why.
+/// A question about a type, by the reason that was found for the type.
+///
+/// The question of a refusal needs a trait that no type has. The compiler reports the refusal at this place.
 pub trait Question<R: Reason> {
-    /// The verdict.
+    /// Returns the verdict.
     fn judged(reason: R) -> R::Verdict {
         reason.verdict()
     }
 }
 
-impl<Q> Question<Fine> for Q {}
+impl<Q> Question<Accepted> for Q {}
 impl<Q> Question<Undecided> for Q {}
 
-/// Asks about a type.
+/// Names the type of a question.
 #[derive(Debug)]
 pub struct Crossing<T: ?Sized>(PhantomData<T>);
 
-/// Answers for types that are not known here.
+/// Answers for types that this file does not know.
 pub trait Unknown<T: ?Sized> {
-    /// It is open.
-    fn reason() -> Open<T> {
-        Open(PhantomData)
+    /// Leaves the decision to serde's traits.
+    fn reason() -> SerdeDecides<T> {
+        SerdeDecides(PhantomData)
     }
 }
 
 impl<T: ?Sized> Unknown<T> for Crossing<T> {}
 
-/// For each reason its type, the trait that has its text, and the types that are refused for it.
+/// Declares for each reason a type, the trait that has the text of the error, and the refused types.
 macro_rules! refused {
     ($($(#[$text:meta])* $reason:ident, $possible:ident: $([$($parameter:tt)*] $known:ty;)*)+) => {$(
-        /// A reason.
+        /// A reason for a refusal.
         #[derive(Clone, Copy, Debug)]
         pub struct $reason;
 
@@ -128,31 +135,31 @@ macro_rules! refused {
             }
         }
 
-        /// It is settled, for whatever is asked.
+        /// Gives the same reason to every question.
         impl $reason {
-            /// The reason.
+            /// Returns the reason.
             pub fn of_type(self) -> Self {
                 self
             }
 
-            /// The reason.
+            /// Returns the reason.
             pub fn of_result(self) -> Self {
                 self
             }
 
-            /// The reason.
+            /// Returns the reason.
             pub fn of_error(self) -> Self {
                 self
             }
 
-            /// The reason.
+            /// Returns the reason.
             pub fn of_inner_error(self) -> Self {
                 self
             }
         }
 
         $(impl<$($parameter)*> Crossing<$known> {
-            /// Refuses it.
+            /// Returns the reason for the refusal of this type.
             pub fn reason() -> $reason {
                 $reason
             }
@@ -161,29 +168,32 @@ macro_rules! refused {
 }
 
 refused! {
-    /// What no type does.
+    /// Implemented by no refused type.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` would be copied to the other process, not shared with it",
         label = "each process would have a lock of its own",
-        note = "use `offspring::sync::Mutex`, which needs no `Arc`, for plain data that processes share; send anything else by `offspring::channel()`"
+        note = "use `offspring::sync::Mutex`, which needs no `Arc`, for plain data that processes share; send \
+            anything else by `offspring::channel()`"
     )]
     CopiedMutex, SharesMutex:
     [T] Mutex<T>; [T] Arc<Mutex<T>>; [T] Rc<Mutex<T>>;
 
-    /// What no type does.
+    /// Implemented by no refused type.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` would be copied to the other process, not shared with it",
         label = "each process would have a lock of its own",
-        note = "use `offspring::sync::RwLock`, which needs no `Arc`, for plain data that processes share; send anything else by `offspring::channel()`"
+        note = "use `offspring::sync::RwLock`, which needs no `Arc`, for plain data that processes share; send \
+            anything else by `offspring::channel()`"
     )]
     CopiedRwLock, SharesRwLock:
     [T] RwLock<T>; [T] Arc<RwLock<T>>; [T] Rc<RwLock<T>>;
 
-    /// What no type does.
+    /// Implemented by no refused type.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` would be copied to the other process, not shared with it",
         label = "each process would have a value of its own",
-        note = "use `offspring::SharedArray`, whose elements are atomics that all processes share, or `offspring::sync::Mutex`; to send a copy, send the number"
+        note = "use `offspring::SharedArray`, whose elements are atomics that all processes share, or \
+            `offspring::sync::Mutex`; to send a copy, send the number"
     )]
     CopiedAtomic, SharesAtomic:
     [] AtomicBool; [] AtomicI8; [] AtomicI16; [] AtomicI32; [] AtomicI64; [] AtomicIsize;
@@ -191,16 +201,17 @@ refused! {
     [] Arc<AtomicBool>; [] Arc<AtomicI8>; [] Arc<AtomicI16>; [] Arc<AtomicI32>; [] Arc<AtomicI64>; [] Arc<AtomicIsize>;
     [] Arc<AtomicU8>; [] Arc<AtomicU16>; [] Arc<AtomicU32>; [] Arc<AtomicU64>; [] Arc<AtomicUsize>;
 
-    /// What no type does.
+    /// Implemented by no refused type.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` would be copied to the other process, not shared with it",
         label = "each process would have a value of its own",
-        note = "use `offspring::sync::Mutex` or `offspring::SharedArray` for what processes share; to send a copy, send the value that is in the cell"
+        note = "use `offspring::sync::Mutex` or `offspring::SharedArray` for what processes share; to send a copy, \
+            send the value that is in the cell"
     )]
     CopiedCell, SharesCell:
     [T] Cell<T>; [T] Rc<Cell<T>>; [T] Arc<Cell<T>>; [T] RefCell<T>; [T] Rc<RefCell<T>>; [T] Arc<RefCell<T>>;
 
-    /// What no type does.
+    /// Implemented by no refused type.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` works between the threads of one process only",
         label = "no other process can wait for this",
@@ -209,7 +220,7 @@ refused! {
     ThreadsOnly, SharesWaiting:
     [] Barrier; [] Arc<Barrier>; [] Condvar; [] Arc<Condvar>; [] Once; [] Arc<Once>;
 
-    /// What no type does.
+    /// Implemented by no refused type.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be sent to another process: a lock is held by a thread",
         label = "a guard stays where its lock was taken",
@@ -218,26 +229,28 @@ refused! {
     HeldLock, SendsGuard:
     ['a, T] MutexGuard<'a, T>; ['a, T] RwLockReadGuard<'a, T>; ['a, T] RwLockWriteGuard<'a, T>;
 
-    /// What no type does.
+    /// Implemented by no refused type.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be sent as it is: its descriptor means nothing in another process",
         label = "an open file is sent as an `offspring::Fd`",
-        note = "use `offspring::Fd<{Self}>`, which `Fd::new` makes: the other process gets a descriptor of its own for the same open file"
+        note = "use `offspring::Fd<{Self}>`, which `Fd::new` makes: the other process gets a descriptor of its own \
+            for the same open file"
     )]
     Descriptor, SendsDescriptor:
     [] File; [] OwnedFd; [] io::PipeReader; [] io::PipeWriter; [] ChildStdin; [] ChildStdout; [] ChildStderr;
     [] TcpStream; [] TcpListener; [] UdpSocket; [] UnixStream; [] UnixListener; [] UnixDatagram;
 
-    /// What no type does.
+    /// Implemented by no refused type.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be sent to another process: it is an end of a channel between threads",
         label = "a channel of this process only",
-        note = "use `offspring::channel()`: its `offspring::Sender` and `offspring::Receiver` can be sent to other processes"
+        note = "use `offspring::channel()`: its `offspring::Sender` and `offspring::Receiver` can be sent to other \
+            processes"
     )]
     ThreadChannel, SendsChannel:
     [T] Sender<T>; [T] SyncSender<T>; [T] Receiver<T>;
 
-    /// What no type does.
+    /// Implemented by no refused type.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be sent to another process: no number can be had from it",
         label = "a time of this process only",
@@ -246,32 +259,35 @@ refused! {
     Clock, SendsInstant:
     [] Instant;
 
-    /// What no type does.
+    /// Implemented by no refused type.
     #[diagnostic::on_unimplemented(
         message = "`{Self}` cannot be sent to another process",
         label = "serde cannot carry this",
-        note = "derive `serde::Serialize` and `serde::Deserialize` for it, or send what it is made from; a type of another crate may have them by a feature of that crate, such as `serde`"
+        note = "derive `serde::Serialize` and `serde::Deserialize` for it, or send what it is made from; a type of \
+            another crate may have them by a feature of that crate, such as `serde`"
     )]
     Unsendable, Sends:
 
-    /// What no type does.
+    /// Implemented by no refused type.
     #[diagnostic::on_unimplemented(
         message = "the error `{Self}` cannot be sent to the caller of a child task",
         label = "serde cannot carry this, a report can",
-        note = "write `#[child_task(report)]`, so that the caller gets an `offspring::Report` of it; or derive `serde::Serialize` and `serde::Deserialize` for it"
+        note = "write `#[child_task(report)]`, so that the caller gets an `offspring::Report` of it; or derive \
+            `serde::Serialize` and `serde::Deserialize` for it"
     )]
     UnsentError, SendsError:
 
-    /// What no type does.
+    /// Implemented by no refused type.
     #[diagnostic::on_unimplemented(
         message = "the error `{Self}` cannot be sent to another process",
         label = "serde cannot carry this, a report can",
-        note = "use `Result<_, offspring::Report>` here, and `Report::new(&error)` in it: `#[child_task(report)]` changes only the `Result` that the task returns"
+        note = "use `Result<_, offspring::Report>` here, and `Report::new(&error)` in it: `#[child_task(report)]` \
+            changes only the `Result` that the task returns"
     )]
     InnerError, SendsInnerError:
 }
 
-// What to use instead, which the compiler shows too.
+// The replacements: the compiler lists the types that have the missing trait.
 impl<T: Pod> SharesMutex for sync::Mutex<T> {}
 impl<T: Pod> SharesRwLock for sync::RwLock<T> {}
 impl<T: Pod> SharesAtomic for SharedArray<T> {}
@@ -289,8 +305,8 @@ impl Sends for SerializeAndDeserialize {}
 impl SendsError for Report {}
 impl SendsInnerError for Report {}
 
-/// Not a type to use but one to read: the compiler lists what has a trait, and it would list the types of all questions if
-/// nothing had this one.
+/// A name for the compiler's list of the types that have a trait. Without this type, the compiler would list the types
+/// of all questions.
 #[derive(Debug)]
 pub struct SerializeAndDeserialize;
 
@@ -307,43 +323,46 @@ impl<T: Sends> Question<Unsendable> for Crossing<T> {}
 impl<T, E: SendsError> Question<UnsentError> for Crossing<Result<T, E>> {}
 impl<T, E: SendsInnerError> Question<InnerError> for Crossing<Result<T, E>> {}
 
-/// No reason yet: serde's traits decide.
+/// The answer for a type without a reason: serde's traits decide.
 ///
-/// The generated `(&&Crossing::<T>::reason()).of_type()` finds, by the number of dereferences that each needs, [`Carried`] before
-/// [`Failing`] before [`Uncarried`]. All have the same functions. `of_type` and, for what the task returns, `of_result` refuse whatever serde does
-/// not know. `of_inner_error` and `of_error` refuse the error of a `Result` alone: for a type with parameters, of which the compiler
-/// tells more, or for one behind a pointer, where it may be unsized.
-pub struct Open<T: ?Sized>(PhantomData<T>);
+/// The generated `(&&Crossing::<T>::reason()).of_type()` finds [`Carried`] before [`Failing`] before [`Uncarried`], by
+/// the number of dereferences that each trait needs. All three traits have the same four functions:
+///
+/// - `of_type` refuses every type that serde does not know.
+/// - `of_result` does the same for the return type of the task.
+/// - `of_inner_error` and `of_error` refuse only the error of a `Result`. Used for a type with parameters, about which
+///   the compiler's own error says more, and for a type behind a pointer, which may be unsized.
+pub struct SerdeDecides<T: ?Sized>(PhantomData<T>);
 
-impl<T: ?Sized> Clone for Open<T> {
+impl<T: ?Sized> Clone for SerdeDecides<T> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<T: ?Sized> Copy for Open<T> {}
+impl<T: ?Sized> Copy for SerdeDecides<T> {}
 
 macro_rules! answers {
     ($($(#[$about:meta])* $trait:ident for [$($parameter:tt)*] $open:ty:
         $of_type:ident, $of_result:ident, $of_error:ident, $of_inner_error:ident;)+) => {$(
         $(#[$about])*
         pub trait $trait: Sized {
-            /// The answer.
+            /// Returns the answer.
             fn of_type(self) -> $of_type {
                 $of_type
             }
 
-            /// The answer.
+            /// Returns the answer.
             fn of_result(self) -> $of_result {
                 $of_result
             }
 
-            /// The answer.
+            /// Returns the answer.
             fn of_error(self) -> $of_error {
                 $of_error
             }
 
-            /// The answer.
+            /// Returns the answer.
             fn of_inner_error(self) -> $of_inner_error {
                 $of_inner_error
             }
@@ -355,11 +374,12 @@ macro_rules! answers {
 
 answers! {
     /// For types that serde knows.
-    Carried for [T: Serialize + DeserializeOwned] &&Open<T>: Fine, Fine, Fine, Fine;
+    Carried for [T: Serialize + DeserializeOwned] &&SerdeDecides<T>: Accepted, Accepted, Accepted, Accepted;
 
-    /// For a `Result` of which serde knows the value only; seen through any alias.
-    Failing for [T: Serialize + DeserializeOwned, E] &Open<Result<T, E>>: InnerError, UnsentError, UnsentError, InnerError;
+    /// For a `Result` whose value serde knows and whose error serde does not know, also behind an alias.
+    Failing for [T: Serialize + DeserializeOwned, E] &SerdeDecides<Result<T, E>>:
+        InnerError, UnsentError, UnsentError, InnerError;
 
     /// For all other types.
-    Uncarried for [T: ?Sized] Open<T>: Unsendable, Unsendable, Fine, Fine;
+    Uncarried for [T: ?Sized] SerdeDecides<T>: Unsendable, Unsendable, Accepted, Accepted;
 }

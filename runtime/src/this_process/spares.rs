@@ -1,30 +1,30 @@
-//! Spares: children that were made ahead and wait for an order. None of them is anybody's child yet.
+//! Spares: children that were made ahead, and that wait for an order.
 //!
-//! A launcher enters a spare when it asks for it, and takes it out when it has an order to give. What is left here ends
-//! with its link or by `SIGKILL`, and is reaped like a child whose handle was dropped: by the next start, by
-//! `active_children` and at the end of the program.
+//! A launcher inserts a spare when it asks the server for one, and takes a spare out when it has an order to give. A
+//! spare that is not taken ends with its link or by `SIGKILL`. It is reaped as an orphan is, by
+//! [`reaper`](super::reaper).
 //!
 //! ```text
-//!   asked for ──[its first word]──▶ met ──take──▶ a child (`Launched`)
-//!       │                            ├──retire──▶ killed; in the table of children until it is reaped
-//!       │                            └──dies────▶ reaped by the next sweep
-//!       └──retire──▶ leaving ──[its first word, or the end of its link]──▶ as above, or never born
+//!  asked for ──[its first message]──▶ met ──take──▶ a child (`Launched`)
+//!       │                               ├──retire──▶ killed; in the table of children until it is reaped
+//!       │                               └──dies────▶ reaped by the next sweep
+//!       └──retire──▶ leaving ──[its first message, or the end of its link]──▶ as above, or never made
 //! ```
 //!
-//! | descriptor of a spare | what it is | closed in this process |
+//! | descriptor of a spare | use | closed in this process |
 //! | --- | --- | --- |
-//! | `link` | this process's end; its end is the spare's end | when the spare is retired |
-//! | `pidfd` | names the spare for ever; it comes with the spare's first word | when the spare is reaped |
-//! | `lifeline` | the read side that the spare has armed; it comes with its first word too | when the spare is reaped |
+//! | `link` | this process's end; its close ends the spare | when the spare is retired |
+//! | `pidfd` | names the spare for ever; comes with the first message | when the spare is reaped |
+//! | `lifeline` | the read side that the spare has armed; comes with the first message | when the spare is reaped |
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::children::{ChildOwner, Description, Launched, enter, reap_unknown};
+use super::children::{self, Description, Launched, SERVER_NAME, TEMPLATE_NAME};
+use super::per_process::{OnCopy, PerProcess};
 use crate::ipc::wire::frame::{self, ReceivedFrame};
 use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
@@ -33,20 +33,20 @@ use crate::sys::lifeline::Lifeline;
 use crate::sys::pidfd;
 use crate::sys::poll::{self, Deadline};
 use crate::sys::signal::KILL;
-use crate::sys::{self, socket};
+use crate::sys::socket;
 
-/// What a spare is called until it has its order.
+/// The process name of a spare until the spare has its order.
 pub(crate) const NAME: &str = "offspring-spare";
 
 /// A child that waits for an order, or is about to be made.
 #[derive(Debug)]
 pub(crate) struct Spare {
     pub(crate) link: OwnedFd,
-    /// Once it has told.
+    /// Known from the spare's first message on.
     process: Option<Known>,
 }
 
-/// What a spare's first word says of it.
+/// The content of a spare's first message.
 #[derive(Debug)]
 struct Known {
     pid: u32,
@@ -55,9 +55,9 @@ struct Known {
 }
 
 impl Known {
-    /// `None` where there was no room for the descriptors: without them it is of no use, and is ended.
+    /// Returns `None` if there was no room for the descriptors. The spare is of no use without them, and is ended.
     fn read(word: ReceivedFrame) -> io::Result<Option<Self>> {
-        // By the kernel's word: a number that was told would be killed.
+        // The kernel names the sender. A pid in the message could be that of any process.
         let pid = word.sender.ok_or(io::ErrorKind::InvalidData)?.pid;
         let mut descriptors = word.descriptors.into_iter();
         if let (Some(pidfd), Some(read_side)) = (descriptors.next(), descriptors.next()) {
@@ -75,28 +75,20 @@ impl Known {
     }
 }
 
-/// The spares of one process; a copy of it has none.
-struct Table {
-    owner: u32,
+/// The spares of one process.
+#[derive(Debug, Default)]
+struct SpareTable {
     /// Oldest first.
     waiting: VecDeque<Spare>,
-    /// Retired before they had said who they are.
+    /// Retired before their first message.
     leaving: Vec<Spare>,
 }
 
-static SPARES: Mutex<Table> = Mutex::new(Table { owner: 0, waiting: VecDeque::new(), leaving: Vec::new() });
+/// A copy of the process closes the links of its original's.
+static SPARES: PerProcess<SpareTable> = PerProcess::new(OnCopy::Drop);
 
-impl Table {
-    /// A copy made by others lets go of what it has copied.
-    fn lock() -> MutexGuard<'static, Self> {
-        let mut table = sys::lock(&SPARES);
-        if table.owner != sys::pid() {
-            *table = Self { owner: sys::pid(), waiting: VecDeque::new(), leaving: Vec::new() };
-        }
-        table
-    }
-
-    /// What is left of those of whom `news` tells that there is some.
+impl SpareTable {
+    /// Drops the spares that have ended. Looks at those alone of which `news` tells.
     fn sweep(&mut self, mut news: impl FnMut() -> bool) {
         self.waiting.retain_mut(|spare| !news() || spare.look() == Life::Goes);
         let leaving = std::mem::take(&mut self.leaving);
@@ -105,61 +97,62 @@ impl Table {
     }
 }
 
-/// Enters a spare that has been asked for.
-pub(crate) fn enter_spare(link: OwnedFd) {
-    Table::lock().waiting.push_back(Spare { link, process: None });
+/// Inserts a spare that the server has been asked for.
+pub(crate) fn insert(link: OwnedFd) {
+    SPARES.lock().waiting.push_back(Spare { link, process: None });
 }
 
-/// The spare that has waited longest, for whoever has an order to give.
+/// Takes the spare that has waited longest, for an order.
 pub(crate) fn take() -> Option<Spare> {
-    Table::lock().waiting.pop_front()
+    SPARES.lock_used()?.waiting.pop_front()
 }
 
-/// Ends one that has been taken.
+/// Ends a spare that has been taken.
 pub(crate) fn retire(spare: Spare) {
-    let left = spare.retire();
-    Table::lock().leaving.extend(left);
+    if let Some(unmet) = spare.retire() {
+        SPARES.lock().leaving.push(unmet);
+    }
 }
 
-/// How many there are.
+/// Returns how many spares wait.
 pub(crate) fn count() -> usize {
-    Table::lock().waiting.len()
+    SPARES.lock_used().map_or(0, |table| table.waiting.len())
 }
 
-/// Ends all but the first `kept` of them.
+/// Ends all spares but the first `kept`.
 pub(crate) fn retire_beyond(kept: usize) {
-    let mut table = Table::lock();
+    let Some(mut table) = SPARES.lock_used() else { return };
     let kept = kept.min(table.waiting.len());
     let surplus = table.waiting.split_off(kept);
     table.leaving.extend(surplus.into_iter().filter_map(Spare::retire));
 }
 
-/// Whether a spare may have ended, or be about to end, that had not said who it is.
+/// Whether a spare may have ended, or be about to end, without a first message.
 static STRANGERS: AtomicBool = AtomicBool::new(false);
 
-/// Notes that a link has ended without a word: a spare closes it some moments before it can be reaped.
+/// Notes that a link has ended without a message. A spare closes its link some moments before the spare can be reaped.
 fn note_stranger() {
     STRANGERS.store(true, Ordering::Relaxed);
 }
 
-/// Looks for such a spare.
+/// Looks for a spare that has ended without a first message.
 fn reap_strangers() {
     if STRANGERS.load(Ordering::Relaxed) && reap_unknown() {
         STRANGERS.store(false, Ordering::Relaxed);
     }
 }
 
-/// Looks for the last time: a later spare is there, so that an earlier one, if it was ever made, has ended.
-fn forget_strangers() {
+/// Looks for the last time. A later spare has come, so an earlier one has ended, if it was ever made.
+fn reap_last_strangers() {
     if STRANGERS.swap(false, Ordering::Relaxed) {
         reap_unknown();
     }
 }
 
-/// Hears of those that have come, and reaps those that have ended. One system call as long as there is no news.
+/// Receives first messages, and reaps spares that have ended. One system call while there is no news.
 pub(crate) fn sweep() {
     reap_strangers();
-    let mut table = Table::lock();
+    let Some(mut table) = SPARES.lock_used() else { return };
     let fds: Vec<BorrowedFd<'_>> = table.waiting.iter().chain(&table.leaving).map(Spare::source_of_news).collect();
     if fds.is_empty() {
         return;
@@ -169,35 +162,46 @@ pub(crate) fn sweep() {
     table.sweep(|| news.next().unwrap_or_default());
 }
 
-/// Ends them all at the end of the program, which waits for those who have not said yet who they are.
+/// Ends all spares at the end of the program. Waits up to `limit` for first messages that are still to come.
 pub(crate) fn finish(limit: Duration) {
     retire_beyond(0);
     let deadline = poll::deadline_in(limit);
-    let leaving = std::mem::take(&mut Table::lock().leaving);
-    for spare in leaving {
+    let leaving = SPARES.lock_used().map(|mut table| std::mem::take(&mut table.leaving));
+    for spare in leaving.into_iter().flatten() {
         let _ = poll::readable([spare.link.as_fd()], deadline);
-        // One that has still not come is not born, or ends by its lifeline.
+        // A spare that has still not come was never made, or ends by its lifeline.
         spare.retire();
     }
     reap_strangers();
 }
 
-/// In a copy of the process: lets go of what belongs to the original.
-pub(crate) fn forget(_copy: &FreshCopy) {
-    drop(Table::lock());
+/// Reaps the children that a server has made and that have ended before this process could learn of them. Returns
+/// whether there was one.
+///
+/// Such a child is told from the user's by its name, which a child keeps until the child has its order.
+pub(crate) fn reap_unknown() -> bool {
+    let mut zombies = pidfd::zombies_called(&[SERVER_NAME, TEMPLATE_NAME, NAME]);
+    zombies.retain(|pid| !children::is_registered(*pid));
+    zombies.iter().for_each(|pid| pidfd::reap(*pid));
+    !zombies.is_empty()
 }
 
-/// What is known of a spare's life.
+/// Closes the links of the original's spares, in a fresh copy of the process.
+pub(super) fn after_fork(copy: &FreshCopy) {
+    SPARES.after_fork(copy);
+}
+
+/// The life of a spare, as far as known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Life {
-    /// It waits, or is about to be made.
+    /// The spare waits, or is about to be made.
     Goes,
-    /// It has ended, and is reaped; or it has never been made.
+    /// The spare has ended and is reaped, or was never made.
     Over,
 }
 
 impl Spare {
-    /// What becomes readable first when something happens to it.
+    /// Returns the descriptor that becomes readable first when something happens to the spare.
     fn source_of_news(&self) -> BorrowedFd<'_> {
         self.process.as_ref().map_or(self.link.as_fd(), |known| known.pidfd.as_fd())
     }
@@ -206,14 +210,14 @@ impl Spare {
         match self.meet(Some(Instant::now())) {
             Err(error) if error.kind() == io::ErrorKind::TimedOut => return Life::Goes,
             Ok(true) => {}
-            // It has ended before it could say who it is, or says what cannot be understood.
+            // The spare has ended before its first message, or has sent another.
             Ok(false) | Err(_) => return Life::Over,
         }
         let ended = self.process.as_ref().map(|known| pidfd::try_reap(known.pidfd.as_fd()));
         if matches!(ended, Some(Ok(None))) { Life::Goes } else { Life::Over }
     }
 
-    /// Hears who it is; `false` if it has ended without a word, or was never made.
+    /// Receives the first message. Returns `false` if the spare has ended without one, or was never made.
     fn meet(&mut self, deadline: Deadline) -> io::Result<bool> {
         if self.process.is_some() {
             return Ok(true);
@@ -228,15 +232,16 @@ impl Spare {
             return Ok(false);
         };
         self.process = Known::read(word)?;
-        forget_strangers();
+        reap_last_strangers();
         Ok(self.process.is_some())
     }
 
-    /// Waits until it has taken its order. `None` if it will not: it has been ended, and the order not been looked at.
+    /// Waits until the spare has taken its order. Returns `None` if the spare will not: then the spare has been ended,
+    /// and no spare has looked at the order.
     ///
-    /// Without a limit, as what comes before is done by the kernel: a spare that does not answer has been stopped, and
-    /// goes on some time.
-    pub(crate) fn hired(mut self) -> Option<Launched> {
+    /// Has no time limit. The kernel does all that comes before the answer, so a spare that does not answer was
+    /// stopped, and goes on some time.
+    pub(crate) fn into_child(mut self) -> Option<Launched> {
         let has_begun = self.meet(None).and_then(|met| if met { self.has_taken_order() } else { Ok(false) });
         let known = self.process.take()?;
         if let Ok(true) = has_begun {
@@ -251,10 +256,10 @@ impl Spare {
         Ok(frame::receive(self.link.as_fd(), None)?.is_some_and(|word| word.kind == kind::TAKEN))
     }
 
-    /// Ends it: it has not begun anything. Gives back one that has not said yet who it is.
+    /// Ends a spare that has begun nothing. Returns the spare if its first message is still to come.
     ///
-    /// The end of its link ends it, also where a signal may not (it may belong to a user that this process is no longer);
-    /// the signal ends it also where it is stopped.
+    /// The close of the link ends the spare, also where a signal may not: the spare may belong to a user that this
+    /// process is no longer. The signal ends the spare also where the spare was stopped.
     fn retire(mut self) -> Option<Self> {
         let _ = socket::end_sending(self.link.as_fd());
         match self.meet(Some(Instant::now())) {
@@ -264,7 +269,7 @@ impl Spare {
         }
         let known = self.process?;
         let _ = pidfd::send_signal(known.pidfd.as_fd(), KILL);
-        enter(known.launched(self.link), Description::of_helper(NAME, StartMethod::ForkServer), ChildOwner::Retired);
+        children::register_retired(known.launched(self.link), Description::of_helper(NAME, StartMethod::ForkServer));
         None
     }
 }

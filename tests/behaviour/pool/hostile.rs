@@ -1,4 +1,5 @@
-//! Workers that lie: one that writes whatever it likes into the memory that it shares with its pool spoils its own jobs alone.
+//! Workers that lie: one that writes whatever it likes into the memory that it shares with its pool spoils its own jobs
+//! alone.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};

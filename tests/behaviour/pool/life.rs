@@ -23,7 +23,7 @@ cases! {
     alone one_after_the_other;
     alone several_at_once;
     alone nothing_is_left_open;
-    alone the_program_ends_with_a_pool_row_69;
+    alone the_program_ends_with_a_pool;
     alone a_panic_of_main;
     alone an_interrupt_ends_the_program_once;
     alone an_interrupt_that_the_program_survives;
@@ -257,7 +257,7 @@ fn are_gone(workers: &[u32]) {
     wait::until("all workers are gone", || workers.iter().all(|pid| !procs::is_alive(*pid)));
 }
 
-fn the_program_ends_with_a_pool_row_69(method: StartMethod) {
+fn the_program_ends_with_a_pool(method: StartMethod) {
     for (how, code) in [("leak", 0), ("exit", 7)] {
         let mut program = Program::new("pool::life::has_a_pool", method).args([how]).start();
         let workers = program.numbers();

@@ -17,7 +17,7 @@ cases! {
     alone an_endless_input_is_taken_as_results_leave;
     alone memory_stays_flat_over_many_calls;
     alone a_result_comes_before_the_input_has_ended;
-    alone an_input_that_panics_row_58;
+    alone an_input_that_panics;
     alone an_input_that_uses_the_pool;
     alone maps_of_maps;
     alone maps_side_by_side;
@@ -145,7 +145,7 @@ fn a_result_comes_before_the_input_has_ended(method: StartMethod) {
     assert_eq!((given, now(&jobs_done).iter().sum()), (300, 300));
 }
 
-fn an_input_that_panics_row_58(method: StartMethod) {
+fn an_input_that_panics(method: StartMethod) {
     let pool = pool(method, 2);
     for bad in [0, 1, 70, 1000_u64] {
         let input = || (0..).map(|n| if n == bad { panic!("input {bad}") } else { square::call(n) });

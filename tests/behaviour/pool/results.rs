@@ -11,7 +11,7 @@ use super::{build, builder, failure, nobody_is_left, pid, pids, pool, reversed, 
 use crate::outcomes::{Fragile, fragile};
 
 cases! {
-    alone equal_serial_ones_row_56;
+    alone equal_serial_ones;
     alone of_different_tasks;
     alone lengths;
     alone many_long_ones_at_once;
@@ -22,12 +22,12 @@ cases! {
     alone ends_of_channels;
     alone locks_by_the_hundred;
     alone of_tasks_that_fail;
-    alone panics_keep_the_worker_row_60;
+    alone panics_keep_the_worker;
     alone that_cannot_be_coded;
     alone the_error_names_task_and_worker;
 }
 
-fn equal_serial_ones_row_56(method: StartMethod) {
+fn equal_serial_ones(method: StartMethod) {
     for workers in [1, 3] {
         let pool = pool(method, workers);
         for length in [0, 1, 2, 63, 64, 65, 3000_u64] {
@@ -263,7 +263,7 @@ fn panic(text: String) -> u32 {
     panic!("{text}")
 }
 
-fn panics_keep_the_worker_row_60(method: StartMethod) {
+fn panics_keep_the_worker(method: StartMethod) {
     let pool = pool(method, 1);
     let worker = value(pool.submit(pid::call()));
     for text in ["boom".to_owned(), "long ".repeat(1000)] {

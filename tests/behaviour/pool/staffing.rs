@@ -1,4 +1,5 @@
-//! How many workers there are: as few as there may be, as many as there is work for, and what happens when none can be had.
+//! How many workers there are: as few as there may be, as many as there is work for, and what happens when none can be
+//! had.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -14,17 +14,17 @@ use super::{
 };
 
 cases! {
-    alone less_than_one_is_refused_row_57;
+    alone less_than_one_is_refused;
     alone as_many_as_processors_by_default;
     alone are_started_by_the_method;
     alone have_names;
     alone more_and_less_of_them;
     alone less_of_them_while_they_work;
     alone more_while_the_queue_is_long;
-    alone recycled_after_so_many_tasks_row_61_and_66;
+    alone recycled_after_so_many_tasks;
     alone recycled_after_each_task;
     alone recycled_while_the_pool_ends;
-    alone an_initializer_runs_once_in_each_row_70;
+    alone an_initializer_runs_once_in_each;
     alone an_initializer_that_returns_a_report;
     alone initializers_that_fail;
     alone an_initializer_that_fails_later;
@@ -36,7 +36,7 @@ cases! {
     alone memory_of_a_hundred_thousand_queued_jobs;
 }
 
-fn less_than_one_is_refused_row_57(method: StartMethod) {
+fn less_than_one_is_refused(method: StartMethod) {
     let error = builder(method).workers(0).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Setting);
     assert!(error.to_string().contains("at least one"), "{error}");
@@ -144,7 +144,7 @@ fn more_while_the_queue_is_long(method: StartMethod) {
     assert!(!workers.contains(&value(first)), "the new one has done them while the first was busy");
 }
 
-fn recycled_after_so_many_tasks_row_61_and_66(method: StartMethod) {
+fn recycled_after_so_many_tasks(method: StartMethod) {
     let pool = build(builder(method).workers(2).max_tasks_per_worker(5));
     let mut done = std::collections::BTreeMap::<u32, u32>::new();
     for result in pool.map((0..60).map(|_| pid::call())) {
@@ -193,7 +193,7 @@ fn state() -> (Option<String>, u32, u32) {
     (STATE.get().cloned(), RUNS.fetch_add(1, Ordering::Relaxed), std::process::id())
 }
 
-fn an_initializer_runs_once_in_each_row_70(method: StartMethod) {
+fn an_initializer_runs_once_in_each(method: StartMethod) {
     let counts = counts();
     let pool = build(builder(method).workers(2).initializer(set_up::call("ready".to_owned(), counts.clone())));
     assert_eq!(now(&counts)[0], 2, "all are ready when the pool is");

@@ -1,4 +1,5 @@
-//! Shared memory: between parent and child, grandchild and siblings, read in place, written by all, freed with the last holder.
+//! Shared memory: between parent and child, grandchild and siblings, read in place, written by all, freed with the last
+//! holder.
 
 pub(crate) mod hostile;
 
@@ -26,12 +27,13 @@ cases! {
     here writes_by_several_processes_are_exact;
     here a_parent_sees_what_a_child_writes_meanwhile;
     here elements_are_never_torn;
-    here a_reader_that_ends_destroys_nothing_row_55;
+    here a_reader_that_ends_destroys_nothing;
     here small_slices_cost_no_descriptor;
-    here a_killed_owner_leaves_nothing_row_35;
-    alone limits_are_errors_row_54;
+    here a_killed_owner_leaves_nothing;
+    alone limits_are_errors;
     alone a_copy_that_is_made_meanwhile_does_not_keep_it_open;
-    alone a_closure_in_a_copy_writes_it.except(StartMethod::Spawn, "runs no closure").except(StartMethod::ForkServer, "runs no closure");
+    alone a_closure_in_a_copy_writes_it.except(StartMethod::Spawn, "runs no closure")
+        .except(StartMethod::ForkServer, "runs no closure");
 }
 
 /// Long enough to be in a file.
@@ -196,7 +198,8 @@ fn last(bytes: Bytes) -> (u8, Bytes) {
     (bytes[bytes.len() - 1], bytes)
 }
 
-/// That it is the same memory is the point; the time is a bound that a machine which is busy with other things keeps too.
+/// That it is the same memory is the point; the time is a bound that a machine which is busy with other things keeps
+/// too.
 fn sixty_four_mebibytes_are_handed_over_at_once(method: StartMethod) {
     leaving_nothing(|| {
         let bytes = pattern(64 << 20);
@@ -292,7 +295,7 @@ fn elements_are_never_torn(method: StartMethod) {
     });
 }
 
-fn a_reader_that_ends_destroys_nothing_row_55(method: StartMethod) {
+fn a_reader_that_ends_destroys_nothing(method: StartMethod) {
     leaving_nothing(|| {
         let (bytes, array) = (pattern(LONG), SharedArray::<u32>::new(10).unwrap());
         for _ in 0..2 {
@@ -344,7 +347,7 @@ fn hold_and_say(_bytes: Bytes, _array: SharedArray<u32>) {
     forever()
 }
 
-fn a_killed_owner_leaves_nothing_row_35(method: StartMethod) {
+fn a_killed_owner_leaves_nothing(method: StartMethod) {
     let mut owner = Program::new("shm::shares_for_ever", method).start();
     let inodes: Vec<u64> = owner.numbers().into_iter().map(u64::from).collect();
     let is_mapped = || {
@@ -358,7 +361,7 @@ fn a_killed_owner_leaves_nothing_row_35(method: StartMethod) {
     assert_eq!(owner.errors(), "");
 }
 
-fn limits_are_errors_row_54(method: StartMethod) {
+fn limits_are_errors(method: StartMethod) {
     value(start(method, nothing::call()));
     let array = SharedArray::<u64>::new(10).unwrap();
     let (soft, hard) = sys::limit(libc::RLIMIT_NOFILE);

@@ -11,11 +11,11 @@ use super::{SHORT, at_once, blocked};
 use crate::tasks::begun;
 
 cases! {
-    here a_thousand_rounds_row_53;
+    here a_thousand_rounds;
     here a_killed_waiter_breaks_it_at_once_for_all;
     here the_first_waiter_killed_breaks_it_at_once_for_all;
-    here a_limit_breaks_it_for_all_row_53;
-    here abort_and_reset_by_another_process_row_53;
+    here a_limit_breaks_it_for_all;
+    here abort_and_reset_by_another_process;
     here a_stopped_party_does_not_spoil_the_next_round;
 }
 
@@ -31,7 +31,7 @@ fn rounds(barrier: Barrier, arrivals: Mutex<u64>, parties: u64, count: u64) -> u
     leads
 }
 
-fn a_thousand_rounds_row_53(method: StartMethod) {
+fn a_thousand_rounds(method: StartMethod) {
     let (barrier, arrivals) = (Barrier::new(4).unwrap(), Mutex::new(0).unwrap());
     let begun = Instant::now();
     let children = [(); 3].map(|()| start(method, rounds::call(barrier.clone(), arrivals.clone(), 4, 1000)));
@@ -78,7 +78,7 @@ fn the_first_waiter_killed_breaks_it_at_once_for_all(method: StartMethod) {
     broken_by_the(0, method);
 }
 
-fn a_limit_breaks_it_for_all_row_53(method: StartMethod) {
+fn a_limit_breaks_it_for_all(method: StartMethod) {
     let barrier = Barrier::new(3).unwrap();
     let waiter = blocked(method, wait_at::call(barrier.clone()));
     let begun = Instant::now();
@@ -90,7 +90,7 @@ fn a_limit_breaks_it_for_all_row_53(method: StartMethod) {
     assert!(late.to_string().contains("`reset`"), "{late}");
 }
 
-fn abort_and_reset_by_another_process_row_53(method: StartMethod) {
+fn abort_and_reset_by_another_process(method: StartMethod) {
     let barrier = Barrier::new(3).unwrap();
     for end in [Barrier::abort, Barrier::reset] {
         let waiters = [(); 2].map(|()| blocked(method, wait_at::call(barrier.clone())));

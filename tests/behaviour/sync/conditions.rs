@@ -11,11 +11,11 @@ use super::{SHORT, at_once, blocked};
 use crate::tasks::{begun, forever};
 
 cases! {
-    here producers_and_consumers_row_53;
+    here producers_and_consumers;
     here a_notification_is_told_at_once.exclusive();
     here a_killed_waiter_takes_no_notification_along;
     here a_holder_that_dies_is_told_to_those_who_wait;
-    here a_limit_row_53;
+    here a_limit;
 }
 
 const ROOM: usize = 4;
@@ -57,7 +57,7 @@ fn consume(buffer: Buffer, changed: Condvar) -> u64 {
     }
 }
 
-fn producers_and_consumers_row_53(method: StartMethod) {
+fn producers_and_consumers(method: StartMethod) {
     let (mut buffer, changed) = ([0; ROOM + 3], Condvar::new().unwrap());
     buffer[TO_COME] = 1000;
     let buffer = Mutex::new(buffer).unwrap();
@@ -130,7 +130,7 @@ fn a_holder_that_dies_is_told_to_those_who_wait(method: StartMethod) {
     failure(holder);
 }
 
-fn a_limit_row_53(method: StartMethod) {
+fn a_limit(method: StartMethod) {
     let (number, changed) = (Mutex::new(0).unwrap(), Condvar::new().unwrap());
     let begun = Instant::now();
     let guard = number.lock().unwrap();

@@ -32,7 +32,8 @@ fn blocked_by<T>(method: StartMethod, builder: ProcessBuilder<T>) -> Process<T> 
     child
 }
 
-/// Repeats what takes so long, and sees to it that it happens by an event: those who would look again after a second take one each time.
+/// Repeats what takes so long, and sees to it that it happens by an event: those who would look again after a second
+/// take one each time.
 #[track_caller]
 fn at_once(mut news: impl FnMut() -> Instant) {
     let delays: Vec<Duration> = (0..5).map(|_| news().elapsed()).collect();

@@ -14,18 +14,19 @@ use crate::tasks::{begun, forever};
 const NO_COPY: &str = "its children are no copies";
 
 cases! {
-    here children_exclude_each_other_row_53;
+    here children_exclude_each_other;
     here a_killed_holder_is_told_to_the_next_with_the_data;
     here a_killed_holder_is_told_at_once_to_one_who_waits.exclusive();
     here a_killed_holder_is_told_to_one_who_waits_with_a_limit;
     here a_kill_outside_of_the_lock_poisons_nothing;
     here a_panic_in_a_child_poisons;
     here a_holder_that_exits_poisons;
-    here an_attempt_and_a_limit_row_53;
-    alone a_lock_that_another_thread_holds_row_34.except(StartMethod::Fork, "needs a process with one thread");
+    here an_attempt_and_a_limit;
+    alone a_lock_that_another_thread_holds.except(StartMethod::Fork, "needs a process with one thread");
     alone threads_of_several_processes;
     here a_copy_of_a_guard_is_harmless.except(StartMethod::Spawn, NO_COPY).except(StartMethod::ForkServer, NO_COPY);
-    here a_copy_links_no_locks_with_its_originals.except(StartMethod::Spawn, NO_COPY).except(StartMethod::ForkServer, NO_COPY);
+    here a_copy_links_no_locks_with_its_originals.except(StartMethod::Spawn, NO_COPY)
+        .except(StartMethod::ForkServer, NO_COPY);
     here a_closure_locks.except(StartMethod::Spawn, NO_COPY).except(StartMethod::ForkServer, NO_COPY);
 }
 
@@ -40,7 +41,7 @@ fn add(pair: Mutex<[u64; 2]>, count: u64) {
     }
 }
 
-fn children_exclude_each_other_row_53(method: StartMethod) {
+fn children_exclude_each_other(method: StartMethod) {
     let pair = Mutex::new([0; 2]).unwrap();
     let children: Vec<_> = (0..4).map(|_| start(method, add::call(pair.clone(), 3000))).collect();
     add(pair.clone(), 3000);
@@ -150,7 +151,7 @@ fn a_holder_that_exits_poisons(method: StartMethod) {
     assert_eq!(**number.lock().unwrap_err().get_ref(), 7);
 }
 
-fn an_attempt_and_a_limit_row_53(method: StartMethod) {
+fn an_attempt_and_a_limit(method: StartMethod) {
     let number = Mutex::new(1).unwrap();
     let holder = begun(method, build(method, hold::call(number.clone())));
     assert!(matches!(number.try_lock(), Err(TryLockError::WouldBlock)));
@@ -167,7 +168,7 @@ fn is_locked(number: Mutex<u64>) -> bool {
 }
 
 /// The child starts well, and sees the lock as it is.
-fn a_lock_that_another_thread_holds_row_34(method: StartMethod) {
+fn a_lock_that_another_thread_holds(method: StartMethod) {
     let number = Mutex::new(1).unwrap();
     let (release, released) = std::sync::mpsc::channel::<()>();
     let (locked, is_held) = std::sync::mpsc::channel();
@@ -218,8 +219,8 @@ fn a_copy_of_a_guard_is_harmless(_: StartMethod) {
     assert_eq!(number.get().unwrap(), 2);
 }
 
-/// What a thread holds is a list whose links lie in the locks: a copy must not write its own, at addresses that it alone has, into
-/// those of its original.
+/// What a thread holds is a list whose links lie in the locks: a copy must not write its own, at addresses that it
+/// alone has, into those of its original.
 fn a_copy_links_no_locks_with_its_originals(_: StartMethod) {
     let number = Mutex::new(0_u64).unwrap();
     let held = number.lock().unwrap();

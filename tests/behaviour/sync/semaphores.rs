@@ -11,8 +11,8 @@ use super::{SHORT, at_once, blocked};
 use crate::tasks::{begun, forever};
 
 cases! {
-    here no_more_than_there_are_permits_row_53;
-    here an_attempt_and_a_limit_row_53;
+    here no_more_than_there_are_permits;
+    here an_attempt_and_a_limit;
     here permits_of_a_killed_holder_come_back;
     here a_kill_is_told_at_once_to_one_who_waits.exclusive();
     here a_release_is_told_at_once_to_one_who_waits.exclusive();
@@ -42,7 +42,7 @@ fn go_in(semaphore: Semaphore, gauge: Gauge, times: u64) {
     }
 }
 
-fn no_more_than_there_are_permits_row_53(method: StartMethod) {
+fn no_more_than_there_are_permits(method: StartMethod) {
     let (semaphore, gauge) = (Semaphore::new(2).unwrap(), Mutex::new([0; 2]).unwrap());
     let children = [(); 4].map(|()| start(method, go_in::call(semaphore.clone(), gauge.clone(), 300)));
     children.into_iter().for_each(value);
@@ -63,7 +63,7 @@ fn wait_for(semaphore: Semaphore) -> bool {
     semaphore.acquire_timeout(wait::LIMIT).is_some()
 }
 
-fn an_attempt_and_a_limit_row_53(method: StartMethod) {
+fn an_attempt_and_a_limit(method: StartMethod) {
     let semaphore = Semaphore::new(3).unwrap();
     let holder = begun(method, build(method, hold::call(semaphore.clone(), 2)));
     assert_eq!(semaphore.available_permits(), 1);
@@ -130,5 +130,5 @@ fn a_killed_waiter_keeps_nobody(method: StartMethod) {
 }
 
 fn a_number_that_cannot_be_is_refused(_: StartMethod) {
-    assert_eq!(Semaphore::new(0).unwrap_err().kind(), ErrorKind::InvalidInput);
+    assert_eq!(Semaphore::new(0).unwrap_err().kind(), ErrorKind::Setting);
 }

@@ -11,8 +11,8 @@ use super::{SHORT, at_once, blocked, blocked_by};
 use crate::tasks::{begun, forever};
 
 cases! {
-    here an_event_wakes_all_at_once_row_53;
-    here an_event_stays_until_it_is_cleared_row_53;
+    here an_event_wakes_all_at_once;
+    here an_event_stays_until_it_is_cleared;
     here a_killed_waiter_or_setter_keeps_nobody;
     here once_for_all_processes;
     here a_killed_run_is_told_at_once_to_one_who_waits.exclusive();
@@ -32,7 +32,7 @@ fn set(event: Event) {
     forever()
 }
 
-fn an_event_wakes_all_at_once_row_53(method: StartMethod) {
+fn an_event_wakes_all_at_once(method: StartMethod) {
     at_once(|| {
         let event = Event::new().unwrap();
         let waiters = [(); 3].map(|()| blocked(method, wait_for::call(event.clone())));
@@ -44,7 +44,7 @@ fn an_event_wakes_all_at_once_row_53(method: StartMethod) {
     });
 }
 
-fn an_event_stays_until_it_is_cleared_row_53(method: StartMethod) {
+fn an_event_stays_until_it_is_cleared(method: StartMethod) {
     let event = Event::new().unwrap();
     let begun_at = Instant::now();
     assert!(!event.is_set() && !event.wait_timeout(SHORT));

@@ -1,5 +1,5 @@
-//! The rings of `runtime/src/pool/local/ring`, the very files, under loom: every order of the two sides' steps is tried, and every
-//! value that the memory model lets a load return.
+//! The rings of `runtime/src/pool/local/ring`, the very files, under loom: every order of the two sides' steps is
+//! tried, and every value that the memory model lets a load return.
 #![cfg(test)]
 #![expect(dead_code, reason = "the runtime uses more of the rings than the models do")]
 

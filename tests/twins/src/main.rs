@@ -1,4 +1,5 @@
-//! Prints what each task of four crates says that it is, by the default start method, in a process of its own and in a pool.
+//! Prints what each task of four crates says that it is, by the default start method, in a process of its own and in a
+//! pool.
 
 #[allow(unreachable_pub, reason = "in the library, which has the same file, it is reachable")]
 mod tasks;

@@ -1,8 +1,9 @@
 //! serde's data model as a type: values that call every method of a serialiser, read back in three ways.
 //!
-//! - As they were written: each part asks for what it was (`deserialize_u8`, `deserialize_struct`, …), and nothing may differ.
-//! - Without knowledge: each part asks for anything. What a format cannot tell then (a struct from a map, a letter from a text) is
-//!   made alike on both sides before they are compared.
+//! - As they were written: each part asks for what it was (`deserialize_u8`, `deserialize_struct`, …), and nothing may
+//!   differ.
+//! - Without knowledge: each part asks for anything. What a format cannot tell then (a struct from a map, a letter from
+//!   a text) is made alike on both sides before they are compared.
 //! - Not at all: all of it is passed over, to its exact end.
 
 use std::cell::RefCell;

@@ -1,8 +1,8 @@
-//! Values at random, through the codec alone: what serde_json gives back equal comes back equal, and nothing ever comes back
-//! as another value.
+//! Values at random, through the codec alone: what serde_json gives back equal comes back equal, and nothing ever comes
+//! back as another value.
 //!
-//! `data` has values of serde's data model, which call every method of a serialiser; `shapes` has types as people derive them.
-//! `PROPTEST_CASES=10000` tries more; a failure prints the smallest value that fails.
+//! `data` has values of serde's data model, which call every method of a serialiser; `shapes` has types as people
+//! derive them. `PROPTEST_CASES=10000` tries more; a failure prints the smallest value that fails.
 
 mod data;
 mod shapes;
@@ -32,7 +32,8 @@ fn by_json<W: Serialize, R: DeserializeOwned>(value: &W) -> Result<R, String> {
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
-/// A value that its own type changes on the way, such as one with a skipped field, may become what serde_json makes of it.
+/// A value that its own type changes on the way, such as one with a skipped field, may become what serde_json makes of
+/// it.
 fn check<T>(value: &T, may_change: bool) -> Result<(), TestCaseError>
 where
     T: Serialize + DeserializeOwned + PartialEq + Debug,

@@ -1,42 +1,100 @@
-//! What can go wrong with a message. A value that was not sent comes back.
+//! Errors of channels. A value that was not sent comes back in the error.
 
 use std::fmt;
 use std::io;
 
 use crate::ipc::wire::message::{Unread, Unsent};
 
-/// A value was not sent. It is in here.
+/// The error of a send. Holds the value that was not sent.
+///
+/// # Examples
+///
+/// ```
+/// use offspring::{SendErrorKind, channel};
+///
+/// let (sender, receiver) = channel()?;
+/// drop(receiver);
+/// let error = sender.send("hello".to_owned()).unwrap_err();
+/// assert_eq!(error.kind(), SendErrorKind::Disconnected);
+/// assert_eq!(error.to_string(), "no receiver is left");
+/// assert_eq!(error.into_inner(), "hello");
+/// # Ok::<(), offspring::Error>(())
+/// ```
 pub struct SendError<T> {
     value: T,
     kind: SendErrorKind,
     text: String,
 }
 
-/// Why a value was not sent.
+/// The reason why a value was not sent. Returned by [`SendError::kind`].
+///
+/// # Examples
+///
+/// ```
+/// use offspring::{SendErrorKind, channel};
+///
+/// let (sender, _receiver) = channel()?;
+/// let full = loop {
+///     if let Err(error) = sender.try_send(0) {
+///         break error;
+///     }
+/// };
+/// match full.kind() {
+///     SendErrorKind::Full => {} // try again later
+///     SendErrorKind::Disconnected => panic!("no receiver"),
+///     kind => panic!("{kind:?}"),
+/// }
+/// # Ok::<(), offspring::Error>(())
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SendErrorKind {
-    /// No process has a receiver any more.
+    /// No process has a receiver.
     Disconnected,
-    /// The channel is full, and the call does not wait; or, on a [`Duplex`](crate::Duplex), nobody reads on either side. It is full
-    /// too as long as the messages that nobody has received yet, of all channels of an unprivileged user, hold more descriptors than a process
-    /// may open (`RLIMIT_NOFILE`).
+    /// The channel is full, and the call does not wait. On a [`Duplex`](crate::Duplex): neither end receives, and the
+    /// inbox of this end holds 64 MiB.
+    ///
+    /// A channel is full too while messages in transit hold more descriptors than a process may open (`RLIMIT_NOFILE`).
+    /// All channels of a user without privileges count together.
     Full,
-    /// The channel has been full until the time was over.
+    /// The channel stayed full until the limit of the call.
     TimedOut,
-    /// The value could not be encoded: its type, its size, or a descriptor in it.
+    /// The value could not be encoded: serde or the type refuses, the value is longer than 1 GiB, or has more
+    /// descriptors than a message carries.
     Unencodable,
-    /// The operating system refused: limits on descriptors or memory, for instance.
+    /// The operating system refused: a limit on descriptors or memory, for instance.
     Os,
 }
 
 impl<T> SendError<T> {
-    /// Why it was not sent.
+    /// Returns the reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::{SendErrorKind, channel};
+    ///
+    /// let (sender, receiver) = channel()?;
+    /// drop(receiver);
+    /// assert_eq!(sender.send(1).unwrap_err().kind(), SendErrorKind::Disconnected);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn kind(&self) -> SendErrorKind {
         self.kind
     }
 
-    /// The value.
+    /// Returns the value that was not sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::channel;
+    ///
+    /// let (sender, receiver) = channel()?;
+    /// drop(receiver);
+    /// assert_eq!(sender.send(vec![1, 2]).unwrap_err().into_inner(), [1, 2]);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn into_inner(self) -> T {
         self.value
     }
@@ -75,38 +133,77 @@ impl<T> fmt::Debug for SendError<T> {
 
 impl<T> std::error::Error for SendError<T> {}
 
-/// No value was received.
+/// The error of a receive.
+///
+/// # Examples
+///
+/// ```
+/// use offspring::{RecvErrorKind, channel};
+///
+/// let (sender, receiver) = channel::<u32>()?;
+/// assert_eq!(receiver.try_recv().unwrap_err().kind(), RecvErrorKind::Empty);
+/// drop(sender);
+/// assert_eq!(receiver.recv().unwrap_err().kind(), RecvErrorKind::Disconnected);
+/// # Ok::<(), offspring::Error>(())
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct RecvError {
     kind: RecvErrorKind,
     text: String,
 }
 
-/// Why no value was received.
+/// The reason why no value was received. Returned by [`RecvError::kind`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use offspring::{RecvErrorKind, channel};
+///
+/// let (_sender, receiver) = channel::<u32>()?;
+/// match receiver.recv_timeout(Duration::from_millis(1)) {
+///     Ok(number) => println!("received {number}"),
+///     Err(error) if error.kind() == RecvErrorKind::TimedOut => {} // a good moment for other work
+///     Err(error) => return Err(error.into()),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RecvErrorKind {
-    /// Nothing is left in the channel, and no process has a sender any more.
+    /// The channel is empty, and no process has a sender.
     Disconnected,
-    /// Nothing is in the channel, and the call does not wait.
+    /// The channel is empty, and the call does not wait.
     Empty,
-    /// Nothing has come until the time was over.
+    /// The channel stayed empty until the limit of the call.
     TimedOut,
-    /// A message has come that is no `T`; it is gone, and the next one may be better.
+    /// A message is no `T`. The message is lost; the next message may be fine.
     Undecodable,
-    /// A message has come whose descriptors this process may not open (`RLIMIT_NOFILE`); it is gone.
+    /// A message holds more descriptors than this process may open (`RLIMIT_NOFILE`). The message is lost; the next
+    /// message may be fine.
     DescriptorsLost,
     /// The operating system refused.
     Os,
 }
 
 impl RecvError {
-    /// Why nothing was received.
+    /// Returns the reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::{RecvErrorKind, channel};
+    ///
+    /// let (_sender, receiver) = channel::<u32>()?;
+    /// assert_eq!(receiver.try_recv().unwrap_err().kind(), RecvErrorKind::Empty);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn kind(&self) -> RecvErrorKind {
         self.kind
     }
 
-    /// Whether the next call may well succeed, as this message alone was lost.
+    /// Whether only one message is lost, so that the next call may succeed.
     pub(super) fn is_of_one_message(&self) -> bool {
         matches!(self.kind, RecvErrorKind::Undecodable | RecvErrorKind::DescriptorsLost)
     }
@@ -146,13 +243,28 @@ impl fmt::Debug for RecvError {
 
 impl std::error::Error for RecvError {}
 
-/// A request was not answered.
+/// The error of [`Duplex::request`](crate::Duplex::request): which half of the exchange failed.
+///
+/// # Examples
+///
+/// ```
+/// use offspring::{RequestError, duplex};
+///
+/// let (client, server) = duplex::<u32, u32>()?;
+/// drop(server);
+/// match client.request(7).unwrap_err() {
+///     RequestError::Send(error) => assert_eq!(error.into_inner(), 7), // never sent: safe to repeat elsewhere
+///     RequestError::Receive(error) => panic!("sent, but not answered: {error}"),
+///     error => panic!("{error}"),
+/// }
+/// # Ok::<(), offspring::Error>(())
+/// ```
 #[non_exhaustive]
 #[derive(Debug)]
 pub enum RequestError<T> {
-    /// It was not sent.
+    /// The request was not sent. Holds the request.
     Send(SendError<T>),
-    /// It was sent, and no answer was received.
+    /// The request was sent, and no answer was received.
     Receive(RecvError),
 }
 

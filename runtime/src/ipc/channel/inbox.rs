@@ -1,7 +1,14 @@
-//! What an end has received ahead of its use: the rest of a batch, or what came while a two-way pipe waited for room.
+//! Messages that an end has received ahead of use: the rest of a batch, or messages received by a duplex that waits to
+//! send.
 //!
-//! All threads and futures that receive on the same end in this process take from here first. One thread at a time waits in the
-//! kernel, the others for that one: it may come back with more than it wants itself.
+//! All threads and futures that receive on one end in this process share an inbox:
+//!
+//! 1. A thread takes the *turn* to receive. Other threads wait for the turn, not for the socket.
+//! 2. The thread takes the first message of the inbox, or else waits in the kernel for a datagram.
+//! 3. The thread decodes one value. The rest of a batch goes back to the front of the inbox.
+//! 4. The next thread takes the turn. Futures that found nothing are woken.
+//!
+//! Without the turn, a thread could sleep in the kernel while another one puts the rest of a batch into the inbox.
 
 use std::collections::VecDeque;
 use std::io;
@@ -12,111 +19,113 @@ use std::time::Instant;
 
 use serde::de::DeserializeOwned;
 
-use super::RecvError;
-use super::error::RecvErrorKind;
+use super::error::{RecvError, RecvErrorKind};
 use crate::ipc::wire::message::{self, Pending, Received, Unread};
 use crate::sys;
 use crate::sys::poll::Deadline;
 
-/// Never locked while anybody waits for a message.
+/// The mutex is never locked during a wait for a message.
 #[derive(Debug, Default)]
 pub(super) struct Inbox {
-    contents: Mutex<Contents>,
+    state: Mutex<InboxState>,
     changed: Condvar,
 }
 
 #[derive(Debug, Default)]
-struct Contents {
+struct InboxState {
     pending: VecDeque<Result<Pending, Unread>>,
+    /// The memory of `pending`, in bytes.
     bytes: usize,
-    /// Whether it is a thread's turn: the next message is its, and not to be taken in.
-    is_awaited: bool,
-    /// Threads that wait for that one.
+    /// Whether a thread has the turn. The next datagram belongs to that thread.
+    is_turn_taken: bool,
+    /// Threads that wait for the turn.
     waiting: usize,
     /// Futures that found nothing.
     wakers: Vec<Waker>,
 }
 
-/// A thread's turn to receive, which the next one has when it is given up.
-struct ReaderSlot<'a>(&'a Inbox);
+/// The turn of a thread to receive. Dropping passes the turn on.
+struct Turn<'a>(&'a Inbox);
 
-impl Drop for ReaderSlot<'_> {
+impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut contents = self.0.lock();
-        contents.is_awaited = false;
-        if contents.waiting > 0 {
+        let mut state = self.0.lock();
+        state.is_turn_taken = false;
+        if state.waiting > 0 {
             self.0.changed.notify_all();
         }
     }
 }
 
-/// Most wakers that are kept: some may be of futures that are gone.
+/// The largest number of wakers kept. Some may belong to dropped futures.
 const WAKERS: usize = 64;
 
 impl Inbox {
-    fn lock(&self) -> MutexGuard<'_, Contents> {
-        sys::lock(&self.contents)
+    fn lock(&self) -> MutexGuard<'_, InboxState> {
+        sys::lock(&self.state)
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.lock().pending.is_empty()
     }
 
-    /// Takes in what has come, if a thread is not waiting for it; `false` if there are more than `max` bytes here already.
-    pub(super) fn take_in(&self, end: BorrowedFd<'_>, max: usize) -> bool {
-        // Locked all the while, which is not long: a thread that began to wait meanwhile would get the message behind this one.
-        let mut contents = self.lock();
-        if contents.is_awaited {
-            drop(contents);
+    /// Receives one datagram into the inbox, unless a thread has the turn. Returns `false` if the inbox holds more than
+    /// `max` bytes.
+    pub(super) fn receive_ahead(&self, end: BorrowedFd<'_>, max: usize) -> bool {
+        // Locked until the message is in the inbox: a thread that took the turn meanwhile would receive a later message
+        // first.
+        let mut state = self.lock();
+        if state.is_turn_taken {
+            drop(state);
             std::thread::yield_now();
             return true;
         }
-        if contents.bytes > max {
+        if state.bytes > max {
             return false;
         }
-        let received = match message::take_in(end) {
+        let received = match message::receive_undecoded(end) {
             Ok(None) | Err(Unread::Os(_)) => return true,
             Ok(Some(pending)) => Ok(pending),
             Err(unread) => Err(unread),
         };
-        contents.bytes += received.as_ref().map_or(0, Pending::len);
-        contents.pending.push_back(received);
-        self.tell(contents);
+        state.bytes += received.as_ref().map_or(0, Pending::len);
+        state.pending.push_back(received);
+        self.notify(state);
         true
     }
 
-    /// Keeps the rest of a batch, before anything that has come after it.
-    fn keep(&self, rest: Pending) {
-        let mut contents = self.lock();
-        contents.bytes += rest.len();
-        contents.pending.push_front(Ok(rest));
-        self.tell(contents);
+    /// Puts the rest of a batch in front of all later messages.
+    fn put_back(&self, rest: Pending) {
+        let mut state = self.lock();
+        state.bytes += rest.len();
+        state.pending.push_front(Ok(rest));
+        self.notify(state);
     }
 
-    /// Tells everybody who waits that there is something here.
-    fn tell(&self, mut contents: MutexGuard<'_, Contents>) {
-        if contents.waiting > 0 {
+    /// Wakes all threads and futures that wait for a message.
+    fn notify(&self, mut state: MutexGuard<'_, InboxState>) {
+        if state.waiting > 0 {
             self.changed.notify_all();
         }
-        let wakers = std::mem::take(&mut contents.wakers);
-        drop(contents);
-        // Without the lock: that runs code of executors.
+        let wakers = std::mem::take(&mut state.wakers);
+        drop(state);
+        // Unlocked, since a waker runs code of the executor.
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Wakes a future when there is something here; the socket it watches itself.
-    pub(super) fn note(&self, waker: &Waker) {
-        let mut contents = self.lock();
-        if contents.wakers.iter().any(|known| known.will_wake(waker)) {
+    /// Keeps a waker for the next message in the inbox. The reactor watches the socket.
+    pub(super) fn register(&self, waker: &Waker) {
+        let mut state = self.lock();
+        if state.wakers.iter().any(|known| known.will_wake(waker)) {
             return;
         }
-        let surplus = if contents.wakers.len() < WAKERS { Vec::new() } else { std::mem::take(&mut contents.wakers) };
-        contents.wakers.push(waker.clone());
-        drop(contents);
+        let surplus = if state.wakers.len() < WAKERS { Vec::new() } else { std::mem::take(&mut state.wakers) };
+        state.wakers.push(waker.clone());
+        drop(state);
         surplus.into_iter().for_each(Waker::wake);
     }
 
-    /// The next value: from here, or else from the socket.
+    /// Receives the next value, from the inbox or else from the socket.
     pub(super) fn receive<T: DeserializeOwned>(
         &self,
         end: io::Result<BorrowedFd<'_>>,
@@ -131,7 +140,7 @@ impl Inbox {
         end: io::Result<BorrowedFd<'_>>,
         deadline: Deadline,
     ) -> Result<Result<T, RecvError>, Unread> {
-        let (first, _place) = self.first_in_line(deadline)?;
+        let (first, _turn) = self.take_turn(deadline)?;
         let mut several = match first {
             Some(first) => first?,
             None => match message::receive(end.map_err(Unread::Os)?, deadline)? {
@@ -140,34 +149,35 @@ impl Inbox {
                 Received::End => return Ok(Err(RecvError::disconnected())),
             },
         };
-        // Out of the inbox, and in this thread's turn: decoding runs code of the user's.
+        // Unlocked but within the turn, since decoding runs code of the user.
         let value = several.next();
         if !several.is_empty() {
-            self.keep(several);
+            self.put_back(several);
         }
         value.unwrap_or(Err(Unread::Os(io::ErrorKind::InvalidData.into()))).map(Ok)
     }
 
-    /// Waits for this thread's turn; what is here by then.
+    /// Waits for the turn. Returns the first message of the inbox with the turn.
     ///
-    /// Whoever looks without waiting while another has the turn finds nothing: the next message is that one's.
-    fn first_in_line(&self, deadline: Deadline) -> Result<(Option<Result<Pending, Unread>>, ReaderSlot<'_>), Unread> {
-        let mut contents = self.lock();
-        while contents.is_awaited {
+    /// A call that does not wait finds nothing while another thread has the turn: the next message belongs to that
+    /// thread.
+    fn take_turn(&self, deadline: Deadline) -> Result<(Option<Result<Pending, Unread>>, Turn<'_>), Unread> {
+        let mut state = self.lock();
+        while state.is_turn_taken {
             let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_some_and(|left| left.is_zero()) {
                 return Err(Unread::Os(io::ErrorKind::TimedOut.into()));
             }
-            contents.waiting += 1;
-            contents = match left {
-                None => self.changed.wait(contents).unwrap_or_else(PoisonError::into_inner),
-                Some(left) => self.changed.wait_timeout(contents, left).unwrap_or_else(PoisonError::into_inner).0,
+            state.waiting += 1;
+            state = match left {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(left) => self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0,
             };
-            contents.waiting -= 1;
+            state.waiting -= 1;
         }
-        contents.is_awaited = true;
-        let first = contents.pending.pop_front();
-        contents.bytes -= first.as_ref().map_or(0, |first| first.as_ref().map_or(0, Pending::len));
-        Ok((first, ReaderSlot(self)))
+        state.is_turn_taken = true;
+        let first = state.pending.pop_front();
+        state.bytes -= first.as_ref().map_or(0, |first| first.as_ref().map_or(0, Pending::len));
+        Ok((first, Turn(self)))
     }
 }

@@ -1,4 +1,4 @@
-//! The end of a channel that values come out of.
+//! The receiving end of a channel.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,16 +11,46 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::end::End;
+use super::error::{RecvError, RecvErrorKind};
 use super::inbox::Inbox;
-use super::{RecvError, RecvErrorKind, RecvFuture};
 use crate::sys::poll::{self, Deadline};
 
-/// Receives values of type `T` from any [`Sender`](crate::Sender) of its channel. Made by [`channel`](crate::ipc::channel).
+/// The receiving end of a channel for values of type `T`. Made by [`channel`](crate::channel).
 ///
-/// A clone shares this process's descriptor and costs none; each message goes to one of all receivers.
+/// Each message goes to one receiver of the channel. A clone shares the descriptor of this process and costs no other.
+/// Senders learn of the last drop in all processes.
+///
+/// # Serialisation
+///
+/// A receiver can be serialised in the arguments or the result of a task, or in a message. Serialising elsewhere is an
+/// error of the serializer, and so is serialising while this process holds the rest of a
+/// [batch](crate::Sender::send_all).
+///
+/// # Examples
+///
+/// Two children that share the work:
+///
+/// ```
+/// use offspring::{Receiver, channel, child_task};
+///
+/// #[child_task]
+/// fn sum(numbers: Receiver<u64>) -> u64 {
+///     numbers.iter().flatten().sum()
+/// }
+///
+/// #[offspring::process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let (sender, numbers) = channel()?;
+///     let (one, other) = (sum::start(numbers.clone())?, sum::start(numbers)?);
+///     (1..=100).try_for_each(|n| sender.send(n))?;
+///     drop(sender); // ends the loops of the children
+///     assert_eq!(one.join()? + other.join()?, 5050);
+///     Ok(())
+/// }
+/// ```
 pub struct Receiver<T> {
     end: End,
-    /// The rest of a batch, which all clones take from.
+    /// The rest of a batch, shared by all clones.
     inbox: Arc<Inbox>,
     values: PhantomData<fn() -> T>,
 }
@@ -40,43 +70,100 @@ impl<T> Receiver<T> {
 }
 
 impl<T: DeserializeOwned> Receiver<T> {
-    /// Receives a value; waits for one.
+    /// Receives a value. Waits for a message.
     ///
     /// # Errors
-    /// [`Disconnected`](RecvErrorKind::Disconnected) when nothing is left and no process has a sender any more, which is
-    /// also what ends a wait; [`Undecodable`](RecvErrorKind::Undecodable) and
-    /// [`DescriptorsLost`](RecvErrorKind::DescriptorsLost) for one message that is gone.
+    ///
+    /// - [`Disconnected`](RecvErrorKind::Disconnected): the channel is empty and no process has a sender, before the
+    ///   call or during the wait.
+    /// - [`Undecodable`](RecvErrorKind::Undecodable): a message is no `T`, and is lost.
+    /// - [`DescriptorsLost`](RecvErrorKind::DescriptorsLost): this process may not open the descriptors of a message,
+    ///   which is lost.
+    /// - [`Os`](RecvErrorKind::Os): the operating system refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::{RecvErrorKind, channel};
+    ///
+    /// let (sender, receiver) = channel()?;
+    /// sender.send(7)?;
+    /// drop(sender);
+    /// assert_eq!(receiver.recv()?, 7);
+    /// assert_eq!(receiver.recv().unwrap_err().kind(), RecvErrorKind::Disconnected);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn recv(&self) -> Result<T, RecvError> {
         self.recv_by(None, RecvErrorKind::TimedOut)
     }
 
-    /// Receives a value if there is one.
+    /// Receives a value without waiting.
     ///
     /// # Errors
-    /// As [`recv`](Self::recv), and [`Empty`](RecvErrorKind::Empty).
+    ///
+    /// As [`recv`](Self::recv), and:
+    ///
+    /// - [`Empty`](RecvErrorKind::Empty): no message is there, or another thread of this process waits for the next
+    ///   message.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::{RecvErrorKind, channel};
+    ///
+    /// let (sender, receiver) = channel()?;
+    /// assert_eq!(receiver.try_recv().unwrap_err().kind(), RecvErrorKind::Empty);
+    /// sender.send(7)?;
+    /// assert_eq!(receiver.try_recv()?, 7);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn try_recv(&self) -> Result<T, RecvError> {
         self.recv_by(Some(Instant::now()), RecvErrorKind::Empty)
     }
 
-    /// Receives a value; waits for at most `limit`.
+    /// Receives a value. Waits for a message, for at most `limit`.
     ///
     /// # Errors
-    /// As [`recv`](Self::recv), and [`TimedOut`](RecvErrorKind::TimedOut).
+    ///
+    /// As [`recv`](Self::recv), and:
+    ///
+    /// - [`TimedOut`](RecvErrorKind::TimedOut): no message came within `limit`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::{RecvErrorKind, channel};
+    ///
+    /// let (_sender, receiver) = channel::<u32>()?;
+    /// let error = receiver.recv_timeout(Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(error.kind(), RecvErrorKind::TimedOut);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn recv_timeout(&self, limit: Duration) -> Result<T, RecvError> {
         self.recv_by(poll::deadline_in(limit), RecvErrorKind::TimedOut)
     }
 
-    /// Receives a value, as a future for any executor.
+    /// Returns a blocking iterator over all values until the last sender is gone.
     ///
-    /// The first poll that has to wait starts one helper thread for the whole program, after which the start method `fork` is
-    /// refused. Nothing is lost with a future that is dropped.
-    pub fn recv_async(&self) -> RecvFuture<'_, T> {
-        RecvFuture::new(self)
-    }
-
-    /// Every value until the last sender is gone; waits for each.
+    /// A message that is lost ([`Undecodable`](RecvErrorKind::Undecodable),
+    /// [`DescriptorsLost`](RecvErrorKind::DescriptorsLost)) is an `Err` item, and the iteration goes on. Any other
+    /// error is the last item. The end of the channel is no error.
     ///
-    /// A message that cannot be decoded is an error, and the next one is tried; any other error is the last item.
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::channel;
+    ///
+    /// let (sender, receiver) = channel()?;
+    /// sender.send(1)?;
+    /// sender.send(2)?;
+    /// drop(sender);
+    /// let values: Vec<i32> = receiver.iter().collect::<Result<_, _>>()?;
+    /// assert_eq!(values, [1, 2]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn iter(&self) -> Iter<'_, T> {
         Iter { receiver: self, is_over: false }
     }
@@ -86,7 +173,21 @@ impl<T: DeserializeOwned> Receiver<T> {
     }
 }
 
-/// The values of a channel, made by [`Receiver::iter`].
+/// A blocking iterator over the values of a channel. Made by [`Receiver::iter`], and by a `for` loop over `&receiver`.
+///
+/// # Examples
+///
+/// ```
+/// use offspring::channel;
+///
+/// let (sender, receiver) = channel()?;
+/// sender.send("a".to_owned())?;
+/// drop(sender);
+/// for text in &receiver {
+///     assert_eq!(text?, "a");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Iter<'a, T> {
     receiver: &'a Receiver<T>,
@@ -118,18 +219,35 @@ impl<'a, T: DeserializeOwned> IntoIterator for &'a Receiver<T> {
     }
 }
 
+/// Makes another receiver of the same channel, with the same descriptor. Each message still goes to one receiver.
 impl<T> Clone for Receiver<T> {
     fn clone(&self) -> Self {
         Self { end: self.end.clone(), inbox: Arc::clone(&self.inbox), values: PhantomData }
     }
 }
 
-/// Readable when there is a message, or when no sender is left. The rest of a [batch](crate::Sender::send_all) is not seen by
-/// polling the descriptor: take values by [`try_recv`](Self::try_recv) until it says
-/// [`Empty`](RecvErrorKind::Empty). [`wait`](crate::wait) knows of it.
+/// Readable with a message, and when no process has a sender.
+///
+/// The rest of a [batch](crate::Sender::send_all) does not make the descriptor readable. So after each readiness, call
+/// [`try_recv`](Self::try_recv) until the error [`Empty`](RecvErrorKind::Empty). [`wait`](crate::wait) knows of the
+/// rest.
 ///
 /// # Panics
+///
 /// In a forked copy of the process that was not given this receiver.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsFd;
+///
+/// use offspring::{channel, wait};
+///
+/// let (sender, receiver) = channel()?;
+/// sender.send(1)?;
+/// assert_eq!(wait(&[&receiver.as_fd()], None)?, [0]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 impl<T> AsFd for Receiver<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.borrowed()

@@ -1,4 +1,4 @@
-//! The end of a channel that values go into.
+//! The sending end of a channel.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,14 +8,46 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::end::End;
-use super::{SendError, SendErrorKind, SendFuture};
+use super::error::{SendError, SendErrorKind};
 use crate::ipc::wire::message::{self, Batch, Unsent};
 use crate::sys::poll::{self, Deadline};
 
-/// Sends values of type `T` to whichever [`Receiver`](crate::Receiver) takes them. Made by [`channel`](crate::ipc::channel).
+/// The sending end of a channel for values of type `T`. Made by [`channel`](crate::channel).
 ///
-/// A clone shares this process's descriptor and costs none. When the last sender of all processes is gone, receivers learn it
-/// after the last message.
+/// Each value goes to one [`Receiver`](crate::Receiver) of the channel, in any process. A clone shares the descriptor
+/// of this process and costs no other. Receivers learn of the last drop in all processes after the last message.
+///
+/// # Serialisation
+///
+/// A sender can be serialised in the arguments or the result of a task, or in a message. Serialising elsewhere is an
+/// error of the serializer.
+///
+/// # Examples
+///
+/// Several children that send to one receiver:
+///
+/// ```
+/// use offspring::{Sender, channel, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64, results: Sender<(u64, u64)>) {
+///     results.send((n, n * n)).expect("the parent receives");
+/// }
+///
+/// #[offspring::process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let (sender, results) = channel()?;
+///     let children = [2, 3].map(|n| square::start(n, sender.clone()));
+///     drop(sender); // the children have the only senders now
+///     let mut results = results.iter().collect::<Result<Vec<_>, _>>()?;
+///     results.sort();
+///     assert_eq!(results, [(2, 4), (3, 9)]);
+///     for child in children {
+///         child?.join()?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct Sender<T> {
     end: End,
     values: PhantomData<fn(T)>,
@@ -32,74 +64,126 @@ impl<T> Sender<T> {
 }
 
 impl<T: Serialize> Sender<T> {
-    /// Sends a value; waits while the channel is full.
+    /// Sends a value. Waits for room in a full channel.
     ///
-    /// When this returns, the message is in the channel, whatever becomes of this process.
+    /// The message is in the channel when this method returns, and stays there even if this process is killed.
     ///
     /// # Errors
-    /// [`Disconnected`](SendErrorKind::Disconnected) if no process has a receiver any more, which is also what ends a wait;
-    /// [`Unencodable`](SendErrorKind::Unencodable). The value comes back.
+    ///
+    /// The value comes back in the error, with one of these kinds:
+    ///
+    /// - [`Disconnected`](SendErrorKind::Disconnected): no process has a receiver, before the call or during the wait.
+    /// - [`Unencodable`](SendErrorKind::Unencodable): the value cannot be encoded.
+    /// - [`Os`](SendErrorKind::Os): the operating system refuses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::channel;
+    ///
+    /// let (sender, receiver) = channel()?;
+    /// sender.send("hello".to_owned())?;
+    /// assert_eq!(receiver.recv()?, "hello");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send(&self, value: T) -> Result<(), SendError<T>> {
         self.send_by(value, None, SendErrorKind::TimedOut)
     }
 
-    /// Sends a value if the channel has room for it at the moment.
+    /// Sends a value without waiting.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and [`Full`](SendErrorKind::Full).
+    ///
+    /// As [`send`](Self::send), and:
+    ///
+    /// - [`Full`](SendErrorKind::Full): the channel has no room at the moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::{SendErrorKind, channel};
+    ///
+    /// let (sender, _receiver) = channel()?;
+    /// let sent = (0..).take_while(|n| sender.try_send(*n).is_ok()).count();
+    /// assert!(sent > 0);
+    /// assert_eq!(sender.try_send(0).unwrap_err().kind(), SendErrorKind::Full);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn try_send(&self, value: T) -> Result<(), SendError<T>> {
         self.send_by(value, Some(Instant::now()), SendErrorKind::Full)
     }
 
-    /// Sends a value; waits for at most `limit` while the channel is full.
+    /// Sends a value. Waits for room in a full channel, for at most `limit`.
     ///
     /// # Errors
-    /// As [`send`](Self::send), and [`TimedOut`](SendErrorKind::TimedOut).
+    ///
+    /// As [`send`](Self::send), and:
+    ///
+    /// - [`TimedOut`](SendErrorKind::TimedOut): the channel stayed full for `limit`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::{SendErrorKind, channel};
+    ///
+    /// let (sender, _receiver) = channel()?;
+    /// while sender.try_send(0).is_ok() {}
+    /// let error = sender.send_timeout(0, Duration::from_millis(1)).unwrap_err();
+    /// assert_eq!(error.kind(), SendErrorKind::TimedOut);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn send_timeout(&self, value: T, limit: Duration) -> Result<(), SendError<T>> {
         self.send_by(value, poll::deadline_in(limit), SendErrorKind::TimedOut)
     }
 
-    /// Sends many values in few messages, which is some twenty times as fast for small ones; waits while the channel is full.
+    /// Sends many values in few messages. Waits for room in a full channel.
     ///
-    /// As many values as fit into 32 KiB travel together: they are received by one receiver, which hands them out one by one,
-    /// and if that one is killed meanwhile, they are lost together. When this returns, all are in the channel.
+    /// About twenty times as fast as [`send`](Self::send) for small values. A message holds up to 32 KiB of values.
+    /// One receiver gets the whole message and hands out the values in order. A killed receiver takes along the rest of
+    /// the message. All values are in the channel when this method returns.
     ///
     /// # Errors
-    /// As [`send`](Self::send). The values that were to travel together with the one that could not be sent come back; what the
-    /// iterator has not handed out by then stays in it, if it was passed by reference.
+    ///
+    /// As [`send`](Self::send). The error holds the values of the message that was not sent. Values of earlier messages
+    /// are in the channel. An iterator passed by reference keeps the values not yet taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::channel;
+    ///
+    /// let (sender, receiver) = channel::<u32>()?;
+    /// sender.send_all(0..1000)?;
+    /// drop(sender);
+    /// assert_eq!(receiver.iter().sum::<Result<u32, _>>()?, 499_500);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn send_all(&self, values: impl IntoIterator<Item = T>) -> Result<(), SendError<Vec<T>>> {
         let mut values = values.into_iter();
-        let mut together = Vec::new();
+        let mut unsent = Vec::new();
         loop {
-            let sent = self.send_some(&mut values, &mut together);
-            match sent {
-                Ok(()) if together.is_empty() => return Ok(()),
-                Ok(()) => together.clear(),
-                Err(unsent) => return Err(SendError::new(together, unsent, SendErrorKind::TimedOut)),
+            match self.send_batch(&mut values, &mut unsent) {
+                Ok(()) if unsent.is_empty() => return Ok(()),
+                Ok(()) => unsent.clear(),
+                Err(reason) => return Err(SendError::new(unsent, reason, SendErrorKind::TimedOut)),
             }
         }
     }
 
-    /// Sends as many values as one batch takes; they stay in `together` until they are sent.
-    fn send_some(&self, values: &mut impl Iterator<Item = T>, together: &mut Vec<T>) -> Result<(), Unsent> {
+    /// Sends one batch. Moves the values of the batch into `batched`.
+    fn send_batch(&self, values: &mut impl Iterator<Item = T>, batched: &mut Vec<T>) -> Result<(), Unsent> {
         let mut batch = Batch::new();
         let mut is_full = false;
         while !is_full && let Some(value) = values.next() {
-            together.push(value);
-            is_full = together.last().map_or(Ok(false), |value| batch.push(value))?;
+            batched.push(value);
+            is_full = batched.last().map_or(Ok(false), |value| batch.push(value))?;
         }
-        if together.is_empty() {
+        if batched.is_empty() {
             return Ok(());
         }
         batch.send(self.end.fd().map_err(Unsent::Os)?, None)
-    }
-
-    /// Sends a value, as a future for any executor.
-    ///
-    /// The first poll that has to wait starts one helper thread for the whole program, after which the start method `fork` is
-    /// refused. A future that is dropped has not sent its value, unless it was ready.
-    pub fn send_async(&self, value: T) -> SendFuture<'_, T> {
-        SendFuture::new(self, value)
     }
 
     fn send_by(&self, value: T, deadline: Deadline, full: SendErrorKind) -> Result<(), SendError<T>> {
@@ -108,16 +192,32 @@ impl<T: Serialize> Sender<T> {
     }
 }
 
+/// Makes another sender of the same channel, with the same descriptor.
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
         Self::new(self.end.clone())
     }
 }
 
-/// Writable when the channel is nearly empty (three quarters), or when no receiver is left.
+/// Writable when three quarters of the channel are free, or when no process has a receiver.
 ///
 /// # Panics
+///
 /// In a forked copy of the process that was not given this sender.
+///
+/// # Examples
+///
+/// ```
+/// use std::os::fd::AsFd;
+///
+/// use offspring::channel;
+///
+/// let (sender, receiver) = channel::<u32>()?;
+/// let shared = sender.clone();
+/// assert_eq!(format!("{:?}", sender.as_fd()), format!("{:?}", shared.as_fd()));
+/// # drop(receiver);
+/// # Ok::<(), offspring::Error>(())
+/// ```
 impl<T> AsFd for Sender<T> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.end.borrowed()

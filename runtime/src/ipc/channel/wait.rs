@@ -1,4 +1,4 @@
-//! Waiting for several things at once: receivers, children, anything with a descriptor.
+//! Waiting for several sources at once: receivers, children, files.
 
 use std::fs::File;
 use std::io::{self, PipeReader, Stdin};
@@ -7,39 +7,78 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::time::Duration;
 
-use super::{Duplex, Receiver};
+use super::duplex::Duplex;
+use super::receiver::Receiver;
 use crate::error::Error;
 use crate::ipc::fd::Fd;
 use crate::sys::poll::{self, Interest};
 
-/// What [`wait`] can wait for: a channel's receiving end, a [`Process`](crate::Process), a file that can be polled.
-pub trait Waitable {
-    /// What becomes readable when there is something.
+/// A source that [`wait`] can wait for: a receiving end of a channel, a [`Process`](crate::Process), or an open file.
+///
+/// | source | ready |
+/// | --- | --- |
+/// | [`Receiver`], [`Duplex`] | a message is there, or no process has the other end |
+/// | [`Process`](crate::Process) | the child has ended |
+/// | a file, socket or pipe | a read would not wait |
+///
+/// The trait is sealed: no other type can implement it. Any other descriptor is a source as a [`BorrowedFd`], an
+/// [`OwnedFd`], or in an [`Fd`].
+///
+/// # Examples
+///
+/// ```
+/// use std::io::Write;
+/// use std::os::fd::AsFd;
+///
+/// use offspring::{Waitable, channel, wait};
+///
+/// let (_sender, receiver) = channel::<u32>()?;
+/// let (reader, mut writer) = std::io::pipe()?;
+/// writer.write_all(b"data")?;
+/// let sources: [&dyn Waitable; 2] = [&receiver, &reader.as_fd()];
+/// assert_eq!(wait(&sources, None)?, [1]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// ```compile_fail
+/// struct Foreign;
+///
+/// impl offspring::Waitable for Foreign {}
+/// ```
+pub trait Waitable: PollSource {}
+
+/// The methods of [`Waitable`], out of reach for users, so that no foreign type can be a source.
+pub trait PollSource {
+    /// Returns the descriptor that becomes readable.
     ///
     /// # Errors
-    /// If this process has no such descriptor, being a forked copy that was not given it.
+    /// `NotConnected`: this process is a forked copy without the descriptor.
     fn descriptor(&self) -> io::Result<BorrowedFd<'_>>;
 
-    /// Whether there is something already that the descriptor does not tell of.
+    /// Whether the source is ready without the descriptor being readable.
     fn is_ready(&self) -> bool {
         false
     }
 }
 
-/// Waits until at least one of `sources` has something for this process, and says which, by their places.
+/// Waits until at least one of `sources` is ready. Returns the positions of all ready sources, in ascending order.
 ///
-/// A receiver is ready when it has a message or has lost its last sender, a process when it has ended. `None` waits without
-/// limit; when the time is over, the result is empty. Without sources there is nothing to wait for, and the result is empty
-/// at once. What is ready may be gone when this process gets to it, if others receive on the same channel:
-/// take it by [`try_recv`](Receiver::try_recv).
+/// The result is empty after `limit`, and at once without sources. `None` waits without limit.
+///
+/// A ready message may be gone at the next call, if other receivers take from the same channel. Take the message with
+/// [`try_recv`](Receiver::try_recv), which does not wait.
 ///
 /// # Errors
-/// What poll(2) says: more descriptors than this process may open, no memory.
 ///
-/// # Example
+/// - [`LimitReached`](crate::ErrorKind::LimitReached): the kernel has no memory for the wait.
+/// - [`Os`](crate::ErrorKind::Os): more sources than this process may open descriptors, or a source that this forked
+///   copy of the process was not given.
+///
+/// # Examples
+///
 /// ```
-/// # offspring::guard();
 /// use std::time::Duration;
+///
 /// use offspring::{channel, wait};
 ///
 /// let (_numbers, no_number) = channel::<u64>()?;
@@ -49,7 +88,36 @@ pub trait Waitable {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Source: poll(2).
+/// For a child and its messages at once:
+///
+/// ```
+/// use offspring::{Sender, channel, child_task, wait};
+///
+/// #[child_task]
+/// fn report_progress(progress: Sender<u8>) {
+///     for percent in [50, 100] {
+///         progress.send(percent).expect("the parent receives");
+///     }
+/// }
+///
+/// #[offspring::process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let (sender, progress) = channel()?;
+///     let child = report_progress::start(sender)?;
+///     let mut seen = Vec::new();
+///     while !wait(&[&progress, &child], None)?.is_empty() {
+///         match progress.try_recv() {
+///             Ok(percent) => seen.push(percent),
+///             Err(_) => break, // the child has ended, and no message is left
+///         }
+///     }
+///     assert_eq!(seen, [50, 100]);
+///     child.join()?;
+///     Ok(())
+/// }
+/// ```
+///
+/// Source: [poll(2)](https://man7.org/linux/man-pages/man2/poll.2.html).
 pub fn wait(sources: &[&dyn Waitable], limit: Option<Duration>) -> Result<Vec<usize>, Error> {
     if sources.is_empty() {
         return Ok(Vec::new());
@@ -61,10 +129,13 @@ pub fn wait(sources: &[&dyn Waitable], limit: Option<Duration>) -> Result<Vec<us
     let descriptors = descriptors.collect::<io::Result<Vec<_>>>().map_err(failed)?;
     let ready = poll::ready(&descriptors, limit.and_then(poll::deadline_in)).map_err(failed)?;
     let either = known.into_iter().zip(ready).map(|(known, polled)| known || polled);
-    Ok(either.enumerate().filter(|(_, ready)| *ready).map(|(place, _)| place).collect())
+    Ok(either.enumerate().filter(|(_, ready)| *ready).map(|(position, _)| position).collect())
 }
 
-impl<T> Waitable for Receiver<T> {
+/// Ready with a message, and when no process has a sender.
+impl<T> Waitable for Receiver<T> {}
+
+impl<T> PollSource for Receiver<T> {
     fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
         self.end().fd()
     }
@@ -74,7 +145,10 @@ impl<T> Waitable for Receiver<T> {
     }
 }
 
-impl<S, R> Waitable for Duplex<S, R> {
+/// Ready with a message, and when no process has the other end.
+impl<S, R> Waitable for Duplex<S, R> {}
+
+impl<S, R> PollSource for Duplex<S, R> {
     fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
         self.end().fd()
     }
@@ -84,20 +158,26 @@ impl<S, R> Waitable for Duplex<S, R> {
     }
 }
 
-impl<T: AsFd> Waitable for Fd<T> {
+/// Ready when a read would not wait.
+impl<T: AsFd> Waitable for Fd<T> {}
+
+impl<T: AsFd> PollSource for Fd<T> {
     fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
         Ok(self.as_fd())
     }
 }
 
 macro_rules! waitable {
-    ($($file:ty),*) => {
-        $(impl Waitable for $file {
+    ($($file:ty),*) => {$(
+        /// Ready when a read would not wait.
+        impl Waitable for $file {}
+
+        impl PollSource for $file {
             fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
                 Ok(self.as_fd())
             }
-        })*
-    };
+        }
+    )*};
 }
 
 waitable!(

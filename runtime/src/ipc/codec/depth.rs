@@ -1,7 +1,7 @@
 //! How deep a value may nest.
 //!
-//! Each level of nesting takes stack of the encoding or decoding thread, and only the compiler knows how much. The limit is therefore the
-//! rest of the stack. The check begins at a depth for which any stack has room.
+//! Each level of nesting takes stack of the encoding or decoding thread, and only the compiler knows how much. The
+//! limit is therefore the rest of the stack. The check begins at a depth for which any stack has room.
 
 use super::error::Error;
 use crate::sys::headroom;
@@ -9,8 +9,8 @@ use crate::sys::headroom;
 /// Levels that are not checked.
 const UNCHECKED: u32 = 16;
 
-/// Levels in a buffer of serde's (`untagged`, `tag`, `flatten`): as many as serde_json allows everywhere. The conversion from the
-/// buffer has the frames of the user's types, of any size.
+/// Levels in a buffer of serde's (`untagged`, `tag`, `flatten`): as many as serde_json allows everywhere. The
+/// conversion from the buffer has the frames of the user's types, of any size.
 const BUFFERED: u32 = 128;
 
 /// Levels where the end of the stack is unknown: as many as serde_json allows everywhere.
@@ -43,8 +43,8 @@ impl Depth {
         self.levels = 0;
     }
 
-    /// Checks the depth of a value in serde's buffer (`untagged`, `tag`, `flatten`). The conversion from the buffer takes larger
-    /// frames, on the same stack.
+    /// Checks the depth of a value in serde's buffer (`untagged`, `tag`, `flatten`). The conversion from the buffer
+    /// takes larger frames, on the same stack.
     #[inline(always)]
     pub(super) fn check_buffered(&mut self) -> Result<(), Error> {
         match self.levels {

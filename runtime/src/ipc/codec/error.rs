@@ -4,10 +4,11 @@ use std::fmt::{self, Display};
 
 use super::decode::{self, ShownKey};
 
-/// Why a value could not be encoded or decoded: serde's own message, and the path to the part of the value that it is about.
+/// Why a value could not be encoded or decoded: serde's own message, and the path to the part of the value that it is
+/// about.
 ///
-/// The path is empty as long as nothing has gone wrong. Each container that an error passes on its way out puts its own step in
-/// front of it, so that success costs nothing.
+/// The path is empty as long as nothing has gone wrong. Each container that an error passes on its way out puts its own
+/// step in front of it, so that success costs nothing.
 #[derive(Clone)]
 pub struct Error(Box<Fault>);
 

@@ -1,8 +1,8 @@
 //! The format in which values travel: compact, fast, and self-describing.
 //!
-//! A value arrives as its `Serialize` and `Deserialize` round-trip through any self-describing format, or not at all. The format
-//! carries serde's whole data model, with the names of fields and variants, and answers every request of a `Deserialize`.
-//! `docs/format.md` describes the format byte by byte.
+//! A value arrives as its `Serialize` and `Deserialize` round-trip through any self-describing format, or not at all.
+//! The format carries serde's whole data model, with the names of fields and variants, and answers every request of a
+//! `Deserialize`. `docs/format.md` describes the format byte by byte.
 //!
 //! - [`encode`]: values to bytes, with the [`shapes`] of structs told once in a message
 //! - [`decode`]: bytes to values; a struct is read by position where its shape is what the type expects, else by names
@@ -74,9 +74,14 @@ pub fn to_vec<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, Error> {
 /// As the value's own `Deserialize`; if the bytes are not one value of the format; if it nests too deep.
 pub fn from_slice<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let mut decoder = Decoder::new(bytes);
-    let value = decoder.pull(|| true)?;
-    match decoder.left() {
-        0 => Ok(value),
-        left => Err(Error::new(format!("{left} bytes are left over behind the value"))),
+    let mut value = decoder.pull(|| true);
+    if decoder.left() > 0 && value.is_ok() {
+        value = Err(left_over(decoder.left()));
     }
+    value
+}
+
+#[cold]
+fn left_over(bytes: usize) -> Error {
+    Error::new(format!("{bytes} bytes are left over behind the value"))
 }

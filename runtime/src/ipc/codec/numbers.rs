@@ -3,7 +3,8 @@
 //! Serde hands over the elements of a sequence one by one, without their type. Types tell a `Vec<f64>` all the same:
 //!
 //! - Encoding: `Vec<f64>` calls `collect_seq` with a `&Vec<f64>`.
-//! - Decoding: `Vec<f64>` calls `deserialize_seq` with a visitor of a certain type. A probe learns the type by deserialising a `Vec<f64>`.
+//! - Decoding: `Vec<f64>` calls `deserialize_seq` with a visitor of a certain type. A probe learns the type by
+//!   deserialising a `Vec<f64>`.
 //!
 //! Any other visitor gets the elements one by one.
 
@@ -120,7 +121,8 @@ impl<'de> Deserializer<'de> for KeyProbe {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct
         seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }
@@ -152,7 +154,8 @@ impl<'de> Deserializer<'de> for Probe {
     }
 
     forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct
         seq tuple tuple_struct map struct enum identifier ignored_any
     }
 }

@@ -1,10 +1,10 @@
 //! The shapes of structs, as the encoder knows them.
 //!
-//! A *shape* is the list of the field names of one serialised struct. A message tells each shape once, at its first use. Every further
-//! struct of the shape is the shape's number and the values.
+//! A *shape* is the list of the field names of one serialised struct. A message tells each shape once, at its first
+//! use. Every further struct of the shape is the shape's number and the values.
 //!
-//! Serde hands over each field name together with the field's value. The encoder therefore bets on the last shape of a struct with the
-//! same name and the same number of fields, and checks each name against the bet.
+//! Serde hands over each field name together with the field's value. The encoder therefore bets on the last shape of a
+//! struct with the same name and the same number of fields, and checks each name against the bet.
 //!
 //! The name of a variant is a shape of one name, known at once.
 

@@ -69,9 +69,21 @@ pub(super) const U64_WHOLE: u8 = U64 + 8;
 pub(super) const I64_WHOLE: u8 = I64 + 8;
 
 /// Whether anything follows a value's tag.
+#[inline(always)]
 pub(super) fn has_more(tag: u8) -> bool {
-    !matches!(tag, 0 | UNIT | NONE | FALSE | TRUE | U16 | I16 | U32 | I32 | U64 | I64)
+    HAS_MORE[usize::from(tag)]
 }
+
+const HAS_MORE: [bool; 256] = {
+    let mut has_more = [true; 256];
+    let alone = [0, UNIT, NONE, FALSE, TRUE, U16, I16, U32, I32, U64, I64];
+    let mut place = 0;
+    while place < alone.len() {
+        has_more[alone[place] as usize] = false;
+        place += 1;
+    }
+    has_more
+};
 
 /// The bytes of a number in a block, if there are blocks of this kind.
 pub(super) fn number_size(tag: u8) -> Option<usize> {

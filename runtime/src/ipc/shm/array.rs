@@ -1,4 +1,4 @@
-//! AtomicCells that many processes and threads write at the same time.
+//! Elements that many processes and threads write at the same time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,33 +10,44 @@ use super::encoding;
 use crate::error::Error;
 use crate::sys::atomic_cells::AtomicCells;
 
-/// A fixed number of elements that every process that has it reads and writes, many at once. They begin as zeroes.
+/// A fixed number of elements that any number of processes read and write at once. Elements begin as zeroes.
 ///
-/// AtomicCells are copied in and out; there is never a reference to one, since others may be writing it. That is all that it
-/// takes to be sound, and two things hold beyond it:
+/// Elements are copied in and out. There is no reference to an element, since another process may write at any time.
+/// Two things hold beyond memory safety:
 ///
-/// - **An element is never torn**, not even if its writer is killed in the middle: a write has happened, or it has not.
-///   AtomicCells of up to 8 bytes are atomics (3 bytes take 4, and 5 to 7 take 8). Larger ones have locks, one for each of up to
-///   64 stretches of the array. The kernel takes such a lock from a dead holder, and who takes it next finishes the write that
-///   was begun, so that nobody is blocked and there is no poison to clear. Readers do not lock.
-/// - **What was written before is seen after.** Who reads an element sees all that its writer had written before it, in
-///   this array or elsewhere (reads are `Acquire`, writes `Release`, and the others both). So a flag that is set after
-///   the data that it stands for does what one expects, in elements of any size. There is no single order of writes to
-///   *different* elements by different processes (`SeqCst`).
+/// - **An element is never torn**, not even by a kill in the midst of a write: a write has happened or not. Elements of
+///   up to 8 bytes are atomics (3 bytes take 4, and 5 to 7 take 8). Larger elements have locks, one for each of up to
+///   64 stretches of the array. The kernel takes a lock from a dead holder, and the next holder finishes the write. So
+///   a death blocks no process, and there is no poison to clear. A reader locks only after 16 reads disturbed by
+///   writers.
+/// - **A write makes all earlier writes visible.** A process that reads an element sees all that the writer wrote
+///   before, in this array or elsewhere. Reads are `Acquire`, writes are `Release`, read-modify-writes are both. So a
+///   flag set after the data guards data of any size. Writes to *different* elements by different processes have no
+///   single order (`SeqCst`).
 ///
-/// Methods that go over several elements treat one after the other: others may write in between.
+/// Methods over several elements treat one after the other. Another process may write in between.
 ///
-/// Clones are of the same memory. `T` is plain old data of any alignment ([`bytemuck::Pod`], which can be derived); a type
-/// without a size is refused by the compiler. AtomicCells of more than 8 bytes are not for signal handlers; a writer of one
-/// that is *stopped* keeps its lock; and the locks know threads by their ids, so that all processes should be in one pid
-/// namespace.
+/// | element | read | update |
+/// | --- | --- | --- |
+/// | up to 8 bytes | 0.6 ns | 2.5 ns |
+/// | 24 bytes | 18 ns | 54 ns |
 ///
-/// It can be serialised only in the arguments or the result of a task, or in a message to another process; anywhere else
-/// that is an error of the serializer.
+/// Clones share the memory.
 ///
-/// Source: memfd_create(2), get_robust_list(2).
+/// # Elements
 ///
-/// # Example
+/// `T` is plain old data ([`Pod`]) of any alignment. See [`shm`](crate::shm#structs) for a struct. A type of size 0 is
+/// refused by the compiler.
+///
+/// For elements of more than 8 bytes: a signal handler must not access the array. A *stopped* writer keeps its lock.
+/// All processes should be in one pid namespace, since the locks know threads by id.
+///
+/// # Serialisation
+///
+/// An array can be serialised in the arguments or the result of a task, or in a message. Serialising elsewhere is an
+/// error of the serializer.
+///
+/// # Examples
 ///
 /// ```
 /// use offspring::{SharedArray, child_task, process_main};
@@ -63,117 +74,229 @@ use crate::sys::atomic_cells::AtomicCells;
 /// ```compile_fail
 /// let nothing = offspring::SharedArray::<[u8; 0]>::new(1);
 /// ```
+///
+/// Source: [memfd_create(2)](https://man7.org/linux/man-pages/man2/memfd_create.2.html),
+/// [get_robust_list(2)](https://man7.org/linux/man-pages/man2/get_robust_list.2.html).
 pub struct SharedArray<T> {
-    elements: Arc<AtomicCells>,
+    cells: Arc<AtomicCells>,
     kind: std::marker::PhantomData<fn(T) -> T>,
 }
 
 impl<T: Pod> SharedArray<T> {
     const HAS_SIZE: () = assert!(size_of::<T>() != 0, "elements without a size have nothing to share");
 
-    fn of(elements: AtomicCells) -> Self {
+    fn of(cells: AtomicCells) -> Self {
         let () = Self::HAS_SIZE;
-        Self { elements: Arc::new(elements), kind: std::marker::PhantomData }
+        Self { cells: Arc::new(cells), kind: std::marker::PhantomData }
     }
 
-    /// `length` elements, all zeroes. Memory is taken when an element is first written.
+    /// Makes an array of `length` zeroes. The kernel provides memory at the first write of each page.
     ///
     /// # Errors
-    /// - [`ErrorKind::LimitReached`](crate::ErrorKind::LimitReached): a limit on descriptors, memory or file sizes
-    ///   (`RLIMIT_FSIZE` holds for memory too).
-    /// - [`ErrorKind::Os`](crate::ErrorKind::Os): elements of more than 8 bytes need a lock that a sandbox
-    ///   may refuse.
+    ///
+    /// - [`LimitReached`](crate::ErrorKind::LimitReached): a limit on descriptors, memory or file sizes. `RLIMIT_FSIZE`
+    ///   counts for memory too.
+    /// - [`Os`](crate::ErrorKind::Os): a sandbox refuses the lock for elements of more than 8 bytes, or the memory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// let temperatures = SharedArray::<f64>::new(365)?;
+    /// assert_eq!(temperatures.get(0), 0.0);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn new(length: usize) -> Result<Self, Error> {
-        let elements = AtomicCells::create(length, size_of::<T>()).map_err(|source| {
+        let cells = AtomicCells::create(length, size_of::<T>()).map_err(|source| {
             Error::os(format!("cannot make a shared array of {length} elements of {} bytes", size_of::<T>()), source)
         })?;
-        Ok(Self::of(elements))
+        Ok(Self::of(cells))
     }
 
-    /// How many elements there are.
+    /// Returns the number of elements.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// assert_eq!(SharedArray::<u8>::new(3)?.len(), 3);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.elements.len()
+        self.cells.len()
     }
 
-    /// Whether there is none.
+    /// Whether the array has no elements.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// assert!(SharedArray::<u8>::new(0)?.is_empty());
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The element, as it is at this moment.
+    /// Returns the element at `index`.
     ///
     /// # Panics
-    /// If the index is outside, as with a slice; [`try_get`](Self::try_get) does not.
+    ///
+    /// If `index` is out of bounds. [`try_get`](Self::try_get) returns `None` then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// let array = SharedArray::try_from([1_u32, 2, 3].as_slice())?;
+    /// assert_eq!(array.get(2), 3);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[inline]
     #[must_use]
     #[track_caller]
     pub fn get(&self, index: usize) -> T {
         let mut value = T::zeroed();
-        self.elements.load(index, bytes_of_mut(&mut value));
+        self.cells.load(index, bytes_of_mut(&mut value));
         value
     }
 
-    /// The element, or `None` if the index is outside.
+    /// Returns the element at `index`, or `None` if `index` is out of bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// let array = SharedArray::<u32>::new(3)?;
+    /// assert_eq!((array.try_get(2), array.try_get(3)), (Some(0), None));
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[inline]
     #[must_use]
     pub fn try_get(&self, index: usize) -> Option<T> {
         (index < self.len()).then(|| self.get(index))
     }
 
-    /// Writes the element.
+    /// Writes the element at `index`.
     ///
     /// # Panics
-    /// If the index is outside, as with a slice; [`try_set`](Self::try_set) does not.
+    ///
+    /// If `index` is out of bounds. [`try_set`](Self::try_set) returns `None` then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// let array = SharedArray::new(3)?;
+    /// array.set(1, 7_u32);
+    /// assert_eq!(array.to_vec(), [0, 7, 0]);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn set(&self, index: usize, value: T) {
-        self.elements.store(index, bytes_of(&value));
+        self.cells.store(index, bytes_of(&value));
     }
 
-    /// Writes the element; `None` if the index is outside.
+    /// Writes the element at `index`. Returns `None` if `index` is out of bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// let array = SharedArray::new(3)?;
+    /// assert_eq!((array.try_set(2, 7_u32), array.try_set(3, 7)), (Some(()), None));
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[inline]
     pub fn try_set(&self, index: usize, value: T) -> Option<()> {
         (index < self.len()).then(|| self.set(index, value))
     }
 
-    /// Writes the element and returns what it was.
+    /// Writes the element at `index`. Returns the element before.
     ///
     /// # Panics
-    /// If the index is outside, as with a slice.
+    ///
+    /// If `index` is out of bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// let is_taken = SharedArray::<u8>::new(1)?;
+    /// assert_eq!((is_taken.swap(0, 1), is_taken.swap(0, 1)), (0, 1)); // the first caller takes
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn swap(&self, index: usize, value: T) -> T {
         let mut before = T::zeroed();
-        self.elements.swap(index, bytes_of(&value), bytes_of_mut(&mut before));
+        self.cells.swap(index, bytes_of(&value), bytes_of_mut(&mut before));
         before
     }
 
-    /// Writes the element if it is still `current`, byte for byte.
+    /// Writes the element at `index` if the element equals `current`, byte for byte. Returns `current` then.
     ///
     /// # Errors
-    /// What the element is, if it is not `current`.
+    ///
+    /// The element, if not equal to `current`. Nothing is written.
     ///
     /// # Panics
-    /// If the index is outside, as with a slice.
+    ///
+    /// If `index` is out of bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// let owner = SharedArray::<u32>::new(1)?;
+    /// assert_eq!(owner.compare_exchange(0, 0, 7), Ok(0));
+    /// assert_eq!(owner.compare_exchange(0, 0, 8), Err(7));
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn compare_exchange(&self, index: usize, current: T, new: T) -> Result<T, T> {
         let mut found = T::zeroed();
         let exchanged =
-            self.elements.compare_exchange(index, bytes_of(&current), bytes_of(&new), bytes_of_mut(&mut found));
+            self.cells.compare_exchange(index, bytes_of(&current), bytes_of(&new), bytes_of_mut(&mut found));
         if exchanged { Ok(found) } else { Err(found) }
     }
 
-    /// Changes the element by `change`, with no other write in between, and returns what it was.
+    /// Replaces the element at `index` by `change` of the element, atomically. Returns the element before.
     ///
-    /// `change` is called again with a newer value if another process was faster. It runs under no lock: it may panic, take
-    /// its time, and use this array.
+    /// Calls `change` again with the newer element if another process has written meanwhile. `change` runs under no
+    /// lock, so that `change` may panic, take long, and use this array.
     ///
     /// # Panics
-    /// If the index is outside, as with a slice, or if `change` panics; then nothing is written.
+    ///
+    /// If `index` is out of bounds, or if `change` panics. Nothing is written then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// let highest = SharedArray::<u32>::new(1)?;
+    /// for n in [3, 9, 4] {
+    ///     highest.update(0, |highest| highest.max(n));
+    /// }
+    /// assert_eq!(highest.get(0), 9);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[inline]
     #[track_caller]
     pub fn update(&self, index: usize, mut change: impl FnMut(T) -> T) -> T {
@@ -186,41 +309,96 @@ impl<T: Pod> SharedArray<T> {
         }
     }
 
-    /// Reads as many elements as `out` has, from `start` on, one after the other.
+    /// Reads `out.len()` elements from `start` on, one after the other.
     ///
     /// # Panics
-    /// If they are not all inside, as with a slice; then nothing is read.
+    ///
+    /// If the range is out of bounds. Nothing is read then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// let array = SharedArray::try_from([1_u32, 2, 3].as_slice())?;
+    /// let mut pair = [0; 2];
+    /// array.read_into(1, &mut pair);
+    /// assert_eq!(pair, [2, 3]);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[track_caller]
     pub fn read_into(&self, start: usize, out: &mut [T]) {
         self.check_range(start, out.len());
         for (offset, value) in out.iter_mut().enumerate() {
-            self.elements.load(start + offset, bytes_of_mut(value));
+            self.cells.load(start + offset, bytes_of_mut(value));
         }
     }
 
-    /// Writes these elements from `start` on, one after the other.
+    /// Writes `values` from `start` on, one element after the other.
     ///
     /// # Panics
-    /// If they are not all inside, as with a slice; then nothing is written.
+    ///
+    /// If the range is out of bounds. Nothing is written then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// let array = SharedArray::new(4)?;
+    /// array.write_from(1, &[7_u32, 8]);
+    /// assert_eq!(array.to_vec(), [0, 7, 8, 0]);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[track_caller]
     pub fn write_from(&self, start: usize, values: &[T]) {
         self.check_range(start, values.len());
         for (offset, value) in values.iter().enumerate() {
-            self.elements.store(start + offset, bytes_of(value));
+            self.cells.store(start + offset, bytes_of(value));
         }
     }
 
-    /// Writes the same value into all elements, one after the other.
+    /// Writes `value` into all elements, one after the other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// let array = SharedArray::new(3)?;
+    /// array.fill(7_u32);
+    /// assert_eq!(array.to_vec(), [7; 3]);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn fill(&self, value: T) {
         (0..self.len()).for_each(|index| self.set(index, value));
     }
 
-    /// The elements, as each is when it is reached.
+    /// Returns an iterator over the elements. Reads each element when reached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// let array = SharedArray::try_from([1_u32, 2, 3].as_slice())?;
+    /// assert_eq!(array.iter().sum::<u32>(), 6);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn iter(&self) -> impl ExactSizeIterator<Item = T> + '_ {
         (0..self.len()).map(|index| self.get(index))
     }
 
-    /// A copy of all elements, as each is when it is reached.
+    /// Copies all elements, one after the other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedArray;
+    ///
+    /// assert_eq!(SharedArray::<u16>::new(2)?.to_vec(), [0, 0]);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[must_use]
     pub fn to_vec(&self) -> Vec<T> {
         self.iter().collect()
@@ -234,19 +412,21 @@ impl<T: Pod> SharedArray<T> {
     }
 }
 
+/// Makes another handle of the same memory. Costs a reference count.
 impl<T> Clone for SharedArray<T> {
     fn clone(&self) -> Self {
-        Self { elements: Arc::clone(&self.elements), kind: self.kind }
+        Self { cells: Arc::clone(&self.cells), kind: self.kind }
     }
 }
 
-/// Prints how many elements there are; what they are may change meanwhile.
+/// Prints the number of elements.
 impl<T> fmt::Debug for SharedArray<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SharedArray").field("len", &self.elements.len()).finish_non_exhaustive()
+        f.debug_struct("SharedArray").field("len", &self.cells.len()).finish_non_exhaustive()
     }
 }
 
+/// Copies a slice. Errors as [`SharedArray::new`].
 impl<T: Pod> TryFrom<&[T]> for SharedArray<T> {
     type Error = Error;
 
@@ -259,7 +439,7 @@ impl<T: Pod> TryFrom<&[T]> for SharedArray<T> {
 
 impl<T: Pod> Serialize for SharedArray<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        encoding::serialize_array::<T, S>(&self.elements, serializer)
+        encoding::serialize_array::<T, S>(&self.cells, serializer)
     }
 }
 

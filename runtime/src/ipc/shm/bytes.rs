@@ -1,24 +1,31 @@
-//! Bytes that are written once and then read in place by every process.
+//! Bytes written once, then read in place by any process.
 
 use super::slice::SharedSlice;
 use crate::error::Error;
 
-/// Bytes that other processes read where they are: see [`SharedSlice`].
+/// Read-only bytes in shared memory: a [`SharedSlice`] of `u8`.
 ///
-/// # Example
+/// # Examples
 ///
 /// ```
-/// use offspring::Bytes;
+/// use offspring::{Bytes, child_task, process_main};
 ///
-/// # fn main() -> Result<(), offspring::Error> {
-/// let page = Bytes::try_from("<p>long</p>")?;
-/// let word = page.slice(3..7);
-/// assert_eq!(word, *b"long");
-/// # Ok(())
-/// # }
+/// #[child_task]
+/// fn count_lines(text: Bytes) -> usize {
+///     text.split(|byte| *byte == b'\n').count()
+/// }
+///
+/// #[process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let page = Bytes::try_from("<p>\nlong\n</p>")?;
+///     assert_eq!(page.slice(4..8), *b"long");
+///     assert_eq!(count_lines::start(page)?.join()?, 3);
+///     Ok(())
+/// }
 /// ```
 pub type Bytes = SharedSlice<u8>;
 
+/// Copies a text. Errors as [`SharedSlice::new`].
 impl TryFrom<&str> for Bytes {
     type Error = Error;
 
@@ -27,6 +34,7 @@ impl TryFrom<&str> for Bytes {
     }
 }
 
+/// Copies a text. Errors as [`SharedSlice::new`].
 impl TryFrom<String> for Bytes {
     type Error = Error;
 

@@ -1,5 +1,8 @@
-//! How shared memory travels: as a descriptor with the numbers that say which part of it is meant, or as its bytes.
+//! The form in which shared memory travels: a descriptor with the numbers of the part, or the bytes themselves.
+//!
+//! The sender may be hostile: a receiver checks every number against the memory file before making a slice or an array.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use bytemuck::Pod;
@@ -8,19 +11,18 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::ipc::wire::fds;
 use crate::sys::atomic_cells::AtomicCells;
-use crate::sys::fd::Descriptor;
 use crate::sys::mmap::SealedMapping;
 use crate::sys::sealed_slice::SealedSlice;
 
-/// Up to here a slice travels as its bytes and costs no descriptor.
+/// The length up to which a slice travels as bytes, without a descriptor.
 ///
-/// A memory file of any size takes some 20 µs to make and to map, and a place in three tables of the kernel. Up to here, copying
-/// into a datagram and out of it takes no longer; with 64 KiB, there and back, it takes 200 µs more.
+/// A memory file of any size takes about 20 µs to make and map, and an entry in three tables of the kernel. Copying 16
+/// KiB into and out of a datagram takes no longer. Copying 64 KiB, there and back, takes 200 µs more.
 pub(super) const INLINE_MAX: usize = 16 * 1024;
 
-/// A descriptor in its place in a value.
+/// A memory file as serde sees it: a position in the descriptor list.
 #[derive(Debug)]
-struct MemoryFd(Arc<Descriptor>);
+struct MemoryFd(Arc<OwnedFd>);
 
 impl Serialize for MemoryFd {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -30,11 +32,11 @@ impl Serialize for MemoryFd {
 
 impl<'de> Deserialize<'de> for MemoryFd {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        fds::share(deserializer).map(Self)
+        fds::share_plain(deserializer).map(Self)
     }
 }
 
-/// A slice, with the size of its elements, which both sides must mean.
+/// A slice with the size of an element in bytes, which must be the same on both sides.
 #[derive(Debug, Serialize, Deserialize)]
 enum Slice<B> {
     Inline { size: u64, bytes: B },
@@ -56,18 +58,18 @@ impl Serialize for Raw<'_> {
     }
 }
 
-/// AtomicCells copied out of encoded bytes, which lie anywhere; or why they are none.
+/// Elements copied out of encoded bytes, which may be unaligned, or the reason why the bytes are no elements.
 struct Copied<T>(Result<Arc<[T]>, String>);
 
 impl<'de, T: Pod> Deserialize<'de> for Copied<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_bytes(Copy(std::marker::PhantomData)).map(Self)
+        deserializer.deserialize_bytes(CopyVisitor(std::marker::PhantomData)).map(Self)
     }
 }
 
-struct Copy<T>(std::marker::PhantomData<T>);
+struct CopyVisitor<T>(std::marker::PhantomData<T>);
 
-impl<T: Pod> Visitor<'_> for Copy<T> {
+impl<T: Pod> Visitor<'_> for CopyVisitor<T> {
     type Value = Result<Arc<[T]>, String>;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -84,15 +86,18 @@ impl<T: Pod> Visitor<'_> for Copy<T> {
     }
 }
 
-pub(super) fn serialize_slice<T: Pod, S: Serializer>(view: &SealedSlice<T>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn serialize_slice<T: Pod, S: Serializer>(
+    sealed: &SealedSlice<T>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     fds::check_encoding()?;
     let size = size_of::<T>() as u64;
-    let slice = match view.place() {
-        Some((file, offset)) if size_of_val::<[T]>(view) > INLINE_MAX => {
-            let (offset, length) = (offset as u64, view.len() as u64);
+    let slice = match sealed.place() {
+        Some((file, offset)) if size_of_val::<[T]>(sealed) > INLINE_MAX => {
+            let (offset, length) = (offset as u64, sealed.len() as u64);
             Slice::File { size, offset, length, file: MemoryFd(Arc::clone(file)) }
         }
-        _ => Slice::Inline { size, bytes: Raw(bytemuck::cast_slice(view)) },
+        _ => Slice::Inline { size, bytes: Raw(bytemuck::cast_slice(sealed)) },
     };
     slice.serialize(serializer)
 }
@@ -114,14 +119,14 @@ fn accept_slice<T: Pod>(slice: Slice<Copied<T>>) -> Result<SealedSlice<T>, Strin
         Slice::File { size, offset, length, file } => {
             check_size::<T>(size)?;
             let file = SealedMapping::accept(file.0).map_err(|error| error.to_string())?;
-            SealedSlice::of_file(Arc::new(file), number(offset)?, number(length)?)
+            SealedSlice::of_file(Arc::new(file), to_usize(offset)?, to_usize(length)?)
         }
     }
 }
 
-pub(super) fn serialize_array<T: Pod, S: Serializer>(elements: &AtomicCells, serializer: S) -> Result<S::Ok, S::Error> {
-    let memory = MemoryFd(Arc::clone(elements.descriptor()));
-    Array { size: size_of::<T>() as u64, length: elements.len() as u64, memory }.serialize(serializer)
+pub(super) fn serialize_array<T: Pod, S: Serializer>(cells: &AtomicCells, serializer: S) -> Result<S::Ok, S::Error> {
+    let memory = MemoryFd(Arc::clone(cells.descriptor()));
+    Array { size: size_of::<T>() as u64, length: cells.len() as u64, memory }.serialize(serializer)
 }
 
 pub(super) fn deserialize_array<'de, T: Pod, D: Deserializer<'de>>(deserializer: D) -> Result<AtomicCells, D::Error> {
@@ -131,7 +136,7 @@ pub(super) fn deserialize_array<'de, T: Pod, D: Deserializer<'de>>(deserializer:
 
 fn accept_array<T: Pod>(array: Array) -> Result<AtomicCells, String> {
     check_size::<T>(array.size)?;
-    let length = number(array.length)?;
+    let length = to_usize(array.length)?;
     AtomicCells::accept(array.memory.0, length, size_of::<T>()).map_err(|error| error.to_string())
 }
 
@@ -140,7 +145,7 @@ fn check_size<T>(size: u64) -> Result<(), String> {
     if size == own as u64 { Ok(()) } else { Err(format!("its elements have {size} bytes, not {own}")) }
 }
 
-fn number(number: u64) -> Result<usize, String> {
+fn to_usize(number: u64) -> Result<usize, String> {
     usize::try_from(number).map_err(|_| format!("{number} is more than this process can address"))
 }
 
@@ -148,9 +153,32 @@ fn number(number: u64) -> Result<usize, String> {
 mod tests {
     use super::*;
     use crate::ipc::codec::Error;
-    use crate::ipc::shm::{Bytes, SharedArray, SharedSlice};
     use crate::ipc::wire::payload::{Payload, decode};
     use crate::sys::mmap::{MemoryFile, Region};
+
+    /// Sent and received as a `SharedSlice` is.
+    struct SentSlice<T>(SealedSlice<T>);
+
+    impl<T: Pod> Serialize for SentSlice<T> {
+        fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+            serialize_slice(&self.0, serializer)
+        }
+    }
+
+    impl<'de, T: Pod> Deserialize<'de> for SentSlice<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserialize_slice(deserializer).map(Self)
+        }
+    }
+
+    /// Received as a `SharedArray` is.
+    struct SentArray<T>(std::marker::PhantomData<T>);
+
+    impl<'de, T: Pod> Deserialize<'de> for SentArray<T> {
+        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+            deserialize_array::<T, D>(deserializer).map(|_| Self(std::marker::PhantomData))
+        }
+    }
 
     fn file(memory: MemoryFile) -> MemoryFd {
         MemoryFd(Arc::clone(SealedMapping::new(memory.seal().unwrap()).unwrap().descriptor()))
@@ -174,52 +202,55 @@ mod tests {
     #[test]
     fn a_file_that_is_not_sealed_or_no_file_is_refused() {
         let claim = |file| Slice::File::<()> { size: 1, offset: 0, length: 10, file };
-        refused::<Bytes>(claim(region(4096)), "a shared slice is refused: a descriptor that should be a sealed");
-        let null = Descriptor::new(crate::sys::fd::null().unwrap());
-        refused::<Bytes>(claim(MemoryFd(Arc::new(null))), "should be a sealed memory file");
-        assert!(decode::<Bytes>(Payload::encode(&claim(sealed(10))).unwrap()).is_ok());
+        refused::<SentSlice<u8>>(
+            claim(region(4096)),
+            "a shared slice is refused: a descriptor that should be a sealed",
+        );
+        let null = crate::sys::fd::null().unwrap();
+        refused::<SentSlice<u8>>(claim(MemoryFd(Arc::new(null))), "should be a sealed memory file");
+        assert!(decode::<SentSlice<u8>>(Payload::encode(&claim(sealed(10))).unwrap()).is_ok());
     }
 
     #[test]
     fn numbers_that_do_not_fit_the_file_are_refused() {
         let claim = |size, offset, length| Slice::File::<()> { size, offset, length, file: sealed(4096) };
-        refused::<SharedSlice<u32>>(claim(4, 0, 1025), "are not in a file of 4096");
-        refused::<SharedSlice<u32>>(claim(4, 4096, 1), "are not in a file of 4096");
-        refused::<SharedSlice<u32>>(claim(4, u64::MAX - 3, 2), "are not in a file of 4096");
-        refused::<SharedSlice<u32>>(claim(4, 8, u64::MAX / 4 + 2), "are not in a file of 4096");
-        refused::<SharedSlice<u32>>(claim(4, 2, 1), "multiples of 4");
-        refused::<SharedSlice<u32>>(claim(8, 0, 1), "have 8 bytes, not 4");
-        refused::<SharedSlice<u32>>(claim(1 << 32 | 4, 0, 1), "not 4");
+        refused::<SentSlice<u32>>(claim(4, 0, 1025), "are not in a file of 4096");
+        refused::<SentSlice<u32>>(claim(4, 4096, 1), "are not in a file of 4096");
+        refused::<SentSlice<u32>>(claim(4, u64::MAX - 3, 2), "are not in a file of 4096");
+        refused::<SentSlice<u32>>(claim(4, 8, u64::MAX / 4 + 2), "are not in a file of 4096");
+        refused::<SentSlice<u32>>(claim(4, 2, 1), "multiples of 4");
+        refused::<SentSlice<u32>>(claim(8, 0, 1), "have 8 bytes, not 4");
+        refused::<SentSlice<u32>>(claim(1 << 32 | 4, 0, 1), "not 4");
     }
 
     #[test]
     fn bytes_that_are_no_elements_are_refused() {
         let claim = |size, bytes| Slice::Inline { size, bytes: Raw(bytes) };
-        refused::<SharedSlice<u32>>(claim(4, &[0; 7]), "7 bytes are no whole number of elements of 4");
-        refused::<SharedSlice<u32>>(claim(2, &[0; 8]), "have 2 bytes, not 4");
+        refused::<SentSlice<u32>>(claim(4, &[0; 7]), "7 bytes are no whole number of elements of 4");
+        refused::<SentSlice<u32>>(claim(2, &[0; 8]), "have 2 bytes, not 4");
     }
 
     #[test]
     fn an_array_of_other_memory_is_refused() {
         let claim = |size, length, memory| Array { size, length, memory };
-        refused::<SharedArray<u32>>(
-            claim(4, 10, region(36)),
-            "10 elements of 4 bytes are not what shared memory of 36",
-        );
-        refused::<SharedArray<u32>>(claim(4, u64::MAX / 4 + 1, region(0)), "are not what shared memory of 0");
-        refused::<SharedArray<u32>>(claim(8, 5, region(40)), "have 8 bytes, not 4");
-        refused::<SharedArray<u32>>(claim(4, 10, sealed(40)), "a shared array is refused: a descriptor that should be");
-        refused::<SharedArray<[u64; 2]>>(claim(16, 10, region(160)), "are not what shared memory of 160");
-        assert!(decode::<SharedArray<u32>>(Payload::encode(&claim(4, 10, region(40))).unwrap()).is_ok());
+        refused::<SentArray<u32>>(claim(4, 10, region(36)), "10 elements of 4 bytes are not what shared memory of 36");
+        refused::<SentArray<u32>>(claim(4, u64::MAX / 4 + 1, region(0)), "are not what shared memory of 0");
+        refused::<SentArray<u32>>(claim(8, 5, region(40)), "have 8 bytes, not 4");
+        refused::<SentArray<u32>>(claim(4, 10, sealed(40)), "a shared array is refused: a descriptor that should be");
+        refused::<SentArray<[u64; 2]>>(claim(16, 10, region(160)), "are not what shared memory of 160");
+        assert!(decode::<SentArray<u32>>(Payload::encode(&claim(4, 10, region(40))).unwrap()).is_ok());
     }
 
     #[test]
     fn a_descriptor_is_carried_once_however_often_it_is_meant() {
-        let bytes = Bytes::new(&vec![1; INLINE_MAX + 9]).unwrap();
-        let payload = Payload::encode(&(&bytes, bytes.slice(8..), bytes.slice(..5))).unwrap();
+        let memory = MemoryFile::filled(INLINE_MAX + 9, |memory| memory.fill(1)).unwrap();
+        let file = Arc::new(SealedMapping::new(memory.seal().unwrap()).unwrap());
+        let all = SealedSlice::<u8>::of_file(file, 0, INLINE_MAX + 9).unwrap();
+        let (part, start) = (all.slice(8..all.len()), all.slice(0..5));
+        let payload = Payload::encode(&(SentSlice(all), SentSlice(part), SentSlice(start))).unwrap();
         assert_eq!(payload.descriptors.len(), 1);
         assert!(payload.len() < 200);
-        let (all, part, start) = decode::<(Bytes, Bytes, Bytes)>(payload).unwrap();
-        assert_eq!((all.len(), part.len(), &*start), (INLINE_MAX + 9, INLINE_MAX + 1, &[1; 5][..]));
+        let (all, part, start) = decode::<(SentSlice<u8>, SentSlice<u8>, SentSlice<u8>)>(payload).unwrap();
+        assert_eq!((all.0.len(), part.0.len(), &*start.0), (INLINE_MAX + 9, INLINE_MAX + 1, &[1; 5][..]));
     }
 }

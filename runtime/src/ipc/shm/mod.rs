@@ -1,13 +1,13 @@
-//! Memory that several processes share: written once and read in place ([`SharedSlice`], [`Bytes`]), or written by all
-//! of them at once ([`SharedArray`]).
+//! Shared memory: written once and read in place ([`SharedSlice`], [`Bytes`]), or written by all processes at once
+//! ([`SharedArray`]).
 //!
-//! Each travels in the arguments or the result of a task, alone or inside of any value that serde carries. What is handed
-//! over is a descriptor, whatever the size; the receiver maps the same memory.
+//! Both travel in the arguments or the result of a task, or in a message, alone or inside any value that serde
+//! carries. A transfer of any size passes a descriptor, and the receiver maps the same memory.
 //!
 //! ```
 //! use offspring::{Bytes, SharedArray, child_task, process_main};
 //!
-//! /// Counts the bytes of a part of a text by their values.
+//! /// Counts how often each byte occurs in a part of a text.
 //! #[child_task]
 //! fn count(part: Bytes, counts: SharedArray<u64>) {
 //!     for byte in part.iter() {
@@ -30,28 +30,79 @@
 //! }
 //! ```
 //!
-//! # Who owns what, and when it is freed
+//! | | [`SharedSlice`] | [`SharedArray`] |
+//! | --- | --- | --- |
+//! | written | once, by its maker | at any time, by any process |
+//! | read as | `&[T]`, in place | `T`, copied out |
+//! | memory | a sealed memory file; up to 16 KiB ordinary memory | a memory file of fixed length |
+//! | for | input and results of any size | counters, flags, cells of a result that many processes fill in |
 //!
-//! | | descriptor | mapping | goes away |
+//! # Structs
+//!
+//! Elements are *plain old data*, [`Pod`](crate::bytemuck::Pod): numbers, arrays, and structs of those without padding.
+//! Derive `Pod` for a struct with the crate bytemuck:
+//!
+//! ```toml
+//! bytemuck = { version = "1", features = ["derive"] }
+//! ```
+//!
+//! ```
+//! use bytemuck::{Pod, Zeroable};
+//! use offspring::{SharedSlice, child_task, process_main};
+//!
+//! #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+//! #[repr(C)]
+//! struct Point {
+//!     x: f32,
+//!     y: f32,
+//! }
+//!
+//! #[child_task]
+//! fn span(points: SharedSlice<Point>) -> f32 {
+//!     let (mut left, mut right) = (f32::MAX, f32::MIN);
+//!     for point in points.iter() {
+//!         (left, right) = (left.min(point.x), right.max(point.x));
+//!     }
+//!     right - left
+//! }
+//!
+//! #[process_main]
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let points = SharedSlice::new(&[Point { x: 0.0, y: 2.0 }, Point { x: 4.0, y: 6.0 }])?;
+//!     assert_eq!(span::start(points)?.join()?, 4.0);
+//!     Ok(())
+//! }
+//! ```
+//!
+//! The crate re-exports the same bytemuck as [`offspring::bytemuck`](crate::bytemuck), so that a function that is
+//! generic over elements needs no dependency: `fn total<T: offspring::bytemuck::Pod>(elements: SharedSlice<T>)`.
+//!
+//! # Ownership
+//!
+//! | | descriptor | mapping | released with |
 //! | --- | --- | --- | --- |
-//! | [`SharedSlice`] of up to 16 KiB | none | none: it is ordinary memory, and travels as bytes | with its last clone or part here |
-//! | a larger one, at its maker's | one, shared by clones and parts | one, to be read | with the last of them here |
-//! | [`SharedArray`] at its maker's | one, shared by clones | one, to be read and written | with the last clone here |
-//! | a [`Call`](crate::Call) with either in it | holds on to the same descriptor | none | with the call and its clones |
-//! | on its way | the kernel's, in the socket | none | when it is received, or when nobody is left who could |
-//! | at its receiver's | one of its own | one of its own | as at its maker's |
-//! | a copy of the process (`fork`) | a copy of each | a copy of each | with the copy |
+//! | [`SharedSlice`] of up to 16 KiB | none | none, as the bytes travel | the last clone or part |
+//! | a larger slice, in the making process | one, shared by clones | one, to be read | the last clone or part |
+//! | [`SharedArray`], in the making process | one, shared by clones | one, to be written | the last clone |
+//! | a [`Call`](crate::Call) with either | a share of the same descriptor | none | the last clone of the call |
+//! | in transit | the kernel's, in the socket | none | the reception, or the end of the last receiver |
+//! | in the receiving process | one | one | as in the making process |
+//! | in a forked copy of the process | a copy of each | a copy of each | the copy |
 //!
-//! The memory itself is freed by the kernel when the last descriptor and the last mapping of it *anywhere* are gone,
-//! however their owners end: the maker is one holder among others and may be gone before. There is no name that could
-//! be left over, and nothing to unlink. A slice keeps its whole memory; copy a small part out of a large one
-//! (`part.to_vec()`) if only that is to be kept.
+//! The kernel frees the memory with the last descriptor and the last mapping in *any* process, however the process
+//! ends. The making process is a holder like any other, and may end first. The memory has no name, so that nothing can
+//! be left behind and nothing has to be unlinked.
 //!
-//! # What a hostile process can do
+//! A part of a slice keeps the whole memory. To keep only a small part of a large slice, copy the part:
+//! `part.to_vec()`.
 //!
-//! A [`SharedSlice`] that was received is sealed: nobody, its maker included, can change or shrink it, which is checked
-//! before anything is read, like all the numbers that come with it. A [`SharedArray`] has a fixed length, but whoever has
-//! it writes what he likes into it. That can make values wrong and can keep a lock, and cannot make memory unsafe.
+//! # Hostile processes
+//!
+//! A received [`SharedSlice`] is sealed. No process can change or shrink the memory, not even the maker. The receiver
+//! checks the seals, and all numbers received, before reading anything.
+//!
+//! A [`SharedArray`] has a fixed length. A hostile process can write wrong values and keep a lock. It cannot make
+//! memory unsafe.
 
 mod array;
 mod bytes;

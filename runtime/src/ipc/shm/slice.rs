@@ -1,4 +1,4 @@
-//! AtomicCells that are written once and then read in place by every process.
+//! Elements written once, then read in place by any process.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -14,18 +14,25 @@ use crate::error::{Error, ErrorKind};
 use crate::sys::mmap::{MemoryFile, SealedMapping};
 use crate::sys::sealed_slice::SealedSlice;
 
-/// Read-only elements that other processes read where they are: handing them over costs a descriptor and no copy.
+/// Read-only elements in shared memory. Passing a slice to another process costs a descriptor and no copy.
 ///
-/// It is a `[T]` to read from. Clones and [parts](Self::slice) are of the same memory. `T` is plain old data of any
-/// alignment up to a page's; a type without a size is refused by the compiler. Up to 16 KiB the elements stay in this
-/// process's memory and travel as bytes; from there on they are in a sealed memory file, which nobody can change.
+/// Reads as a `[T]`. Clones and [parts](Self::slice) share the memory. Up to 16 KiB, the elements stay in ordinary
+/// memory and travel as bytes. Above, the elements are in a sealed memory file, which no process can change.
 ///
-/// It can be serialised only in the arguments or the result of a task, or in a message to another process; anywhere else
-/// that is an error of the serializer.
+/// Making a slice of 64 MiB from existing data takes about 28 ms. [`build`](Self::build) writes in place and saves the
+/// copy. Passing a slice on takes the same time for any length.
 ///
-/// Source: memfd_create(2), fcntl(2) `F_ADD_SEALS`.
+/// # Elements
 ///
-/// # Example
+/// `T` is plain old data ([`Pod`]) of an alignment of up to 4096 bytes. See [`shm`](crate::shm#structs) for a struct. A
+/// type of size 0 is refused by the compiler.
+///
+/// # Serialisation
+///
+/// A slice can be serialised in the arguments or the result of a task, or in a message. Serialising elsewhere is an
+/// error of the serializer.
+///
+/// # Examples
 ///
 /// ```
 /// use offspring::{SharedSlice, child_task, process_main};
@@ -51,21 +58,39 @@ use crate::sys::sealed_slice::SealedSlice;
 /// ```compile_fail
 /// let nothing = offspring::SharedSlice::<[u8; 0]>::new(&[[]]);
 /// ```
+///
+/// Source: [memfd_create(2)](https://man7.org/linux/man-pages/man2/memfd_create.2.html),
+/// [fcntl(2)](https://man7.org/linux/man-pages/man2/fcntl.2.html) `F_ADD_SEALS`.
 pub struct SharedSlice<T>(SealedSlice<T>);
 
 impl<T: Pod> SharedSlice<T> {
     const HAS_SIZE: () = assert!(size_of::<T>() != 0, "elements without a size have nothing to share");
 
-    /// A copy of the elements.
+    /// Copies elements into a new slice.
     ///
     /// # Errors
-    /// [`ErrorKind::LimitReached`] at a limit on descriptors, memory or file sizes (`RLIMIT_FSIZE` holds for memory too).
+    ///
+    /// - [`LimitReached`](ErrorKind::LimitReached): a limit on descriptors, memory or file sizes. `RLIMIT_FSIZE` counts
+    ///   for memory too.
+    /// - [`Os`](ErrorKind::Os): the operating system refuses for another reason, or the alignment of `T` is larger than
+    ///   4096 bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedSlice;
+    ///
+    /// let slice = SharedSlice::new(&[1, 2, 3])?;
+    /// assert_eq!(slice.iter().max(), Some(&3));
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn new(elements: &[T]) -> Result<Self, Error> {
         let () = Self::HAS_SIZE;
         if size_of_val(elements) <= INLINE_MAX {
             return Ok(Self(SealedSlice::of_heap(elements.into())));
         }
-        // Written, not copied into a mapping: the kernel then need not clear the pages first, which takes as long again.
+        // write(2), not a copy into a mapping: the kernel would clear each page of a mapping first, which takes as long
+        // again.
         let written = MemoryFile::new().and_then(|mut file| {
             file.write(bytemuck::cast_slice(elements))?;
             SealedMapping::new(file.seal()?)
@@ -73,10 +98,29 @@ impl<T: Pod> SharedSlice<T> {
         Self::of_file(written, elements.len())
     }
 
-    /// `length` elements, which begin as zeroes and which `fill` writes where they will stay: there is no second copy.
+    /// Makes a slice of `length` zeroes, and calls `fill` to write the elements in place, without a second copy.
     ///
     /// # Errors
-    /// As for [`new`](Self::new).
+    ///
+    /// As [`new`](Self::new).
+    ///
+    /// # Panics
+    ///
+    /// If `fill` panics.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedSlice;
+    ///
+    /// let squares = SharedSlice::build(1000, |squares: &mut [u64]| {
+    ///     for (n, square) in (0..).zip(squares) {
+    ///         *square = n * n;
+    ///     }
+    /// })?;
+    /// assert_eq!(squares[12], 144);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn build(length: usize, fill: impl FnOnce(&mut [T])) -> Result<Self, Error> {
         let () = Self::HAS_SIZE;
         let bytes = length.checked_mul(size_of::<T>()).filter(|bytes| isize::try_from(*bytes).is_ok());
@@ -101,24 +145,37 @@ impl<T: Pod> SharedSlice<T> {
         let file = file.map_err(|source| {
             Error::os(format!("cannot make a shared slice of {length} elements of {} bytes", size_of::<T>()), source)
         })?;
-        let view = SealedSlice::of_file(Arc::new(file), 0, length);
-        view.map(Self).map_err(|text| Error::new(ErrorKind::Os, format!("cannot make a shared slice: {text}")))
+        let sealed = SealedSlice::of_file(Arc::new(file), 0, length);
+        sealed.map(Self).map_err(|text| Error::new(ErrorKind::Os, format!("cannot make a shared slice: {text}")))
     }
 
-    /// A part of it, of the same memory.
+    /// Returns a part of the slice, in the same memory. The part keeps the whole memory.
     ///
     /// # Panics
-    /// If the range is not inside, as with a slice.
+    ///
+    /// If the range is out of bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::SharedSlice;
+    ///
+    /// let slice = SharedSlice::new(&[1, 2, 3, 4])?;
+    /// let part = slice.slice(1..3);
+    /// assert_eq!(part, [2, 3]);
+    /// assert!(std::ptr::eq(&part[0], &slice[1]));
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[must_use]
     #[track_caller]
     pub fn slice(&self, range: impl RangeBounds<usize>) -> Self {
-        Self(self.0.slice(within(range, self.len())))
+        Self(self.0.slice(to_range(range, self.len())))
     }
 }
 
-/// Whether a page's beginning is a place for a `T`.
+/// Checks that the start of a page is aligned for `T`.
 fn check_alignment<T>() -> Result<(), Error> {
-    /// The smallest page that Linux has anywhere.
+    /// The smallest page size of Linux on any processor, in bytes.
     const PAGE: usize = 4096;
     if align_of::<T>() <= PAGE {
         return Ok(());
@@ -131,7 +188,7 @@ fn check_alignment<T>() -> Result<(), Error> {
 }
 
 #[track_caller]
-fn within(range: impl RangeBounds<usize>, length: usize) -> Range<usize> {
+fn to_range(range: impl RangeBounds<usize>, length: usize) -> Range<usize> {
     let start = match range.start_bound() {
         Bound::Included(start) => *start,
         Bound::Excluded(before) => before.checked_add(1).expect("a range that begins behind the last number"),
@@ -154,13 +211,14 @@ impl<T> Deref for SharedSlice<T> {
     }
 }
 
+/// Makes another handle of the same memory. Costs a reference count.
 impl<T> Clone for SharedSlice<T> {
     fn clone(&self) -> Self {
         Self(self.0.clone())
     }
 }
 
-/// An empty one.
+/// Makes an empty slice.
 impl<T: Pod> Default for SharedSlice<T> {
     fn default() -> Self {
         let () = Self::HAS_SIZE;
@@ -168,7 +226,7 @@ impl<T: Pod> Default for SharedSlice<T> {
     }
 }
 
-/// Prints the first elements.
+/// Prints the first 64 elements.
 impl<T: fmt::Debug> fmt::Debug for SharedSlice<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 64;
@@ -231,6 +289,7 @@ impl<'a, T> IntoIterator for &'a SharedSlice<T> {
     }
 }
 
+/// Copies a slice. Errors as [`SharedSlice::new`].
 impl<T: Pod> TryFrom<&[T]> for SharedSlice<T> {
     type Error = Error;
 
@@ -239,6 +298,7 @@ impl<T: Pod> TryFrom<&[T]> for SharedSlice<T> {
     }
 }
 
+/// Copies a vector. Errors as [`SharedSlice::new`].
 impl<T: Pod> TryFrom<Vec<T>> for SharedSlice<T> {
     type Error = Error;
 

@@ -1,60 +1,88 @@
-//! A rendezvous of so many, which the death of one who waits breaks for all. The README beside this file has the protocol.
+//! A rendezvous of a number of parties. The README beside this file has the protocol.
+//!
+//! A waiting party holds a slot of the shared object, and the *state* of the slot says which role the party has. All
+//! else is derived: the number of waiting parties, and the death of one (a slot with a waiting state that no thread
+//! holds).
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use super::{Kind, create, handle, settle, settle_for_good};
+use super::handle::{ObjectKind, create, handle};
+use super::outcome::{always, unless_busy};
 use crate::error::{Error, ErrorKind};
-use crate::sys::futex::{self, WATCH_MAX, Watch};
-use crate::sys::robust::{Failure, LockTimeout, RobustGuard, acquire_any};
+use crate::sys::futex::{self, WATCH_MAX, WordWatch};
+use crate::sys::robust::{LockFailure, LockTimeout, RobustGuard, acquire_any};
 use crate::sys::shared_object::SharedObject;
 
 const SLOTS: usize = WATCH_MAX;
 
-/// How many parties there are.
+/// The word with the number of parties.
 const PARTIES: usize = 0;
-/// Whether it is broken.
+/// The word that says whether the barrier is broken.
 const BROKEN: usize = 1;
-/// Changes when a round ends; all wait on it but the sentry.
+/// The word that changes at the end of a round. All parties wait for this word, but for the sentry.
 const ENDS: usize = 2;
-/// Changes when a party arrives or a round ends; the sentry waits on it.
+/// The word that changes at an arrival and at the end of a round. The sentry waits for this word.
 const ARRIVALS: usize = 3;
-/// What the holder of the first slot waits for; one word per slot.
-const PLACES: usize = 4;
+/// The first of the words with the state of each slot.
+const STATES: usize = 4;
 
-const WORDS: usize = PLACES + SLOTS;
+const WORDS: usize = STATES + SLOTS;
 
-/// Nobody waits in this place.
+/// State: no party.
 const EMPTY: u32 = 0;
-/// A party waits here, and watches the sentry.
+/// State: a party waits, and watches the sentry.
 const WAITING: u32 = 1;
-/// A party waits here, and watches all others.
+/// State: a party waits, and watches all other parties. The first party of a round is the sentry.
 const SENTRY: u32 = 2;
-/// The round of the party that waited here is complete.
+/// State: the round of the party is complete.
 const PASSED: u32 = 3;
-/// The round of the party that waited here is broken.
+/// State: the round of the party is broken.
 const CUT_SHORT: u32 = 4;
 
-/// Lets as many threads as it has parties, of any processes, go on together, again and again.
+/// Lets a number of threads, of any processes, go on together, again and again.
 ///
-/// As [`std::sync::Barrier`], but nobody waits for a party that will never come as long as that is known: a
-/// party that dies while it waits, a wait that reaches its limit, or [`abort`](Self::abort) *breaks* the
-/// barrier. All who wait are told at once, and so is everyone who comes later, until [`reset`](Self::reset). A
-/// party that dies before it waits is not known to the barrier: give the wait a limit.
+/// As [`std::sync::Barrier`], for processes, without waits for a party known to be lost. One of these *breaks* the
+/// barrier:
 ///
-/// # Example
+/// - the death of a party during the wait
+/// - a wait that reaches the limit
+/// - a call of [`abort`](Self::abort)
+///
+/// All waiting parties learn of the break at once, and all later parties until [`reset`](Self::reset). A party that
+/// dies before waiting is unknown to the barrier. Give the wait a limit for that case.
+///
+/// A round of four processes takes about 140 µs.
+///
+/// # Examples
+///
 /// ```
-/// # offspring::guard();
-/// let barrier = offspring::sync::Barrier::new(2)?;
-/// let other = barrier.clone();
-/// let thread = std::thread::spawn(move || other.wait());
-/// let own = barrier.wait()?;
-/// let others = thread.join().unwrap()?;
-/// assert!(own.is_leader() != others.is_leader());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// use offspring::sync::Barrier;
+/// use offspring::{child_task, process_main};
+///
+/// #[child_task]
+/// fn step(barrier: Barrier) -> bool {
+///     barrier.wait().expect("all parties come").is_leader()
+/// }
+///
+/// #[process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let barrier = Barrier::new(3)?;
+///     let children = [step::start(barrier.clone())?, step::start(barrier.clone())?];
+///     let mut leaders = u32::from(barrier.wait()?.is_leader());
+///     for child in children {
+///         leaders += u32::from(child.join()?);
+///     }
+///     assert_eq!(leaders, 1);
+///     Ok(())
+/// }
 /// ```
+///
+/// # Platform
+///
+/// A death is noticed at once from Linux 5.16 on (`futex_waitv`), and within 5 ms on older kernels.
 pub struct Barrier {
     shared: Arc<SharedObject<(), SLOTS, WORDS>>,
 }
@@ -62,20 +90,42 @@ pub struct Barrier {
 handle!(Barrier);
 
 impl Barrier {
-    /// Most parties of one barrier: as many as the kernel can watch at once.
+    /// The largest number of parties of a barrier, 128: as many locks as the kernel can watch at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::Barrier;
+    ///
+    /// assert!(Barrier::new(Barrier::MAX_PARTIES).is_ok());
+    /// assert!(Barrier::new(Barrier::MAX_PARTIES + 1).is_err());
+    /// ```
     pub const MAX_PARTIES: usize = SLOTS;
 
-    /// Makes one for so many parties.
+    /// Makes a barrier for `parties` parties.
     ///
     /// # Errors
-    /// - [`InvalidInput`](ErrorKind::InvalidInput): no parties, or more than [`MAX_PARTIES`](Self::MAX_PARTIES).
-    /// - [`LimitReached`](ErrorKind::LimitReached): no more descriptors or memory.
+    ///
+    /// - [`Setting`](ErrorKind::Setting): `parties` is 0, or more than [`MAX_PARTIES`](Self::MAX_PARTIES).
+    /// - [`LimitReached`](ErrorKind::LimitReached): a limit on descriptors, memory or file sizes.
+    /// - [`Os`](ErrorKind::Os): the operating system refuses for another reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::ErrorKind;
+    /// use offspring::sync::Barrier;
+    ///
+    /// assert!(Barrier::new(1)?.wait()?.is_leader());
+    /// assert_eq!(Barrier::new(0).unwrap_err().kind(), ErrorKind::Setting);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn new(parties: usize) -> Result<Self, Error> {
         if parties == 0 || parties > Self::MAX_PARTIES {
             let text = format!("a barrier has 1 to {} parties, not {parties}", Self::MAX_PARTIES);
-            return Err(Error::new(ErrorKind::InvalidInput, text));
+            return Err(Error::new(ErrorKind::Setting, text));
         }
-        let barrier = Self { shared: create(Kind::Barrier, ())? };
+        let barrier = Self { shared: create(ObjectKind::Barrier, ())? };
         barrier.word(PARTIES).store(parties as u32, Ordering::Release);
         Ok(barrier)
     }
@@ -83,56 +133,140 @@ impl Barrier {
     /// Waits until all parties wait.
     ///
     /// # Errors
-    /// [`Broken`](BarrierError::Broken): a party has died, has waited too long, or has called [`abort`](Self::abort).
+    ///
+    /// - [`Broken`](BarrierError::Broken): a party has died in the wait, has reached the limit of the wait, or has
+    ///   called [`abort`](Self::abort) or [`reset`](Self::reset).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::Barrier;
+    ///
+    /// let barrier = Barrier::new(2)?;
+    /// std::thread::scope(|scope| {
+    ///     let other = scope.spawn(|| barrier.wait());
+    ///     let own = barrier.wait()?;
+    ///     let other = other.join().unwrap()?;
+    ///     assert!(own.is_leader() != other.is_leader());
+    ///     Ok::<(), offspring::sync::BarrierError>(())
+    /// })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn wait(&self) -> Result<BarrierWaitResult, BarrierError> {
         self.wait_for(LockTimeout::Forever)
     }
 
-    /// The same, no longer than `limit`.
+    /// Waits until all parties wait, for at most `limit`.
     ///
     /// # Errors
-    /// [`TimedOut`](BarrierError::TimedOut): the time is over, and the barrier is broken. [`Broken`](BarrierError::Broken): as for [`wait`](Self::wait).
+    ///
+    /// - [`TimedOut`](BarrierError::TimedOut): not all parties came within `limit`. The barrier is broken.
+    /// - [`Broken`](BarrierError::Broken): as for [`wait`](Self::wait).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::sync::{Barrier, BarrierError};
+    ///
+    /// let barrier = Barrier::new(2)?;
+    /// assert_eq!(barrier.wait_timeout(Duration::from_millis(1)), Err(BarrierError::TimedOut));
+    /// assert!(barrier.is_broken());
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn wait_timeout(&self, limit: Duration) -> Result<BarrierWaitResult, BarrierError> {
         self.wait_for(LockTimeout::within(limit))
     }
 
-    /// Breaks it: for those who wait, and for those who come until it is reset.
+    /// Breaks the barrier, for all waiting parties, and for later parties until [`reset`](Self::reset).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::{Barrier, BarrierError};
+    ///
+    /// let barrier = Barrier::new(2)?;
+    /// barrier.abort();
+    /// assert_eq!(barrier.wait(), Err(BarrierError::Broken));
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn abort(&self) {
-        let _gate = self.enter();
+        let _gate = self.pass_gate();
         self.break_round();
     }
 
-    /// Makes it as new. For those who wait it is broken.
+    /// Mends a broken barrier. Breaks the round of parties that wait now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::Barrier;
+    ///
+    /// let barrier = Barrier::new(1)?;
+    /// barrier.abort();
+    /// barrier.reset();
+    /// assert!(barrier.wait().is_ok());
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn reset(&self) {
-        let _gate = self.enter();
+        let _gate = self.pass_gate();
         self.break_round();
         self.word(BROKEN).store(0, Ordering::Release);
     }
 
-    /// Whether it is broken.
+    /// Whether the barrier is broken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::Barrier;
+    ///
+    /// let barrier = Barrier::new(2)?;
+    /// assert!(!barrier.is_broken());
+    /// barrier.abort();
+    /// assert!(barrier.is_broken());
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn is_broken(&self) -> bool {
         self.word(BROKEN).load(Ordering::Acquire) != 0
     }
 
-    /// How many wait at this moment.
+    /// Returns the number of parties that wait at this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::Barrier;
+    ///
+    /// let barrier = Barrier::new(2)?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| barrier.wait());
+    ///     while barrier.waiting() == 0 {
+    ///         std::thread::yield_now();
+    ///     }
+    ///     assert!(barrier.wait().unwrap().is_leader()); // the other party came first
+    /// });
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn waiting(&self) -> usize {
         self.waiters().count()
     }
 
-    fn wait_for(&self, patience: LockTimeout) -> Result<BarrierWaitResult, BarrierError> {
-        let Some((place, slot)) = self.arrive(patience)? else {
+    fn wait_for(&self, timeout: LockTimeout) -> Result<BarrierWaitResult, BarrierError> {
+        let Some((party, slot)) = self.arrive(timeout)? else {
             return Ok(BarrierWaitResult(true));
         };
-        let outcome = self.stay(place, patience);
-        self.place(place).store(EMPTY, Ordering::Release);
+        let outcome = self.wait_for_end(party, timeout);
+        self.state(party).store(EMPTY, Ordering::Release);
         drop(slot);
         outcome
     }
 
-    /// Takes a place; `None` if the round is complete with this party.
-    fn arrive(&self, patience: LockTimeout) -> Result<Option<(usize, RobustGuard<'_>)>, BarrierError> {
+    /// Takes a slot. Returns `None` if this party completes the round.
+    fn arrive(&self, timeout: LockTimeout) -> Result<Option<(usize, RobustGuard<'_>)>, BarrierError> {
         loop {
-            let gate = self.enter();
+            let gate = self.pass_gate();
             if self.is_broken() {
                 return Err(BarrierError::Broken);
             }
@@ -140,8 +274,8 @@ impl Barrier {
                 self.end_round(PASSED);
                 return Ok(None);
             }
-            if let Some(taken) = settle(acquire_any(self.shared.slots(), LockTimeout::Never)) {
-                if !self.take(taken.0) {
+            if let Some(taken) = unless_busy(acquire_any(self.shared.slots(), LockTimeout::Never)) {
+                if !self.enroll(taken.0) {
                     self.break_round();
                     return Err(BarrierError::Broken);
                 }
@@ -150,79 +284,85 @@ impl Barrier {
                 return Ok(Some(taken));
             }
             drop(gate);
-            self.wait_for_a_slot(patience)?;
+            self.wait_for_a_slot(timeout)?;
         }
     }
 
-    /// Parties of rounds that are over have not left yet, for instance as they are stopped: more than there are parties, since groups take turns here.
-    fn wait_for_a_slot(&self, patience: LockTimeout) -> Result<(), BarrierError> {
-        match acquire_any(self.shared.slots(), patience) {
-            Err(Failure::Busy) => {
-                let _gate = self.enter();
+    /// Waits for a slot while parties of earlier rounds hold all of them.
+    ///
+    /// Parties that were stopped leave late. With groups of parties that take turns, more parties than one round has
+    /// may be there.
+    fn wait_for_a_slot(&self, timeout: LockTimeout) -> Result<(), BarrierError> {
+        match acquire_any(self.shared.slots(), timeout) {
+            Err(LockFailure::Busy) => {
+                let _gate = self.pass_gate();
                 self.break_round();
                 Err(BarrierError::TimedOut)
             }
             other => {
-                settle_for_good(other);
+                always(other);
                 Ok(())
             }
         }
     }
 
-    /// The first of a round is its sentry. `false` if the last one in this place has died in its wait, just now.
-    fn take(&self, place: usize) -> bool {
-        if self.waiters().any(|waiter| waiter == place) {
+    /// Writes the state of a slot just taken. Returns `false` if the last party in the slot has just died in the wait.
+    fn enroll(&self, party: usize) -> bool {
+        if self.waiters().any(|waiter| waiter == party) {
             return false;
         }
         let role = if self.waiting() == 0 { SENTRY } else { WAITING };
-        self.place(place).store(role, Ordering::Release);
+        self.state(party).store(role, Ordering::Release);
         self.word(ARRIVALS).fetch_add(1, Ordering::Release);
         true
     }
 
-    /// Waits in a place until the round ends.
-    fn stay(&self, place: usize, patience: LockTimeout) -> Result<BarrierWaitResult, BarrierError> {
+    fn wait_for_end(&self, party: usize, timeout: LockTimeout) -> Result<BarrierWaitResult, BarrierError> {
         loop {
-            // Read before the place is: whoever ends the round changes places first, and these words then.
+            // Read before the state: the end of a round changes states first, and these words last.
             let (ends, arrivals) = (self.watch(ENDS), self.watch(ARRIVALS));
-            let watched = match self.place(place).load(Ordering::Acquire) {
+            let watched = match self.state(party).load(Ordering::Acquire) {
                 PASSED => return Ok(BarrierWaitResult(false)),
-                SENTRY => self.watch_others(arrivals, |other| other != place),
-                WAITING => self.watch_others(ends, |other| self.place(other).load(Ordering::Acquire) == SENTRY),
+                SENTRY => self.watch_others(arrivals, |other| other != party),
+                WAITING => self.watch_others(ends, |other| self.state(other).load(Ordering::Acquire) == SENTRY),
                 _ => return Err(BarrierError::Broken),
             };
             match watched {
-                Some(watched) if !self.shared.is_abandoned() && !patience.is_over() => {
-                    futex::wait_any(&watched, patience.deadline());
+                Some(watched) if !self.shared.is_abandoned() && !timeout.is_over() => {
+                    futex::wait_any(&watched, timeout.deadline());
                 }
-                Some(_) if patience.is_over() => self.give_up(place)?,
-                // Somebody is dead, or has just left.
-                _ => drop(self.enter()),
+                Some(_) if timeout.is_over() => self.give_up(party)?,
+                // A party is dead, or has just left. The gate tells which.
+                _ => drop(self.pass_gate()),
             }
         }
     }
 
-    /// The word, and the slots of those who wait and are to be watched; `None` if one of those is gone.
-    fn watch_others<'a>(&'a self, word: Watch<'a>, is_watched: impl Fn(usize) -> bool) -> Option<Vec<Watch<'a>>> {
+    /// Returns `word` and the slots of all waiting parties to be watched, or `None` if such a slot is free.
+    fn watch_others<'a>(
+        &'a self,
+        word: WordWatch<'a>,
+        is_watched: impl Fn(usize) -> bool,
+    ) -> Option<Vec<WordWatch<'a>>> {
         let slots = self.waiters().filter(|other| is_watched(*other)).map(|other| self.shared.slots()[other].watch());
         std::iter::once(Some(word)).chain(slots).collect()
     }
 
-    /// Breaks the round, unless it has ended meanwhile.
-    fn give_up(&self, place: usize) -> Result<(), BarrierError> {
-        let _gate = self.enter();
-        if self.waiters().all(|other| other != place) {
+    /// Breaks the round after the limit, unless the round has ended meanwhile.
+    fn give_up(&self, party: usize) -> Result<(), BarrierError> {
+        let _gate = self.pass_gate();
+        if self.waiters().all(|other| other != party) {
             return Ok(());
         }
         self.break_round();
         Err(BarrierError::TimedOut)
     }
 
-    /// Passes the gate, and breaks the round if anybody has died in it.
+    /// Passes the gate. Breaks the round if a party has died in the round, or in the gate.
     #[track_caller]
-    fn enter(&self) -> RobustGuard<'_> {
-        let gate = settle_for_good(self.shared.enter(LockTimeout::Forever));
-        let is_dead = |place: usize| self.shared.slots()[place].is_free();
+    fn pass_gate(&self) -> RobustGuard<'_> {
+        let gate = always(self.shared.enter(LockTimeout::Forever));
+        let is_dead = |party: usize| self.shared.slots()[party].is_free();
         if gate.after_death() && self.waiting() > 0 || self.waiters().any(is_dead) {
             self.break_round();
         }
@@ -234,10 +374,11 @@ impl Barrier {
         self.end_round(CUT_SHORT);
     }
 
-    /// With the gate held. Should this party die before it has told all, the next who looks at the gate breaks the round for the rest.
+    /// Ends the round, with the gate held. If this party dies before the last state is written, the next party to pass
+    /// the gate breaks the round for the rest.
     fn end_round(&self, outcome: u32) {
-        for place in self.waiters() {
-            self.place(place).store(outcome, Ordering::Release);
+        for party in self.waiters() {
+            self.state(party).store(outcome, Ordering::Release);
         }
         for word in [ENDS, ARRIVALS] {
             self.word(word).fetch_add(1, Ordering::Release);
@@ -245,22 +386,22 @@ impl Barrier {
         }
     }
 
-    /// The places where somebody waits, dead or alive.
+    /// The slots with a waiting party, dead or alive.
     fn waiters(&self) -> impl Iterator<Item = usize> {
-        (0..SLOTS).filter(|place| matches!(self.place(*place).load(Ordering::Acquire), WAITING | SENTRY))
+        (0..SLOTS).filter(|party| matches!(self.state(*party).load(Ordering::Acquire), WAITING | SENTRY))
     }
 
-    fn place(&self, place: usize) -> &AtomicU32 {
-        self.word(PLACES + place)
+    fn state(&self, party: usize) -> &AtomicU32 {
+        self.word(STATES + party)
     }
 
     fn word(&self, index: usize) -> &AtomicU32 {
         &self.shared.words()[index]
     }
 
-    fn watch(&self, index: usize) -> Watch<'_> {
+    fn watch(&self, index: usize) -> WordWatch<'_> {
         let word = self.word(index);
-        Watch { word, expected: word.load(Ordering::Acquire) }
+        WordWatch { word, expected: word.load(Ordering::Acquire) }
     }
 }
 
@@ -272,24 +413,61 @@ impl fmt::Debug for Barrier {
     }
 }
 
-/// What a party learns of its round.
+/// The result of a complete round of a [`Barrier`].
+///
+/// # Examples
+///
+/// ```
+/// use offspring::sync::{Barrier, BarrierWaitResult};
+///
+/// let result: BarrierWaitResult = Barrier::new(1)?.wait()?;
+/// assert!(result.is_leader());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BarrierWaitResult(bool);
 
 impl BarrierWaitResult {
-    /// Whether this party came last; one of each round is.
+    /// Whether this party came last. Each round has one leader.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::Barrier;
+    ///
+    /// let barrier = Barrier::new(1)?;
+    /// if barrier.wait()?.is_leader() {
+    ///     // work to be done once a round
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn is_leader(&self) -> bool {
         self.0
     }
 }
 
-/// Why a party does not wait any longer.
+/// The reason why a party waits no longer at a [`Barrier`].
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use offspring::sync::{Barrier, BarrierError};
+///
+/// let barrier = Barrier::new(2)?;
+/// assert_eq!(barrier.wait_timeout(Duration::from_millis(1)), Err(BarrierError::TimedOut));
+/// assert_eq!(barrier.wait(), Err(BarrierError::Broken));
+/// barrier.reset();
+/// # Ok::<(), offspring::Error>(())
+/// ```
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BarrierError {
-    /// Another party has died while it waited, has waited too long, or has called [`Barrier::abort`] or [`Barrier::reset`].
+    /// Another party has died in the wait, has reached the limit of the wait, or has called [`Barrier::abort`] or
+    /// [`Barrier::reset`].
     Broken,
-    /// This party has waited as long as it was willing to, and has so broken the barrier.
+    /// This party has reached the limit of the wait, and so has broken the barrier.
     TimedOut,
 }
 
@@ -419,7 +597,7 @@ mod tests {
     fn one_party_never_waits_and_a_number_that_cannot_be_is_refused() {
         assert!(Barrier::new(1).unwrap().wait().unwrap().is_leader());
         for parties in [0, Barrier::MAX_PARTIES + 1] {
-            assert_eq!(Barrier::new(parties).unwrap_err().kind(), ErrorKind::InvalidInput);
+            assert_eq!(Barrier::new(parties).unwrap_err().kind(), ErrorKind::Setting);
         }
     }
 }

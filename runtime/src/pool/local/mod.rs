@@ -1,6 +1,22 @@
-//! Links of a pool to workers that are child processes of this one.
+//! The transport to workers that are child processes of this one: rings in shared memory, and the worker's link.
+//!
+//! | part | process | job |
+//! | --- | --- | --- |
+//! | `start` | parent | starts a worker by the pool's start method |
+//! | `initializer` | parent | the call that each worker makes before its first job |
+//! | `link` | parent | the [`WorkerLink`](super::transport::WorkerLink) to one worker |
+//! | `worker` | worker | takes jobs, runs their tasks, sends outcomes |
+//! | `protocol` | both | slots and frames, and how both describe a call |
+//! | `ring` | both | the two queues in shared memory; `ring/README.md` has the steps |
 
-pub(super) mod handle;
+mod initializer;
+mod link;
 mod protocol;
 mod ring;
-pub(super) mod worker;
+mod start;
+mod worker;
+
+pub(super) use initializer::Initializer;
+pub(super) use link::LocalLink;
+pub(super) use start::LocalStart;
+pub use worker::is_cancelled;

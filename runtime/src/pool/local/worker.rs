@@ -1,36 +1,37 @@
-//! The worker: what a child of a pool does from its first job to its last.
+//! The worker: the child's end of the link, from the first job to the last.
 //!
-//! It is a task like any other, so that every start method and every rule of a child's life holds for it.
+//! A worker is a task like any other. Every start method, and every rule of a child's life, holds for it.
 
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::protocol::{self, Assignment, PackedCall, Parcels, RingMemory, inline, slot};
+use super::protocol::{self, Assignment, OutOfLine, PackedCall, RingMemory, inline, slot};
 use super::ring::{Head, WorkerSide};
 use crate::child;
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::ipc::codec;
 use crate::ipc::spin::AdaptiveSpin;
-use crate::ipc::wire::fds;
+use crate::ipc::wire::fds::{self, ValueFd};
 use crate::ipc::wire::payload::Payload;
-use crate::pool::LONGEST_LOOK;
-use crate::sys::fd::Descriptor;
+use crate::pool::model::LONGEST_SPIN;
+use crate::sys::fork_private::ForkPrivateFd;
 use crate::sys::resident::Resident;
 use crate::sys::{self, eventfd, futex, signal};
-use crate::task::{self, Arguments, Entry, Origin, Output, Undecodable};
+use crate::task::{self, ArgumentDecoder, EncodedOutput, Origin, TaskEntry, UndecodableArguments};
+use crate::this_process::role;
 
 /// The name of the worker's own task.
-pub(in crate::pool) const NAME: &str = "offspring::pool::worker";
+pub(super) const NAME: &str = "offspring::pool::worker";
 
-pub(in crate::pool) const FINGERPRINT: u64 = 1;
+pub(super) const FINGERPRINT: u64 = 1;
 
-/// How a child finds it.
-pub(in crate::pool) static ENTRY: Entry = entry();
+/// The worker's task, by which a child finds it.
+pub(super) static ENTRY: TaskEntry = entry();
 
-const fn entry() -> Entry {
-    Entry {
+const fn entry() -> TaskEntry {
+    TaskEntry {
         name: NAME,
         signature: "fn(Assignment)",
         fingerprint: FINGERPRINT,
@@ -51,19 +52,19 @@ const fn entry() -> Entry {
 
 inventory::submit! { entry() }
 
-fn run(arguments: &mut Arguments<'_>) -> Result<Output, Undecodable> {
+fn run(arguments: &mut ArgumentDecoder<'_>) -> Result<EncodedOutput, UndecodableArguments> {
     let assignment = arguments.pull::<Assignment>()?;
     arguments.finish()?;
-    match child::link() {
-        Some(link) => Worker::new(assignment.memory, assignment.bell.0, link)
-            .work(assignment.initializer, assignment.max_memory.map(Size::new)),
-        None => return Err(Undecodable("a worker has no link".to_owned())),
+    match role::link_to_parent() {
+        Some(link) => Worker::new(assignment.memory, assignment.eventfd.0, link)
+            .work(assignment.initializer, assignment.max_memory.map(MemoryLimit::new)),
+        None => return Err(UndecodableArguments("a worker has no link".to_owned())),
     }
-    Ok(Output(Payload::encode(&())))
+    Ok(EncodedOutput(Payload::encode(&())))
 }
 
-/// What a job has come to.
-enum Done {
+/// How a task ended in the worker.
+enum TaskEnd {
     Returned(Payload),
     Panicked(Panic),
     Refused(Error),
@@ -72,25 +73,25 @@ enum Done {
 
 struct Worker {
     side: WorkerSide<RingMemory>,
-    bell: Arc<Descriptor>,
-    link: Arc<Descriptor>,
+    eventfd: ValueFd,
+    link: Arc<ForkPrivateFd>,
     spin: AdaptiveSpin,
-    parcels: Parcels,
-    /// The slots before this number are out of the ring, by this worker or back by the parent.
+    out_of_line: OutOfLine,
+    /// The slots before this number are out of the ring, taken by this worker or revoked by the parent.
     passed: u64,
-    /// Whether parcels of slots that the parent has taken back may be on the link.
-    is_littered: bool,
-    /// The next result is its last.
+    /// Whether frames of revoked jobs may be on the link.
+    has_stale_frames: bool,
+    /// The next outcome is the last.
     is_leaving: bool,
 }
 
-/// How large this worker may be, and how large it is.
-struct Size {
+/// The limit of a worker's resident memory, and the way to read its size.
+struct MemoryLimit {
     limit: u64,
     resident: io::Result<Resident>,
 }
 
-impl Size {
+impl MemoryLimit {
     fn new(limit: u64) -> Self {
         Self { limit, resident: Resident::open() }
     }
@@ -108,28 +109,28 @@ impl Size {
 }
 
 impl Worker {
-    fn new(memory: RingMemory, bell: Arc<Descriptor>, link: Arc<Descriptor>) -> Self {
+    fn new(memory: RingMemory, eventfd: ValueFd, link: Arc<ForkPrivateFd>) -> Self {
         *sys::lock(&OWN_RINGS) = Some(WorkerSide::new(memory.clone()));
         Self {
             side: WorkerSide::new(memory),
-            bell,
+            eventfd,
             link,
-            spin: AdaptiveSpin::for_memory(LONGEST_LOOK),
-            parcels: Parcels::default(),
+            spin: AdaptiveSpin::for_memory(LONGEST_SPIN),
+            out_of_line: OutOfLine::default(),
             passed: 0,
-            is_littered: false,
+            has_stale_frames: false,
             is_leaving: false,
         }
     }
 
-    fn work(mut self, initializer: Option<PackedCall>, size: Option<Size>) {
-        // A terminal's interrupt is the parent's to answer, who takes its workers along.
+    fn work(mut self, initializer: Option<PackedCall>, limit: Option<MemoryLimit>) {
+        // The parent answers a terminal's interrupt, and its end is the end of its workers.
         signal::ignore_interrupts();
-        let (ready, size) = match size.map(Size::check).transpose() {
-            Ok(size) => (initializer.map_or(Done::Returned(Payload::EMPTY), initialize), size),
-            Err(error) => (Done::Refused(error), None),
+        let (ready, limit) = match limit.map(MemoryLimit::check).transpose() {
+            Ok(limit) => (initializer.map_or(TaskEnd::Returned(Payload::EMPTY), initialize), limit),
+            Err(error) => (TaskEnd::Refused(error), None),
         };
-        self.is_leaving = !matches!(ready, Done::Returned(_));
+        self.is_leaving = !matches!(ready, TaskEnd::Returned(_));
         self.report(0, slot::READY, 0, ready);
         let mut bytes = Vec::new();
         while !self.is_leaving
@@ -138,10 +139,10 @@ impl Worker {
             let begun = sys::monotonic_nanoseconds();
             self.side.note_began(begun);
             CURRENT.store(number, Ordering::Relaxed);
-            let done = self.perform(number, head, &bytes);
+            let end = self.perform(number, head, &bytes);
             let spent = sys::monotonic_nanoseconds().saturating_sub(begun);
-            self.is_leaving = size.as_ref().is_some_and(Size::is_exceeded);
-            self.report(number, slot::RETURNED, spent, done);
+            self.is_leaving = limit.as_ref().is_some_and(MemoryLimit::is_exceeded);
+            self.report(number, slot::RETURNED, spent, end);
         }
     }
 
@@ -154,8 +155,8 @@ impl Worker {
                 return (head.kind != slot::LEAVE).then_some((number, head));
             }
             self.note_passed(self.side.taken());
-            if self.is_littered {
-                self.clear_link();
+            if self.has_stale_frames {
+                self.discard_stale();
             }
             let passed = self.passed;
             let is_called = |side: &WorkerSide<_>| side.has_job() || side.taken() != passed;
@@ -166,45 +167,48 @@ impl Worker {
         }
     }
 
-    /// All slots before this number are out of the ring; those that this worker has not seen, the parent has taken back.
+    /// Notes that all slots before `number` are out of the ring. The parent has revoked those that this worker did not
+    /// take.
     fn note_passed(&mut self, number: u64) {
-        self.is_littered |= number != self.passed;
+        self.has_stale_frames |= number != self.passed;
         self.passed = number;
     }
 
-    /// Makes room on the link, where what was sent ahead for jobs that were taken back would lie until the next job that comes
-    /// over the link: which may find no room there, and wait for ever.
-    fn clear_link(&mut self) {
-        self.is_littered = false;
+    /// Drops the frames of revoked jobs, and tells the parent that the link has room.
+    ///
+    /// They would stay until the next job that is sent out of line. That one may find no room on the link, and wait for
+    /// ever.
+    fn discard_stale(&mut self) {
+        self.has_stale_frames = false;
         if let Ok(link) = self.link.fd() {
-            self.parcels.pass_over(link, self.passed);
+            self.out_of_line.discard_before(link, self.passed);
         }
-        if let Ok(bell) = self.bell.fd() {
-            eventfd::wake(bell.as_fd());
+        if let Ok(eventfd) = self.eventfd.fd() {
+            eventfd::wake(eventfd.as_fd());
         }
     }
 
-    fn perform(&mut self, number: u64, head: Head, bytes: &[u8]) -> Done {
+    fn perform(&mut self, number: u64, head: Head, bytes: &[u8]) -> TaskEnd {
         if head.kind & slot::ON_LINK == 0 {
             return call(head.about, bytes, Vec::new());
         }
-        let mut parcel = match self.link.fd().and_then(|link| self.parcels.receive(link, number)) {
-            Ok(parcel) => parcel,
+        let mut payload = match self.link.fd().and_then(|link| self.out_of_line.receive(link, number)) {
+            Ok(payload) => payload,
             Err(error) => return refuse("the worker cannot receive its arguments", error),
         };
-        let descriptors = std::mem::take(&mut parcel.descriptors);
-        match parcel.bytes() {
+        let descriptors = std::mem::take(&mut payload.descriptors);
+        match payload.bytes() {
             Ok(bytes) => call(head.about, &bytes, descriptors),
             Err(error) => refuse("the worker cannot map its arguments", error),
         }
     }
 
-    fn report(&mut self, number: u64, returned: u8, spent: u64, done: Done) {
-        let (kind, payload) = match done {
-            Done::Returned(payload) => (returned, Ok(payload)),
-            Done::Panicked(panic) => (slot::PANICKED, Payload::encode(&panic)),
-            Done::Refused(error) => (slot::REFUSED, Payload::encode(&Refusal::from(error))),
-            Done::Unencodable(error) => (slot::UNENCODABLE, Payload::encode(&error.to_string())),
+    fn report(&mut self, number: u64, returned: u8, spent: u64, end: TaskEnd) {
+        let (kind, payload) = match end {
+            TaskEnd::Returned(payload) => (returned, Ok(payload)),
+            TaskEnd::Panicked(panic) => (slot::PANICKED, Payload::encode(&panic)),
+            TaskEnd::Refused(error) => (slot::REFUSED, Payload::encode(&Refusal::from(error))),
+            TaskEnd::Unencodable(error) => (slot::UNENCODABLE, Payload::encode(&error.to_string())),
         };
         let payload = payload.unwrap_or(Payload::EMPTY);
         if let Err(error) = self.put(number, kind, spent, &payload) {
@@ -218,7 +222,7 @@ impl Worker {
         let (kind, bytes) = match inline(payload) {
             Some(bytes) => (kind, bytes),
             None => {
-                protocol::send_parcel(self.link.fd()?, number, payload, None)?;
+                protocol::send_out_of_line(self.link.fd()?, number, payload, None)?;
                 (kind | slot::ON_LINK, &[][..])
             }
         };
@@ -226,36 +230,36 @@ impl Worker {
             self.side.sleep_unless(WorkerSide::has_room, |word, before| futex::wait(word, before, None));
         }
         if self.side.push(Head { about: number, kind, spent }, bytes) {
-            eventfd::wake(self.bell.fd()?.as_fd());
+            eventfd::wake(self.eventfd.fd()?.as_fd());
         }
         Ok(())
     }
 }
 
-fn refuse(text: &str, error: io::Error) -> Done {
-    Done::Refused(Error::os(text, error))
+fn refuse(text: &str, error: io::Error) -> TaskEnd {
+    TaskEnd::Refused(Error::os(text, error))
 }
 
-fn initialize(packed: PackedCall) -> Done {
-    let descriptors = packed.descriptors.into_iter().map(|held| held.0).collect();
-    call(packed.place, &packed.arguments, descriptors)
+fn initialize(packed: PackedCall) -> TaskEnd {
+    let descriptors = packed.descriptors.into_iter().map(|sent| sent.0).collect();
+    call(packed.task_index, &packed.arguments, descriptors)
 }
 
-/// Runs the task at a place of the registry.
-fn call(place: u64, bytes: &[u8], descriptors: Vec<Arc<Descriptor>>) -> Done {
-    let Some(entry) = task::at(place) else {
-        let text = format!("the worker knows no task number {place}");
-        return Done::Refused(Error::new(ErrorKind::UnknownTask, text));
+/// Runs the task at an index of the registry.
+fn call(task_index: u64, bytes: &[u8], descriptors: Vec<ValueFd>) -> TaskEnd {
+    let Some(entry) = task::entry_at(task_index) else {
+        let text = format!("the worker knows no task number {task_index}");
+        return TaskEnd::Refused(Error::new(ErrorKind::UnknownTask, text));
     };
-    let mut arguments = Arguments::new(bytes, fds::ReceivedFds::new(descriptors));
+    let mut arguments = ArgumentDecoder::new(bytes, fds::ReceivedFds::new(descriptors));
     match child::catch_panic(|| (entry.run)(&mut arguments)) {
-        Ok(Ok(Output(Ok(payload)))) => Done::Returned(payload),
-        Ok(Ok(Output(Err(error)))) => Done::Unencodable(error),
+        Ok(Ok(EncodedOutput(Ok(payload)))) => TaskEnd::Returned(payload),
+        Ok(Ok(EncodedOutput(Err(error)))) => TaskEnd::Unencodable(error),
         Ok(Err(error)) => {
             let text = format!("the worker cannot decode the arguments of `{}`: {}", entry.name, error.0);
-            Done::Refused(Error::new(ErrorKind::Decode, text))
+            TaskEnd::Refused(Error::new(ErrorKind::Decode, text))
         }
-        Err(panic) => Done::Panicked(panic),
+        Err(panic) => TaskEnd::Panicked(panic),
     }
 }
 
@@ -265,8 +269,37 @@ static OWN_RINGS: Mutex<Option<WorkerSide<RingMemory>>> = Mutex::new(None);
 /// The number of the job that runs.
 static CURRENT: AtomicU64 = AtomicU64::new(0);
 
-/// Whether the task that runs in this worker is asked to end: its [`Job`](crate::Job) was cancelled, or its time is over and it
-/// will be killed soon. `false` in any process that is no worker.
+/// Returns whether the running task of this worker should end.
+///
+/// `true` after [`Job::cancel`](crate::Job::cancel), and after the time limit of the task during the
+/// [`grace`](crate::PoolBuilder::grace). `false` in a process that is no worker. The
+/// cost is a few nanoseconds, so a loop may call the function in each round.
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, Sender, channel, child_task, is_cancelled};
+///
+/// #[child_task]
+/// fn count(started: Sender<()>) -> u64 {
+///     started.send(()).expect("the parent receives");
+///     let mut count = 0;
+///     while !is_cancelled() {
+///         count += 1;
+///     }
+///     count
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(1).build()?;
+/// let (sender, started) = channel()?;
+/// let job = pool.submit(count::call(sender));
+/// started.recv()?;
+/// job.cancel();
+/// job.wait()?; // the count
+/// # Ok(())
+/// # }
+/// ```
 pub fn is_cancelled() -> bool {
     let number = CURRENT.load(Ordering::Relaxed);
     sys::lock(&OWN_RINGS).as_ref().is_some_and(|side| side.is_cancelled(number))

@@ -1,33 +1,33 @@
-//! Pauses between attempts to get a worker: the more of them have failed in a row, the longer.
+//! Pauses between attempts to start a worker, doubled with each failure in a row.
 
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind};
 use crate::sys::poll::Deadline;
 
-/// After so many failures in a row a pool does not begin, and, if there was no worker at any of them, jobs do not wait any longer.
-const PATIENCE: u32 = 3;
+/// Failures in a row after which `build` fails, and, without a worker, the queued jobs fail.
+const MOST_FAILURES: u32 = 3;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How attempts to get a worker have gone lately.
+/// The last attempts to start a worker.
 #[derive(Debug, Default)]
-pub(in crate::pool) struct Backoff {
+pub(super) struct Backoff {
     /// Attempts in a row that have failed.
     failures: u32,
-    /// Those since there was a worker that served.
+    /// Failures in a row without a serving worker.
     alone: u32,
-    /// When the next attempt may be made.
+    /// The earliest time of the next attempt.
     next: Deadline,
     cause: Option<Error>,
-    /// Whether any other attempt would fail too.
+    /// Whether every other attempt would fail too.
     is_hopeless: bool,
 }
 
 impl Backoff {
-    /// A worker could not be started, or has ended before it served, while there was another or while there was none.
-    pub(in crate::pool) fn note_failure(&mut self, cause: Error, now: Instant, is_alone: bool) {
+    /// Notes a failed start, or a worker's end before it served. `is_alone`: no other worker serves.
+    pub(super) fn note_failure(&mut self, cause: Error, now: Instant, is_alone: bool) {
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
         self.failures = self.failures.saturating_add(1);
         self.alone = if is_alone { self.alone.saturating_add(1) } else { 0 };
@@ -35,42 +35,42 @@ impl Backoff {
         self.cause = Some(cause);
     }
 
-    /// There will be no worker any more.
-    pub(in crate::pool) fn give_up(&mut self, cause: Error) {
+    /// Notes that no other start can succeed.
+    pub(super) fn give_up(&mut self, cause: Error) {
         self.cause = Some(cause);
         self.is_hopeless = true;
     }
 
-    /// Why there will be none.
-    pub(in crate::pool) fn hopeless(&self) -> Option<&Error> {
+    /// Returns why no other start can succeed.
+    pub(super) fn hopeless(&self) -> Option<&Error> {
         self.cause.as_ref().filter(|_| self.is_hopeless)
     }
 
-    /// A worker that served has ended before it did anything; it may have been a passing misfortune.
-    pub(in crate::pool) fn note_setback(&mut self, now: Instant) {
+    /// Notes that a serving worker has ended before its first job.
+    pub(super) fn note_setback(&mut self, now: Instant) {
         self.next = self.next.max(Some(now + FIRST_PAUSE));
     }
 
-    /// A worker serves.
-    pub(in crate::pool) fn note_success(&mut self) {
+    /// Notes that a worker serves.
+    pub(super) fn note_success(&mut self) {
         *self = Self::default();
     }
 
-    /// Why the last attempt has failed, if it is time to tell those who wait for a worker.
-    pub(in crate::pool) fn exhausted(&self) -> Option<&Error> {
-        self.cause.as_ref().filter(|_| self.alone >= PATIENCE)
+    /// Returns why the last attempt has failed, once queued jobs are to fail.
+    pub(super) fn exhausted(&self) -> Option<&Error> {
+        self.cause.as_ref().filter(|_| self.alone >= MOST_FAILURES)
     }
 
-    /// Why the last attempt has failed, if a pool is not to wait for the rest of its first workers: several have failed, or one
-    /// in its initializer or for an option, which is no better for being tried again.
-    pub(in crate::pool) fn has_begun_badly(&self) -> Option<&Error> {
+    /// Returns why the last attempt has failed, once a new pool is not to wait for its other workers: after several
+    /// failures, or one failure of the initializer or of an option.
+    pub(super) fn has_begun_badly(&self) -> Option<&Error> {
         let is_over =
-            |cause: &&Error| self.failures >= PATIENCE || self.is_hopeless || cause.kind() == ErrorKind::Setting;
+            |cause: &&Error| self.failures >= MOST_FAILURES || self.is_hopeless || cause.kind() == ErrorKind::Setting;
         self.cause.as_ref().filter(is_over)
     }
 
-    /// When the next attempt may be made; `None` if at once.
-    pub(in crate::pool) fn next(&self) -> Deadline {
+    /// Returns the earliest time of the next attempt; `None`: at once.
+    pub(super) fn next(&self) -> Deadline {
         self.next
     }
 }

@@ -1,7 +1,8 @@
-//! This process's side of a start: a spare that waits already, or a child that the server is asked for.
+//! A start by forkserver: a loop over attempts with one result each, until an attempt has started the child.
 
-use super::handle::{Live, Server};
-use super::request::{self, Ordered};
+use super::drift::Drift;
+use super::handle::LockedServer;
+use super::request::{self, Delivery, ForkOutcome};
 use super::spare_policy;
 use crate::child::Settings;
 use crate::error::{Error, ErrorKind};
@@ -11,70 +12,93 @@ use crate::this_process::spares::{self, Spare};
 
 pub(crate) struct ForkServer;
 
-/// How often a child is asked for anew after a server has died over it.
-const ATTEMPTS: usize = 3;
+/// The largest number of requests for one child. Each request but the last has ended with a new server.
+const REQUESTS: usize = 3;
+
+/// The result of one attempt.
+#[expect(clippy::large_enum_variant, reason = "taken apart at once")]
+enum Attempt {
+    /// The child has the spec.
+    Started(Launched),
+    /// The spare ended before `TAKEN`.
+    Retry,
+    /// The server, still locked, is of no more use for this reason.
+    Replace(LockedServer, Drift),
+}
 
 impl Launcher for ForkServer {
     fn launch(&self, mut request: Request<'_>) -> Result<Launched, Error> {
-        let wished = std::mem::take(&mut request.order.settings);
-        let wanted = spare_policy::note_start();
-        // No more than were there: each asks for its successor, and what ends them all is told by a child without one.
-        for _ in 0..spares::count() {
-            let server = Server::lock_live()?;
-            let Some(spare) = spares::take() else { break };
-            if let Some(launched) = hire(server, spare, &wished, &mut request, wanted)? {
-                return Ok(Launched { streams: request.streams, ..launched });
-            }
-        }
-        for _ in 0..ATTEMPTS {
-            if let Some(launched) = ask(Server::lock_live()?, &wished, &mut request, wanted)? {
-                return Ok(Launched { streams: request.streams, ..launched });
+        let requested = std::mem::take(&mut request.spec.settings);
+        // A limit, since each used spare requests a successor, and the cause that ends spares may persist.
+        let mut spares_left = spares::count();
+        let mut requests_left = REQUESTS;
+        let mut last_drift = Drift::ServerGone;
+        while requests_left > 0 {
+            let server = LockedServer::running()?;
+            let spare = if spares_left > 0 { spares::take() } else { None };
+            let attempt = if let Some(spare) = spare {
+                spares_left -= 1;
+                attempt_with_spare(server, spare, &requested, &mut request)?
+            } else {
+                spares_left = 0;
+                requests_left -= 1;
+                attempt_by_request(server, &requested, &mut request)?
+            };
+            match attempt {
+                Attempt::Started(launched) => return Ok(Launched { streams: request.streams, ..launched }),
+                Attempt::Retry => {}
+                Attempt::Replace(server, drift) => {
+                    server.replace();
+                    last_drift = drift;
+                }
             }
         }
         let text = format!(
-            "cannot get a child for `{}`: the forkserver has died or grown stale {ATTEMPTS} times while it was asked",
-            request.order.task
+            "cannot get a child for `{}`: the forkserver was replaced {REQUESTS} times meanwhile, the last time \
+             because {last_drift}",
+            request.spec.task
         );
         Err(Error::new(ErrorKind::ForkServer, text))
     }
 }
 
-/// Gives the order to a spare. `None` if it has died before it has taken it, or was stale.
-fn hire(
-    mut server: Live,
+/// Sends the spec to a spare.
+fn attempt_with_spare(
+    server: LockedServer,
     spare: Spare,
-    wished: &Settings,
+    requested: &Settings,
     request: &mut Request<'_>,
-    wanted: spare_policy::Wanted,
-) -> Result<Option<Launched>, Error> {
-    let ordered = server.order(wished, request, &spare.link, None);
-    if matches!(ordered, Ok(Ordered::Given)) {
+) -> Result<Attempt, Error> {
+    let delivery = server.send_spec(requested, request, &spare.link, None);
+    if matches!(delivery, Ok(Delivery::Sent)) {
         // While the spare begins.
-        wanted.refill(&server);
+        spare_policy::refill(&server);
+        // A stopped spare must not keep other threads from the server.
         drop(server);
-        return Ok(spare.hired());
+        return Ok(spare.into_child().map_or(Attempt::Retry, Attempt::Started));
     }
     spares::retire(spare);
-    if matches!(ordered?, Ordered::Stale) {
-        server.replace();
+    match delivery? {
+        Delivery::Withheld(drift) => Ok(Attempt::Replace(server, drift)),
+        Delivery::Sent | Delivery::LinkClosed => Ok(Attempt::Retry),
     }
-    Ok(None)
 }
 
-/// Asks for a child, and gives it the order. `None` if the server has died over it, or was stale.
-fn ask(
-    mut server: Live,
-    wished: &Settings,
-    request: &mut Request<'_>,
-    wanted: spare_policy::Wanted,
-) -> Result<Option<Launched>, Error> {
-    let task = request.order.task.clone();
-    let maker = server.child()?;
-    let asked = request::ask(&maker, &task, |link, lifeline| server.order(wished, request, link, Some(lifeline)))?;
-    if asked.is_over {
-        server.replace();
-    } else {
-        wanted.refill(&server);
+/// Requests a new child from the server, and sends the spec to that child.
+fn attempt_by_request(server: LockedServer, requested: &Settings, request: &mut Request<'_>) -> Result<Attempt, Error> {
+    let task = request.spec.task.clone();
+    let zygote = server.child()?;
+    let send_spec = |link: &_, lifeline: &_| server.send_spec(requested, request, link, Some(lifeline));
+    match request::fork(&zygote, &task, send_spec)? {
+        ForkOutcome::Child(launched) => {
+            spare_policy::refill(&server);
+            Ok(Attempt::Started(launched))
+        }
+        ForkOutcome::Orphan(launched) => {
+            server.replace();
+            Ok(Attempt::Started(launched))
+        }
+        ForkOutcome::Withheld(drift) => Ok(Attempt::Replace(server, drift)),
+        ForkOutcome::Gone => Ok(Attempt::Replace(server, Drift::ServerGone)),
     }
-    Ok(asked.launched)
 }

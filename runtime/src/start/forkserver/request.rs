@@ -1,125 +1,148 @@
-//! Asking for one child: of the forkserver or of a template, which clones it for this process.
+//! One request to a zygote for one child. A zygote clones itself on request: the forkserver, or the template of a pool.
+//!
+//! 1. This process sends the child's end of a new link to the zygote.
+//! 2. While the zygote clones, this process sends the spec into the link.
+//! 3. The zygote answers with the child's pid and pidfd.
+//! 4. The zygote may die at any moment. Then the link tells whether there is a child: either the child's handshake
+//!    arrives, with the pid added by the kernel, or the link ends.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use super::drift::Drift;
 use crate::error::Error;
 use crate::ipc::wire::frame::{self, ReceivedFrame};
 use crate::ipc::wire::kind;
 use crate::sys::lifeline::Lifeline;
 use crate::sys::{pidfd, socket};
-use crate::this_process::children::{self, Child, Launched};
+use crate::this_process::children::{Child, Launched};
+use crate::this_process::spares;
 
-/// What became of an order.
-pub(super) enum Ordered {
-    /// It is on its way.
-    Given,
-    /// This process has changed so that the child is not to have it.
-    Stale,
-    /// Nobody is there to take it.
-    Gone,
+/// The fate of a spec.
+pub(super) enum Delivery {
+    Sent,
+    /// Not sent, since a child of this zygote would be unlike this process.
+    Withheld(Drift),
+    /// The other end of the link is closed.
+    LinkClosed,
 }
 
-impl Ordered {
-    /// Of what [`Request::send`](crate::start::Request::send) has said.
+impl Delivery {
+    /// From the result of [`Request::send`](crate::start::Request::send).
     pub(super) fn of(sent: io::Result<bool>) -> io::Result<Self> {
-        sent.map(|is_sent| if is_sent { Self::Given } else { Self::Gone })
+        sent.map(|is_sent| if is_sent { Self::Sent } else { Self::LinkClosed })
     }
 }
 
-/// What became of a request.
-pub(super) struct Asked {
-    /// The child; `None` if the maker has died over it, or `give` has found it stale.
-    pub(super) launched: Option<Launched>,
-    /// Whether the maker is of no more use.
-    pub(super) is_over: bool,
+/// The result of one request.
+pub(super) enum ForkOutcome {
+    Child(Launched),
+    /// The zygote died after the clone. The child has the spec.
+    Orphan(Launched),
+    /// The spec was withheld, and the new child ended.
+    Withheld(Drift),
+    /// The zygote died before the clone.
+    Gone,
 }
 
-/// What a maker says to a request.
+/// The zygote's answer to a request.
 enum Answer {
     Forked { pid: u32, pidfd: OwnedFd },
     Refused(io::Error),
     Gone,
 }
 
-/// Asks a maker for a child, and has `give` send it its order, while the maker clones.
+/// Requests a child from a zygote, and calls `send_spec` while the zygote clones.
 ///
-/// One at a time: the next answer of a maker is that to the last request.
-pub(super) fn ask(
-    maker: &Child,
+/// The caller must have locked the zygote: its next answer is the answer to the last request.
+pub(super) fn fork(
+    zygote: &Child,
     task: &str,
-    give: impl FnOnce(&OwnedFd, &Lifeline) -> Result<Ordered, Error>,
-) -> Result<Asked, Error> {
-    let failed = |error| failed(&maker.about.name, task, error);
-    let (link, theirs) = socket::pair().map_err(failed)?;
+    send_spec: impl FnOnce(&OwnedFd, &Lifeline) -> Result<Delivery, Error>,
+) -> Result<ForkOutcome, Error> {
+    let failed = |error| failed(&zygote.about.name, task, error);
+    let (link, childs_end) = socket::pair().map_err(failed)?;
     socket::identify_senders(link.as_fd()).map_err(failed)?;
-    request(maker, &theirs).map_err(failed)?;
-    // The end of the link is the end of the child only when no copy of the child's end is left here.
-    drop(theirs);
-    // While the maker clones: the order is there before the child looks for it.
+    send_request(zygote, &childs_end).map_err(failed)?;
+    // The link ends with the child only if no copy of the child's end is left in this process.
+    drop(childs_end);
+    // While the zygote clones: the spec arrives before the child looks for it.
     let lifeline = Lifeline::new().map_err(failed);
-    let ordered = lifeline.and_then(|lifeline| Ok((give(&link, &lifeline)?, lifeline)));
-    // A child that has died already is no error: its exit status will say how.
-    let is_given = matches!(ordered, Ok((Ordered::Given | Ordered::Gone, _)));
-    let (made, is_over) = match answer(maker) {
+    let delivery = lifeline.and_then(|lifeline| Ok((send_spec(&link, &lifeline)?, lifeline)));
+    let (process, is_orphan) = match receive_answer(zygote) {
         Ok(Answer::Forked { pid, pidfd }) => (Some((pid, pidfd, None)), false),
         Ok(Answer::Refused(error)) => return Err(failed(error)),
-        // It is gone, or what it has answered cannot be read: then the child itself tells, if there is one.
         Ok(Answer::Gone) | Err(_) => {
-            // It may be some moments from its own end, and look alive until then.
-            maker.dismiss();
-            if !is_given {
-                // A child that waits for its order learns that none will come.
+            // A dying zygote looks alive for some moments.
+            zygote.dismiss();
+            if !matches!(delivery, Ok((Delivery::Sent | Delivery::LinkClosed, _))) {
+                // Ends the wait of a child for the spec.
                 let _ = socket::end_sending(link.as_fd());
             }
-            (orphan(&link).map_err(failed)?, true)
+            (find_orphan(&link).map_err(failed)?, true)
         }
     };
-    let Some((pid, pidfd, received)) = made else { return Ok(Asked { launched: None, is_over }) };
-    if is_given {
-        let (_, lifeline) = ordered?;
-        let launched = Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], received };
-        return Ok(Asked { launched: Some(launched), is_over });
+    let Some((pid, pidfd, received)) = process else {
+        return Ok(match delivery {
+            Ok((Delivery::Withheld(drift), _)) => ForkOutcome::Withheld(drift),
+            _ => ForkOutcome::Gone,
+        });
+    };
+    match delivery {
+        // A child that has died already is no error here: the exit status will tell.
+        Ok((Delivery::Sent | Delivery::LinkClosed, lifeline)) => {
+            let launched = Launched { pid, pidfd, link, lifeline, streams: [const { None }; 3], received };
+            Ok(if is_orphan { ForkOutcome::Orphan(launched) } else { ForkOutcome::Child(launched) })
+        }
+        Ok((Delivery::Withheld(drift), _)) => {
+            end_unused(link, &pidfd);
+            Ok(ForkOutcome::Withheld(drift))
+        }
+        Err(error) => {
+            end_unused(link, &pidfd);
+            Err(error)
+        }
     }
-    // It has not begun anything. The end of its link ends it, also where a signal may not: a stale maker's child may
-    // belong to a user that this process is no longer.
+}
+
+/// Ends a child without a spec. The end of the link ends the child also where this process may not signal the child: a
+/// child of an outdated zygote may belong to another user.
+fn end_unused(link: OwnedFd, pidfd: &OwnedFd) {
     drop(link);
     pidfd::kill_and_reap(pidfd.as_fd());
-    ordered?;
-    Ok(Asked { launched: None, is_over: true })
 }
 
-/// Asks for a child at the other end of a link. A maker that is gone is found out by its answer.
-fn request(maker: &Child, theirs: &OwnedFd) -> io::Result<()> {
-    unless_gone(frame::send_value(link(maker)?, kind::FORK, &(), &[theirs.as_fd()])).map(drop)
+/// A dead zygote is no error here: [`receive_answer`] will tell.
+fn send_request(zygote: &Child, childs_end: &OwnedFd) -> io::Result<()> {
+    unless_gone(frame::send_value(link(zygote)?, kind::FORK, &(), &[childs_end.as_fd()])).map(drop)
 }
 
-fn answer(maker: &Child) -> io::Result<Answer> {
-    let answer = unless_gone(frame::receive(link(maker)?, None))?;
+fn receive_answer(zygote: &Child) -> io::Result<Answer> {
+    let answer = unless_gone(frame::receive(link(zygote)?, None))?;
     match answer.flatten() {
         None => Ok(Answer::Gone),
         Some(frame) if frame.kind == kind::FORKED => {
-            let (pid, pidfd) = forked(frame)?;
+            let (pid, pidfd) = decode_forked(frame)?;
             Ok(Answer::Forked { pid, pidfd })
         }
         Some(frame) => Ok(Answer::Refused(frame.head().map_or_else(|error| error, io::Error::from_raw_os_error))),
     }
 }
 
-/// Takes the answer apart that tells of a new process.
-pub(super) fn forked(frame: ReceivedFrame) -> io::Result<(u32, OwnedFd)> {
+/// Decodes a `FORKED` frame: pid and pidfd of a new process.
+pub(super) fn decode_forked(frame: ReceivedFrame) -> io::Result<(u32, OwnedFd)> {
     let pid = frame.head()?;
     let pidfd = frame.descriptors.into_iter().next().ok_or(io::ErrorKind::InvalidData)?;
     Ok((pid, pidfd))
 }
 
-/// This process's end of a maker's link.
-pub(super) fn link(maker: &Child) -> io::Result<BorrowedFd<'_>> {
-    maker.link().map_err(|_| io::ErrorKind::NotConnected.into())
+/// Returns this process's end of a zygote's link.
+pub(super) fn link(zygote: &Child) -> io::Result<BorrowedFd<'_>> {
+    zygote.link().map_err(|_| io::ErrorKind::NotConnected.into())
 }
 
-pub(super) fn failed(maker: &str, task: &str, error: io::Error) -> Error {
-    Error::os(format!("cannot get a child for `{task}` from the {maker}"), error)
+pub(super) fn failed(zygote: &str, task: &str, error: io::Error) -> Error {
+    Error::os(format!("cannot get a child for `{task}` from the {zygote}"), error)
 }
 
 fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
@@ -129,15 +152,15 @@ fn unless_gone<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// The child that a maker has left behind when it died before it could answer.
+/// Finds the child of a zygote that died before the answer.
 ///
-/// Its hello tells its pid, by the kernel's word. The end of the link without one tells that there is none, or that it
-/// has ended before it could say anything: then nobody else will reap it.
-fn orphan(link: &OwnedFd) -> io::Result<Option<(u32, OwnedFd, Option<ReceivedFrame>)>> {
-    let hello = frame::receive(link.as_fd(), None)?;
-    let Some(sender) = hello.as_ref().and_then(|hello| hello.sender) else {
-        children::reap_unknown();
+/// The kernel has added the pid to the child's handshake. If the link ends without a handshake, there is no child, or
+/// the child has ended early and is reaped here.
+fn find_orphan(link: &OwnedFd) -> io::Result<Option<(u32, OwnedFd, Option<ReceivedFrame>)>> {
+    let handshake = frame::receive(link.as_fd(), None)?;
+    let Some(sender) = handshake.as_ref().and_then(|handshake| handshake.sender) else {
+        spares::reap_unknown();
         return Ok(None);
     };
-    Ok(Some((sender.pid, pidfd::open_or_kill(sender.pid)?, hello)))
+    Ok(Some((sender.pid, pidfd::open_or_kill(sender.pid)?, handshake)))
 }

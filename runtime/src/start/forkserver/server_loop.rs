@@ -1,7 +1,6 @@
-//! The loop of one who makes children: a forkserver or a template, on one thread, until its link ends.
+//! The event loop of a forkserver or a template: one thread that clones a child at each request, until its link ends.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
 
 use serde::Serialize;
 
@@ -11,100 +10,105 @@ use crate::ipc::wire::kind;
 use crate::sys::fork::{self, FreshCopy, SingleThreaded};
 use crate::sys::identity::own_ids;
 use crate::sys::{self, lifeline, socket};
+use crate::this_process::after_fork;
 
-/// Its name, and its own descriptors, none of which its children keep.
-pub(super) struct Server {
+/// The server's name and descriptors. Children close the descriptors.
+pub(super) struct EventLoop {
     pub(super) name: &'static str,
     pub(super) link: OwnedFd,
     pub(super) lifeline: OwnedFd,
 }
 
-impl Server {
-    /// Ties this process to its parent's life.
+impl EventLoop {
+    /// Ties this process to the life of the parent.
     pub(super) fn bind_to_parent(&self) {
         if !lifeline::arm(self.lifeline.as_fd()).unwrap_or(false) {
             sys::exit_now(child::FAILED);
         }
     }
 
-    /// Has every request tell who made it; before the parent is told that it may ask.
+    /// Has the kernel add the sender's ids to each request. Called before the parent learns that the server is ready.
     pub(super) fn identify_senders(&self) {
         if let Err(error) = socket::identify_senders(self.link.as_fd()) {
             child::fail(&format!("the {} cannot tell who asks: {error}", self.name));
         }
     }
 
-    /// Obeys the user who started it, and nobody else: a parent that has given up its ids gets another server, and who
-    /// has taken over such a parent nothing.
+    /// Serves requests until the link ends.
+    ///
+    /// Exits at a request by another user than the server's own. So a parent that has given up its ids gets no children
+    /// with the old ids, and neither does an intruder in such a parent.
     pub(super) fn run(self) -> ! {
         let mut server = self;
         loop {
             let request = frame::receive(server.link.as_fd(), None).ok().flatten();
-            let own_user = |frame: &ReceivedFrame| frame.sender.map(|sender| sender.ids) == Some(own_ids());
-            // Or the parent is gone, or has no use for this server any more.
-            let Some(frame) = request.filter(own_user) else { sys::exit_now(0) };
+            let is_own_user = |frame: &ReceivedFrame| frame.sender.map(|sender| sender.ids) == Some(own_ids());
+            // No frame: the parent is gone, or has dismissed this server.
+            let Some(frame) = request.filter(is_own_user) else { sys::exit_now(0) };
             server = match frame.kind {
-                kind::FORK => server.make_child(frame),
-                kind::SPARE => server.make_spare(frame),
+                kind::FORK => server.fork_child(frame),
+                kind::SPARE => server.fork_spare(frame),
                 _ => sys::exit_now(0),
             };
         }
     }
 
-    /// Makes a child and tells the parent.
-    fn make_child(self, request: ReceivedFrame) -> Self {
-        // An answer is waited for.
+    /// Forks a child and answers the parent.
+    fn fork_child(self, request: ReceivedFrame) -> Self {
+        // The parent waits for an answer, and the exit is one.
         let Some(link) = request.descriptors.into_iter().next() else { sys::exit_now(child::FAILED) };
-        let threads = self.threads();
-        let ((server, _link), made) =
+        let threads = self.single_threaded();
+        let ((server, _link), forked) =
             fork::clone_sibling(&threads, (self, link), |(server, link), copy| server.become_child(link, copy));
-        match made {
-            Ok(child) => server.say_forked(child.pid, &child.pidfd),
-            Err(error) => server.say(kind::REFUSED, &error.raw_os_error().unwrap_or_default(), None),
+        match forked {
+            Ok(child) => server.send_forked(child.pid, &child.pidfd),
+            Err(error) => server.send(kind::REFUSED, &error.raw_os_error().unwrap_or_default(), None),
         }
         server
     }
 
-    /// Makes a spare, which tells the parent itself; if there is none, the end of its link does.
+    /// Forks a spare, which reports to the parent directly. After a failure the end of the spare's link tells the
+    /// parent.
     ///
-    /// Its lifeline is opened here, where the code for that has been run before: a fresh copy of a process pays for each piece of code.
-    fn make_spare(self, request: ReceivedFrame) -> Self {
-        let patience = request.head().unwrap_or_default();
+    /// The server opens the spare's lifeline, since the server has run that code before: in a fresh copy of a process
+    /// each newly touched page costs a fault.
+    fn fork_spare(self, request: ReceivedFrame) -> Self {
         let Some(link) = request.descriptors.into_iter().next() else { return self };
         let Ok(lifeline) = lifeline::for_sibling(self.lifeline.as_fd()) else { return self };
-        let threads = self.threads();
-        let given = (self, link, lifeline, patience);
-        let ((server, ..), _made) = fork::clone_sibling(&threads, given, |(server, link, lifeline, patience), copy| {
-            server.become_spare(link, lifeline, patience, copy)
+        let threads = self.single_threaded();
+        let given = (self, link, lifeline);
+        let ((server, ..), _forked) = fork::clone_sibling(&threads, given, |(server, link, lifeline), copy| {
+            server.become_spare(link, lifeline, copy)
         });
         server
     }
 
-    fn threads(&self) -> SingleThreaded {
-        // One may have come since the last time, from a timer that a preload has set, say.
+    /// Checks anew at each clone: a timer that a preload has set may have started a thread.
+    fn single_threaded(&self) -> SingleThreaded {
         SingleThreaded::check().unwrap_or_else(|_| child::fail(&format!("the {} has other threads by now", self.name)))
     }
 
     fn become_child(self, link: OwnedFd, copy: FreshCopy) -> ! {
         drop(self);
-        child::forget(&copy);
+        after_fork::run(&copy);
         child::send_handshake(&link);
-        let order = child::first_message(&link);
-        child::run_received(link, order, ProcessOrigin::Copied(copy))
+        let frame = child::first_message(&link);
+        child::run_received(link, frame, ProcessOrigin::Copied(copy))
     }
 
-    fn become_spare(self, link: OwnedFd, lifeline: OwnedFd, patience: Option<Duration>, copy: FreshCopy) -> ! {
+    fn become_spare(self, link: OwnedFd, lifeline: OwnedFd, copy: FreshCopy) -> ! {
         drop(self);
-        child::forget(&copy);
-        child::wait_for_order(link, lifeline, patience, copy)
+        after_fork::run(&copy);
+        child::wait_for_spec(link, lifeline, copy)
     }
 
-    pub(super) fn say_forked(&self, pid: u32, pidfd: &OwnedFd) {
-        self.say(kind::FORKED, &pid, Some(pidfd));
+    pub(super) fn send_forked(&self, pid: u32, pidfd: &OwnedFd) {
+        self.send(kind::FORKED, &pid, Some(pidfd));
     }
 
-    /// A server that cannot answer ends: that is an answer too, where silence would keep the parent waiting.
-    pub(super) fn say(&self, kind: u8, value: &impl Serialize, descriptor: Option<&OwnedFd>) {
+    /// Sends a message to the parent. Exits on failure: the exit is an answer, while silence would keep the parent
+    /// waiting.
+    pub(super) fn send(&self, kind: u8, value: &impl Serialize, descriptor: Option<&OwnedFd>) {
         let descriptors: Vec<_> = descriptor.into_iter().map(AsFd::as_fd).collect();
         match frame::send_value(self.link.as_fd(), kind, value, &descriptors) {
             Ok(()) => {}

@@ -1,11 +1,12 @@
-//! The server until it serves: tied to its parent, no more privileged than that, its preloads run.
+//! A forkserver from its guard to its event loop: ties itself to the parent, drops excess privileges, runs the
+//! preloads.
 
 use std::error::Error as StdError;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 
-use super::server_loop::Server;
-use crate::child::{self};
+use super::server_loop::EventLoop;
+use crate::child;
 use crate::error::{Error, ErrorKind, Refusal};
 use crate::ipc::wire::frame::ReceivedFrame;
 use crate::ipc::wire::kind;
@@ -13,18 +14,20 @@ use crate::report::Report;
 use crate::sys::fd::{self, Stream};
 use crate::sys::fork::{self, FreshCopy, SingleThreaded};
 use crate::sys::identity::{self, Privileges};
-use crate::sys::inherited::{InheritedState, ProcStatus};
+use crate::sys::inherited::InheritedState;
+use crate::sys::procfs::ProcStatus;
 use crate::sys::{self, robust_list, signal};
 use crate::this_process::children::SERVER_NAME;
+use crate::this_process::{after_fork, role};
 
-/// A function that the server runs once, before it serves.
+/// A function that the forkserver runs once, before its first child.
 #[derive(Debug)]
 pub struct Preload {
-    /// Its path.
+    /// The function's path.
     pub name: &'static str,
-    /// Where it is.
+    /// The source file.
     pub file: &'static str,
-    /// Where it is.
+    /// The line in the source file.
     pub line: u32,
     /// The function.
     pub run: fn() -> Result<(), Report>,
@@ -32,13 +35,13 @@ pub struct Preload {
 
 inventory::collect!(Preload);
 
-/// What a function marked `#[preload]` can return.
+/// The result types of `#[preload]` functions: nothing, or a `Result<(), E>`.
 #[diagnostic::on_unimplemented(message = "a `#[preload]` function returns nothing or a `Result<(), E>`, not `{Self}`")]
 pub trait PreloadOutput {
-    /// Whether it went well.
+    /// Converts the result for the parent.
     ///
     /// # Errors
-    /// The function's own.
+    /// The function's own error.
     fn outcome(self) -> Result<(), Report>;
 }
 
@@ -54,13 +57,13 @@ impl<E: Into<Box<dyn StdError>>> PreloadOutput for Result<(), E> {
     }
 }
 
-/// Serves until the parent is gone.
+/// In the forkserver: serves until the parent is gone.
 pub(crate) fn serve(link: OwnedFd, frame: ReceivedFrame) -> ! {
     let privileges = frame.head::<Privileges>();
     let (Some(lifeline), Ok(privileges)) = (frame.descriptors.into_iter().next(), privileges) else {
-        child::fail("the order to serve cannot be understood")
+        child::fail("the request to serve cannot be understood")
     };
-    let server = Server { name: SERVER_NAME, link, lifeline };
+    let server = EventLoop { name: SERVER_NAME, link, lifeline };
     server.bind_to_parent();
     if let Err(error) = privileges.restrict_to() {
         child::fail(&format!("the forkserver cannot give up what its parent may not do: {error}"));
@@ -68,9 +71,10 @@ pub(crate) fn serve(link: OwnedFd, frame: ReceivedFrame) -> ! {
     server.identify_senders();
     sys::set_name(SERVER_NAME);
     signal::block_terminal();
-    if sys::has_main_thread_elsewhere() { server.leave_test_harness() } else { server.begin() }
+    if sys::has_main_thread_elsewhere() { server.leave_test_harness() } else { server.prepare_and_run() }
 }
 
+/// Runs the preloads, and returns the state that children inherit from the server.
 fn prepare() -> Result<InheritedState, Error> {
     single_threaded("when it reaches its guard, which must come first in `main`, before any thread is started")?;
     redirect_input()?;
@@ -83,12 +87,12 @@ fn prepare() -> Result<InheritedState, Error> {
         return Err(Error::new(ErrorKind::Preload, text));
     }
     if identity::has_children_elsewhere() {
-        let text = "a #[preload] function has moved the forkserver's children to another pid namespace than its own (unshare(2), setns(2)); \
-                    let the task do that, for children of its own";
+        let text = "a #[preload] function has moved the forkserver's children to another pid namespace than its own \
+                    (unshare(2), setns(2)); let the task do that, for children of its own";
         return Err(Error::new(ErrorKind::Preload, text));
     }
-    let present = ProcStatus::read().and_then(|status| InheritedState::read(&status));
-    present.map_err(|error| Error::os("the forkserver cannot read what it is", error))
+    let inherited = ProcStatus::read().and_then(|status| InheritedState::read(&status));
+    inherited.map_err(|error| Error::os("the forkserver cannot read what it is", error))
 }
 
 fn redirect_input() -> Result<(), Error> {
@@ -96,9 +100,10 @@ fn redirect_input() -> Result<(), Error> {
     null.map_err(|error| Error::os("the forkserver cannot open /dev/null", error))
 }
 
-/// Lets go of the output that the preloads could print to: children get theirs with their orders, and whoever reads the
-/// parent's output must see its end when the parent closes it, not when the server ends. Whatever a preload has made of the
-/// input, it is `/dev/null` again too, as children are told that all three are.
+/// Redirects all standard streams to `/dev/null`, after the preloads have printed.
+///
+/// Children get their streams with the spec. The reader of the parent's output must see the end of the output when the
+/// parent closes the stream, not when the server ends. A preload may have redirected the input.
 fn silence() -> Result<(), Error> {
     sys::flush_output();
     let silenced =
@@ -132,44 +137,45 @@ fn single_threaded(when: &str) -> Result<SingleThreaded, Error> {
     })
 }
 
-impl Server {
-    fn begin(self) -> ! {
-        child::note_server();
+impl EventLoop {
+    fn prepare_and_run(self) -> ! {
+        role::note_server();
         match prepare() {
-            Ok(present) => {
-                self.say(kind::READY, &present, None);
+            Ok(inherited) => {
+                self.send(kind::READY, &inherited, None);
                 self.run()
             }
             Err(error) => {
-                self.say(kind::REFUSED, &Refusal::from(error), None);
+                self.send(kind::REFUSED, &Refusal::from(error), None);
                 sys::exit_now(child::FAILED)
             }
         }
     }
 
-    /// A test harness runs the guard on a thread of its own, beside a main thread that only waits for it. There the
-    /// server goes on in a copy of itself, which has that one thread, and which is a child of the same parent.
+    /// Goes on in a copy of this process with one thread, which is a child of the same parent.
+    ///
+    /// A test harness runs the guard on a second thread, while the main thread only waits.
     fn leave_test_harness(self) -> ! {
-        let (server, made) = match fork::waiting_main_thread() {
-            Ok(threads) => fork::clone_sibling(&threads, self, Self::begin_outside),
+        let (server, forked) = match fork::waiting_main_thread() {
+            Ok(threads) => fork::clone_sibling(&threads, self, Self::begin_in_copy),
             Err(error) => (self, Err(error)),
         };
-        if let Err(error) = made {
+        if let Err(error) = forked {
             child::fail(&format!("the forkserver cannot leave the test harness: {error}"));
         }
-        // The parent ends this process when it has received of the other.
+        // The parent kills this process after it has received the copy's pid.
         sys::poll::wait_for_hang_up(server.link.as_fd());
         sys::exit_now(0)
     }
 
-    /// The copy itself tells the parent, so that its next word cannot come before that.
-    fn begin_outside(self, copy: FreshCopy) -> ! {
-        child::forget(&copy);
+    /// In the copy: sends the copy's pid to the parent, and then begins. So `FORKED` arrives before `READY`.
+    fn begin_in_copy(self, copy: FreshCopy) -> ! {
+        after_fork::run(&copy);
         self.bind_to_parent();
         match sys::pidfd::open(sys::pid()) {
-            Ok(pidfd) => self.say_forked(sys::pid(), &pidfd),
+            Ok(pidfd) => self.send_forked(sys::pid(), &pidfd),
             Err(error) => child::fail(&format!("the forkserver cannot open its pidfd: {error}")),
         }
-        self.begin()
+        self.prepare_and_run()
     }
 }

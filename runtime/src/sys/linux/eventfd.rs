@@ -1,6 +1,6 @@
-//! Bells that another process can ring, and waiting for many of them (eventfd(2), epoll(7)).
+//! Wake-ups between processes by eventfds, and waiting for many of them (eventfd(2), epoll(7)).
 //!
-//! A bell that was rung stays rung until it is answered, so that a ring before the wait is not lost.
+//! An eventfd stays readable until it is cleared, so a wake-up before the wait is not lost.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -12,7 +12,7 @@ use super::check;
 use super::fd::above_stdio;
 use super::poll::Deadline;
 
-/// Makes a bell.
+/// Makes an eventfd.
 pub(crate) fn create() -> io::Result<OwnedFd> {
     // SAFETY: eventfd takes two numbers.
     let raw = check(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) }.into())?;
@@ -20,21 +20,21 @@ pub(crate) fn create() -> io::Result<OwnedFd> {
     above_stdio(unsafe { OwnedFd::from_raw_fd(raw as RawFd) })
 }
 
-/// Rings. A bell that cannot take another ring rings already.
-pub(crate) fn wake(bell: BorrowedFd<'_>) {
+/// Makes the eventfd readable. A counter that is full is readable already, so the error does not matter.
+pub(crate) fn wake(eventfd: BorrowedFd<'_>) {
     let one = 1_u64.to_ne_bytes();
     // SAFETY: eight bytes that outlive the call.
-    unsafe { libc::write(bell.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    unsafe { libc::write(eventfd.as_raw_fd(), one.as_ptr().cast(), one.len()) };
 }
 
-/// Makes it quiet.
-pub(crate) fn clear(bell: BorrowedFd<'_>) {
+/// Makes the eventfd unreadable.
+pub(crate) fn clear(eventfd: BorrowedFd<'_>) {
     let mut count = [0_u8; 8];
     // SAFETY: eight bytes that outlive the call.
-    unsafe { libc::read(bell.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
+    unsafe { libc::read(eventfd.as_raw_fd(), count.as_mut_ptr().cast(), count.len()) };
 }
 
-/// What is waited for, each under a number.
+/// A set of descriptors to wait for, each under a number.
 #[derive(Debug)]
 pub(crate) struct Poller(Epoll);
 
@@ -43,17 +43,23 @@ impl Poller {
         Ok(Self(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?))
     }
 
-    /// Adds a descriptor that is ready as long as it can be read.
+    /// Adds a descriptor that is ready while it is readable.
     pub(crate) fn add(&self, fd: impl AsFd, number: u64) -> io::Result<()> {
         Ok(self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, number))?)
     }
 
-    /// Adds a bell that is ready once for each ring, without an answer.
-    pub(crate) fn add_bell(&self, bell: impl AsFd, number: u64) -> io::Result<()> {
-        Ok(self.0.add(bell, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, number))?)
+    /// Adds an eventfd that is ready once for each wake-up, and is never cleared (`EPOLLET`).
+    pub(crate) fn add_edge(&self, eventfd: impl AsFd, number: u64) -> io::Result<()> {
+        Ok(self.0.add(eventfd, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, number))?)
     }
 
-    /// Waits until something is ready or the deadline passes; the numbers of what is.
+    /// Removes a descriptor. Closing it would do so too, but only with the last descriptor of its open file, which a
+    /// copy of the process may have.
+    pub(crate) fn remove(&self, fd: impl AsFd) {
+        let _ = self.0.delete(fd);
+    }
+
+    /// Waits until a descriptor is ready or the deadline passes. Returns the numbers of the ready ones.
     pub(crate) fn wait(&self, deadline: Deadline) -> io::Result<Vec<u64>> {
         let mut events = [EpollEvent::empty(); 32];
         let timeout = match deadline {
@@ -69,5 +75,12 @@ impl Poller {
             Err(nix::Error::EINTR) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Readable while a descriptor of the set is ready (epoll(7)).
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.0.as_fd()
     }
 }

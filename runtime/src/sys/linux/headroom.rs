@@ -1,4 +1,4 @@
-//! How much stack a thread has left.
+//! The stack that a thread has left.
 //!
 //! Sources: pthread_getattr_np(3), pthread_attr_getstack(3).
 
@@ -14,13 +14,13 @@ struct Bounds {
 }
 
 thread_local! {
-    /// Asked for once: for a main thread, the C library reads `/proc/self/maps`.
+    /// Read once. For a main thread, the C library reads `/proc/self/maps`.
     static OF_THREAD: Cell<Option<Bounds>> = const { Cell::new(None) };
 }
 
-/// The bytes between here and the end of this thread's stack.
+/// Returns the bytes between here and the end of this thread's stack.
 ///
-/// `None` if this code runs on another stack than the C library knows of: that of a coroutine, or of a copy that was begun on a
+/// Returns `None` on a stack that the C library does not know: that of a coroutine, or of a copy that has begun on a
 /// stack of its own.
 pub(crate) fn left() -> Option<usize> {
     let mark = 0_u8;

@@ -1,16 +1,17 @@
 //! Large pages for large vectors.
 //!
-//! Source: madvise(2) `MADV_HUGEPAGE`, and `/sys/kernel/mm/transparent_hugepage/enabled`, which is `madvise` on most systems.
+//! Source: madvise(2) `MADV_HUGEPAGE`, and `/sys/kernel/mm/transparent_hugepage/enabled`, which is `madvise` on most
+//! systems.
 
 use std::mem::MaybeUninit;
 
-/// From here on a vector is worth the advice: it has several huge pages of most machines (2 MiB).
+/// The size from which on a vector is worth the advice: several huge pages of most machines (2 MiB).
 pub(crate) const LARGE: usize = 8 << 20;
 
-/// An empty vector that is about to be filled.
+/// Returns an empty vector that is about to be filled.
 ///
-/// The kernel gives memory page by page, when it is first touched. For a vector of many megabytes that takes longer than to fill it,
-/// unless the pages are huge.
+/// The kernel gives memory page by page, at the first touch. For a vector of many megabytes, that takes longer than the
+/// filling, unless the pages are huge.
 pub(crate) fn with_capacity<T>(length: usize) -> Vec<T> {
     let mut vector = Vec::with_capacity(length);
     if length.saturating_mul(size_of::<T>()) >= LARGE {
@@ -20,13 +21,13 @@ pub(crate) fn with_capacity<T>(length: usize) -> Vec<T> {
 }
 
 fn advise<T>(memory: &mut [MaybeUninit<T>]) {
-    /// A start that is a multiple of the page's size is asked for; none is larger than this on Linux.
+    /// A start that is a multiple of the page's size is asked for. No page is larger than this on Linux.
     const PAGE: usize = 64 << 10;
     let start = memory.as_mut_ptr().cast::<u8>();
     let skipped = start.align_offset(PAGE).min(size_of_val(memory));
     let length = size_of_val(memory) - skipped;
-    // SAFETY: an advice about memory that is ours, which changes no content. A kernel without huge pages refuses, and all stays as it
-    // is.
+    // SAFETY: an advice about memory that is ours, which changes no content. A kernel without huge pages refuses, and
+    // all stays as it is.
     unsafe { libc::madvise(start.wrapping_add(skipped).cast(), length, libc::MADV_HUGEPAGE) };
 }
 

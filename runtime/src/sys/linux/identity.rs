@@ -1,4 +1,5 @@
-//! Who a process is to the kernel: what a child must not exceed, and what makes a forkserver stale when it changes.
+//! The identity of a process to the kernel: the privileges that a child must not exceed, and the facts that make a
+//! forkserver stale when they change.
 //!
 //! Sources: credentials(7), capabilities(7), namespaces(7), proc_pid_status(5).
 
@@ -9,29 +10,29 @@ use std::os::unix::fs::MetadataExt;
 
 use serde::{Deserialize, Serialize};
 
-use super::attributes::Scheduling;
-use super::check;
-use super::inherited::{self, ProcStatus};
+use super::procfs::{self, ProcStatus};
+use super::sched::{self, Scheduling};
+use super::{check, cwd};
 
-/// What a process may do: its ids and capabilities. They belong to the calling thread.
+/// The ids and capabilities of the calling thread.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Privileges {
     /// Real, effective and saved user id.
-    users: [u32; 3],
-    groups: [u32; 3],
-    capabilities: Capabilities,
+    pub(crate) users: [u32; 3],
+    pub(crate) groups: [u32; 3],
+    pub(crate) capabilities: Capabilities,
 }
 
 /// Bit sets by capability number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Capabilities {
-    effective: u64,
+pub(crate) struct Capabilities {
+    pub(crate) effective: u64,
     permitted: u64,
     inheritable: u64,
 }
 
 impl Privileges {
-    pub(crate) fn present() -> io::Result<Self> {
+    pub(crate) fn current() -> io::Result<Self> {
         let (mut users, mut groups) = ([0; 3], [0; 3]);
         let [real, effective, saved] = &mut users;
         // SAFETY: three pointers to numbers.
@@ -39,33 +40,33 @@ impl Privileges {
         let [real, effective, saved] = &mut groups;
         // SAFETY: as above.
         check(unsafe { libc::getresgid(real, effective, saved) }.into())?;
-        Ok(Self { users, groups, capabilities: Capabilities::present()? })
+        Ok(Self { users, groups, capabilities: Capabilities::current()? })
     }
 
-    /// Gives up, for good, what this process may do beyond `self`.
+    /// Gives up for good the capabilities of this process that `self` lacks.
     ///
-    /// An exec gives a process of user 0 every capability again, also one that had dropped them: a child takes the
-    /// excess off before any code of the user runs.
+    /// An exec gives a process of user 0 every capability again, also one that had dropped them. So a child drops the
+    /// excess before any code of the user runs.
     ///
     /// # Errors
-    /// `PermissionDenied` if this process has other ids than `self`, which it cannot mend.
+    /// `PermissionDenied` if this process has other ids than `self`. There is no way to mend that.
     pub(crate) fn restrict_to(&self) -> io::Result<()> {
-        let present = Self::present()?;
+        let current = Self::current()?;
         let may_become = |ids: &[u32; 3], id: &u32| ids.contains(id);
-        let known_ids = present.users.iter().all(|id| may_become(&self.users, id))
-            && present.groups.iter().all(|id| may_become(&self.groups, id));
+        let known_ids = current.users.iter().all(|id| may_become(&self.users, id))
+            && current.groups.iter().all(|id| may_become(&self.groups, id));
         if !known_ids {
             return Err(io::Error::new(
                 io::ErrorKind::PermissionDenied,
                 "this process has user or group ids that its parent has not",
             ));
         }
-        present.capabilities.intersection(self.capabilities).set_unless(present.capabilities)
+        current.capabilities.intersection(self.capabilities).set_unless(current.capabilities)
     }
 }
 
 #[repr(C)]
-struct Header {
+struct CapabilityHeader {
     version: u32,
     pid: libc::c_int,
 }
@@ -74,9 +75,9 @@ struct Header {
 const VERSION: u32 = 0x2008_0522;
 
 impl Capabilities {
-    /// capget(2).
-    fn present() -> io::Result<Self> {
-        let mut header = Header { version: VERSION, pid: 0 };
+    /// Reads the capabilities (capget(2)).
+    fn current() -> io::Result<Self> {
+        let mut header = CapabilityHeader { version: VERSION, pid: 0 };
         let mut words = [[0_u32; 3]; 2];
         // SAFETY: version 3 reads one header and writes two triples of words.
         check(unsafe { libc::syscall(libc::SYS_capget, &mut header, &mut words) })?;
@@ -92,12 +93,12 @@ impl Capabilities {
         }
     }
 
-    /// capset(2); nothing to do is no call.
-    fn set_unless(self, present: Self) -> io::Result<()> {
-        if self == present {
+    /// Sets the capabilities (capset(2)). Makes no call if nothing changes.
+    fn set_unless(self, current: Self) -> io::Result<()> {
+        if self == current {
             return Ok(());
         }
-        let mut header = Header { version: VERSION, pid: 0 };
+        let mut header = CapabilityHeader { version: VERSION, pid: 0 };
         let word = |set: u64, high: bool| if high { (set >> 32) as u32 } else { set as u32 };
         let words =
             [false, true].map(|high| [self.effective, self.permitted, self.inheritable].map(|set| word(set, high)));
@@ -107,61 +108,63 @@ impl Capabilities {
     }
 }
 
-/// Everything about a process that a child of a forkserver cannot take over: if it differs, the server is stale.
+/// The facts about a process that a child of a forkserver cannot take over. If one differs, the server is stale.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) privileges: Privileges,
-    session: i32,
-    /// A policy may forbid its own inheritance, which only the kernel can tell.
-    scheduling: Scheduling,
-    /// Supplementary groups, capability sets, no_new_privs and seccomp, as `/proc` tells them of this thread.
-    status: Vec<String>,
+    pub(crate) session: i32,
+    /// A policy may forbid its own inheritance. Only the kernel knows.
+    pub(crate) scheduling: Scheduling,
+    /// Supplementary groups, capability sets, no_new_privs and seccomp of this thread, from `/proc`.
+    pub(crate) status: Vec<String>,
     /// The cgroup of every hierarchy.
-    cgroup: String,
+    pub(crate) cgroup: String,
     /// As `net:[4026531840]`.
-    namespaces: Vec<OsString>,
-    /// Device and inode of the root directory: a server from before a chroot would serve from outside of it.
-    root: (u64, u64),
+    pub(crate) namespaces: Vec<OsString>,
+    /// Device and inode of the root directory. A server from before a chroot would make children outside the new root.
+    pub(crate) root: (u64, u64),
 }
 
-const STATUS_KEYS: [&str; 6] = ["Groups", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters"];
+/// The keys of [`Identity::status`].
+pub(crate) const STATUS_KEYS: [&str; 6] = ["Groups", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp", "Seccomp_filters"];
 const USER_NAMESPACE: &str = "user";
 const OTHER_NAMESPACES: [&str; 7] = ["cgroup", "ipc", "mnt", "net", "pid_for_children", "time_for_children", "uts"];
 
 impl Identity {
-    /// That of the calling thread.
+    /// Reads the identity of the calling thread.
     pub(crate) fn read(status: &ProcStatus) -> io::Result<Self> {
         let field = |key| status.field(key).unwrap_or_default().to_owned();
         let root = fs::metadata("/")?;
-        let privileges = Privileges::present()?;
+        let privileges = Privileges::current()?;
         Ok(Self {
             namespaces: namespaces(&privileges),
             privileges,
             // SAFETY: getsid of oneself cannot fail.
             session: unsafe { libc::getsid(0) },
-            scheduling: super::attributes::scheduling()?,
+            scheduling: sched::scheduling()?,
             status: STATUS_KEYS.map(field).into(),
-            cgroup: inherited::read_small("/proc/self/cgroup").unwrap_or_default(),
+            cgroup: procfs::read_small("/proc/self/cgroup").unwrap_or_default(),
             root: (root.dev(), root.ino()),
         })
     }
 }
 
-/// The namespaces that this thread can have changed: without `CAP_SYS_ADMIN` that is its user namespace only.
+/// Reads the namespaces that this thread can have changed. Without `CAP_SYS_ADMIN`, that is the user namespace only.
 ///
-/// Reading a link costs half of what a stat of its target does, and less from an open directory.
+/// A read of a link costs half as much as a stat of its target, and less from an open directory.
 fn namespaces(privileges: &Privileges) -> Vec<OsString> {
     const CAP_SYS_ADMIN: u64 = 1 << 21;
     let all = privileges.capabilities.permitted & CAP_SYS_ADMIN != 0;
     let others = if all { &OTHER_NAMESPACES[..] } else { &[] };
-    let Ok(directory) = super::attributes::open_directory("/proc/thread-self/ns".as_ref()) else {
+    let Ok(directory) = cwd::open_directory("/proc/thread-self/ns".as_ref()) else {
         return Vec::new();
     };
     let read = |name: &&str| nix::fcntl::readlinkat(&directory, *name).unwrap_or_default();
     std::iter::once(&USER_NAMESPACE).chain(others).map(read).collect()
 }
 
-/// Whether the children of this thread are in another pid namespace than itself, since unshare(2) or setns(2).
+/// Returns whether the children of this thread are in another pid namespace than the thread, since unshare(2) or
+/// setns(2).
 ///
 /// A namespace that has had no process yet has no name.
 pub(crate) fn has_children_elsewhere() -> bool {
@@ -174,7 +177,7 @@ pub(crate) fn has_children_elsewhere() -> bool {
     }
 }
 
-/// Whether this process still has the ids with which it was executed (getauxval(3), `AT_UID` …).
+/// Returns whether this process still has the ids with which it was executed (getauxval(3), `AT_UID` …).
 pub(crate) fn has_ids_of_its_execution() -> bool {
     // SAFETY: getauxval has no preconditions.
     let at_start =
@@ -184,13 +187,13 @@ pub(crate) fn has_ids_of_its_execution() -> bool {
     at_start == now
 }
 
-/// The real user and group of this process.
+/// Returns the real user and group of this process.
 pub(crate) fn own_ids() -> (u32, u32) {
     (nix::unistd::getuid().as_raw(), nix::unistd::getgid().as_raw())
 }
 
-/// Whether the kernel takes any program that this process executes for a privileged one (`AT_SECURE`): it does while the
-/// effective ids are not the real ones.
+/// Returns whether the kernel takes any program that this process executes for a privileged one (`AT_SECURE`). That is
+/// so while the effective ids are not the real ones.
 pub(crate) fn executes_with_privilege() -> bool {
     use nix::unistd::{getegid, geteuid, getgid, getuid};
     getuid() != geteuid() || getgid() != getegid()
@@ -203,9 +206,9 @@ mod tests {
     #[test]
     fn an_identity_is_equal_to_itself_and_restricting_to_it_changes_nothing() {
         let identity = || Identity::read(&ProcStatus::read().unwrap()).unwrap();
-        let present = identity();
-        present.privileges.restrict_to().unwrap();
-        assert_eq!(identity(), present);
+        let before = identity();
+        before.privileges.restrict_to().unwrap();
+        assert_eq!(identity(), before);
     }
 
     #[test]
@@ -215,7 +218,7 @@ mod tests {
 
     #[test]
     fn other_ids_cannot_be_mended() {
-        let mut other = Privileges::present().unwrap();
+        let mut other = Privileges::current().unwrap();
         other.users = other.users.map(|id| id + 1);
         assert_eq!(other.restrict_to().unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     }

@@ -1,22 +1,25 @@
-//! The lifeline: the kernel kills a child when the process that started it is gone, however that process ended.
+//! The lifeline: the kernel kills a child when the child's parent ends, in any way.
 //!
-//! A process owns one pipe, of which it keeps only the write end: the kernel closes it when the process ends. For each
-//! child it opens the pipe's read side anew, so that the child has an open file description of its own, and sends that
-//! along with the order. The child arms it: from then on the end of the pipe is a `SIGKILL`, which cannot be blocked,
-//! ignored or missed while stopped.
+//! A process owns one pipe and keeps the write end alone, which the kernel closes at the end of the process. For each
+//! child the process opens the read side of the pipe anew, so that the child has an open file description of its own,
+//! and sends the descriptor along with the order. The child arms the description. From then on the end of the pipe is a
+//! `SIGKILL`, which cannot be blocked, ignored or missed while stopped.
 //!
 //! | descriptor | made by | held by | closed |
 //! | --- | --- | --- | --- |
-//! | write end | the process, at its first start | that process alone | by the kernel at its end; in each forked copy by the `pthread_atfork` handler, in our own clones by [`forget`] |
-//! | read side | the parent, one for each child | the child, which armed it; the parent too, to disarm it | by both, at their end or at the join |
+//! | write end | the process, at its first start | that process | by the kernel; in copies, see below |
+//! | read side | the parent, per child | the child; the parent, to disarm | at the end of each, or at the join |
 //!
-//! - The owner set by `F_SETOWN` belongs to the open file description: children that shared one would leave all but
-//!   the last unprotected. Hence one opening for each child, by the parent, so that it needs no `/proc` in the child
-//!   and no matching ids. A pipe is 0600 of its maker, who may have changed its ids since: hence the change of mode.
-//! - That of a spare is opened by the forkserver, through its own; the spare sends its parent a duplicate.
-//! - Arming late gets no signal for an end that is already there: hence the poll after it.
-//! - `PR_SET_PDEATHSIG` is not used: it fires when the starting *thread* ends, and nobody but the child can take it back,
-//!   which [`Kept::disarm`] has to. But the first process of a pid namespace has nothing else, and cannot be detached (see [`arm`]).
+//! - A copy of the process closes the write end at once: in each fork a `pthread_atfork` handler, in our own clones
+//!   [`close_in_copy`].
+//! - The owner set by `F_SETOWN` belongs to the open file description. Children that shared one would leave all but the
+//!   last unprotected. Hence one opening for each child. The parent opens, so the child needs neither `/proc` nor
+//!   matching ids. A pipe has mode 0600 of its maker, whose ids may have changed since. Hence the change of mode.
+//! - The forkserver opens the read side of a spare through its own. The spare sends its parent a duplicate.
+//! - A child that arms late gets no signal for an end that is already there. Hence the poll after the arming.
+//! - `PR_SET_PDEATHSIG` is not used. It fires at the end of the starting *thread*, and only the child can take it back,
+//!   which [`Kept::disarm`] has to. But the first process of a pid namespace has nothing else, and cannot be detached
+//!   (see [`arm`]).
 //!
 //! Sources: fcntl(2) `F_SETOWN`, `F_SETSIG`, `O_ASYNC`; pipe(7); pthread_atfork(3).
 
@@ -27,8 +30,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Once;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use super::check;
 use super::fork_private::ForkPrivateFd;
+use super::{atfork, check};
 
 const NONE: RawFd = -1;
 
@@ -40,7 +43,7 @@ static WRITE_END: AtomicI32 = AtomicI32::new(NONE);
 pub(crate) struct Lifeline {
     /// The open file description that the child arms.
     pub(crate) read_side: OwnedFd,
-    /// Without `/proc` the pipe cannot be opened anew: then the child has a pipe of its own, whose write end is here.
+    /// Without `/proc` the pipe cannot be opened anew. Then the child has a pipe of its own, whose write end is here.
     pub(crate) own_write_end: Option<OwnedFd>,
 }
 
@@ -57,7 +60,7 @@ impl Lifeline {
         }
     }
 
-    /// What the parent keeps of it once there is a child.
+    /// Returns the part that the parent keeps once the child exists.
     pub(crate) fn keep(self) -> Kept {
         Kept {
             read_side: ForkPrivateFd::new(self.read_side),
@@ -66,7 +69,7 @@ impl Lifeline {
     }
 }
 
-/// The lifeline of a child that there is.
+/// The lifeline of a child that exists.
 #[derive(Debug)]
 pub(crate) struct Kept {
     read_side: ForkPrivateFd,
@@ -74,16 +77,16 @@ pub(crate) struct Kept {
 }
 
 impl Kept {
-    /// Whether the child has armed it. `NotConnected` in a copy of the process.
+    /// Returns whether the child has armed the lifeline. `NotConnected` in a copy of the process.
     pub(crate) fn is_armed(&self) -> io::Result<bool> {
         is_async(self.read_side()?)
     }
 
-    /// Lets the child live on after this process; it must have armed its lifeline before.
+    /// Lets the child live on after this process. The child must have armed its lifeline before.
     pub(crate) fn disarm(self) -> io::Result<()> {
         let disarmed = self.read_side().and_then(|raw| set_flags(raw.as_raw_fd(), libc::O_NONBLOCK));
         if disarmed.is_err() {
-            // Its end would still end the child.
+            // The end of the pipe would still end the child.
             std::mem::forget(self.own_write_end);
         }
         disarmed
@@ -94,12 +97,12 @@ impl Kept {
     }
 }
 
-/// Binds this process to the life of the one at the other end. Returns `false` if that one is gone already.
+/// Binds this process to the life of the process at the other end. Returns `false` if that process is gone already.
 pub(crate) fn arm(read_side: BorrowedFd<'_>) -> io::Result<bool> {
     let raw = read_side.as_raw_fd();
     let own = super::pid() as libc::pid_t;
     if own == 1 {
-        // The first process of a pid namespace takes no such signal, but one that its parent's end sends from outside.
+        // The first process of a pid namespace ignores this signal, unless it comes from outside, at its parent's end.
         // SAFETY: PR_SET_PDEATHSIG takes a number.
         check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }.into())?;
     }
@@ -108,7 +111,7 @@ pub(crate) fn arm(read_side: BorrowedFd<'_>) -> io::Result<bool> {
     // SAFETY: as above.
     check(unsafe { libc::fcntl(raw, F_SETSIG, libc::SIGKILL) }.into())?;
     set_flags(raw, libc::O_NONBLOCK | libc::O_ASYNC)?;
-    // A parent that has detached this child may be gone; it has taken the flag back before.
+    // A parent that has detached this child may be gone. It has cleared the flag before.
     Ok(!super::poll::is_hung_up(read_side) || !is_async(read_side)?)
 }
 
@@ -117,12 +120,13 @@ pub(crate) fn for_sibling(read_side: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     reopen(read_side.as_raw_fd())
 }
 
-/// Closes this process's copy of the write end; the next child gets a new pipe.
-pub(crate) fn forget(_copy: &super::fork::FreshCopy) {
+/// Closes a fresh copy's copy of the write end, also in a clone that runs no `pthread_atfork` handler. The next child
+/// gets a new pipe.
+pub(crate) fn close_in_copy(_copy: &super::fork::FreshCopy) {
     close_write_end();
 }
 
-/// The same number on every architecture of Linux; the libc crate has it for some only.
+/// The number is the same on every architecture of Linux. The libc crate has the constant for some only.
 const F_SETSIG: libc::c_int = 10;
 
 fn is_async(read_side: BorrowedFd<'_>) -> io::Result<bool> {
@@ -131,7 +135,7 @@ fn is_async(read_side: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(flags as libc::c_int & libc::O_ASYNC != 0)
 }
 
-/// The read side has no other flags than these.
+/// Sets the flags of the read side, which has no others.
 fn set_flags(raw: RawFd, flags: libc::c_int) -> io::Result<()> {
     // SAFETY: F_SETFL sets flags of an open descriptor.
     check(unsafe { libc::fcntl(raw, libc::F_SETFL, flags) }.into())?;
@@ -141,15 +145,13 @@ fn set_flags(raw: RawFd, flags: libc::c_int) -> io::Result<()> {
 fn write_end() -> io::Result<RawFd> {
     static HANDLER: Once = Once::new();
     // SAFETY: the handler makes async-signal-safe calls only (close, atomics).
-    HANDLER.call_once(|| unsafe {
-        libc::pthread_atfork(None, None, Some(close_write_end));
-    });
-    let present = WRITE_END.load(Ordering::Acquire);
-    if present != NONE {
-        return Ok(present);
+    HANDLER.call_once(|| unsafe { atfork::register(None, close_write_end) });
+    let known = WRITE_END.load(Ordering::Acquire);
+    if known != NONE {
+        return Ok(known);
     }
     let (_, write_end) = pipe()?;
-    // To read, never to write: a child that could write would kill the others, or keep them alive.
+    // Read-only: a child that could write would kill the others, or keep them alive.
     // SAFETY: the descriptor is open.
     check(unsafe { libc::fchmod(write_end.as_raw_fd(), 0o444) }.into())?;
     match WRITE_END.compare_exchange(NONE, write_end.as_raw_fd(), Ordering::AcqRel, Ordering::Acquire) {
@@ -166,10 +168,10 @@ extern "C" fn close_write_end() {
     }
 }
 
-/// The number of either end serves: opening it for reading through `/proc` opens the same pipe.
+/// Opens the read side through `/proc`, by the number of either end of the pipe.
 fn reopen(end: RawFd) -> io::Result<OwnedFd> {
     let path = format!("/proc/self/fd/{end}");
-    // Non-blocking, since opening a FIFO may wait for its other end.
+    // Non-blocking, since the open of a FIFO may wait for the other end.
     let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     super::fd::above_stdio(file.into())
 }

@@ -1,10 +1,10 @@
 //! Memory files, which travel as a descriptor and have no name that could outlive them.
 //!
-//! - A [`SealedFile`] is written once and cannot change under its reader. A reader accepts one only with all four seals: a
-//!   writer that could still shrink it would end the reader with `SIGBUS`, one that could still write it would change
-//!   bytes between a check and their use.
-//! - [`SealedMapping`] is the content of such a file, together with the descriptor by which it is handed on.
-//! - A [`Region`] is written by every process that has it. It is sealed against any change of its length.
+//! - A [`SealedFile`] is written once and cannot change under its reader. A reader accepts a file only with all four
+//!   seals. A writer that could still shrink the file would end the reader with `SIGBUS`. A writer that could still
+//!   write would change bytes between a check and their use.
+//! - A [`SealedMapping`] is the mapped content of such a file, with the descriptor to hand the file on.
+//! - A [`Region`] is written by every process that has the region. It is sealed against any change of its length.
 //!
 //! Sources: memfd_create(2), fcntl(2) `F_ADD_SEALS`, mmap(2).
 
@@ -16,8 +16,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-use super::check;
-use super::fd::Descriptor;
+use super::{check, rlimit};
 
 /// The length stays as it is.
 const LENGTH_SEALS: libc::c_int = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW;
@@ -49,7 +48,7 @@ impl MemoryFile {
     /// Appends bytes.
     ///
     /// # Errors
-    /// `FileTooLarge` beyond `RLIMIT_FSIZE`, which holds for memory too and whose signal would end this process.
+    /// `FileTooLarge` beyond `RLIMIT_FSIZE`. The limit holds for memory too, and its signal would end this process.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if bytes.is_empty() {
             return Ok(());
@@ -61,12 +60,12 @@ impl MemoryFile {
         Ok(())
     }
 
-    /// Replaces a byte that was written before.
+    /// Replaces a byte.
     pub(crate) fn patch(&mut self, at: usize, byte: u8) -> io::Result<()> {
         self.file.write_all_at(&[byte], at as u64)
     }
 
-    /// Lets `fill` write `length` bytes where they will stay. They begin as zeroes.
+    /// Lets `fill` write `length` bytes in place. The bytes begin as zeroes.
     pub(crate) fn filled(length: usize, fill: impl FnOnce(&mut [u8])) -> io::Result<Self> {
         check_length(length as u64)?;
         let file = Self::new()?.file;
@@ -87,7 +86,7 @@ impl MemoryFile {
 }
 
 fn check_length(length: u64) -> io::Result<()> {
-    let limit = super::attributes::limit(super::attributes::resource::FILE_SIZE)?.soft;
+    let limit = rlimit::get(rlimit::resource::FILE_SIZE)?.soft;
     if length > limit {
         let text = format!("{length} bytes in memory files are over the limit of {limit} on file sizes");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
@@ -101,7 +100,7 @@ fn add_seals(fd: BorrowedFd<'_>, seals: libc::c_int) -> io::Result<()> {
     Ok(())
 }
 
-/// The seals of a memory file; none for anything else.
+/// Returns the seals of a memory file. Any other file has none.
 fn seals(fd: BorrowedFd<'_>) -> libc::c_int {
     // SAFETY: F_GET_SEALS reads flags; on anything but a memory file it fails.
     check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GET_SEALS) }.into()).map_or(0, |seals| seals as libc::c_int)
@@ -115,7 +114,7 @@ fn check_sealed(fd: BorrowedFd<'_>) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidData, text))
 }
 
-/// Refuses memory of huge pages: they can run out between mapping and use, which would end the user with `SIGBUS`.
+/// Refuses memory of huge pages. They can run out between mapping and use, which would end this process with `SIGBUS`.
 fn check_pages(fd: BorrowedFd<'_>) -> io::Result<()> {
     let kind = nix::sys::statfs::fstatfs(fd)?.filesystem_type();
     if kind != nix::sys::statfs::HUGETLBFS_MAGIC {
@@ -128,7 +127,7 @@ fn length(fd: BorrowedFd<'_>) -> io::Result<usize> {
     usize::try_from(nix::sys::stat::fstat(fd)?.st_size).map_err(io::Error::other)
 }
 
-/// A memory file that nobody can change any more.
+/// A memory file that cannot change any more.
 #[derive(Debug)]
 pub(crate) struct SealedFile {
     fd: OwnedFd,
@@ -189,7 +188,8 @@ impl Mapping {
         Ok(Self { start, length })
     }
 
-    /// Leaves it out of copies that others make of this process: one that maps a file for writing keeps it from being sealed.
+    /// Leaves the mapping out of copies that foreign code makes of this process. A copy that maps a file for writing
+    /// keeps the file from being sealed.
     fn keep_from_copies(&self) -> io::Result<()> {
         if self.length != 0 {
             // SAFETY: the range is this mapping; its content stays as it is.
@@ -208,8 +208,8 @@ impl std::ops::Deref for Mapping {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: `length` bytes are mapped until the drop. Only `SealedFile::map` and `SealedMapping` hand a mapping out, and the
-        // seals keep anybody from changing or shrinking such a file.
+        // SAFETY: `length` bytes are mapped until the drop. Only `SealedFile::map` and `SealedMapping` hand a mapping
+        // out, and the seals keep anybody from changing or shrinking such a file.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }
@@ -223,33 +223,33 @@ impl Drop for Mapping {
     }
 }
 
-/// What is in a sealed file, mapped for as long as anybody here reads it, and the descriptor by which others get it.
+/// The content of a sealed file, mapped for its readers here, and the descriptor for readers elsewhere.
 #[derive(Debug)]
 pub(crate) struct SealedMapping {
-    descriptor: Arc<Descriptor>,
+    descriptor: Arc<OwnedFd>,
     memory: Mapping,
 }
 
 impl SealedMapping {
-    /// Its pages are mapped when they are first read.
+    /// Maps the file. The kernel maps each page at the first read.
     pub(crate) fn new(file: SealedFile) -> io::Result<Self> {
         let memory = Mapping::new(file.as_fd(), file.length, libc::PROT_READ, 0)?;
-        Ok(Self { descriptor: Arc::new(Descriptor::new(file.fd)), memory })
+        Ok(Self { descriptor: Arc::new(file.fd), memory })
     }
 
     /// Accepts a file from another process, which may be hostile.
     ///
     /// # Errors
-    /// `InvalidData` if it is no memory file or is not sealed; limits on memory.
-    pub(crate) fn accept(descriptor: Arc<Descriptor>) -> io::Result<Self> {
-        let fd = descriptor.fd()?;
+    /// `InvalidData` if the file is no memory file or is not sealed. Limits on memory.
+    pub(crate) fn accept(descriptor: Arc<OwnedFd>) -> io::Result<Self> {
+        let fd = descriptor.as_fd();
         check_sealed(fd)?;
         check_pages(fd)?;
         let memory = Mapping::new(fd, length(fd)?, libc::PROT_READ, 0)?;
         Ok(Self { descriptor, memory })
     }
 
-    pub(crate) fn descriptor(&self) -> &Arc<Descriptor> {
+    pub(crate) fn descriptor(&self) -> &Arc<OwnedFd> {
         &self.descriptor
     }
 
@@ -258,34 +258,34 @@ impl SealedMapping {
     }
 }
 
-/// Memory that several processes read and write at the same time. It begins as zeroes.
+/// Memory that several processes read and write at the same time. The bytes begin as zeroes.
 ///
-/// Whoever has it may change any byte at any moment: it is read and written through atomics or under a lock that lies in
-/// it, and nothing in it is trusted further than the processes are that share it.
+/// Each of these processes may change any byte at any moment. So every access is by atomics, or under a lock that lies
+/// in the memory. The content is trusted no further than these processes are.
 #[derive(Debug)]
 pub(crate) struct Region {
-    descriptor: Arc<Descriptor>,
+    descriptor: Arc<OwnedFd>,
     memory: Mapping,
 }
 
 impl Region {
     /// # Errors
-    /// `FileTooLarge` beyond `RLIMIT_FSIZE`; limits on descriptors and memory.
+    /// `FileTooLarge` beyond `RLIMIT_FSIZE`. Limits on descriptors and memory.
     pub(crate) fn create(length: usize) -> io::Result<Self> {
         check_length(length as u64)?;
         let file = MemoryFile::new()?.file;
         file.set_len(length as u64)?;
         add_seals(file.as_fd(), LENGTH_SEALS)?;
         let memory = Self::map(file.as_fd(), length)?;
-        Ok(Self { descriptor: Arc::new(Descriptor::new(file.into())), memory })
+        Ok(Self { descriptor: Arc::new(file.into()), memory })
     }
 
     /// Maps a region that another process has made.
     ///
     /// # Errors
-    /// `InvalidData` if it is no memory file, or one whose length may still change or that cannot be written.
-    pub(crate) fn accept(descriptor: Arc<Descriptor>) -> io::Result<Self> {
-        let fd = descriptor.fd()?;
+    /// `InvalidData` for a file that is no memory file, whose length may still change, or that cannot be written.
+    pub(crate) fn accept(descriptor: Arc<OwnedFd>) -> io::Result<Self> {
+        let fd = descriptor.as_fd();
         if seals(fd) & SEALS != LENGTH_SEALS {
             let text = "a descriptor that should be shared memory of a fixed length is not";
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
@@ -299,30 +299,31 @@ impl Region {
         Mapping::new(fd, length, libc::PROT_READ | libc::PROT_WRITE, 0)
     }
 
-    pub(crate) fn descriptor(&self) -> &Arc<Descriptor> {
+    pub(crate) fn descriptor(&self) -> &Arc<OwnedFd> {
         &self.descriptor
     }
 
-    /// In bytes.
+    /// Returns the length in bytes.
     pub(crate) fn len(&self) -> usize {
         self.memory.length
     }
 
-    /// Its first words, to be used by all who have it at the same time.
+    /// Returns the first words, which all processes use at the same time.
     ///
     /// # Panics
-    /// If it has fewer.
+    /// If the region has fewer words.
     pub(crate) fn words(&self, count: usize) -> &[AtomicU64] {
         assert!(count * size_of::<AtomicU64>() <= self.len(), "{count} words in {} bytes", self.len());
-        // SAFETY: so many bytes are mapped as long as the region lives, at the start of a page; every value is a word, and
-        // whoever else has the memory and uses it in this crate uses these words as atomics too.
+        // SAFETY: so many bytes are mapped as long as the region lives, at the start of a page; every value is a word,
+        // and whoever else has the memory and uses it in this crate uses these words as atomics too.
         unsafe { std::slice::from_raw_parts(self.start().as_ptr().cast(), count) }
     }
 
-    /// The half word at an offset in bytes that is a multiple of four, and is part of no other use.
+    /// Returns the half word at an offset in bytes. The offset is a multiple of four, and no other use overlaps the
+    /// half word.
     ///
     /// # Panics
-    /// If the region ends before it.
+    /// If the region ends before the half word does.
     pub(crate) fn half_word(&self, offset: usize) -> &AtomicU32 {
         assert!(
             offset.is_multiple_of(4) && offset + 4 <= self.len(),
@@ -335,7 +336,7 @@ impl Region {
         unsafe { half.as_ref() }
     }
 
-    /// Its first byte; aligned to a page, and valid as long as the region lives.
+    /// Returns the first byte, which is aligned to a page and valid as long as the region lives.
     pub(crate) fn start(&self) -> NonNull<u8> {
         self.memory.start
     }
@@ -382,12 +383,12 @@ mod tests {
         // SAFETY: as above.
         assert_eq!((other.len(), unsafe { others_last.read() }), (5000, 7));
         // SAFETY: ftruncate on an open descriptor.
-        assert_eq!(unsafe { libc::ftruncate(one.descriptor().fd().unwrap().as_raw_fd(), 0) }, -1);
+        assert_eq!(unsafe { libc::ftruncate(one.descriptor().as_raw_fd(), 0) }, -1);
     }
 
     #[test]
     fn only_memory_of_a_fixed_length_that_can_be_written_is_a_region() {
-        let refused = |fd: OwnedFd| Region::accept(Arc::new(Descriptor::new(fd))).unwrap_err().kind();
+        let refused = |fd: OwnedFd| Region::accept(Arc::new(fd)).unwrap_err().kind();
         assert_eq!(refused(MemoryFile::new().unwrap().file.into()), io::ErrorKind::InvalidData);
         assert_eq!(refused(sealed(b"abc").fd), io::ErrorKind::InvalidData);
         assert_eq!(refused(super::super::fd::null().unwrap()), io::ErrorKind::InvalidData);

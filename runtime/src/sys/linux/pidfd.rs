@@ -1,24 +1,25 @@
-//! Children by descriptor: a pidfd names one process for ever, where a pid may be given to another after the reaping.
+//! Children by descriptor. A pidfd names one process for ever, where the kernel may reuse a pid after the reaping.
 //!
-//! Sources: pidfd_open(2) (Linux 5.3), pidfd_send_signal(2) (5.1), waitid(2) `P_PIDFD` (5.4), `PIDFD_GET_INFO` (6.13; exit status 6.15).
+//! Sources: pidfd_open(2) (Linux 5.3), pidfd_send_signal(2) (5.1), waitid(2) `P_PIDFD` (5.4), `PIDFD_GET_INFO` (6.13;
+//! exit status 6.15).
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use super::{check, retry};
 
-/// How a child ended, as the kernel tells it.
+/// The end of a child, as the kernel tells it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum WaitStatus {
-    /// It exited with this code.
+    /// The child exited with this code.
     Exited(i32),
-    /// This signal ended it.
+    /// This signal ended the child.
     Signaled(i32),
-    /// It has ended, but somebody else has taken its status.
+    /// The child has ended, but foreign code has taken the status.
     Unknown,
 }
 
-/// Opens a descriptor of the child `pid`, which has not been reaped yet.
+/// Opens a pidfd of the child `pid`, which has not been reaped yet.
 pub(crate) fn open(pid: u32) -> io::Result<OwnedFd> {
     // SAFETY: pidfd_open takes two numbers.
     let raw = check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) })?;
@@ -26,16 +27,16 @@ pub(crate) fn open(pid: u32) -> io::Result<OwnedFd> {
     super::fd::above_stdio(unsafe { OwnedFd::from_raw_fd(raw as RawFd) })
 }
 
-/// Opens a descriptor of a child that has just been made; if that fails, there is no child either.
+/// Opens a pidfd of a child that has just been made. Kills the child if there is no pidfd.
 ///
 /// # Errors
-/// `InvalidInput` for a number that is no process's, as 0 for one that this process's namespace has no number for: others
-/// than pidfd_open(2) take it for a group.
+/// `InvalidInput` for a number that no process has, as 0 for a process that this process's namespace does not number.
+/// Calls other than pidfd_open(2) take such a number for a group.
 pub(crate) fn open_or_kill(pid: u32) -> io::Result<OwnedFd> {
     let number = libc::pid_t::try_from(pid).ok().filter(|number| *number > 0);
     let number = number.ok_or(io::ErrorKind::InvalidInput)?;
     open(pid).inspect_err(|error| {
-        // Somebody else has reaped it, and the pid may be another's by now.
+        // Foreign code has reaped the child, and the pid may be another's by now.
         if error.raw_os_error() == Some(libc::ESRCH) {
             return;
         }
@@ -47,7 +48,8 @@ pub(crate) fn open_or_kill(pid: u32) -> io::Result<OwnedFd> {
     })
 }
 
-/// The ended but unreaped children of this process that have one of these names (proc_pid_stat(5), proc_tid_children(5)).
+/// Lists the ended but unreaped children of this process that have one of these names (proc_pid_stat(5),
+/// proc_tid_children(5)).
 pub(crate) fn zombies_called(names: &[&str]) -> Vec<u32> {
     let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return Vec::new() };
     let children = threads.flatten().filter_map(|thread| std::fs::read_to_string(thread.path().join("children")).ok());
@@ -62,20 +64,20 @@ pub(crate) fn zombies_called(names: &[&str]) -> Vec<u32> {
     pids.into_iter().filter(is_meant).collect()
 }
 
-/// Reaps a child that has ended (waitpid(2)); does not wait.
+/// Reaps a child that has ended (waitpid(2)). Does not wait.
 pub(crate) fn reap(pid: u32) {
     // SAFETY: waitpid does not write a status to a null pointer.
     unsafe { libc::waitpid(pid as libc::pid_t, std::ptr::null_mut(), libc::WNOHANG) };
 }
 
-/// Undoes the making of a child.
+/// Kills a new child and reaps it.
 pub(crate) fn kill_and_reap(pidfd: BorrowedFd<'_>) {
     let _ = send_signal(pidfd, libc::SIGKILL);
     let _ = super::poll::readable([pidfd], None);
     let _ = try_reap(pidfd);
 }
 
-/// Sends a signal; a process that has ended already is no error, as there is nothing left to signal.
+/// Sends a signal. An ended process needs no signal and is no error.
 pub(crate) fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     let no_info = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: a null siginfo means what kill(2) would send.
@@ -86,10 +88,10 @@ pub(crate) fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> 
     }
 }
 
-/// Reaps the child if it has ended; `None` if it still runs.
+/// Reaps the child if the child has ended. Returns `None` if the child still runs.
 ///
 /// `ECHILD` is no error: a `waitpid(-1)` elsewhere in the program, or an ignored `SIGCHLD`, has taken the status. Newer
-/// kernels still tell it; on others it is [`WaitStatus::Unknown`].
+/// kernels still tell the status. On others it is [`WaitStatus::Unknown`].
 pub(crate) fn try_reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<WaitStatus>> {
     // SAFETY: all zeroes is a valid siginfo.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
@@ -118,15 +120,16 @@ fn decode(code: i32, status: i32) -> WaitStatus {
     }
 }
 
-/// The status of a child that somebody else has reaped, or `None` if it is no child of ours but still runs.
+/// Returns the status of a child that foreign code has reaped. Returns `None` for a live process that is no child of
+/// this one.
 fn stolen_status(pidfd: BorrowedFd<'_>) -> Option<WaitStatus> {
     if !super::poll::is_readable(pidfd) {
         return None;
     }
     let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
     // SAFETY: the request's number carries the size of the struct that the kernel fills.
-    let told = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &mut info) } == 0;
-    if !told || info.mask & PIDFD_INFO_EXIT == 0 {
+    let is_known = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, &mut info) } == 0;
+    if !is_known || info.mask & PIDFD_INFO_EXIT == 0 {
         return Some(WaitStatus::Unknown);
     }
     let signal = info.exit_code & 0x7f;

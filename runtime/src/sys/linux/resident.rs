@@ -1,4 +1,4 @@
-//! How much memory this process has in use.
+//! The memory that this process has in use.
 //!
 //! Source: proc_pid_statm(5).
 
@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use super::check;
 use super::fd::above_stdio;
 
-/// Tells how much memory this process has in use, as often as it is asked: one system call each time.
+/// A gauge of the memory in use. Each reading costs one system call.
 #[derive(Debug)]
 pub(crate) struct Resident {
     statm: File,
@@ -25,7 +25,7 @@ impl Resident {
         Ok(Self { statm: File::from(statm), page_bytes: page_bytes as u64 })
     }
 
-    /// Bytes of memory that are present, those that it shares with other processes among them.
+    /// Returns the bytes of memory that are present, shared pages among them.
     pub(crate) fn bytes(&self) -> io::Result<u64> {
         let mut text = [0; 128];
         let length = self.statm.read_at(&mut text, 0)?;
@@ -34,7 +34,7 @@ impl Resident {
     }
 }
 
-/// The second number.
+/// Returns the second number.
 fn pages(text: &[u8]) -> Option<u64> {
     std::str::from_utf8(text).ok()?.split(' ').nth(1)?.parse().ok()
 }

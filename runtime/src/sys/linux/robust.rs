@@ -1,12 +1,13 @@
 //! The C library's robust mutex, in memory that processes share.
 //!
-//! The kernel knows the list of robust mutexes that a thread holds; when the thread ends, however it ends, it marks each
-//! and wakes one who waits. So the next one gets the lock and the news.
+//! The kernel knows the list of robust mutexes that a thread holds. When the thread ends, in any way, the kernel marks
+//! each mutex and wakes one waiter. So the next holder gets the lock and the news.
 //!
-//! All of them are *error-checking*: a thread that locks twice is told so, and an unlock by anybody but the thread that
-//! holds it is refused. That makes a copy of the process (fork) harmless, whose guards are copies too.
+//! All mutexes here are *error-checking*: a second lock by the same thread is an error, and so is an unlock by any
+//! thread but the holder. That makes a copy of the process (fork) harmless, whose guards are copies too.
 //!
-//! Sources: pthread_mutexattr_setrobust(3), pthread_mutex_lock(3p), the kernel's Documentation/locking/robust-futex-ABI.rst.
+//! Sources: pthread_mutexattr_setrobust(3), pthread_mutex_lock(3p), the kernel's
+//! Documentation/locking/robust-futex-ABI.rst.
 
 use std::cell::UnsafeCell;
 use std::io;
@@ -16,11 +17,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
-use super::fork_generation;
-use super::futex::{self, Watch};
+use super::fork_generation::ForkGeneration;
+use super::futex::{self, WordWatch};
 use super::poll::Deadline;
+use super::robust_list;
 
-/// How long to wait for a lock.
+/// The time to wait for a lock.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum LockTimeout {
     Never,
@@ -29,7 +31,7 @@ pub(crate) enum LockTimeout {
 }
 
 impl LockTimeout {
-    /// A limit beyond what the clock can count is for ever.
+    /// Returns a timeout of `limit`. A limit beyond the range of the clock is for ever.
     pub(crate) fn within(limit: Duration) -> Self {
         super::poll::deadline_in(limit).map_or(Self::Forever, Self::Until)
     }
@@ -51,18 +53,18 @@ impl LockTimeout {
     }
 }
 
-/// Why a lock was not obtained.
+/// The reason why a lock was not obtained.
 #[derive(Debug)]
-pub(crate) enum Failure {
-    /// Somebody holds it, for longer than one was willing to wait.
+pub(crate) enum LockFailure {
+    /// Another thread has held the lock until the timeout.
     Busy,
-    /// This very thread holds it.
+    /// The calling thread holds the lock.
     Deadlock,
-    /// The memory is not what it was made to be.
+    /// The memory does not hold a valid mutex.
     Os(io::Error),
 }
 
-/// A lock in shared memory, which lives in no other place than a [`Region`](super::mmap::Region).
+/// A lock in shared memory. A lock always lies in a [`Region`](super::mmap::Region).
 #[derive(Debug)]
 #[repr(transparent)]
 pub(crate) struct Lock(UnsafeCell<libc::pthread_mutex_t>);
@@ -75,23 +77,25 @@ unsafe impl Sync for Lock {}
 /// `PTHREAD_MUTEX_ROBUST` of glibc and musl.
 const ROBUST: libc::c_int = 1;
 
-/// Where the kernel's word lies in the C library's mutex; part of the ABI, as programs hold initialised ones.
+/// The index of the kernel's word in the C library's mutex. The index is part of the ABI, as programs hold initialised
+/// mutexes.
 const WORD: usize = if cfg!(target_env = "musl") { 1 } else { 0 };
 
-/// The longest sleep in the C library before it is asked again.
+/// The longest sleep in the C library before another call.
 ///
-/// An unlock wakes one who sleeps. Should that one be killed before it has the lock, or the unlocker before it wakes anybody, the kernel
-/// wakes the next one, as it finds the lock among what the dead one had *pending*. Of glibc that holds; musl sets nothing
-/// pending while it waits, and takes it back before it wakes. There nobody would be woken, though the lock is free.
+/// An unlock wakes one sleeper. The sleeper may be killed before it has the lock, or the unlocker before the wake. Then
+/// the kernel wakes the next sleeper, because the lock is among the dead thread's *pending* operations. So says glibc.
+/// musl sets nothing pending while it waits, and clears the pending operation before the wake, so all would sleep on
+/// though the lock is free.
 const NAP: Option<Duration> = if cfg!(target_env = "musl") { Some(Duration::from_millis(100)) } else { None };
 
 impl Lock {
-    /// Makes it.
+    /// Initialises the lock.
     ///
     /// # Safety
-    /// Nobody else uses the memory yet.
+    /// No other thread or process uses the memory yet.
     pub(super) unsafe fn init(&self) -> io::Result<()> {
-        fork_generation::note_copies();
+        robust_list::renew_in_copies();
         let mut attributes = MaybeUninit::uninit();
         let attributes: *mut libc::pthread_mutexattr_t = attributes.as_mut_ptr();
         // SAFETY: initialises the attributes.
@@ -104,13 +108,13 @@ impl Lock {
         succeed(unsafe { libc::pthread_mutexattr_setrobust(attributes, ROBUST) })?;
         // SAFETY: the caller has the memory alone.
         succeed(unsafe { libc::pthread_mutex_init(self.0.get(), attributes) })
-        // Neither library keeps anything behind attributes that would have to be destroyed.
+        // Neither library allocates anything for attributes.
     }
 
-    /// Locks it.
+    /// Locks the mutex.
     #[inline]
-    pub(crate) fn acquire(&self, patience: LockTimeout) -> Result<RobustGuard<'_>, Failure> {
-        let result = match patience {
+    pub(crate) fn acquire(&self, timeout: LockTimeout) -> Result<RobustGuard<'_>, LockFailure> {
+        let result = match timeout {
             // SAFETY: the mutex is initialised and stays where it is, as it lies in a region that is borrowed.
             LockTimeout::Never => unsafe { libc::pthread_mutex_trylock(self.0.get()) },
             // SAFETY: as above.
@@ -125,14 +129,14 @@ impl Lock {
         if result == 0 { Ok(self.held(false)) } else { self.not_simply(result) }
     }
 
-    /// What a lock comes to that was not just free.
+    /// Sorts out a lock that was not just free.
     #[cold]
-    fn not_simply(&self, result: libc::c_int) -> Result<RobustGuard<'_>, Failure> {
+    fn not_simply(&self, result: libc::c_int) -> Result<RobustGuard<'_>, LockFailure> {
         match result {
             libc::EOWNERDEAD => self.recover(),
-            libc::EBUSY | libc::ETIMEDOUT => Err(Failure::Busy),
-            libc::EDEADLK => Err(Failure::Deadlock),
-            other => Err(Failure::Os(io::Error::from_raw_os_error(other))),
+            libc::EBUSY | libc::ETIMEDOUT => Err(LockFailure::Busy),
+            libc::EDEADLK => Err(LockFailure::Deadlock),
+            other => Err(LockFailure::Os(io::Error::from_raw_os_error(other))),
         }
     }
 
@@ -153,26 +157,26 @@ impl Lock {
                     unsafe { libc::pthread_mutex_timedlock(self.0.get(), &until) }
                 }
             };
-            // It was a nap, or the clock of the day has been set forward meanwhile.
+            // The call was a nap, or the wall clock has been set forward.
             if result != libc::ETIMEDOUT || left.is_zero() {
                 return result;
             }
         }
     }
 
-    /// The last holder is dead. Should this one die before the lock is declared sound again, the next one gets here.
-    fn recover(&self) -> Result<RobustGuard<'_>, Failure> {
+    /// Takes over from a dead holder. If this thread dies before the lock is declared sound, the next one gets here.
+    fn recover(&self) -> Result<RobustGuard<'_>, LockFailure> {
         // SAFETY: this thread holds the mutex.
-        succeed(unsafe { libc::pthread_mutex_consistent(self.0.get()) }).map_err(Failure::Os)?;
+        succeed(unsafe { libc::pthread_mutex_consistent(self.0.get()) }).map_err(LockFailure::Os)?;
         Ok(self.held(true))
     }
 
     #[inline]
     fn held(&self, after_death: bool) -> RobustGuard<'_> {
-        RobustGuard { lock: self, after_death, copies: fork_generation::generation(), of_thread: PhantomData }
+        RobustGuard { lock: self, after_death, made: ForkGeneration::current(), of_thread: PhantomData }
     }
 
-    /// What the kernel reads and writes when the holder ends.
+    /// The word that the kernel reads and writes when the holder ends.
     #[inline]
     fn word(&self) -> &AtomicU32 {
         let words = self.0.get().cast::<AtomicU32>();
@@ -182,27 +186,27 @@ impl Lock {
         unsafe { &*word }
     }
 
-    /// The thread that holds it, if one does that lives.
+    /// Returns the id of the live thread that holds the lock.
     #[inline]
     pub(super) fn holder(&self) -> Option<u32> {
         let tid = self.word().load(Ordering::Acquire) & libc::FUTEX_TID_MASK;
         (tid != 0).then_some(tid)
     }
 
-    /// Whether nobody that lives holds it.
+    /// Returns whether no live thread holds the lock.
     #[inline]
     pub(crate) fn is_free(&self) -> bool {
         self.holder().is_none()
     }
 
-    /// Whether its holder has died, and nobody has locked it since.
+    /// Returns whether the holder has died and no thread has locked the mutex since.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.word().load(Ordering::Acquire) & libc::FUTEX_OWNER_DIED != 0
     }
 
-    /// Asks whoever holds it, or the kernel at the holder's death, to wake one who sleeps on what is returned; `None` if nobody
-    /// holds it.
-    pub(crate) fn watch(&self) -> Option<Watch<'_>> {
+    /// Asks the holder, or the kernel at the holder's death, to wake a sleeper. Returns the word to sleep on, or `None`
+    /// if no thread holds the lock.
+    pub(crate) fn watch(&self) -> Option<WordWatch<'_>> {
         let word = self.word();
         let mut seen = word.load(Ordering::Acquire);
         loop {
@@ -211,19 +215,19 @@ impl Lock {
             }
             let expected = seen | libc::FUTEX_WAITERS;
             if seen == expected {
-                return Some(Watch { word, expected });
+                return Some(WordWatch { word, expected });
             }
             match word.compare_exchange_weak(seen, expected, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Some(Watch { word, expected }),
+                Ok(_) => return Some(WordWatch { word, expected }),
                 Err(now) => seen = now,
             }
         }
     }
 }
 
-/// Takes a lock that nobody shares, and lets go of it: thereafter the C library has a robust list for this thread.
+/// Takes a lock of its own and releases the lock. From then on the C library has a robust list for this thread.
 ///
-/// Tells whom the C library takes this thread for.
+/// Returns the id under which the C library knows this thread.
 pub(super) fn lock_once() -> Option<u32> {
     let lock = Lock(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
     // SAFETY: nobody else has it.
@@ -232,56 +236,58 @@ pub(super) fn lock_once() -> Option<u32> {
     lock.holder()
 }
 
-/// Locks one of several, whichever is free first, and says which.
+/// Locks one of several, the first that is free, and returns its index.
 ///
-/// An unlock wakes one alone who sleeps, so that callers who need one lock must not sleep here at once: they hold a gate.
-pub(crate) fn acquire_any(locks: &[Lock], patience: LockTimeout) -> Result<(usize, RobustGuard<'_>), Failure> {
+/// An unlock wakes one sleeper alone. So callers who need one particular lock must not sleep here at once: they hold a
+/// gate.
+pub(crate) fn acquire_any(locks: &[Lock], timeout: LockTimeout) -> Result<(usize, RobustGuard<'_>), LockFailure> {
     loop {
         for (index, lock) in locks.iter().enumerate().filter(|(_, lock)| lock.is_free()) {
             match lock.acquire(LockTimeout::Never) {
                 Ok(held) => return Ok((index, held)),
-                Err(Failure::Os(error)) => return Err(Failure::Os(error)),
-                Err(Failure::Busy | Failure::Deadlock) => {}
+                Err(LockFailure::Os(error)) => return Err(LockFailure::Os(error)),
+                Err(LockFailure::Busy | LockFailure::Deadlock) => {}
             }
         }
-        if patience.is_over() {
-            return Err(Failure::Busy);
+        if timeout.is_over() {
+            return Err(LockFailure::Busy);
         }
         if let Some(watched) = locks.iter().map(Lock::watch).collect::<Option<Vec<_>>>() {
-            futex::wait_any(&watched, patience.deadline());
+            futex::wait_any(&watched, timeout.deadline());
         }
     }
 }
 
-/// A lock that this thread holds. Dropped in a copy of the process, it is left as it is.
+/// A lock that this thread holds. A drop in a copy of the process leaves the lock as it is.
 #[derive(Debug)]
 pub(crate) struct RobustGuard<'a> {
     lock: &'a Lock,
     after_death: bool,
-    /// How often this process had been copied when it was locked.
-    copies: u32,
-    /// The kernel knows the holder by its thread.
+    /// The process that has locked the mutex.
+    made: ForkGeneration,
+    /// Not `Send`: the kernel knows the holder by its thread.
     of_thread: PhantomData<MutexGuard<'static, ()>>,
 }
 
 impl RobustGuard<'_> {
-    /// Whether the one who held it before has died.
+    /// Returns whether the last holder has died with the lock held.
     #[inline]
     pub(crate) fn after_death(&self) -> bool {
         self.after_death
     }
 
-    /// Whether this process is the one that has locked it, and no copy of that one.
+    /// Returns whether this process has locked the mutex, and is no copy of the process that has.
     #[inline]
     pub(crate) fn is_original(&self) -> bool {
-        self.copies == fork_generation::generation()
+        self.made.is_current()
     }
 }
 
 impl Drop for RobustGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: the mutex is initialised; for a thread that does not hold it, as in a copy, this is an error and no more.
+        // SAFETY: the mutex is initialised; for a thread that does not hold it, as in a copy, this is an error and no
+        // more.
         unsafe { libc::pthread_mutex_unlock(self.lock.0.get()) };
     }
 }
@@ -289,7 +295,7 @@ impl Drop for RobustGuard<'_> {
 type ClockLock =
     unsafe extern "C" fn(*mut libc::pthread_mutex_t, libc::clockid_t, *const libc::timespec) -> libc::c_int;
 
-/// Waits by the monotonic clock (glibc 2.30).
+/// Finds the function that waits by the monotonic clock (glibc 2.30).
 fn clocklock() -> Option<ClockLock> {
     static FOUND: OnceLock<Option<ClockLock>> = OnceLock::new();
     *FOUND.get_or_init(|| {

@@ -1,13 +1,13 @@
 //! `SOCK_SEQPACKET` pairs and datagrams that carry descriptors.
 //!
-//! A datagram is whole or absent, whoever dies when. What the kernel does at the edges, and what is done about it here:
+//! A datagram is whole or absent, whichever process dies. The kernel has these edges:
 //!
-//! - A datagram of length 0 reads like end of file: none is ever sent (the frames above have a header). Where others may
-//!   have sent one, [`receive_into`] asks whether it is the end.
-//! - A peer that exits with unread data gives `ECONNRESET` *before* what it had sent: [`receive`] reads on.
-//! - A full descriptor table drops a datagram's descriptors (`MSG_CTRUNC`) and loses them for ever: [`receive`] takes duplicates
+//! - A datagram of length 0 reads like end of file. None is ever sent, as every frame has a header. Where a foreign
+//!   process may have sent one, [`receive_into`] asks whether the end has come.
+//! - A peer that exits with unread data causes `ECONNRESET` *before* the peer's own data. [`receive`] reads on.
+//! - A full descriptor table drops a datagram's descriptors (`MSG_CTRUNC`) for ever. [`receive`] takes duplicates
 //!   (`MSG_PEEK`) before the datagram, and if there is no room gives up one descriptor that is kept in reserve.
-//! - Too many descriptors under way (`ETOOMANYREFS`, unprivileged users only) is a full queue by another name.
+//! - Too many descriptors under way (`ETOOMANYREFS`, unprivileged users only) are a full queue by another name.
 //!
 //! Sources: unix(7), cmsg(3), recvmsg(2).
 
@@ -25,50 +25,47 @@ use super::fd::above_stdio;
 use super::poll::{self, Deadline};
 use super::{check, retry};
 
-/// Most descriptors that the kernel lets one datagram carry (`SCM_MAX_FD`).
+/// The most descriptors that the kernel lets one datagram carry (`SCM_MAX_FD`).
 pub(crate) const MAX_DESCRIPTORS: usize = 253;
 
-/// A descriptor of the sender, which nobody here asks for: whoever shares the socket can (`SO_PASSPIDFD`, Linux 6.5).
+/// A pidfd of the sender. This crate asks for none, but any process that shares the socket can (`SO_PASSPIDFD`, Linux
+/// 6.5).
 const SCM_PIDFD: libc::c_int = 4;
 
-/// How long a sender waits before it tries again after `ETOOMANYREFS`, for which there is no event to wait for.
+/// The time before another try after `ETOOMANYREFS`, for which there is no event to wait for.
 const CROWDED_RETRY: Duration = Duration::from_millis(1);
 
-/// A connected pair: messages have boundaries, and each end sees when the other is closed everywhere.
+/// Makes a connected pair. Messages have boundaries, and each end sees when the other is closed everywhere.
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
     Ok((above_stdio(ours)?, above_stdio(theirs)?))
 }
 
-/// A connected pair on which messages go one way only, from the first end to the second.
+/// Makes a connected pair on which messages go one way only, from the first end to the second.
 pub(crate) fn one_way() -> io::Result<(OwnedFd, OwnedFd)> {
     let (sender, receiver) = pair()?;
-    // This ends the other direction for both.
+    // The call ends the other direction for both.
     nix::sys::socket::shutdown(sender.as_raw_fd(), nix::sys::socket::Shutdown::Read)?;
     Ok((sender, receiver))
 }
 
-/// Whether the descriptor is a connected socket of the kind that [`pair`] makes.
+/// Returns whether the descriptor is a connected socket of the kind that [`pair`] makes.
 pub(crate) fn is_link(fd: BorrowedFd<'_>) -> bool {
     let is_seqpacket =
         nix::sys::socket::getsockopt(&fd, sockopt::SockType).is_ok_and(|kind| kind == SockType::SeqPacket);
     is_seqpacket && nix::sys::socket::getpeername::<UnixAddr>(fd.as_raw_fd()).is_ok()
 }
 
-/// The process that made the other end (`SO_PEERCRED`), as this process's pid namespace numbers it; 0 if it is not in it.
+/// Returns the pid of the process that made the other end (`SO_PEERCRED`), as this process's pid namespace numbers it.
+/// Returns 0 for a process outside of the namespace.
 pub(crate) fn peer_pid(fd: BorrowedFd<'_>) -> io::Result<u32> {
     let credentials = nix::sys::socket::getsockopt(&fd, sockopt::PeerCredentials)?;
     Ok(credentials.pid() as u32)
 }
 
-/// Ends what is sent from this end; what comes from the other is still received.
+/// Ends sending from this end. Messages from the other end are still received.
 pub(crate) fn end_sending(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Write)?)
-}
-
-/// Lets nothing more come to this end: from now on the other's sending fails. What has come already can be received.
-pub(crate) fn end_receiving(fd: BorrowedFd<'_>) -> io::Result<()> {
-    Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Read)?)
 }
 
 /// Ends the connection for every copy of both ends.
@@ -76,19 +73,19 @@ pub(crate) fn shut_down(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(nix::sys::socket::shutdown(fd.as_raw_fd(), nix::sys::socket::Shutdown::Both)?)
 }
 
-/// Asks the kernel to tell, with each datagram received on `fd` from now on, who sent it.
+/// Asks the kernel to name the sender of each datagram received on `fd` from now on.
 pub(crate) fn identify_senders(fd: BorrowedFd<'_>) -> io::Result<()> {
     Ok(setsockopt(&fd, sockopt::PassCred, &true)?)
 }
 
-/// How long a send waits for room.
+/// The time that a send waits for room.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SendTimeout {
-    /// Without a limit: it is the kernel that waits.
+    /// No limit. The kernel waits.
     Endless,
     Until(Instant),
-    /// From the moment on that there is something to wait for. The clock is not asked before: a fresh copy of a process
-    /// pays for its code and data.
+    /// Counted from the first failed try. Before that no clock is read, as a fresh copy of a process pays for its code
+    /// and data.
     Limit(Duration),
 }
 
@@ -108,31 +105,31 @@ impl From<Deadline> for SendTimeout {
     }
 }
 
-/// Sends one datagram; waits while the queue is full, as long as `patience` says.
+/// Sends one datagram. Waits while the queue is full, up to `timeout`.
 ///
 /// # Errors
-/// `EPIPE` or `ECONNRESET` when the other end is gone, `EMSGSIZE` when it is too long for the socket's buffer, `TimedOut`; `QuotaExceeded` if
-/// the time of a [`SendTimeout::Limit`] was over for too many descriptors under way.
+/// `EPIPE` or `ECONNRESET` when the other end is gone, `EMSGSIZE` when it is too long for the socket's buffer,
+/// `TimedOut`; `QuotaExceeded` if the time of a [`SendTimeout::Limit`] was over for too many descriptors under way.
 pub(crate) fn send(
     fd: BorrowedFd<'_>,
     parts: &[IoSlice<'_>],
     descriptors: &[BorrowedFd<'_>],
-    patience: SendTimeout,
+    timeout: SendTimeout,
 ) -> io::Result<()> {
     let mut deadline = None;
     let raw: Vec<RawFd> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let control = if raw.is_empty() { &[] } else { &rights[..] };
-    let wait = if let SendTimeout::Endless = patience { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
+    let wait = if let SendTimeout::Endless = timeout { MsgFlags::empty() } else { MsgFlags::MSG_DONTWAIT };
     let flags = MsgFlags::MSG_NOSIGNAL | wait;
     loop {
         match sendmsg::<UnixAddr>(fd.as_raw_fd(), parts, control, flags, None) {
             Ok(_) => return Ok(()),
             Err(nix::Error::EINTR) => {}
             Err(error @ (nix::Error::EAGAIN | nix::Error::ETOOMANYREFS)) => {
-                let deadline = *deadline.get_or_insert_with(|| patience.deadline());
+                let deadline = *deadline.get_or_insert_with(|| timeout.deadline());
                 if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                    return Err(expired(error, patience));
+                    return Err(expired(error, timeout));
                 }
                 wait_for_room(error, fd, deadline)?;
             }
@@ -141,19 +138,20 @@ pub(crate) fn send(
     }
 }
 
-/// Whoever has set the deadline knows it. The others learn what they have waited for in vain.
-fn expired(error: nix::Error, patience: SendTimeout) -> io::Error {
-    match (error, patience) {
+/// The caller has set a deadline and knows it. A caller with a limit learns the reason of the wait.
+fn expired(error: nix::Error, timeout: SendTimeout) -> io::Error {
+    match (error, timeout) {
         (nix::Error::ETOOMANYREFS, SendTimeout::Limit(_)) => {
-            let text = "this user has more descriptors in messages that nobody has received yet than a process may open (RLIMIT_NOFILE)";
+            let text = "this user has more descriptors in messages that no process has received yet than a process \
+                        may open (RLIMIT_NOFILE)";
             io::Error::new(io::ErrorKind::QuotaExceeded, text)
         }
         _ => io::ErrorKind::TimedOut.into(),
     }
 }
 
-/// Waits until there may be room. The kernel tells of room when three quarters are free; with less, a last try at the deadline
-/// finds it.
+/// Waits until there may be room. The kernel tells of room when three quarters are free. With less, a last try at the
+/// deadline finds the room.
 fn wait_for_room(error: nix::Error, fd: BorrowedFd<'_>, deadline: Deadline) -> io::Result<()> {
     if error == nix::Error::EAGAIN {
         poll::writable(fd, deadline)?;
@@ -163,7 +161,7 @@ fn wait_for_room(error: nix::Error, fd: BorrowedFd<'_>, deadline: Deadline) -> i
     Ok(())
 }
 
-/// Whether a datagram was refused because the socket's buffer could never hold it.
+/// Returns whether a datagram was refused because the socket's buffer could never hold it.
 pub(crate) fn is_too_long(error: &io::Error) -> bool {
     error.raw_os_error() == Some(libc::EMSGSIZE)
 }
@@ -175,26 +173,26 @@ pub(crate) struct Datagram {
     pub(crate) descriptors: Vec<OwnedFd>,
     /// Whether descriptors were lost because this process may not open more.
     pub(crate) descriptors_lost: bool,
-    /// Who sent it, if [`identify_senders`] was asked for.
-    pub(crate) sender: Option<Sender>,
+    /// The sender, after [`identify_senders`].
+    pub(crate) sender: Option<SenderCredentials>,
 }
 
-/// Who sent a datagram, by the kernel's word.
+/// The sender of a datagram, as the kernel names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Sender {
+pub(crate) struct SenderCredentials {
     pub(crate) pid: u32,
     /// Real user and group.
     pub(crate) ids: (u32, u32),
 }
 
-/// Receives one datagram of at most `limit` bytes; `None` at end of file.
+/// Receives one datagram of at most `limit` bytes. Returns `None` at end of file.
 ///
 /// Does not wait: [`poll::readable`] does.
 ///
 /// # Errors
-/// `WouldBlock` when nothing has come; `InvalidData` for a datagram that is longer than `limit`, which is then gone.
+/// `WouldBlock` for an empty queue. `InvalidData` for a datagram longer than `limit`, which is then gone.
 pub(crate) fn receive(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Option<Datagram>> {
-    // Of a datagram that is looked at, the descriptors come as duplicates: if there is no room for them, none is lost.
+    // The descriptors of a peeked datagram are duplicates: if there is no room for them, none is lost.
     let mut short = [0; SHORT];
     let seen = receive_message(fd, &mut short, libc::MSG_PEEK | libc::MSG_TRUNC | libc::MSG_DONTWAIT)?;
     if seen.length == 0 {
@@ -217,7 +215,7 @@ pub(crate) fn receive(fd: BorrowedFd<'_>, limit: usize) -> io::Result<Option<Dat
     Ok(Some(received.datagram(bytes)))
 }
 
-/// What nearly every message of a link is shorter than.
+/// Longer than nearly every message of a link.
 const SHORT: usize = 512;
 
 fn too_long(length: usize, limit: usize) -> io::Error {
@@ -225,14 +223,18 @@ fn too_long(length: usize, limit: usize) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
-/// Receives one datagram into a buffer that is long enough for every one; `None` at end of file.
+/// Receives one datagram into a buffer that is long enough for every datagram. Returns `None` at end of file.
 ///
-/// For an end that others receive on too: what one looks at another may take, so nothing is looked at first. Waits until
-/// `deadline`; without one it is the kernel that waits, and that wakes one receiver for each datagram.
+/// For an end that several processes receive on. Nothing is peeked, as another receiver may take a peeked datagram.
+/// Waits until `deadline`. Without one, the kernel waits, and wakes one receiver for each datagram.
 ///
 /// # Errors
-/// `TimedOut`; `InvalidData` for a datagram that is longer than the buffer or empty, which is then gone.
-pub(crate) fn receive_into(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Deadline) -> io::Result<Option<Received>> {
+/// `TimedOut`. `InvalidData` for a datagram that is longer than the buffer or empty, which is then gone.
+pub(crate) fn receive_into(
+    fd: BorrowedFd<'_>,
+    buffer: &mut [u8],
+    deadline: Deadline,
+) -> io::Result<Option<ReceivedMessage>> {
     let flags = if deadline.is_some() { libc::MSG_DONTWAIT } else { 0 };
     let received = loop {
         match receive_message(fd, buffer, flags) {
@@ -255,15 +257,24 @@ pub(crate) fn receive_into(fd: BorrowedFd<'_>, buffer: &mut [u8], deadline: Dead
     if is_at_end(fd)? { Ok(None) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "an empty datagram")) }
 }
 
-/// Whether nothing is left to be received and nobody could send more, where a length of 0 may have been an empty datagram.
+/// Returns whether the queue is empty and no process can send more. A length of 0 may have been an empty datagram.
 fn is_at_end(fd: BorrowedFd<'_>) -> io::Result<bool> {
-    if !poll::is_ended(fd) {
+    if !is_hung_up_for_reading(fd) {
         return Ok(false);
     }
     let mut left: libc::c_int = 0;
     // SAFETY: the kernel writes one number, how many bytes are in the queue.
     check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::FIONREAD, &mut left) }.into())?;
     Ok(left == 0)
+}
+
+/// Returns whether nothing more can come to a socket than the content of its queue.
+fn is_hung_up_for_reading(fd: BorrowedFd<'_>) -> bool {
+    // nix has no such flag.
+    let mut polled = libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLRDHUP, revents: 0 };
+    // SAFETY: one entry, alive during the call, which does not wait.
+    unsafe { libc::poll(&mut polled, 1, 0) };
+    polled.revents & (libc::POLLRDHUP | libc::POLLHUP) != 0
 }
 
 /// Takes the next datagram out of the queue, which the caller has looked at.
@@ -282,18 +293,18 @@ fn read_on<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     })
 }
 
-/// What came with a datagram whose bytes are in a buffer.
+/// A received message whose bytes are in the caller's buffer.
 #[derive(Debug)]
-pub(crate) struct Received {
+pub(crate) struct ReceivedMessage {
     pub(crate) length: usize,
     truncated: bool,
     /// Whether descriptors were lost because this process may not open more.
     pub(crate) control_truncated: bool,
     pub(crate) descriptors: Vec<OwnedFd>,
-    sender: Option<Sender>,
+    sender: Option<SenderCredentials>,
 }
 
-impl Received {
+impl ReceivedMessage {
     fn datagram(self, bytes: Vec<u8>) -> Datagram {
         let Self { descriptors, control_truncated: descriptors_lost, sender, .. } = self;
         Datagram { bytes, descriptors, descriptors_lost, sender }
@@ -311,7 +322,7 @@ const fn space_for(data: usize) -> usize {
 #[repr(C, align(8))]
 struct Control(MaybeUninit<[u8; CONTROL_SPACE]>);
 
-fn receive_message(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<Received> {
+fn receive_message(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) -> io::Result<ReceivedMessage> {
     // The kernel says how much of it it has written.
     let mut control = Control(MaybeUninit::uninit());
     let mut part = libc::iovec { iov_base: buffer.as_mut_ptr().cast(), iov_len: buffer.len() };
@@ -325,7 +336,7 @@ fn receive_message(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) ->
         // SAFETY: the header points at one buffer and one control buffer, both of the lengths given and alive.
         check(unsafe { libc::recvmsg(fd.as_raw_fd(), &mut message, libc::MSG_CMSG_CLOEXEC | flags) } as libc::c_long)
     })? as usize;
-    let mut received = Received {
+    let mut received = ReceivedMessage {
         length,
         truncated: message.msg_flags & libc::MSG_TRUNC != 0,
         control_truncated: message.msg_flags & libc::MSG_CTRUNC != 0,
@@ -347,7 +358,7 @@ fn receive_message(fd: BorrowedFd<'_>, buffer: &mut [u8], flags: libc::c_int) ->
 
 /// # Safety
 /// The header was written by the kernel and its data follows it.
-unsafe fn read_control(header: &libc::cmsghdr, received: &mut Received) {
+unsafe fn read_control(header: &libc::cmsghdr, received: &mut ReceivedMessage) {
     // SAFETY: CMSG_DATA only computes, from the header's address.
     let data = unsafe { libc::CMSG_DATA(header) };
     // SAFETY: CMSG_LEN only computes.
@@ -362,7 +373,7 @@ unsafe fn read_control(header: &libc::cmsghdr, received: &mut Received) {
                 // SAFETY: it is new in this process and owned by nobody else.
                 match above_stdio(unsafe { OwnedFd::from_raw_fd(*raw) }) {
                     Ok(fd) => received.descriptors.push(fd),
-                    // As if the kernel had found no room for it either.
+                    // As if the kernel had found no room for the descriptor.
                     Err(_) => received.control_truncated = true,
                 }
             }
@@ -371,7 +382,7 @@ unsafe fn read_control(header: &libc::cmsghdr, received: &mut Received) {
             // SAFETY: the data is one ucred.
             let credentials = unsafe { data.cast::<libc::ucred>().read_unaligned() };
             let ids = (credentials.uid, credentials.gid);
-            received.sender = u32::try_from(credentials.pid).ok().map(|pid| Sender { pid, ids });
+            received.sender = u32::try_from(credentials.pid).ok().map(|pid| SenderCredentials { pid, ids });
         }
         (libc::SOL_SOCKET, SCM_PIDFD) => {
             // SAFETY: the data is one descriptor, or the negative number of an error.
@@ -385,7 +396,7 @@ unsafe fn read_control(header: &libc::cmsghdr, received: &mut Received) {
     }
 }
 
-/// One descriptor that is open for nothing but to be closed when a message needs its place.
+/// A descriptor that is open only to be closed when a message needs its place.
 static RESERVE: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
 fn with_reserve_given_up<T>(receive: impl FnOnce() -> T) -> T {
@@ -398,12 +409,12 @@ fn with_reserve_given_up<T>(receive: impl FnOnce() -> T) -> T {
     received
 }
 
-/// A copy of the process has no use for the reserve until it has children of its own.
-pub(crate) fn drop_reserve(_copy: &super::fork::FreshCopy) {
+/// Closes the reserve in a fresh copy, which has no use for one until it has children of its own.
+pub(crate) fn close_reserve_in_copy(_copy: &super::fork::FreshCopy) {
     drop(super::lock(&RESERVE).take());
 }
 
-/// Takes the reserve, so that it is there when the table is full; a process calls this before its first child.
+/// Opens the reserve, before a process has its first child, so that it is there when the table is full.
 pub(crate) fn keep_reserve() {
     let mut reserve = super::lock(&RESERVE);
     if reserve.is_none() {

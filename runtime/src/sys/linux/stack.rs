@@ -1,11 +1,11 @@
 //! A stack for the copies that do not begin on the original's.
 //!
-//! It is mapped once and never touched by the process that maps it (but for the word that musl's `clone` puts at its top), so that it costs
-//! nothing to copy: each copy gets its pages as it uses them, as of any stack. A copy stands on it and can begin no other there:
-//! for copies of its own it maps another.
+//! The stack is mapped once. The process that maps the stack never touches it, but for the word that musl's `clone`
+//! puts at its top, so the stack costs nothing to copy. Each copy gets its pages on use, as of any stack. A copy runs
+//! on the stack and cannot begin another copy there, so it maps another for its own copies.
 //!
-//! Its size is what the limit on stacks (`RLIMIT_STACK`) is to the process that maps it. Below it lies a gap that nobody can touch, as
-//! large as the kernel's below the main thread's stack: whoever runs out of stack ends by `SIGSEGV`.
+//! The size is the soft limit on stacks (`RLIMIT_STACK`) of the process that maps the stack. Below lies a gap without
+//! access, as large as the kernel's below the main thread's stack. A copy that runs out of stack ends by `SIGSEGV`.
 //!
 //! Sources: mmap(2) `MAP_STACK`, `MAP_NORESERVE`; madvise(2) `MADV_NOHUGEPAGE`; getrlimit(2) `RLIMIT_STACK`.
 
@@ -14,27 +14,27 @@ use std::io;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use super::attributes::{self, resource};
+use super::rlimit::{self, resource};
 
 const GAP: usize = 1 << 20;
 
-/// Where there is no limit. A stack needs address space, of which a program of 32 bits has little.
+/// The size without a limit. A stack needs address space, of which a program of 32 bits has little.
 const UNLIMITED: u64 = 64 << 20;
 
-/// What the kernel gives every program, however low the limit.
+/// The size that the kernel gives every program, even under a lower limit.
 const LEAST: u64 = 128 << 10;
 
-/// A mapping for the stack of copies, for good.
+/// A mapping for the stack of copies. Never unmapped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stack {
     top: *mut c_void,
 }
 
-/// The top of the one that this process does not run on; null if there is none yet.
+/// The top of the stack that this process does not run on; null without such a stack.
 static OF_COPIES: AtomicPtr<c_void> = AtomicPtr::new(null_mut());
 
 impl Stack {
-    /// That of the copies to come.
+    /// Returns the stack of the copies to come.
     ///
     /// # Errors
     /// Limits on memory.
@@ -48,18 +48,18 @@ impl Stack {
         Ok(stack)
     }
 
-    /// To be called by a copy that begins on it.
+    /// Notes, in a copy, that the copy runs on the stack.
     pub(super) fn of_copies_is_in_use() {
         OF_COPIES.store(null_mut(), Ordering::Relaxed);
     }
 
-    /// The end, from which it grows downwards.
+    /// Returns the end from which the stack grows downwards.
     pub(super) fn top(self) -> *mut c_void {
         self.top
     }
 
     fn size() -> io::Result<usize> {
-        let limit = attributes::limit(resource::STACK)?.soft;
+        let limit = rlimit::get(resource::STACK)?.soft;
         let size = if limit == libc::RLIM_INFINITY { UNLIMITED } else { limit.max(LEAST) };
         // Down to whole pages, of 64 KiB at most.
         usize::try_from(size & !0xffff).map_err(|_| io::ErrorKind::OutOfMemory.into())
@@ -81,7 +81,7 @@ impl Stack {
             unsafe { libc::munmap(start, length) };
             return Err(error);
         }
-        // Or each copy would clear two megabytes for its first frame. A kernel that has no huge pages refuses.
+        // Or each copy would clear 2 MiB for its first frame. A kernel without huge pages refuses.
         // SAFETY: an advice on what was mapped above, which changes no content.
         unsafe { libc::madvise(bottom, size, libc::MADV_NOHUGEPAGE) };
         Ok(Self { top: bottom.wrapping_byte_add(size) })
@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn it_is_as_large_as_the_limit_says() {
-        let limit = attributes::limit(resource::STACK).unwrap().soft;
+        let limit = rlimit::get(resource::STACK).unwrap().soft;
         let size = Stack::size().unwrap() as u64;
         assert!(size.is_multiple_of(1 << 16) && size >= LEAST && size <= limit.max(LEAST));
     }

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 pub(crate) struct Environment(Vec<(Vec<u8>, Vec<u8>)>);
 
 impl Environment {
-    /// The environment of this process at this moment.
-    pub(crate) fn present() -> Self {
+    /// Reads the environment of this process.
+    pub(crate) fn current() -> Self {
         Self(std::env::vars_os().map(|(name, value)| (name.into_vec(), value.into_vec())).collect())
     }
 
@@ -28,7 +28,7 @@ impl Environment {
         self.0.retain(|(known, _)| known != name.as_bytes());
     }
 
-    /// As `NAME=value` strings; variables with a NUL byte are not possible and left out.
+    /// Returns `NAME=value` strings. Leaves out variables with a NUL byte, which cannot exist.
     pub(crate) fn to_c(&self) -> Vec<CString> {
         let entry = |(name, value): &(Vec<u8>, Vec<u8>)| CString::new([name, &b"="[..], value].concat()).ok();
         self.0.iter().filter_map(entry).collect()
@@ -36,11 +36,11 @@ impl Environment {
 
     /// Makes this the environment of the process.
     ///
-    /// The process must have one thread, or others that do not touch the environment: a child before it runs its task.
+    /// The process must have one thread, or others that do not touch the environment. So is a child before its task.
     pub(crate) fn install(&self) {
         let mut pointers: Vec<*mut libc::c_char> = self.to_c().into_iter().map(CString::into_raw).collect();
         pointers.push(std::ptr::null_mut());
-        // The C library may go on pointing at it until the process ends, so it is never freed.
+        // The C library may point at the block until the process ends, so the block is never freed.
         let block = pointers.leak();
         unsafe extern "C" {
             static mut environ: *mut *mut libc::c_char;

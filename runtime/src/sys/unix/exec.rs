@@ -1,7 +1,7 @@
 //! Starting this program anew: posix_spawn(3), which never copies the parent's memory.
 //!
-//! There is no code of ours between the copy and the new program: what `posix_spawn` cannot set, the child sets on
-//! itself in its guard, before any code of the user.
+//! No code of this crate runs between the copy and the new program. The child sets in its guard, before any code of the
+//! user, the rest that `posix_spawn` cannot set.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -17,17 +17,17 @@ pub(crate) struct Program<'a> {
     pub(crate) path: &'a CStr,
     pub(crate) arguments: &'a [CString],
     pub(crate) environment: &'a [CString],
-    /// Becomes descriptor [`LINK_NUMBER`]; no other above it is passed on.
+    /// Becomes descriptor [`LINK_NUMBER`]. No other descriptor above that number is passed on.
     pub(crate) link: BorrowedFd<'a>,
     /// Starts with `/dev/null` as standard output, for programs that print before they reach the guard.
     pub(crate) mute: bool,
 }
 
 impl Program<'_> {
-    /// Starts it; the pid is that of a child which the caller has to reap.
+    /// Starts the program. Returns the pid of a child that the caller has to reap.
     ///
     /// # Errors
-    /// Those of clone(2) and execve(2): `EAGAIN`, `ENOENT`, `E2BIG`, ….
+    /// The errors of clone(2) and execve(2): `EAGAIN`, `ENOENT`, `E2BIG`, ….
     pub(crate) fn start(&self) -> io::Result<u32> {
         let mut actions = FileActions::new()?;
         if self.mute {
@@ -58,7 +58,7 @@ fn pointers(strings: &[CString]) -> Vec<*mut libc::c_char> {
     strings.iter().map(|string| string.as_ptr().cast_mut()).chain([std::ptr::null_mut()]).collect()
 }
 
-/// posix_spawn and its helpers return the error's number.
+/// Turns the result of posix_spawn and its helpers, an error number, into a `Result`.
 fn result(error: libc::c_int) -> io::Result<()> {
     if error == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(error)) }
 }
@@ -81,13 +81,13 @@ impl FileActions {
         })
     }
 
-    /// Also right when `fd` has the number already: then the action takes its close-on-exec flag away.
+    /// Also for an `fd` that has the number already. Then the action clears the close-on-exec flag.
     fn duplicate(&mut self, fd: BorrowedFd<'_>, number: RawFd) -> io::Result<()> {
         // SAFETY: two numbers.
         result(unsafe { libc::posix_spawn_file_actions_adddup2(&mut self.0, fd.as_raw_fd(), number) })
     }
 
-    /// Where the C library cannot do it (glibc before 2.34, musl) the guard does, see [`close_unknown`].
+    /// Where the C library has no such action (glibc before 2.34, musl), the guard closes: see [`close_unknown`].
     fn close_from(&mut self, first: RawFd) -> io::Result<()> {
         match addclosefrom() {
             // SAFETY: the function has this type wherever it exists.
@@ -113,13 +113,13 @@ fn addclosefrom() -> Option<AddCloseFrom> {
     (!symbol.is_null()).then(|| unsafe { std::mem::transmute::<*mut libc::c_void, AddCloseFrom>(symbol) })
 }
 
-/// In a child: closes what the parent could not keep from being inherited.
+/// Closes, in a child, the descriptors that the parent could not keep from being inherited.
 ///
-/// It comes before any code of the user, but after constructors of libraries, whose descriptors it would close too:
-/// hence only where [`FileActions::close_from`] could not do it.
+/// Runs before any code of the user, but after constructors of libraries, whose descriptors are closed too. Hence only
+/// where [`FileActions::close_from`] had no action.
 pub(crate) fn close_unknown() {
     if addclosefrom().is_none() {
         // SAFETY: no code of the user has run, and of ours only the link, which lies below, is open.
-        unsafe { super::fd::close_from(LINK_NUMBER + 1) };
+        unsafe { super::close_range::close_from(LINK_NUMBER + 1) };
     }
 }

@@ -4,6 +4,7 @@ use serde::de::{self, DeserializeSeed, Error as _};
 
 use super::key::{Key, MapKey};
 use super::shape::next_name;
+use super::variant::Named;
 use super::{Decoder, Error, tag};
 
 /// The entries of a map, or of a struct that is read by the names of its fields.
@@ -89,10 +90,8 @@ impl<'de> Entries<'_, 'de> {
         }
         let is_over = matches!(self.names, Names::Over) || (self.next_name()?.is_none() && self.next_tag()?.is_none());
         if !is_over {
-            self.decoder.is_spoilt = true;
             return Err(Error::custom("a map has more entries than were asked for"));
         }
-        self.decoder.depth.leave();
         Ok(())
     }
 
@@ -126,7 +125,7 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
         let is_field = self.is_struct;
         let key =
             self.decoder.decode(tag, |value| seed.deserialize(MapKey { key: Key::Value(value), is_field, levels: 0 }));
-        self.decoder.note(&key);
+        self.decoder.is_spoilt |= key.is_err();
         key.map(Some)
     }
 
@@ -147,29 +146,25 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
     }
 }
 
-/// The name of a map's only entry, and the bytes behind the entry's value.
-pub(super) struct Single<'de> {
-    pub(super) name: &'de [u8],
-    pub(super) end: &'static [u8],
-}
-
 impl<'de> Decoder<'de> {
     /// The only entry of a map, if its key is a name.
     #[cold]
-    pub(super) fn single_entry(&mut self, tag: u8) -> Result<Option<Single<'de>>, Error> {
+    pub(super) fn single_entry(&mut self, tag: u8) -> Result<Option<Named<'de>>, Error> {
         match tag {
             tag::STRUCT => {
-                let mention = self.mention()?;
-                return if mention.fields == 1 {
-                    Ok(Some(Single { name: mention.first()?, end: &[] }))
+                let message = self.input;
+                let shape = self.mention()?;
+                return if shape.fields == 1 {
+                    Ok(Some(Named { name: next_name(&mut shape.names(message))?, has_value: true, end: &[] }))
                 } else {
                     Ok(None)
                 };
             }
             tag::PARTIAL => {
-                let mention = self.mention()?;
+                let mut names = self.names()?;
                 if self.rest.first() != Some(&tag::REST) {
-                    return Ok(Some(Single { name: mention.first()?, end: &[tag::REST, tag::END] }));
+                    let name = next_name(&mut names)?;
+                    return Ok(Some(Named { name, has_value: true, end: &[tag::REST, tag::END] }));
                 }
                 self.byte()?;
             }
@@ -177,10 +172,10 @@ impl<'de> Decoder<'de> {
         }
         let key = self.value()?.unwrapped()?;
         let name = match key.tag {
-            tag::UNIT_VARIANT => Some(key.decoder.mention()?.first()?),
+            tag::UNIT_VARIANT => Some(key.decoder.variant_name()?),
             _ if key.is_text() => Some(key.decoder.text(key.tag)?.as_bytes()),
             _ => None,
         };
-        Ok(name.map(|name| Single { name, end: &[tag::END] }))
+        Ok(name.map(|name| Named { name, has_value: true, end: &[tag::END] }))
     }
 }

@@ -3,14 +3,13 @@
 use serde::de::{self, Deserializer, Visitor};
 
 use super::sequence::unwritten_level;
-use super::shape::{Mention, next_name};
 use super::value::{Value, is_key_of_buffer};
 use super::{Decoder, Error, tag, to_text};
 
 /// A key of a map, or the name of a field.
 ///
-/// In JSON all keys are text. A type may count on that: it writes its keys as numbers and reads them as text, or the other way
-/// round.
+/// In JSON all keys are text. A type may count on that: it writes its keys as numbers and reads them as text, or the
+/// other way round.
 pub(super) struct MapKey<'a, 'de> {
     pub(super) key: Key<'a, 'de>,
     /// Whether it can be nothing but the name of a struct's field.
@@ -193,7 +192,8 @@ impl<'de> Deserializer<'de> for Identifier<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct newtype_struct
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+        unit_struct newtype_struct
         seq tuple tuple_struct map struct enum ignored_any
     }
 }
@@ -215,7 +215,6 @@ pub(in super::super) fn key(encoded: &[u8]) -> Option<ShownKey> {
     if value.is_number() {
         return Some(ShownKey::Other(value.decoder.number(value.tag).ok()?.to_string()));
     }
-    let Mention { names, .. } =
-        if value.tag == tag::UNIT_VARIANT { value.decoder.mention().ok()? } else { return None };
-    next_name(&mut { names }).ok().map(|name| ShownKey::Other(String::from_utf8_lossy(name).into_owned()))
+    let name = if value.tag == tag::UNIT_VARIANT { value.decoder.variant_name().ok()? } else { return None };
+    Some(ShownKey::Other(String::from_utf8_lossy(name).into_owned()))
 }

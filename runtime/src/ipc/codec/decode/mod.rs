@@ -1,7 +1,7 @@
 //! Bytes to values.
 //!
-//! The bytes may come from anywhere. Every length is checked against the bytes that are there before anything is allocated for it,
-//! and a value inside a value counts against the [depth](super::depth).
+//! The bytes may come from anywhere. Every length is checked against the bytes that are there before anything is
+//! allocated for it, and a value inside a value counts against the [depth](super::depth).
 //!
 //! A container reads the tag of the value that comes next, and gives it to that value with the rest: see [`Value`].
 
@@ -16,8 +16,8 @@ mod variant;
 use serde::de::DeserializeOwned;
 
 pub(super) use self::key::{ShownKey, key};
-use self::shape::Shapes;
 pub(super) use self::shape::names;
+use self::shape::{Shape, Shapes};
 use self::value::Value;
 use super::depth::Depth;
 use super::error::Error;
@@ -29,13 +29,16 @@ pub(crate) struct Decoder<'de> {
     input: &'de [u8],
     rest: &'de [u8],
     shapes: Shapes,
+    /// The last shape without a number.
+    passing: Option<Shape>,
     depth: Depth,
-    /// Elements that sequences and maps may still announce. Each takes a byte at least, so that no honest message announces more, and
-    /// no other makes room for more than that.
+    /// Elements that sequences and maps may still announce. Each takes a byte at least, so that no honest message
+    /// announces more, and no other makes room for more than that.
     announced: usize,
     /// Whether values are told as JSON would tell them.
     is_plain: bool,
-    /// Whether a value has failed in its midst. A `Deserialize` may go on regardless, with the rest of that value for the next one.
+    /// Whether a value has failed in its midst. A `Deserialize` may go on regardless, with the rest of that value for
+    /// the next one.
     is_spoilt: bool,
 }
 
@@ -58,6 +61,7 @@ impl<'de> Decoder<'de> {
             input,
             rest,
             shapes: progress.shapes,
+            passing: None,
             depth: Depth::default(),
             announced: rest.len(),
             is_plain: false,
@@ -82,9 +86,9 @@ impl<'de> Decoder<'de> {
 
     /// The next value.
     ///
-    /// The first attempt tells everything as it was written. A type that was made for JSON may not know some of that: it takes a text and a
-    /// number, but no `Option` of one, or a list, but no bytes. If the first attempt fails, and what it has done can be done again, a second one tells
-    /// everything as JSON would.
+    /// The first attempt tells everything as it was written. A type that was made for JSON may not know some of that:
+    /// it takes a text and a number, but no `Option` of one, or a list, but no bytes. If the first attempt fails, and
+    /// what it has done can be done again, a second one tells everything as JSON would.
     ///
     /// # Errors
     /// As the value's own `Deserialize`; if the bytes are no message.
@@ -94,29 +98,39 @@ impl<'de> Decoder<'de> {
             self.version()?;
         }
         let (rest, shapes) = (self.rest, self.shapes.len());
-        match self.attempt() {
-            Err(error) if can_try_again() => self.attempt_plain(rest, shapes).map_err(|_| error),
-            attempt => attempt,
+        let mut value = self.attempt();
+        if value.is_err() && can_try_again() {
+            let plain = self.attempt_plain(rest, shapes);
+            if plain.is_ok() {
+                value = plain;
+            }
         }
+        value
     }
 
-    /// Takes a composite value's failure down.
-    #[inline(always)]
-    fn note<T>(&mut self, result: &Result<T, Error>) {
-        if result.is_err() {
-            self.is_spoilt = true;
-        }
+    /// Decodes a value of several parts, which are a level deeper. Takes a failure down.
+    #[inline]
+    fn nested<T>(&mut self, decode: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        self.depth.enter()?;
+        let decoded = decode(self);
+        self.depth.leave();
+        self.is_spoilt |= decoded.is_err();
+        decoded
     }
 
     /// Decodes the value of a tag. Passes over a value that `decode` has not looked at.
     #[inline(always)]
     fn decode<T>(&mut self, tag: u8, decode: impl FnOnce(Value<'_, 'de>) -> Result<T, Error>) -> Result<T, Error> {
         let before = self.rest.len();
-        let decoded = decode(Value { decoder: self, tag })?;
-        if self.rest.len() == before && tag::has_more(tag) {
-            self.skip(tag)?;
+        let mut decoded = decode(Value { decoder: self, tag });
+        if self.rest.len() == before
+            && tag::has_more(tag)
+            && decoded.is_ok()
+            && let Err(error) = self.skip(tag)
+        {
+            decoded = Err(error);
         }
-        Ok(decoded)
+        decoded
     }
 
     #[inline]
@@ -125,11 +139,11 @@ impl<'de> Decoder<'de> {
         self.announced = self.rest.len();
         self.is_spoilt = false;
         let tag = self.byte()?;
-        let decoded = self.decode(tag, |value| T::deserialize(value))?;
-        if self.is_spoilt {
-            return Err(Error::new("a part of the value cannot be decoded, and its type has gone on without it"));
+        let mut decoded = self.decode(tag, |value| T::deserialize(value));
+        if self.is_spoilt && decoded.is_ok() {
+            decoded = Err(Error::new("a part of the value cannot be decoded, and its type has gone on without it"));
         }
-        Ok(decoded)
+        decoded
     }
 
     #[cold]
@@ -142,13 +156,11 @@ impl<'de> Decoder<'de> {
         value
     }
 
+    #[inline]
     fn version(&mut self) -> Result<(), Error> {
         match self.byte()? {
             tag::VERSION => Ok(()),
-            other => Err(Error::new(format!(
-                "the value is in version {other} of the format, and this program reads version {}",
-                tag::VERSION
-            ))),
+            other => Err(unknown_version(other)),
         }
     }
 
@@ -185,10 +197,9 @@ impl<'de> Decoder<'de> {
 
     #[inline(always)]
     fn length(&mut self) -> Result<usize, Error> {
-        match self.byte()? {
-            short if usize::from(short) <= tag::LENGTH_MAX => Ok(short.into()),
-            mark => self.long_length(mark),
-        }
+        let (length, rest) = length(self.rest)?;
+        self.rest = rest;
+        Ok(length)
     }
 
     /// A number of elements to make room for.
@@ -199,31 +210,26 @@ impl<'de> Decoder<'de> {
         Ok(hint)
     }
 
-    #[cold]
-    fn long_length(&mut self, mark: u8) -> Result<usize, Error> {
-        let length = match mark {
-            tag::LENGTH_16 => u16::from_le_bytes(self.array()?).into(),
-            tag::LENGTH_32 => u32::from_le_bytes(self.array()?).into(),
-            _ => u64::from_le_bytes(self.array()?),
-        };
-        usize::try_from(length).map_err(|_| too_short())
-    }
-
     /// The number of a few little-endian bytes.
     #[inline(always)]
     fn unsigned(&mut self, bytes: u8) -> Result<u64, Error> {
         let bytes = usize::from(bytes);
         if let Some(word) = self.rest.first_chunk() {
             self.rest = &self.rest[bytes..];
-            let mask = u64::MAX.checked_shr(u64::BITS - 8 * bytes as u32).unwrap_or(0);
-            return Ok(u64::from_le_bytes(*word) & mask);
+            return Ok(u64::from_le_bytes(*word) & LOWEST[bytes]);
         }
+        self.last_unsigned(bytes)
+    }
+
+    /// The same where fewer than 8 bytes are left.
+    #[cold]
+    fn last_unsigned(&mut self, bytes: usize) -> Result<u64, Error> {
         let mut word = [0; 8];
         word[..bytes].copy_from_slice(self.bytes(bytes)?);
         Ok(u64::from_le_bytes(word))
     }
 
-    /// The same in two's complement.
+    /// A number in two's complement.
     #[inline(always)]
     fn signed(&mut self, bytes: u8) -> Result<i64, Error> {
         let number = self.unsigned(bytes)?;
@@ -243,9 +249,9 @@ impl<'de> Decoder<'de> {
         match tag {
             tag::UNIT | tag::NONE | tag::FALSE | tag::TRUE => {}
             tag::SOME => self.skip_next()?,
-            tag::UNIT_VARIANT => drop(self.mention()?),
+            tag::UNIT_VARIANT => drop(self.names()?),
             tag::VARIANT => {
-                self.mention()?;
+                self.names()?;
                 self.skip_next()?;
             }
             tag::BYTES => {
@@ -267,7 +273,7 @@ impl<'de> Decoder<'de> {
                 }
             }
             tag::PARTIAL => {
-                self.mention()?;
+                self.names()?;
                 while self.rest.first() != Some(&tag::REST) {
                     self.skip_next()?;
                 }
@@ -301,9 +307,41 @@ impl<'de> Decoder<'de> {
     }
 }
 
+/// A length, and the bytes behind it.
+#[inline(always)]
+fn length(bytes: &[u8]) -> Result<(usize, &[u8]), Error> {
+    match bytes.split_first() {
+        Some((short, rest)) if usize::from(*short) <= tag::LENGTH_MAX => Ok(((*short).into(), rest)),
+        Some((mark, rest)) => long_length(*mark, rest),
+        None => Err(too_short()),
+    }
+}
+
+#[cold]
+fn long_length(mark: u8, bytes: &[u8]) -> Result<(usize, &[u8]), Error> {
+    let mut decoder = Decoder::over(bytes);
+    let length = match mark {
+        tag::LENGTH_16 => u16::from_le_bytes(decoder.array()?).into(),
+        tag::LENGTH_32 => u32::from_le_bytes(decoder.array()?).into(),
+        _ => u64::from_le_bytes(decoder.array()?),
+    };
+    let length = usize::try_from(length).map_err(|_| too_short())?;
+    Ok((length, decoder.rest))
+}
+
+/// Masks of the lowest bytes, up to eight.
+const LOWEST: [u64; 9] =
+    [0, 0xFF, 0xFFFF, 0xFF_FFFF, u32::MAX as u64, u64::MAX >> 24, u64::MAX >> 16, u64::MAX >> 8, u64::MAX];
+
 #[cold]
 fn too_short() -> Error {
     Error::new("the encoded value ends too early")
+}
+
+#[cold]
+fn unknown_version(version: u8) -> Error {
+    let own = tag::VERSION;
+    Error::new(format!("the value is in version {version} of the format, and this program reads version {own}"))
 }
 
 #[cold]

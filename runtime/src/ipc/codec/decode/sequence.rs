@@ -1,6 +1,8 @@
 //! Sequences, tuples and blocks of numbers; and structs that are read by position.
 
-use serde::de::{self, DeserializeSeed, Deserializer, Error as _, Visitor};
+use std::marker::PhantomData;
+
+use serde::de::{self, Deserialize, DeserializeSeed, Deserializer, Error as _, Visitor};
 
 use super::number::Number;
 use super::shape::next_name;
@@ -22,13 +24,16 @@ impl<'de> Decoder<'de> {
             }
             self.rest = before;
         }
-        self.depth.enter()?;
-        let mut elements = Elements { decoder: self, hint, index: 0, run: Run::default(), is_over: false };
-        let value = visitor.visit_seq(&mut elements);
-        elements.decoder.note(&value);
-        let value = value?;
-        elements.finish()?;
-        Ok(value)
+        self.nested(|decoder| {
+            let mut elements = Elements { decoder, hint, index: 0, run: Run::default(), is_over: false };
+            let mut value = visitor.visit_seq(&mut elements);
+            if value.is_ok()
+                && let Err(error) = elements.finish()
+            {
+                value = Err(error);
+            }
+            value
+        })
     }
 
     /// The numbers of a block.
@@ -150,11 +155,9 @@ impl<'de> Elements<'_, 'de> {
         // A tuple's visitor does not ask for an element behind the last.
         while !self.is_at_end() {
             if !self.run.numbers.is_empty() || self.next_tag()?.is_some() {
-                self.decoder.is_spoilt = true;
                 return Err(Error::invalid_length(self.index + 1, &"fewer elements"));
             }
         }
-        self.decoder.depth.leave();
         Ok(())
     }
 }
@@ -192,7 +195,8 @@ impl<'de> de::SeqAccess<'de> for Elements<'_, 'de> {
     }
 }
 
-/// Counts an `Option` that a type asks for where none was written. A type of nothing but such options would ask for ever.
+/// Counts an `Option` that a type asks for where none was written. A type of nothing but such options would ask for
+/// ever.
 pub(super) fn unwritten_level(levels: u8) -> Result<u8, Error> {
     levels.checked_add(1).ok_or_else(|| Error::new("a type of options without end"))
 }
@@ -212,7 +216,9 @@ macro_rules! in_run {
         $(#[inline]
         fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
             match self.bytes.first_chunk() {
-                Some(bytes) if self.tag == tag::$tag && !self.is_plain => visitor.$visit($number::from_le_bytes(*bytes)),
+                Some(bytes) if self.tag == tag::$tag && !self.is_plain => {
+                    visitor.$visit($number::from_le_bytes(*bytes))
+                }
                 _ => self.number()?.visit_plain(visitor),
             }
         })*
@@ -261,7 +267,8 @@ impl<'de> Deserializer<'de> for InRun<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        bool char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct enum identifier ignored_any
+        bool char str string bytes byte_buf unit unit_struct seq tuple tuple_struct map struct enum
+        identifier ignored_any
     }
 
     fn is_human_readable(&self) -> bool {
@@ -273,38 +280,42 @@ impl<'de> Deserializer<'de> for InRun<'de> {
 pub(super) struct Positions<'a, 'de> {
     pub(super) decoder: &'a mut Decoder<'de>,
     pub(super) names: &'de [u8],
-    pub(super) left: usize,
+    pub(super) left: &'a mut usize,
     pub(super) fields: usize,
 }
 
-impl Positions<'_, '_> {
-    #[cold]
-    pub(super) fn locate(&self, error: Error) -> Error {
-        let mut names = self.names;
-        let name = (0..self.fields - self.left).map(|_| next_name(&mut names)).last();
-        match name {
-            Some(Ok(name)) => error.in_field(&String::from_utf8_lossy(name)),
-            _ => error,
-        }
+/// Puts the name of a field in front of an error. It takes no reference to the fields, so that the compiler need not
+/// keep their count in memory.
+#[cold]
+fn in_field(mut names: &[u8], field: usize, error: Error) -> Error {
+    let name = (0..=field).map(|_| next_name(&mut names)).last();
+    match name {
+        Some(Ok(name)) => error.in_field(&String::from_utf8_lossy(name)),
+        _ => error,
     }
 }
 
 impl<'de> de::SeqAccess<'de> for Positions<'_, 'de> {
     type Error = Error;
 
-    #[inline]
+    #[inline(always)]
+    fn next_element<T: Deserialize<'de>>(&mut self) -> Result<Option<T>, Error> {
+        self.next_element_seed(PhantomData)
+    }
+
+    #[inline(always)]
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, Error> {
         let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
-        self.left = left;
+        *self.left = left;
         let tag = self.decoder.byte()?;
         match self.decoder.decode(tag, |value| seed.deserialize(value)) {
             Ok(value) => Ok(Some(value)),
-            Err(error) => Err(self.locate(error)),
+            Err(error) => Err(in_field(self.names, self.fields - left - 1, error)),
         }
     }
 
     #[inline]
     fn size_hint(&self) -> Option<usize> {
-        Some(self.left)
+        Some(*self.left)
     }
 }

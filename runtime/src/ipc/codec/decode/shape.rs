@@ -3,18 +3,18 @@
 use std::any::TypeId;
 
 use super::super::shapes::MOST_IN_MESSAGE;
-use super::{Decoder, Error, tag};
+use super::{Decoder, Error, length, tag, too_short};
 
 /// The shapes that the message has told, by number. Most messages have one or none, for which no memory is needed.
 #[derive(Debug, Default)]
 pub(super) struct Shapes {
-    pub(super) first: Option<Shape>,
-    pub(super) others: Vec<Shape>,
+    first: Option<Shape>,
+    others: Vec<Shape>,
 }
 
 impl Shapes {
     #[inline(always)]
-    pub(super) fn get(&mut self, number: usize) -> Option<&mut Shape> {
+    fn get(&mut self, number: usize) -> Option<&mut Shape> {
         match number.checked_sub(1) {
             None => self.first.as_mut(),
             Some(number) => self.others.get_mut(number),
@@ -33,18 +33,17 @@ impl Shapes {
         }
     }
 
-    /// Adds a shape, and returns its number.
+    /// Adds a shape under the next number.
     #[inline]
-    pub(super) fn push(&mut self, shape: Shape) -> Result<usize, Error> {
+    fn push(&mut self, shape: Shape) -> Result<&mut Shape, Error> {
         if self.first.is_none() {
-            self.first = Some(shape);
-            return Ok(0);
+            return Ok(self.first.insert(shape));
         }
         if self.others.len() >= MOST_IN_MESSAGE as usize {
             return Err(Error::new("a value of more shapes than it may tell"));
         }
         self.others.push(shape);
-        Ok(self.others.len())
+        self.others.last_mut().ok_or_else(untold)
     }
 }
 
@@ -52,90 +51,95 @@ impl Shapes {
 #[derive(Debug)]
 pub(super) struct Shape {
     /// Where in the message its names are.
-    pub(super) start: usize,
-    pub(super) end: usize,
+    start: usize,
+    end: usize,
     pub(super) fields: usize,
-    pub(super) verdict: Verdict,
+    /// The last one.
+    verdict: Option<Verdict>,
 }
 
 /// Whether a visitor can take the values of a shape by their positions.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Verdict {
-    pub(super) visitor: TypeId,
+#[derive(Debug)]
+struct Verdict {
+    visitor: TypeId,
     /// Address and number of the names that the visitor expects.
-    pub(super) expected: (usize, usize),
-    pub(super) holds: bool,
+    expected: (usize, usize),
+    holds: bool,
 }
 
-/// A mention of a shape.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Mention<'de> {
-    pub(super) names: &'de [u8],
-    pub(super) fields: usize,
-    /// `None` for a shape without a number.
-    pub(super) number: Option<usize>,
-}
+impl Shape {
+    #[inline(always)]
+    pub(super) fn names<'de>(&self, message: &'de [u8]) -> &'de [u8] {
+        &message[self.start..self.end]
+    }
 
-impl<'de> Mention<'de> {
-    /// The only name of a variant's shape.
-    #[inline]
-    pub(super) fn first(&self) -> Result<&'de [u8], Error> {
-        next_name(&mut { self.names })
+    /// Whether the visitor can be given the values of the shape in their order.
+    ///
+    /// True if the shape's names equal the expected names, in order, and serde's derive has written the visitor. A
+    /// visitor written by hand may take no sequence, and gets the names.
+    #[inline(always)]
+    pub(super) fn has_positions<V>(&mut self, names: &[u8], expected: &'static [&'static str]) -> bool {
+        let visitor = typeid::of::<V>();
+        let address = (expected.as_ptr().addr(), expected.len());
+        if let Some(verdict) = &self.verdict
+            && verdict.expected == address
+            && verdict.visitor == visitor
+        {
+            return verdict.holds;
+        }
+        let holds = self.fields == expected.len() && is_derived::<V>() && are_names(names, expected);
+        self.verdict = Some(Verdict { visitor, expected: address, holds });
+        holds
     }
 }
 
 impl<'de> Decoder<'de> {
-    #[inline]
-    pub(super) fn mention(&mut self) -> Result<Mention<'de>, Error> {
+    /// The shape that is mentioned next. As a reference, it is returned in a register.
+    #[inline(always)]
+    pub(super) fn mention(&mut self) -> Result<&mut Shape, Error> {
+        match self.rest.split_first() {
+            Some((&short, rest)) if (tag::FIRST_SHAPE..=tag::LENGTH_MAX).contains(&short.into()) => {
+                self.rest = rest;
+                self.shapes.get(usize::from(short) - tag::FIRST_SHAPE).ok_or_else(untold)
+            }
+            _ => self.long_mention(),
+        }
+    }
+
+    /// A mention of a shape that is new, or whose number takes more than a byte.
+    #[inline(never)]
+    fn long_mention(&mut self) -> Result<&mut Shape, Error> {
         let number = self.length()?;
         match number.checked_sub(tag::FIRST_SHAPE) {
-            Some(number) => {
-                let shape = self.shapes.get(number).ok_or_else(|| Error::new("a shape that the value has not told"))?;
-                Ok(Mention { names: &self.input[shape.start..shape.end], fields: shape.fields, number: Some(number) })
-            }
+            Some(number) => self.shapes.get(number).ok_or_else(untold),
             None => self.new_shape(number),
         }
     }
 
-    pub(super) fn new_shape(&mut self, kind: usize) -> Result<Mention<'de>, Error> {
-        let fields = self.length()?;
-        let length = self.length()?;
-        let start = self.at();
-        let names = self.bytes(length)?;
+    #[inline]
+    fn new_shape(&mut self, kind: usize) -> Result<&mut Shape, Error> {
+        let (fields, rest) = length(self.rest)?;
+        let (length, rest) = length(rest)?;
+        let start = self.input.len() - rest.len();
+        self.rest = rest.get(length..).ok_or_else(too_short)?;
         if fields > length {
             return Err(Error::new("a shape of more names than it has"));
         }
-        if kind == tag::PASSING_SHAPE {
-            return Ok(Mention { names, fields, number: None });
-        }
-        let verdict = Verdict { visitor: typeid::of::<()>(), expected: (0, 0), holds: false };
-        let number = self.shapes.push(Shape { start, end: start + length, fields, verdict })?;
-        Ok(Mention { names, fields, number: Some(number) })
+        let shape = Shape { start, end: start + length, fields, verdict: None };
+        if kind == tag::PASSING_SHAPE { Ok(self.passing.insert(shape)) } else { self.shapes.push(shape) }
     }
 
-    /// Whether the visitor can be given the values of a shape in their order.
-    ///
-    /// True if the shape's names equal the expected names, in order, and serde's derive has written the visitor. A visitor written by
-    /// hand may take no sequence, and gets the names.
+    /// The names of the shape that is mentioned next.
     #[inline]
-    pub(super) fn has_positions<V>(&mut self, mention: Mention<'_>, expected: &'static [&'static str]) -> bool {
-        if self.is_plain {
-            return false;
-        }
-        let visitor = typeid::of::<V>();
-        let address = (expected.as_ptr().addr(), expected.len());
-        let verdict = mention.number.and_then(|number| Some(&mut self.shapes.get(number)?.verdict));
-        if let Some(verdict) = &verdict
-            && verdict.visitor == visitor
-            && verdict.expected == address
-        {
-            return verdict.holds;
-        }
-        let holds = mention.fields == expected.len() && is_derived::<V>() && are_names(mention.names, expected);
-        if let Some(verdict) = verdict {
-            *verdict = Verdict { visitor, expected: address, holds };
-        }
-        holds
+    pub(super) fn names(&mut self) -> Result<&'de [u8], Error> {
+        let message = self.input;
+        Ok(self.mention()?.names(message))
+    }
+
+    /// The name of a variant, whose shape is mentioned next.
+    #[inline(always)]
+    pub(super) fn variant_name(&mut self) -> Result<&'de [u8], Error> {
+        next_name(&mut self.names()?)
     }
 }
 
@@ -152,11 +156,15 @@ pub(in super::super) fn names(mut names: &[u8]) -> impl Iterator<Item = &[u8]> {
 /// Takes the first name off.
 #[inline]
 pub(super) fn next_name<'de>(names: &mut &'de [u8]) -> Result<&'de [u8], Error> {
-    let mut decoder = Decoder::over(names);
-    let length = decoder.length()?;
-    let name = decoder.bytes(length)?;
-    *names = decoder.rest;
+    let (length, rest) = length(names)?;
+    let (name, rest) = rest.split_at_checked(length).ok_or_else(too_short)?;
+    *names = rest;
     Ok(name)
+}
+
+#[cold]
+fn untold() -> Error {
+    Error::new("a shape that the value has not told")
 }
 
 /// Whether bytes of the same length are equal. Names are short: they are compared as two words that may overlap.
@@ -172,6 +180,10 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
 
 #[inline]
 fn are_names(mut names: &[u8], expected: &[&str]) -> bool {
+    // Once, for all of the checks below.
+    if names.len() != expected.iter().map(|name| 1 + name.len()).sum::<usize>() {
+        return false;
+    }
     for name in expected {
         let Some((length, rest)) = names.split_first() else { return false };
         let Some((next, rest)) = rest.split_at_checked(name.len()) else { return false };
@@ -180,10 +192,11 @@ fn are_names(mut names: &[u8], expected: &[&str]) -> bool {
         }
         names = rest;
     }
-    names.is_empty()
+    true
 }
 
-/// Whether serde's derive has written a visitor, by its name. If it had another name, all would be as right, and slower.
+/// Whether serde's derive has written a visitor, by its name. If it had another name, all would be as right, and
+/// slower.
 fn is_derived<V>() -> bool {
     let name = std::any::type_name::<V>();
     // With the lifetime that it has in some versions of the compiler, or the parameters of the user's type.

@@ -1,16 +1,15 @@
 //! A value, as serde asks for it.
 //!
-//! Serde may ask for another type than was written. What JSON would give for it is given then: text for the variant of an enum, a map
-//! for a struct, and so on. A type that was not meant is serde's own error.
+//! Serde may ask for another type than was written. What JSON would give for it is given then: text for the variant of
+//! an enum, a map for a struct, and so on. A type that was not meant is serde's own error.
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, Unexpected, Visitor};
+use serde::de::{Deserializer, Error as _, Visitor};
 
 use super::super::numbers;
-use super::entries::{Entries, KeyOf, Names, Single};
+use super::entries::{Entries, KeyOf, Names};
 use super::sequence::Positions;
-use super::shape::Mention;
-use super::variant::Variant;
+use super::variant::Named;
 use super::{Decoder, Error, tag, to_text};
 use crate::sys::huge_pages;
 
@@ -63,17 +62,34 @@ impl<'a, 'de> Value<'a, 'de> {
         decoder.run(number, count)?.visit(visitor, decoder.is_plain)
     }
 
-    /// Values with their names. `is_struct`: whether a struct was asked for, so that the keys can be nothing but names of fields.
+    /// The fields of a struct by their names, or what there is in its place.
+    #[inline(never)]
+    pub(super) fn fields<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
+        let value = self.unwrapped()?;
+        match value.tag {
+            tag::STRUCT | tag::MAP | tag::PARTIAL | tag::VARIANT => value.entries(visitor, true),
+            _ => value.deserialize_any(visitor),
+        }
+    }
+
+    #[inline(never)]
+    fn fields_of<V: Visitor<'de>>(self, names: &'de [u8], left: usize, visitor: V) -> Result<V::Value, Error> {
+        self.entries_of(Names::Shape { names, left }, visitor, true)
+    }
+
+    /// Values with their names. `is_struct`: whether a struct was asked for, so that the keys can be nothing but names
+    /// of fields.
     #[inline]
     pub(super) fn entries<V: Visitor<'de>>(self, visitor: V, is_struct: bool) -> Result<V::Value, Error> {
         let names = match self.tag {
             tag::MAP => Names::Pairs { hint: self.decoder.hint()? },
             tag::STRUCT => {
-                let Mention { names, fields, .. } = self.decoder.mention()?;
-                Names::Shape { names, left: fields }
+                let message = self.decoder.input;
+                let shape = self.decoder.mention()?;
+                Names::Shape { names: shape.names(message), left: shape.fields }
             }
-            tag::PARTIAL => Names::Partial { names: self.decoder.mention()?.names },
-            _ => Names::Shape { names: self.decoder.mention()?.names, left: 1 },
+            tag::PARTIAL => Names::Partial { names: self.decoder.names()? },
+            _ => Names::Shape { names: self.decoder.names()?, left: 1 },
         };
         self.entries_of(names, visitor, is_struct)
     }
@@ -85,30 +101,33 @@ impl<'a, 'de> Value<'a, 'de> {
         visitor: V,
         is_struct: bool,
     ) -> Result<V::Value, Error> {
-        let decoder = self.decoder;
-        decoder.depth.enter()?;
-        let mut entries = Entries { decoder, names, is_struct, has_value: false, key: KeyOf::Encoded(&[]) };
-        let value = visitor.visit_map(&mut entries);
-        entries.decoder.note(&value);
-        let value = value?;
-        entries.finish()?;
-        Ok(value)
+        self.decoder.nested(|decoder| {
+            let mut entries = Entries { decoder, names, is_struct, has_value: false, key: KeyOf::Encoded(&[]) };
+            let mut value = visitor.visit_map(&mut entries);
+            if value.is_ok()
+                && let Err(error) = entries.finish()
+            {
+                value = Err(error);
+            }
+            value
+        })
     }
 
     #[inline]
-    pub(super) fn positions<V: Visitor<'de>>(self, visitor: V, mention: Mention<'de>) -> Result<V::Value, Error> {
-        let decoder = self.decoder;
-        decoder.depth.enter()?;
-        let mut positions = Positions { decoder, names: mention.names, left: mention.fields, fields: mention.fields };
-        let value = visitor.visit_seq(&mut positions);
-        positions.decoder.note(&value);
-        let value = value?;
-        if positions.left > 0 {
-            positions.decoder.is_spoilt = true;
-            return Err(Error::invalid_length(mention.fields, &"a struct of fewer fields"));
-        }
-        positions.decoder.depth.leave();
-        Ok(value)
+    pub(super) fn positions<V: Visitor<'de>>(
+        self,
+        visitor: V,
+        names: &'de [u8],
+        fields: usize,
+    ) -> Result<V::Value, Error> {
+        self.decoder.nested(|decoder| {
+            let mut left = fields;
+            let mut value = visitor.visit_seq(Positions { decoder, names, fields, left: &mut left });
+            if left > 0 && value.is_ok() {
+                value = Err(Error::invalid_length(fields, &"a struct of fewer fields"));
+            }
+            value
+        })
     }
 }
 
@@ -161,16 +180,13 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
                 let value = self.decoder.value()?;
                 // An `Option` in an `Option` would be lost in a buffer.
                 let is_nested = matches!(value.tag, tag::UNIT | tag::NONE | tag::SOME);
-                value.decoder.depth.enter()?;
                 let Value { decoder, tag } = value;
                 let is_transparent = is_plain && !(is_buffer && is_nested);
-                let value = decoder.decode(tag, |value| {
-                    if is_transparent { value.deserialize_any(visitor) } else { visitor.visit_some(value) }
-                });
-                decoder.note(&value);
-                let value = value?;
-                decoder.depth.leave();
-                Ok(value)
+                decoder.nested(|decoder| {
+                    decoder.decode(tag, |value| {
+                        if is_transparent { value.deserialize_any(visitor) } else { visitor.visit_some(value) }
+                    })
+                })
             }
             tag::FALSE => visitor.visit_bool(false),
             tag::TRUE => visitor.visit_bool(true),
@@ -190,7 +206,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             }
             tag::SEQ | tag::NUMBERS => self.sequence(visitor),
             tag::MAP | tag::STRUCT | tag::PARTIAL | tag::VARIANT => self.entries(visitor, false),
-            tag::UNIT_VARIANT => visitor.visit_borrowed_str(to_text(self.decoder.mention()?.first()?)?),
+            tag::UNIT_VARIANT => visitor.visit_borrowed_str(to_text(self.decoder.variant_name()?)?),
             tag => {
                 let number = self.decoder.number(tag)?;
                 if is_plain { number.visit_plain(visitor) } else { number.visit(visitor) }
@@ -246,12 +262,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             _ => {}
         }
         let Self { decoder, tag } = self;
-        decoder.depth.enter()?;
-        let value = decoder.decode(tag, |value| visitor.visit_some(value));
-        decoder.note(&value);
-        let value = value?;
-        decoder.depth.leave();
-        Ok(value)
+        decoder.nested(|decoder| decoder.decode(tag, |value| visitor.visit_some(value)))
     }
 
     #[inline]
@@ -277,9 +288,9 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         }
         let Self { decoder, tag } = self;
         decoder.depth.enter()?;
-        let value = visitor.visit_newtype_struct(Value { decoder: &mut *decoder, tag })?;
+        let value = visitor.visit_newtype_struct(Value { decoder: &mut *decoder, tag });
         decoder.depth.leave();
-        Ok(value)
+        value
     }
 
     #[inline]
@@ -327,18 +338,17 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Error> {
-        let value = self.unwrapped()?;
-        match value.tag {
-            tag::STRUCT => {
-                let mention = value.decoder.mention()?;
-                if value.decoder.has_positions::<V>(mention, fields) {
-                    return value.positions(visitor, mention);
-                }
-                value.entries_of(Names::Shape { names: mention.names, left: mention.fields }, visitor, true)
-            }
-            tag::MAP | tag::PARTIAL | tag::VARIANT => value.entries(visitor, true),
-            _ => value.deserialize_any(visitor),
+        if self.tag != tag::STRUCT {
+            return self.fields(visitor);
         }
+        let message = self.decoder.input;
+        let shape = self.decoder.mention()?;
+        let (names, count) = (shape.names(message), shape.fields);
+        if shape.has_positions::<V>(names, fields) && !self.decoder.is_plain {
+            // As many as the shape has, and known when this is compiled.
+            return self.positions(visitor, names, fields.len());
+        }
+        self.fields_of(names, count, visitor)
     }
 
     #[inline]
@@ -349,34 +359,15 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         visitor: V,
     ) -> Result<V::Value, Error> {
         let value = self.unwrapped()?;
-        let (name, has_value, end): (_, _, &[u8]) = match value.tag {
-            tag::UNIT_VARIANT => (value.decoder.mention()?.first()?, false, &[]),
-            tag::VARIANT => (value.decoder.mention()?.first()?, true, &[]),
-            _ if value.is_text() => (value.decoder.text(value.tag)?.as_bytes(), false, &[]),
-            tag::MAP | tag::STRUCT | tag::PARTIAL => match value.decoder.single_entry(value.tag)? {
-                Some(Single { name, end }) => (name, true, end),
-                None => {
-                    value.decoder.is_spoilt = true;
-                    return Err(Error::invalid_type(Unexpected::Map, &"an enum, as a map of one entry"));
-                }
-            },
-            _ => return value.deserialize_any(visitor),
+        let named = if matches!(value.tag, tag::UNIT_VARIANT | tag::VARIANT) {
+            let has_value = value.tag == tag::VARIANT;
+            Named { name: value.decoder.variant_name()?, has_value, end: &[] }
+        } else if value.is_text() || matches!(value.tag, tag::MAP | tag::STRUCT | tag::PARTIAL) {
+            value.decoder.other_variant(value.tag)?
+        } else {
+            return value.deserialize_any(visitor);
         };
-        let decoder = value.decoder;
-        decoder.depth.enter()?;
-        let before = decoder.rest.len();
-        let value = visitor.visit_enum(Variant { decoder: &mut *decoder, name, has_value });
-        decoder.note(&value);
-        let value = value?;
-        if has_value && decoder.rest.len() == before {
-            decoder.skip_next()?;
-        }
-        if decoder.bytes(end.len())? != end {
-            decoder.is_spoilt = true;
-            return Err(Error::invalid_type(Unexpected::Map, &"an enum, as a map of one entry"));
-        }
-        decoder.depth.leave();
-        Ok(value)
+        value.decoder.variant(named, visitor)
     }
 
     #[inline]
@@ -406,7 +397,8 @@ impl<'de> Value<'_, 'de> {
 
 /// Whether a visitor is serde's buffer for `untagged`, `tag` and `flatten`.
 ///
-/// The buffer cannot convert some of the format's values later, such as a `Some` to a plain value. It gets the values of JSON instead.
+/// The buffer cannot convert some of the format's values later, such as a `Some` to a plain value. It gets the values
+/// of JSON instead.
 #[inline]
 pub(super) fn is_buffer<V>() -> bool {
     #[derive(Deserialize)]

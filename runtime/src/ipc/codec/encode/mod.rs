@@ -1,7 +1,7 @@
 //! Values to bytes.
 //!
-//! [`Encoder`] puts one value after another into a message. Serde writes to the [`Writer`], and to one of its parts for each kind of
-//! container.
+//! [`Encoder`] puts one value after another into a message. Serde writes to the [`Writer`], and to one of its parts for
+//! each kind of container.
 
 mod elements;
 mod entries;
@@ -88,8 +88,8 @@ impl<S: Sink> Encoder<S> {
     /// Appends a value.
     ///
     /// # Errors
-    /// As the value's own `Serialize`, or what the sink says. The message is then what it was before, unless the sink has taken out a
-    /// part of the value; then it is of no use.
+    /// As the value's own `Serialize`, or what the sink says. The message is then what it was before, unless the sink
+    /// has taken out a part of the value; then it is of no use.
     #[inline]
     pub(crate) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         let Scratch { buffer, shapes } = &mut *self.scratch;

@@ -1,4 +1,4 @@
-//! Where everything is in the memory, and how slots are written and read: by words, atomically.
+//! The layout of the memory, and the access to slots: by words, atomically.
 
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
@@ -19,11 +19,11 @@ pub(crate) trait Memory {
 /// Slots of each ring.
 pub(crate) const SLOTS: u64 = if cfg!(loom) { 2 } else { 128 };
 
-/// Words of a slot: some for what it is, the rest for bytes.
+/// Words of a slot: a head, and the rest for bytes.
 const SLOT_WORDS: usize = if cfg!(loom) { HEAD_WORDS + 1 } else { 64 };
 const HEAD_WORDS: usize = 3;
 
-/// Most bytes that travel in a slot; longer ones go over the worker's link.
+/// Most bytes of a payload in a slot. A longer payload goes over the worker's link.
 pub(crate) const INLINE_BYTES: usize = (SLOT_WORDS - HEAD_WORDS) * 8;
 
 /// Counters that different sides write are on different cache lines.
@@ -76,12 +76,12 @@ impl<M: Memory> Rings<M> {
         self.word(PARENT_SLEEPS)
     }
 
-    /// When the worker began what it is running, on the monotonic clock in nanoseconds.
+    /// When the worker began its job, on the monotonic clock in nanoseconds.
     pub(super) fn began(&self) -> &AtomicU64 {
         self.word(BEGAN)
     }
 
-    /// Jobs below this number are asked to end.
+    /// Jobs below this number are cancelled.
     pub(super) fn cancelled(&self) -> &AtomicU64 {
         self.word(CANCELLED)
     }
@@ -100,13 +100,13 @@ impl<M: Memory> Rings<M> {
     }
 }
 
-/// What is in a slot: what it is about, and bytes whose length is part of the second word.
+/// The head of a slot. The length of the slot's bytes is part of the second word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {
-    /// A job's place among those of its worker, in a result; an entry's place in the registry, in a job.
+    /// In a job, the task's index in the registry; in an outcome, the number of the job's slot.
     pub(crate) about: u64,
     pub(crate) kind: u8,
-    /// How long a job took, in nanoseconds.
+    /// In an outcome, how long the task ran, in nanoseconds.
     pub(crate) spent: u64,
 }
 
@@ -127,7 +127,7 @@ pub(super) fn write(slot: &[AtomicU64], head: Head, bytes: &[u8]) {
     }
 }
 
-/// Copies a slot out; `None` if it says to be longer than a slot is.
+/// Copies a slot out; `None` if its length is more than a slot has.
 pub(super) fn read(slot: &[AtomicU64], bytes: &mut Vec<u8>) -> Option<Head> {
     let second = slot[1].load(Relaxed);
     let length = (second & u64::from(u32::MAX)) as usize;
@@ -142,12 +142,12 @@ pub(super) fn read(slot: &[AtomicU64], bytes: &mut Vec<u8>) -> Option<Head> {
     Some(Head { about: slot[0].load(Relaxed), kind: (second >> 32) as u8, spent: slot[2].load(Relaxed) })
 }
 
-/// Moves a counter that only one side moves, after what it counts was written.
+/// Moves a counter of this side, after the slots that it counts were written.
 pub(super) fn publish(counter: &AtomicU64, value: u64) {
     counter.store(value, Release);
 }
 
-/// Reads a counter, and with it what was written before it was moved.
+/// Reads a counter of the other side. The slots that it counts can be read then.
 pub(super) fn observe(counter: &AtomicU64) -> u64 {
     counter.load(Acquire)
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use super::layout::{Head, Memory, Rings, SLOTS, observe, publish, read, write};
 use super::sleeper;
 
-/// The worker has written into the rings what it never would.
+/// The worker has written values into the rings that no worker writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Corrupt;
 
@@ -14,7 +14,7 @@ pub(crate) struct Corrupt;
 pub(crate) struct ParentSide<M> {
     rings: Rings<M>,
     tail: u64,
-    /// `taken` as it was last seen.
+    /// The last value of `taken` that was read.
     taken: u64,
     results: u64,
 }
@@ -24,7 +24,7 @@ impl<M: Memory> ParentSide<M> {
         Self { rings: Rings(memory), tail: 0, taken: 0, results: 0 }
     }
 
-    /// The number that the next job gets.
+    /// The number of the next job.
     pub(crate) fn next_number(&self) -> u64 {
         self.tail
     }
@@ -33,7 +33,7 @@ impl<M: Memory> ParentSide<M> {
         Ok(self.tail - self.taken < SLOTS || self.tail - self.look_taken()? < SLOTS)
     }
 
-    /// Puts a job in; `false` if there is no room.
+    /// Writes a job into its slot; `false` if there is no room.
     pub(crate) fn push(&mut self, head: Head, bytes: &[u8]) -> Result<bool, Corrupt> {
         if !self.has_room()? {
             return Ok(false);
@@ -44,13 +44,13 @@ impl<M: Memory> ParentSide<M> {
         Ok(true)
     }
 
-    /// Whether the worker sleeps, and is to be woken by [`wake`](Self::wake). To be asked after jobs were put in or results
-    /// taken out.
+    /// Whether the worker sleeps, and is to be woken by [`wake`](Self::wake). Called after jobs were written or results
+    /// taken.
     pub(crate) fn must_wake_worker(&self) -> bool {
         sleeper::must_wake(self.rings.worker_sleeps())
     }
 
-    /// Whether the worker sleeps, and nobody has woken it yet.
+    /// Whether the worker sleeps, and was not woken yet.
     pub(crate) fn worker_waits(&self) -> bool {
         sleeper::is_announced(self.rings.worker_sleeps())
     }
@@ -62,7 +62,7 @@ impl<M: Memory> ParentSide<M> {
         signal(word);
     }
 
-    /// How many jobs are out of the ring: begun by the worker, or taken back.
+    /// How many jobs are out of the ring: begun by the worker, or revoked.
     pub(crate) fn look_taken(&mut self) -> Result<u64, Corrupt> {
         let taken = observe(self.rings.taken());
         if !(self.taken..=self.tail).contains(&taken) {
@@ -72,7 +72,7 @@ impl<M: Memory> ParentSide<M> {
         Ok(taken)
     }
 
-    /// Takes the oldest job back that the worker has not begun; its number.
+    /// Revokes the oldest job that the worker has not begun; its number.
     pub(crate) fn take_back(&mut self) -> Result<Option<u64>, Corrupt> {
         loop {
             let taken = self.look_taken()?;
@@ -86,7 +86,7 @@ impl<M: Memory> ParentSide<M> {
         }
     }
 
-    /// Takes the oldest result out.
+    /// Takes the oldest result.
     pub(crate) fn pop(&mut self, bytes: &mut Vec<u8>) -> Result<Option<Head>, Corrupt> {
         let waiting = observe(self.rings.results_tail()).wrapping_sub(self.results);
         if waiting == 0 {
@@ -106,22 +106,23 @@ impl<M: Memory> ParentSide<M> {
         observe(self.rings.results_tail()) != self.results
     }
 
-    /// Asks the worker to ring the bell after its next result. Results must be looked for once more before the parent sleeps.
+    /// Asks the worker to write its eventfd after its next result. The caller must look for results once more before it
+    /// sleeps.
     pub(crate) fn listen(&self) {
         sleeper::announce(self.rings.parent_sleeps());
     }
 
-    /// Takes that back.
+    /// Undoes [`listen`](Self::listen).
     pub(crate) fn stop_listening(&self) {
         sleeper::withdraw(self.rings.parent_sleeps());
     }
 
-    /// When the worker began what it is running, on the monotonic clock in nanoseconds: the worker's word.
+    /// When the worker began its job, on the monotonic clock in nanoseconds, as the worker claims.
     pub(crate) fn began(&self) -> u64 {
         self.rings.began().load(Relaxed)
     }
 
-    /// Asks the job of this number, and those before it, to end.
+    /// Cancels the job of this number, and every job before it.
     pub(crate) fn cancel(&self, number: u64) {
         self.rings.cancelled().fetch_max(number + 1, Relaxed);
     }

@@ -1,4 +1,4 @@
-//! The worker's side: takes jobs out, puts results in.
+//! The worker's side: takes jobs, and writes results.
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -17,7 +17,7 @@ impl<M: Memory> WorkerSide<M> {
         Self { rings: Rings(memory), results: 0 }
     }
 
-    /// Takes the oldest job; its number and what it is. From now on it is this worker's.
+    /// Takes the oldest job; its number and its head. The job runs from now on.
     pub(crate) fn take(&self, bytes: &mut Vec<u8>) -> Option<(u64, Head)> {
         loop {
             let taken = observe(self.rings.taken());
@@ -25,14 +25,14 @@ impl<M: Memory> WorkerSide<M> {
                 return None;
             }
             let head = read(self.rings.job(taken), bytes);
-            // Only now: as long as it is not taken, its slot is not written again.
+            // After the copy: a slot is not written again before its job is taken.
             if self.rings.taken().compare_exchange(taken, taken + 1, AcqRel, Acquire).is_ok() {
                 return head.map(|head| (taken, head));
             }
         }
     }
 
-    /// How many jobs are out of the ring, whoever has taken them.
+    /// How many jobs are out of the ring: taken, or revoked by the parent.
     pub(crate) fn taken(&self) -> u64 {
         observe(self.rings.taken())
     }
@@ -45,7 +45,7 @@ impl<M: Memory> WorkerSide<M> {
         self.results - observe(self.rings.results_head()) < SLOTS
     }
 
-    /// Puts a result in, for which there must be [room](Self::has_room); whether the parent's bell is to be rung.
+    /// Writes a result, for which there must be [room](Self::has_room); whether the parent is to be woken.
     #[must_use = "the parent may be asleep"]
     pub(crate) fn push(&mut self, head: Head, bytes: &[u8]) -> bool {
         write(self.rings.result(self.results), head, bytes);
@@ -54,8 +54,8 @@ impl<M: Memory> WorkerSide<M> {
         sleeper::must_wake(self.rings.parent_sleeps())
     }
 
-    /// Sleeps until the parent wakes this side, unless `is_ready` says that there is no need; `wait` is the system call, which
-    /// returns at once if the word is not what it was.
+    /// Sleeps until the parent wakes this side, unless `is_ready`. `wait` is the system call, which returns at once if
+    /// the word has changed.
     pub(crate) fn sleep_unless(&self, is_ready: impl Fn(&Self) -> bool, wait: impl FnOnce(&AtomicU32, u32)) {
         let word = self.rings.0.sleep_word();
         let before = word.load(Acquire);
@@ -66,12 +66,12 @@ impl<M: Memory> WorkerSide<M> {
         sleeper::withdraw(self.rings.worker_sleeps());
     }
 
-    /// Notes when what is running began, on the monotonic clock in nanoseconds.
+    /// Notes when the job began, on the monotonic clock in nanoseconds.
     pub(crate) fn note_began(&self, time: u64) {
         self.rings.began().store(time, Relaxed);
     }
 
-    /// Whether the job of this number is asked to end.
+    /// Whether the job of this number is cancelled.
     pub(crate) fn is_cancelled(&self, number: u64) -> bool {
         self.rings.cancelled().load(Relaxed) > number
     }

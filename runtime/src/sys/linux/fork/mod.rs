@@ -1,8 +1,8 @@
 //! Copies of this process that go on running ordinary Rust: fork(2), and clone(2) for the forkserver (`sibling`).
 //!
 //! Ordinary Rust in a copy is sound only if no other thread of the original held a lock (of the allocator, of a stream)
-//! when the copy was made, which nobody can know: so the process must have one thread. The caller gets a [`FreshCopy`]
-//! in the copy and must never return into the frames above; `bootstrap` ends every copy.
+//! at the moment of the copy. There is no way to know that, so the process must have one thread. The caller gets a
+//! [`FreshCopy`] in the copy and must never return into the frames above. `child` ends every copy.
 
 mod sibling;
 
@@ -14,7 +14,7 @@ pub(crate) use sibling::{can_clone_sibling, clone_sibling};
 
 use super::check;
 
-/// Which of the two processes this is.
+/// The two processes after a fork.
 #[derive(Debug)]
 pub(crate) enum Side {
     /// The original, with the pid of the copy.
@@ -26,6 +26,14 @@ pub(crate) enum Side {
 /// Proof that this process is a copy that has just been made and has one thread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FreshCopy(());
+
+#[cfg(test)]
+impl FreshCopy {
+    /// Returns a proof for tests of code that asks for one and forks nothing.
+    pub(in crate::sys) fn pretended() -> Self {
+        Self(())
+    }
+}
 
 /// Copies this process, whose threads the caller has counted and whose output it has flushed.
 ///
@@ -44,7 +52,7 @@ pub(crate) fn fork(_threads: &SingleThreaded) -> io::Result<Side> {
 pub(crate) struct SingleThreaded(());
 
 impl SingleThreaded {
-    /// Counts the threads; waits a little for those that have been joined but that the kernel still counts.
+    /// Counts the threads. Waits up to 20 ms for joined threads that the kernel still counts.
     ///
     /// # Errors
     /// The names of the other threads.
@@ -68,20 +76,20 @@ impl SingleThreaded {
     }
 }
 
-/// Waits until the main thread of a test harness sleeps, for the server that the harness has started beside it.
+/// Waits until the main thread of a test harness sleeps. The harness has started a server on the calling thread.
 ///
-/// libtest's main thread waits in a channel for the result of this one, but it may still be on its way there, and hold a
-/// lock of the allocator or of a stream. Once it is seen asleep while this thread holds no lock, it can only be in the
-/// channel, where it holds none: a copy of this thread finds none held.
+/// libtest's main thread waits in a channel for the result of the calling thread. The main thread may still be on its
+/// way there, and hold a lock of the allocator or of a stream. Once the main thread is asleep while the calling thread
+/// holds no lock, the main thread is in the channel and holds none. So a copy of the calling thread finds none held.
 ///
 /// # Errors
-/// `TimedOut`, if it never sleeps; without `/proc` it cannot be seen.
+/// `TimedOut` after 10 s. `NotFound` without `/proc`.
 pub(crate) fn waiting_main_thread() -> io::Result<SingleThreaded> {
     const LIMIT: Duration = Duration::from_secs(10);
     let end = Instant::now() + LIMIT;
     while Instant::now() < end {
-        // That of the main thread, which is not called by its number: `/proc` may be that of another pid namespace.
-        let stat = super::inherited::read_small("/proc/self/stat")?;
+        // By `self`, as `/proc` may be that of another pid namespace, with other numbers.
+        let stat = super::procfs::read_small("/proc/self/stat")?;
         // The state follows the name, which is in parentheses and may contain some.
         if stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')) {
             return Ok(SingleThreaded(()));
@@ -91,22 +99,22 @@ pub(crate) fn waiting_main_thread() -> io::Result<SingleThreaded> {
     Err(io::ErrorKind::TimedOut.into())
 }
 
-/// Why a fork was refused.
+/// The reason why a fork was refused.
 #[derive(Debug)]
 pub(crate) struct OtherThreads {
-    /// What the other threads are called; empty if they could not be read.
+    /// The names of the other threads; empty if they could not be read.
     pub(crate) names: Vec<String>,
 }
 
-/// Whether this thread is known to be the only one.
+/// Returns whether this thread is known to be the only one.
 pub(crate) fn is_alone() -> bool {
     other_threads().is_ok_and(|names| names.is_empty())
 }
 
-/// The names of the other threads of this process.
+/// Returns the names of the other threads of this process.
 ///
-/// `unshare(CLONE_VM)` changes nothing and fails unless there is one thread; where it is forbidden (container seccomp
-/// profiles), and to name the threads, `/proc` is read.
+/// `unshare(CLONE_VM)` changes nothing, and fails unless there is one thread. Some container seccomp profiles forbid
+/// the call. Then, and for the names, `/proc` is read.
 fn other_threads() -> io::Result<Vec<String>> {
     // SAFETY: CLONE_VM in unshare(2) only checks that nobody shares the memory.
     if unsafe { libc::unshare(libc::CLONE_VM) } == 0 {

@@ -1,18 +1,19 @@
-//! Copies of this process as children of its *parent* (`CLONE_PARENT`), which can wait for them as for any child of its own.
+//! Copies of this process as children of its *parent* (`CLONE_PARENT`). The parent can wait for such a copy as for any
+//! child.
 //!
-//! The system call alone makes no process that a C library could work in: what the library knows of its only thread is that of
-//! the original's. How it is told the truth differs:
+//! The system call alone makes no process that a C library could work in: the library would know the original's thread
+//! as its own. There are two ways to correct the library:
 //!
-//! | C library | how the copy is made | stack |
+//! | C library | way | stack of the copy |
 //! | --- | --- | --- |
-//! | glibc | the system call, with the address at which glibc keeps the thread's id (`PR_GET_TID_ADDRESS`) | the original's, as after fork |
-//! | musl 1.2.5 | its `clone` function, which treats the copy as fork does | one of the copy's own, see `sys::stack` |
+//! | glibc | the system call, with the address of the thread's id (`PR_GET_TID_ADDRESS`) | the original's |
+//! | musl 1.2.5 | its `clone` function, which treats the copy as fork does | its own, see `sys::stack` |
 //!
-//! musl has a lock where glibc keeps the id, so that the first way would hang a copy in its first `pthread_create`, and have it signal
-//! the original where it means itself. glibc's `clone` function does nothing of the kind that musl's does. Where neither works
-//! (an older musl, a kernel without checkpoint support) there are no siblings.
+//! musl has a lock where glibc keeps the id. The first way would hang a copy in its first `pthread_create`, and have
+//! the copy signal the original instead of itself. glibc's `clone` function does not correct anything. Where neither
+//! way works (an older musl, a kernel without checkpoint support) there are no siblings.
 //!
-//! `pthread_atfork` handlers do not run; hooks of ours take their place.
+//! `pthread_atfork` handlers do not run. `this_process::after_fork` and [`Start::begin`] do their work.
 //!
 //! Sources: clone(2), PR_GET_TID_ADDRESS(2const), set_robust_list(2).
 
@@ -25,28 +26,29 @@ use crate::sys::check;
 use crate::sys::fd;
 use crate::sys::robust_list::{self, RobustList};
 
-/// A copy, as its original knows it.
+/// A copy, as its original knows the copy.
 #[derive(Debug)]
 pub(crate) struct Sibling {
     pub(crate) pid: u32,
     pub(crate) pidfd: OwnedFd,
 }
 
-/// Copies this process. The copy goes on with `live`; the original gets back what was `given`, of which each of the two has its own now.
+/// Copies this process. The copy goes on with `run` and `given`. The original gets `given` back. Each of the two has
+/// its own now.
 ///
 /// # Errors
 /// `EAGAIN` at the limit of processes, `ENOMEM`, `Unsupported` where [`can_clone_sibling`] is false.
 pub(crate) fn clone_sibling<T>(
     _threads: &SingleThreaded,
     given: T,
-    live: fn(T, FreshCopy) -> !,
+    run: fn(T, FreshCopy) -> !,
 ) -> (T, io::Result<Sibling>) {
     let list = match robust_list::registered() {
         Ok(list) => list,
         Err(error) => return (given, Err(error)),
     };
     let mut pidfd: RawFd = -1;
-    let (start, made) = library::clone(Start { given, live, list }, &mut pidfd);
+    let (start, made) = library::clone(Start { given, run, list }, &mut pidfd);
     let sibling = made.map(|pid| {
         // SAFETY: a new descriptor that nobody else owns; the kernel writes it in the original only.
         let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
@@ -55,10 +57,10 @@ pub(crate) fn clone_sibling<T>(
     (start.given, sibling)
 }
 
-/// How a copy begins.
+/// The beginning of a copy.
 struct Start<T> {
     given: T,
-    live: fn(T, FreshCopy) -> !,
+    run: fn(T, FreshCopy) -> !,
     list: Option<NonNull<RobustList>>,
 }
 
@@ -68,21 +70,21 @@ impl<T> Start<T> {
             // SAFETY: it is that of the original's thread, of which this one is the copy.
             unsafe { robust_list::register(list) };
         }
-        (self.live)(self.given, FreshCopy(()))
+        (self.run)(self.given, FreshCopy(()))
     }
 }
 
-/// Whether [`clone_sibling`] works on this kernel with this C library.
+/// Returns whether [`clone_sibling`] works on this kernel with this C library.
 pub(crate) fn can_clone_sibling() -> bool {
     library::can_clone()
 }
 
-/// Where the C library keeps this thread's id, if that is known.
+/// Returns the address at which the C library keeps this thread's id, if known.
 pub(in crate::sys) fn thread_id_address() -> Option<*mut libc::c_int> {
     library::thread_id_address()
 }
 
-/// What both ways ask of the kernel.
+/// The flags of both ways.
 #[cfg(any(target_env = "gnu", target_env = "musl"))]
 const FLAGS: libc::c_int = libc::CLONE_PARENT | libc::CLONE_PIDFD | libc::SIGCHLD;
 
@@ -94,8 +96,8 @@ mod library {
     pub(super) fn clone<T>(start: Start<T>, pidfd: &mut RawFd) -> (Start<T>, io::Result<u32>) {
         let Some(tid_address) = thread_id_address() else { return (start, Err(io::ErrorKind::Unsupported.into())) };
         let flags = FLAGS | libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID;
-        // SAFETY: one thread exists (the caller has the proof), the copy has a stack of its own like after fork and never
-        // returns into these frames, and the addresses are this thread's own.
+        // SAFETY: one thread exists (the caller has the proof), the copy has a stack of its own like after fork and
+        // never returns into these frames, and the addresses are this thread's own.
         match check(unsafe { raw_clone(flags, pidfd, tid_address) }) {
             Ok(0) => start.begin(),
             Ok(pid) => (start, Ok(pid as u32)),
@@ -103,7 +105,8 @@ mod library {
         }
     }
 
-    /// `clone`, never `clone3`: the seccomp profiles of containers refuse the latter. The order of arguments is the architecture's.
+    /// `clone`, never `clone3`: the seccomp profiles of containers refuse the latter. The order of arguments is the
+    /// architecture's.
     ///
     /// # Safety
     /// As for fork; the addresses are those of the calling thread.
@@ -137,8 +140,8 @@ mod library {
     pub(super) fn thread_id_address() -> Option<*mut libc::c_int> {
         let mut address: *mut libc::c_int = std::ptr::null_mut();
         // SAFETY: the kernel writes one pointer to the address given.
-        let told = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &mut address) } == 0;
-        if !told || address.is_null() {
+        let is_known = unsafe { libc::prctl(libc::PR_GET_TID_ADDRESS, &mut address) } == 0;
+        if !is_known || address.is_null() {
             return None;
         }
         // SAFETY: the address is one that the C library registered for this thread, so it can be read.
@@ -182,12 +185,14 @@ mod library {
 
     /// Whether this musl is of version 1.2.5 or later.
     ///
-    /// The change by which its `clone` began to treat the copy as fork does also has it refuse, with `EINVAL`, flags that no such copy
-    /// could have. An older one hands them on to the kernel, which takes offence at nothing but the address for the pidfd
-    /// (`EFAULT`) and makes no child. So the question costs no copy of this process, which may be large.
+    /// The change by which its `clone` began to treat the copy as fork does also has it refuse, with `EINVAL`, flags
+    /// that no such copy could have. An older one hands them on to the kernel, which takes offence at nothing but the
+    /// address for the pidfd (`EFAULT`) and makes no child. So the question costs no copy of this process, which may be
+    /// large.
     ///
-    /// But the kernel has numbered the child by then, and a pid namespace whose first process does not come to be takes no other. So where
-    /// children are to be in a new one, a recent musl is supposed; the forkserver is refused there for another reason.
+    /// But the kernel has numbered the child by then, and a pid namespace whose first process does not come to be takes
+    /// no other. So where children are to be in a new one, a recent musl is supposed; the forkserver is refused there
+    /// for another reason.
     pub(super) fn can_clone() -> bool {
         static ANSWER: OnceLock<bool> = OnceLock::new();
         if ANSWER.get().is_none() && crate::sys::identity::has_children_elsewhere() {
@@ -212,7 +217,8 @@ mod library {
         let top = stack.as_mut_ptr_range().end.cast::<c_void>();
         let (argument, pidfd, thread, thread_id) =
             (null_mut::<c_void>(), null_mut::<c_int>(), null_mut::<c_void>(), null_mut::<c_int>());
-        // SAFETY: a child would have the stack alone, as this thread waits for its end (CLONE_VFORK), and makes one system call.
+        // SAFETY: a child would have the stack alone, as this thread waits for its end (CLONE_VFORK), and makes one
+        // system call.
         match check(unsafe { libc::clone(leave, top, flags, argument, pidfd, thread, thread_id) }.into()) {
             Err(error) => error,
             // A kernel before 5.2, which knows of no pidfds.
@@ -233,7 +239,8 @@ mod library {
     mod tests {
         use super::*;
 
-        /// Whether musl knows this thread by its id, as the owner of a mutex; nothing here needs another thread or a lock.
+        /// Whether musl knows this thread by its id, as the owner of a mutex; nothing here needs another thread or a
+        /// lock.
         extern "C" fn is_known_as_itself(_: *mut c_void) -> c_int {
             // The kernel's word: musl's function tells what musl believes.
             // SAFETY: gettid has no preconditions.
@@ -243,10 +250,11 @@ mod library {
 
         #[test]
         fn the_answer_is_what_a_copy_shows() {
-            crate::sys::fork_generation::note_copies();
+            robust_list::renew_in_copies();
             let mut stack = vec![0_u128; 4096];
             let top = stack.as_mut_ptr_range().end.cast::<c_void>();
-            // SAFETY: the copy has its own copy of the stack, and makes calls alone that may be made in a copy of a process with threads.
+            // SAFETY: the copy has its own copy of the stack, and makes calls alone that may be made in a copy of a
+            // process with threads.
             let copy = unsafe { libc::clone(is_known_as_itself, top, libc::SIGCHLD, null_mut()) };
             let mut status = -1;
             // SAFETY: a child of this test's; the kernel writes one number.

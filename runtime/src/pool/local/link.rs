@@ -1,0 +1,334 @@
+//! The pool's end of the link to a worker that is a child process: two rings in shared memory, and the child's own link
+//! for what has no room in a slot.
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::{Duration, Instant};
+
+use super::initializer::Initializer;
+use super::protocol::{self, RingMemory, inline, slot};
+use super::ring::{Corrupt, Head, ParentSide, SLOTS};
+use super::worker;
+use crate::error::{Error, ErrorKind, JoinErrorKind, Panic, Refusal};
+use crate::ipc::wire::fds::ValueFd;
+use crate::ipc::wire::frame::{self, ReceivedFrame};
+use crate::ipc::wire::kind;
+use crate::ipc::wire::payload::{Payload, decode};
+use crate::pool::model::{Failure, JobEntry, JobId, Outcome, Returned};
+use crate::pool::transport::{Broken, Death, LinkEvent, Oldest, Sent, WorkerLink};
+use crate::process::Process;
+use crate::sys::{self, futex, signal};
+use crate::this_process::children::{Child, ExitStatus};
+
+pub(in crate::pool) struct LocalLink {
+    process: Process<()>,
+    side: ParentSide<RingMemory>,
+    /// Written by the worker when the pool sleeps.
+    eventfd: ValueFd,
+    initializer: Option<Initializer>,
+    /// Whether the worker has sent its first event.
+    is_ready: bool,
+    /// The jobs in the ring or at the worker, oldest first, each with the number of its slot.
+    in_flight: VecDeque<(u64, JobId)>,
+    /// The start time of the worker's last job, as the worker noted it, when the last outcome came.
+    began_before: u64,
+    /// The slot that was seen to run, and since when.
+    running: Option<(u64, Instant)>,
+    /// The slot that tells the worker to exit.
+    shutdown_slot: Option<u64>,
+    /// The bytes of the slot that is read.
+    bytes: Vec<u8>,
+}
+
+impl From<Corrupt> for Broken {
+    fn from(_: Corrupt) -> Self {
+        Self
+    }
+}
+
+impl From<io::Error> for Broken {
+    fn from(_: io::Error) -> Self {
+        Self
+    }
+}
+
+impl LocalLink {
+    pub(super) fn new(
+        process: Process<()>,
+        memory: RingMemory,
+        eventfd: ValueFd,
+        initializer: Option<Initializer>,
+    ) -> Self {
+        Self {
+            process,
+            side: ParentSide::new(memory),
+            eventfd,
+            initializer,
+            is_ready: false,
+            in_flight: VecDeque::new(),
+            began_before: 0,
+            running: None,
+            shutdown_slot: None,
+            bytes: Vec::new(),
+        }
+    }
+
+    fn child(&self) -> &Child {
+        self.process.child()
+    }
+
+    /// Sends arguments that do not fit into a slot; `false` if the link or the ring has no room for them now.
+    fn send_out_of_line(&mut self, number: u64, arguments: &Payload) -> Result<bool, Broken> {
+        // No frame may be on the link whose slot is never written.
+        if !self.side.has_room()? {
+            return Ok(false);
+        }
+        let link = self.child().link().map_err(|_| Broken)?;
+        match protocol::send_out_of_line(link, number, arguments, Some(Instant::now())) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(false),
+            Err(_) => Err(Broken),
+        }
+    }
+
+    /// The next frame of the link that belongs to a slot.
+    fn next_frame(&self) -> io::Result<Option<ReceivedFrame>> {
+        let link = self.child().link().map_err(io::Error::other)?;
+        loop {
+            match frame::try_receive(link)? {
+                Some(frame) if frame.kind == kind::HANDSHAKE => {}
+                other => return Ok(other),
+            }
+        }
+    }
+
+    fn outcome(&self, kind: u8, payload: Payload) -> Result<Outcome, Broken> {
+        let failed = |kind| Failure::new(kind, Some(self.pid()));
+        Ok(match kind {
+            slot::RETURNED | slot::READY => Ok(Returned { payload, pid: self.pid() }),
+            slot::PANICKED => Err(failed(JoinErrorKind::Panicked(decode::<Panic>(payload).map_err(|_| Broken)?))),
+            slot::REFUSED => {
+                let refusal = decode::<Refusal>(payload).map_err(|_| Broken)?;
+                Err(failed(JoinErrorKind::NotStarted(refusal.into())))
+            }
+            slot::UNENCODABLE => {
+                let detail = decode::<String>(payload).map_err(|_| Broken)?;
+                Err(Failure { detail, ..failed(JoinErrorKind::Unencodable) })
+            }
+            _ => return Err(Broken),
+        })
+    }
+
+    /// Whether the worker is of use, by the outcome of its initializer.
+    fn check_start(&self, outcome: Outcome) -> Result<(), Error> {
+        let task = self.initializer.as_ref().map_or(worker::NAME, |initializer| initializer.task);
+        let checked = match (outcome, &self.initializer) {
+            (Ok(returned), Some(initializer)) => (initializer.check)(returned.payload),
+            (Ok(_), None) => Ok(()),
+            (Err(failure), _) => Err(failure.into_error(task).to_string()),
+        };
+        checked.map_err(|text| {
+            let text = format!("the initializer `{task}` of a pool's worker failed: {text}");
+            Error::new(ErrorKind::Setting, text)
+        })
+    }
+
+    /// How the worker's process has ended.
+    fn end(&self) -> JoinErrorKind {
+        match (self.last_message(), self.child().try_status()) {
+            (Some(message), _) => message,
+            (None, Ok(Some(ExitStatus::Exited(code)))) => JoinErrorKind::Exited(code),
+            (None, Ok(Some(ExitStatus::Signaled(signal)))) => JoinErrorKind::Signaled(signal),
+            (None, Ok(_)) => JoinErrorKind::Unknown,
+            (None, Err(error)) => JoinErrorKind::NotWaited(error),
+        }
+    }
+
+    /// The message on the link of a worker that could not begin, or whose program aborts at a panic.
+    fn last_message(&self) -> Option<JoinErrorKind> {
+        loop {
+            match self.next_frame() {
+                Ok(Some(frame)) if frame.kind == kind::PANICKED => {
+                    return frame.head().ok().map(JoinErrorKind::Panicked);
+                }
+                Ok(Some(frame)) if frame.kind == kind::REFUSED => {
+                    return frame.head::<Refusal>().ok().map(|refusal| JoinErrorKind::NotStarted(refusal.into()));
+                }
+                Ok(Some(frame)) if frame.kind == kind::OUT_OF_LINE => {}
+                _ => return None,
+            }
+        }
+    }
+
+    fn number_of(&self, id: JobId) -> Option<u64> {
+        self.in_flight.iter().find(|(_, known)| *known == id).map(|(number, _)| *number)
+    }
+}
+
+impl WorkerLink for LocalLink {
+    const WINDOW: usize = SLOTS as usize;
+    const BROKEN: &'static str = "its worker had spoilt the memory that it shares with the pool";
+
+    fn name(&self) -> &str {
+        self.process.name()
+    }
+
+    fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    fn send(&mut self, id: JobId, job: &JobEntry) -> Result<Sent, Broken> {
+        let number = self.side.next_number();
+        let (kind, bytes) = match inline(&job.arguments) {
+            Some(bytes) => (slot::JOB, bytes),
+            None if !self.send_out_of_line(number, &job.arguments)? => return Ok(Sent::NoRoom),
+            None => (slot::JOB | slot::ON_LINK, &[][..]),
+        };
+        if !self.side.push(Head { about: job.task_index, kind, spent: 0 }, bytes)? {
+            return Ok(Sent::NoRoom);
+        }
+        self.in_flight.push_back((number, id));
+        Ok(Sent::Yes)
+    }
+
+    fn flush(&self) {
+        if self.side.must_wake_worker() {
+            self.side.wake(futex::wake_all);
+        }
+    }
+
+    fn has_event(&self) -> bool {
+        self.side.has_result()
+    }
+
+    fn next_event(&mut self) -> Result<Option<LinkEvent>, Broken> {
+        let Some(head) = self.side.pop(&mut self.bytes)? else { return Ok(None) };
+        let payload = if head.kind & slot::ON_LINK == 0 {
+            Payload::local(&self.bytes)
+        } else {
+            protocol::receive_out_of_line(head.about, || self.next_frame())?
+        };
+        let outcome = self.outcome(head.kind & !(slot::ON_LINK | slot::LAST), payload)?;
+        if !self.is_ready {
+            self.is_ready = true;
+            return Ok(Some(LinkEvent::Ready(self.check_start(outcome))));
+        }
+        // A worker runs one job after the other: any outcome is that of the oldest.
+        let (number, id) = self.in_flight.front().copied().ok_or(Broken)?;
+        if number != head.about || self.side.look_taken()? <= number {
+            return Err(Broken);
+        }
+        self.in_flight.pop_front();
+        self.running = None;
+        self.began_before = self.side.began();
+        let duration = Duration::from_nanos(head.spent);
+        Ok(Some(LinkEvent::Done { id, outcome, duration, is_last: head.kind & slot::LAST != 0 }))
+    }
+
+    /// The time at which a job began is the worker's claim, and never earlier than the pool allows for.
+    fn oldest(&mut self, now: Instant) -> Result<Oldest, Broken> {
+        let taken = self.side.look_taken()?;
+        let Some((number, _)) = self.in_flight.front().copied() else { return Ok(Oldest::None) };
+        if number >= taken {
+            return Ok(Oldest::NotBegun);
+        }
+        let seen = match self.running {
+            Some((known, since)) if known == number => since,
+            _ => now,
+        };
+        self.running = Some((number, seen));
+        let began = self.side.began();
+        if began == self.began_before {
+            // The worker has taken the job, and not yet noted when.
+            return Ok(Oldest::Running { since: seen });
+        }
+        let ago = sys::monotonic_nanoseconds().saturating_sub(began);
+        let since = now.checked_sub(Duration::from_nanos(ago)).map_or(seen, |began| began.min(seen));
+        Ok(Oldest::Running { since })
+    }
+
+    fn is_waiting(&self) -> bool {
+        self.side.worker_waits()
+    }
+
+    fn revoke(&mut self) -> Result<Option<JobId>, Broken> {
+        // Arguments that were sent out of line stay on the link, where the worker passes over them.
+        let Some(number) = self.side.take_back()? else { return Ok(None) };
+        if self.shutdown_slot == Some(number) {
+            // No job is left before it, and the worker has to be told again.
+            return if self.shut_down_again() { Ok(None) } else { Err(Broken) };
+        }
+        let place = self.in_flight.iter().position(|(known, _)| *known == number).ok_or(Broken)?;
+        Ok(self.in_flight.remove(place).map(|(_, id)| id))
+    }
+
+    fn cancel(&self, id: JobId) {
+        if let Some(number) = self.number_of(id) {
+            self.side.cancel(number);
+        }
+    }
+
+    fn shut_down(&mut self) -> bool {
+        self.shutdown_slot.is_some() || self.shut_down_again()
+    }
+
+    fn kill(&mut self) {
+        let _ = self.process.kill();
+    }
+
+    fn has_ended(&self) -> bool {
+        !matches!(self.child().try_status(), Ok(None))
+    }
+
+    fn death(&mut self) -> Death {
+        let taken = self.side.look_taken().unwrap_or(u64::MAX);
+        let has_begun = self.in_flight.front().is_some_and(|(number, _)| *number < taken);
+        Death { has_begun, failure: Failure::new(self.end(), Some(self.pid())) }
+    }
+
+    fn startup_error(&self, failure: Failure) -> Error {
+        match (failure.kind, &self.initializer) {
+            (JoinErrorKind::NotStarted(cause), _) => cause,
+            (kind, Some(initializer)) => {
+                // A worker that the system killed for want of memory may start another time.
+                let is_killed = matches!(kind, JoinErrorKind::Signaled(signal::KILL));
+                let error_kind = if is_killed { ErrorKind::LimitReached } else { ErrorKind::Setting };
+                let how = Failure { kind, ..failure }.into_error(initializer.task);
+                Error::new(error_kind, format!("the initializer of a pool's worker did not return: {how}"))
+            }
+            (kind, None) => {
+                let how = Failure { kind, ..failure }.into_error(worker::NAME);
+                Error::new(ErrorKind::LimitReached, format!("a pool's worker has ended before it could serve: {how}"))
+            }
+        }
+    }
+
+    fn arm(&self) {
+        self.side.listen();
+    }
+
+    fn disarm(&self) {
+        self.side.stop_listening();
+    }
+
+    fn event_source(&self) -> Result<BorrowedFd<'_>, Error> {
+        self.eventfd.fd().map_err(|error| Error::os("cannot listen to a worker", error))
+    }
+
+    fn death_source(&self) -> Result<BorrowedFd<'_>, Error> {
+        self.child().pidfd()
+    }
+}
+
+impl LocalLink {
+    fn shut_down_again(&mut self) -> bool {
+        let number = self.side.next_number();
+        let is_told = self.side.push(Head { about: 0, kind: slot::LEAVE, spent: 0 }, &[]).is_ok_and(|is_in| is_in);
+        if is_told {
+            self.shutdown_slot = Some(number);
+            self.flush();
+        }
+        is_told
+    }
+}

@@ -1,0 +1,127 @@
+//! The words that all parts of a pool share: ids, jobs and their states, outcomes, and the configuration.
+//!
+//! Imports nothing of the rest of the pool.
+
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::error::{JoinError, JoinErrorKind};
+use crate::ipc::wire::payload::Payload;
+use crate::task::TaskEntry;
+
+/// How long either side of a link looks for an event before it sleeps: about as long as a sleep costs.
+pub(super) const LONGEST_SPIN: Duration = Duration::from_micros(50);
+
+/// A job's key in the scheduler's table, until its outcome is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct JobId(pub(super) usize);
+
+/// A worker's key in the scheduler's table, until it is reaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct WorkerId(pub(super) usize);
+
+/// The key of several jobs whose outcomes are taken as they come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct GroupId(pub(super) usize);
+
+/// A job, from its submission until its outcome is taken.
+pub(super) struct JobEntry {
+    pub(super) entry: &'static TaskEntry,
+    /// The index of `entry` in the registry of tasks, which is the same in parent and workers.
+    pub(super) task_index: u64,
+    pub(super) arguments: Payload,
+    pub(super) state: JobState,
+    pub(super) holder: Holder,
+    /// How long the job may run.
+    pub(super) time_limit: Option<Duration>,
+    /// How many more runs a worker's death under the job may cause.
+    pub(super) retries: u32,
+}
+
+/// How far a job is.
+pub(super) enum JobState {
+    Queued,
+    /// Sent to this worker: in its window, or running there.
+    InFlight(WorkerId),
+    Done(Outcome),
+}
+
+/// The owner of a job's outcome.
+pub(super) enum Holder {
+    /// The outcome is dropped.
+    Dropped,
+    /// A [`Job`](super::Job), with the waker of the task that polls it as a future.
+    Job(Option<Waker>),
+    /// A map that takes outcomes as they come.
+    Group(GroupId),
+}
+
+/// The end of a job.
+pub(super) type Outcome = Result<Returned, Failure>;
+
+/// A task's encoded result, and the process that returned it.
+#[derive(Debug)]
+pub(super) struct Returned {
+    pub(super) payload: Payload,
+    pub(super) pid: u32,
+}
+
+/// Why a job has no result.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) kind: JoinErrorKind,
+    pub(super) pid: Option<u32>,
+    /// Shown behind the kind, if not empty.
+    pub(super) detail: String,
+}
+
+impl Failure {
+    pub(super) fn new(kind: JoinErrorKind, pid: Option<u32>) -> Self {
+        Self { kind, pid, detail: String::new() }
+    }
+
+    pub(super) fn into_error(self, task: &'static str) -> JoinError {
+        JoinError::with_detail(self.kind, task, self.pid, self.detail)
+    }
+}
+
+/// How a pool schedules jobs and workers. How a worker is started is in the transport's own configuration.
+#[derive(Clone, Debug)]
+pub(super) struct PoolConfig {
+    /// Most workers at a time.
+    pub(super) max_workers: usize,
+    /// Fewest workers at a time; `max_workers` if `None`.
+    pub(super) min_workers: Option<usize>,
+    /// How long a worker above `min_workers` may be idle.
+    pub(super) idle_timeout: Option<Duration>,
+    /// How many jobs a worker does before it is replaced.
+    pub(super) max_tasks: Option<u32>,
+    /// How long a worker's initializer may run.
+    pub(super) start_timeout: Option<Duration>,
+    /// How long a job may run, unless its own limit is shorter.
+    pub(super) task_timeout: Option<Duration>,
+    /// How long a job may go on after its time limit.
+    pub(super) grace: Duration,
+    /// The workers' names begin with it.
+    pub(super) name: String,
+}
+
+impl PoolConfig {
+    /// The configuration of `max_workers` workers without limits.
+    pub(super) fn new(max_workers: usize) -> Self {
+        Self {
+            max_workers,
+            min_workers: None,
+            idle_timeout: None,
+            max_tasks: None,
+            start_timeout: None,
+            task_timeout: None,
+            grace: Duration::ZERO,
+            name: String::new(),
+        }
+    }
+
+    pub(super) fn least_workers(&self) -> usize {
+        self.min_workers.unwrap_or(self.max_workers).min(self.max_workers)
+    }
+}

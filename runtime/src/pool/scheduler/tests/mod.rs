@@ -1,0 +1,7 @@
+//! Events and the commands that follow, with links played by the tests.
+
+mod dispatch;
+mod endings;
+mod fake;
+mod scaling;
+mod timeouts;

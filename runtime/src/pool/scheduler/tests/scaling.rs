@@ -1,0 +1,245 @@
+//! How many workers there are: starts that fail, workers that come with the work, and workers that retire.
+
+use std::time::Duration;
+
+use super::fake::{FakePool, config};
+use crate::error::ErrorKind;
+use crate::error::JoinErrorKind::{Exited, Signaled};
+use crate::pool::model::PoolConfig;
+
+const SHORT: Duration = Duration::from_micros(1);
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn a_pool_is_ready_when_all_its_workers_serve() {
+    let mut pool = FakePool::new(config(2));
+    for _ in 0..2 {
+        assert!(pool.must_start());
+        pool.start();
+    }
+    assert!(!pool.must_start());
+    pool.ready(1);
+    assert!(pool.scheduler.is_ready().is_none());
+    pool.ready(2);
+    assert!(pool.scheduler.is_ready().is_some_and(|ready| ready.is_ok()));
+    let names: Vec<String> = pool.scheduler.stats().workers.into_iter().map(|worker| worker.name).collect();
+    assert_eq!(names, ["worker-1", "worker-2"]);
+}
+
+#[test]
+fn starts_that_fail_are_tried_again_with_growing_pauses() {
+    let mut pool = FakePool::serving(config(1));
+    pool.begin_and_die();
+    for pause in [10, 20, 40] {
+        assert!(pool.must_start());
+        pool.fail_start(ErrorKind::LimitReached, false);
+        assert!(!pool.must_start());
+        assert_eq!(pool.advance(Duration::ZERO), Some(Duration::from_millis(pause)));
+        pool.advance(Duration::from_millis(pause));
+    }
+}
+
+#[test]
+fn queued_jobs_fail_after_three_starts_without_a_worker_and_later_ones_wait_for_the_next() {
+    let mut pool = FakePool::serving(config(1));
+    pool.begin_and_die();
+    let jobs = [pool.submit(), pool.submit()];
+    for told in [false, false, true] {
+        pool.advance(SECOND);
+        pool.fail_start(ErrorKind::LimitReached, false);
+        assert_eq!(pool.scheduler.unfinished() == 0, told);
+    }
+    assert_eq!(jobs.map(|id| pool.outcome(id)), ["not started: no worker"; 2]);
+    assert_eq!(pool.scheduler.abandoned().map(ToString::to_string).as_deref(), Some("no worker"));
+
+    let later = pool.submit();
+    assert_eq!(pool.outcome(later), "-");
+    pool.advance(SECOND);
+    let worker = pool.start();
+    pool.ready(worker);
+    pool.scheduler.dispatch();
+    pool.run(worker, SHORT);
+    assert_eq!(pool.outcome(later), format!("returned by {worker}"));
+}
+
+#[test]
+fn no_job_fails_while_another_worker_serves() {
+    let mut pool = FakePool::serving(config(2));
+    let job = pool.submit();
+    pool.begin(1);
+    pool.die(2, Exited(1));
+    for _ in 0..9 {
+        pool.advance(SECOND);
+        pool.fail_start(ErrorKind::LimitReached, false);
+    }
+    let queued = pool.submit();
+    assert_eq!([job, queued].map(|id| pool.outcome(id)), ["-", "-"]);
+}
+
+#[test]
+fn a_pool_begins_with_fewer_workers_at_a_limit_and_not_at_all_with_none() {
+    let mut some = FakePool::new(config(2));
+    some.start();
+    some.ready(1);
+    let mut none = FakePool::new(config(2));
+    for _ in 0..3 {
+        for pool in [&mut some, &mut none] {
+            assert!(pool.scheduler.is_ready().is_none());
+            pool.advance(SECOND);
+            pool.fail_start(ErrorKind::LimitReached, false);
+        }
+    }
+    assert!(some.scheduler.is_ready().is_some_and(|ready| ready.is_ok()));
+    assert!(none.scheduler.is_ready().is_some_and(|ready| ready.is_err()));
+}
+
+#[test]
+fn an_initializer_that_fails_is_told_at_once() {
+    let mut pool = FakePool::new(config(2));
+    let _ = [pool.start(), pool.start()];
+    pool.ready(1);
+    pool.fail_initializer(2);
+    assert_eq!(pool.commands(), "2: kill");
+    let error = pool.scheduler.is_ready().expect("it is known").unwrap_err();
+    assert_eq!((error.kind(), &*error.to_string()), (ErrorKind::Setting, "it failed"));
+}
+
+#[test]
+fn after_a_final_failure_there_is_no_other_start() {
+    let mut pool = FakePool::serving(config(2));
+    let jobs = [pool.submit(), pool.submit()];
+    pool.begin(1);
+    pool.die(1, Signaled(9));
+    pool.fail_start(ErrorKind::ForkServer, true);
+    assert!(!pool.must_start());
+    assert_eq!(pool.advance(60 * SECOND), None);
+    assert!(pool.scheduler.hopeless().is_some());
+    // The other worker goes on.
+    pool.run(2, SHORT);
+    assert_eq!(jobs.map(|id| pool.outcome(id)), ["Signaled(9)", "returned by 2"]);
+    let left = pool.submit();
+    pool.die(2, Signaled(9));
+    assert_eq!(pool.outcome(left), "not started: no worker");
+}
+
+#[test]
+fn workers_above_the_least_come_with_the_work_and_retire_when_they_are_idle() {
+    let limits = PoolConfig { min_workers: Some(1), idle_timeout: Some(10 * SECOND), ..config(3) };
+    let mut pool = FakePool::serving(limits);
+    assert_eq!(pool.scheduler.stats().workers.len(), 1);
+    pool.submit_many(4);
+    for worker in 2..=3 {
+        assert!(pool.must_start());
+        pool.start();
+        pool.ready(worker);
+        pool.scheduler.dispatch();
+    }
+    assert!(!pool.must_start(), "there may be three");
+    pool.commands();
+    for worker in [1, 2, 3, 1] {
+        pool.run(worker, SECOND);
+    }
+    assert_eq!(pool.scheduler.unfinished(), 0);
+    // Those that were idle first, and never the last.
+    assert_eq!(pool.advance(Duration::ZERO), Some(8 * SECOND));
+    pool.advance(8 * SECOND);
+    assert_eq!(pool.commands(), "2: shut down");
+    pool.advance(60 * SECOND);
+    assert_eq!(pool.commands(), "3: shut down");
+    pool.die(2, Exited(0));
+    pool.die(3, Exited(0));
+    assert_eq!(pool.scheduler.stats().retired, 2);
+    assert_eq!(pool.advance(60 * SECOND), None);
+    assert_eq!(pool.commands(), "");
+}
+
+#[test]
+fn an_idle_worker_that_cannot_be_told_is_killed() {
+    let limits = PoolConfig { min_workers: Some(0), idle_timeout: Some(SECOND), ..config(1) };
+    let mut pool = FakePool::new(limits);
+    pool.submit();
+    let worker = pool.start();
+    pool.ready(worker);
+    pool.scheduler.dispatch();
+    pool.run(worker, SHORT);
+    pool.refuse_shutdown(worker);
+    pool.commands();
+    pool.advance(SECOND);
+    assert_eq!(pool.commands(), "1: kill");
+}
+
+#[test]
+fn a_worker_that_has_done_its_share_is_replaced() {
+    let mut pool = FakePool::serving(PoolConfig { max_tasks: Some(2), ..config(1) });
+    pool.submit_many(3);
+    assert_eq!(pool.commands(), "1: send 0, 1: send 1");
+    pool.run(1, SHORT);
+    assert_eq!(pool.commands(), "", "its share is in flight");
+    pool.run(1, SHORT);
+    assert_eq!(pool.commands(), "1: shut down");
+    assert!(!pool.must_start(), "it is still there");
+    pool.die(1, Exited(0));
+    assert_eq!(pool.scheduler.stats().replaced, 1);
+    assert!(pool.must_start());
+}
+
+#[test]
+fn a_worker_that_has_grown_too_large_begins_nothing_more() {
+    let mut pool = FakePool::serving(config(1));
+    let jobs = [pool.submit(), pool.submit(), pool.submit()];
+    pool.begin(1);
+    pool.commands();
+    pool.finish_unseen(1, SHORT, true);
+    pool.collect();
+    assert_eq!(pool.commands(), "1: revoke 1, 1: shut down");
+    pool.scheduler.dispatch();
+    assert_eq!(pool.commands(), "");
+    pool.die(1, Exited(0));
+    assert!(pool.must_start());
+    let worker = pool.start();
+    pool.ready(worker);
+    pool.scheduler.dispatch();
+    pool.run(worker, SHORT);
+    pool.run(worker, SHORT);
+    assert_eq!(jobs.map(|id| pool.outcome(id)), ["returned by 1", "returned by 2", "returned by 2"]);
+}
+
+#[test]
+fn a_pool_made_smaller_retires_idle_workers_first_and_takes_the_jobs_of_full_ones() {
+    let mut pool = FakePool::serving(config(3));
+    pool.submit_many(2);
+    pool.begin(1);
+    pool.begin(2);
+    pool.commands();
+    pool.scheduler.resize(2);
+    assert_eq!(pool.commands(), "3: shut down");
+    pool.submit();
+    pool.commands();
+    pool.refuse_shutdown(2);
+    pool.scheduler.resize(1);
+    pool.scheduler.dispatch();
+    assert_eq!(pool.commands(), "", "worker 2 cannot be told as yet");
+    pool.scheduler.resize(4);
+    assert!(pool.must_start());
+}
+
+#[test]
+fn a_worker_that_retires_while_it_starts_is_no_liar() {
+    let mut pool = FakePool::new(config(2));
+    let _ = [pool.start(), pool.start()];
+    pool.scheduler.resize(1);
+    assert_eq!(pool.commands(), "1: shut down");
+    pool.ready(1);
+    pool.ready(2);
+    assert_eq!(pool.commands(), "");
+    pool.die(1, Exited(0));
+    assert_eq!(pool.scheduler.stats().retired, 1);
+    assert!(pool.scheduler.is_ready().is_some_and(|ready| ready.is_ok()));
+}
+
+#[test]
+fn a_second_first_event_is_a_lie() {
+    let mut pool = FakePool::serving(config(1));
+    pool.ready(1);
+    assert_eq!(pool.commands(), "1: kill");
+}
