@@ -19,56 +19,53 @@
 //! # The life of a child
 //!
 //! ```text
-//!  context        launcher                        child                               handle
-//!  ───────        ────────                        ─────                               ──────
-//!  Call ─encode─▶ ChildSpec ─spawn / fork / ask────▶ bootstrap: read order, settle in
-//!                   │  link: one socket pair       look the task up by name, decode
-//!                   │  lifeline: kills the child    run it, catch its panic
-//!                   ▼  when this process is gone
-//!                 pid + pidfd ◀────────────────── send outcome, flush, exit ──────▶ join: outcome + status
+//!  context        launcher                      child                               handle
+//!  ───────        ────────                      ─────                               ──────
+//!  Call ─encode─▶ child spec ─spawn/fork/ask──▶ read the spec, apply the settings
+//!                   │  link: one socket pair    look the task up by name, decode
+//!                   │  lifeline: kills the      run the task, catch a panic
+//!                   ▼  child with its parent
+//!                 pid + pidfd ◀──────────────── send the outcome, flush, exit ────▶ join: outcome + status
 //! ```
 //!
-//! 1. `#[child_task]` leaves a function as it is and registers it by name; `square::call(12)` encodes its arguments
-//!    into a [`Call`], an inert value.
-//! 2. A [`Context`] gives the call to the launcher of its [`StartMethod`], which makes a child: by starting this
+//! 1. `#[child_task]` leaves a function as it is, and registers the function by name. `square::call(12)` encodes the
+//!    arguments into a [`Call`], an inert value.
+//! 2. A [`Context`] gives the call to the launcher of its [`StartMethod`]. The launcher makes a child: by starting this
 //!    program anew, by copying this process, or by asking a small server to copy itself.
-//! 3. The child (in `#[process_main]`, before the user's `main`) makes itself what its options say, finds the task by
-//!    name, runs it, and sends back what it returned or how it failed.
-//! 4. The [`Process`] handle waits for the child's end and takes what it has said. Whatever happens to the child (a
-//!    panic, a signal, an exit, a timeout), the handle gets a [`JoinError`] that says so.
+//! 3. The child applies the options, finds the task by name, runs the task, and sends the outcome. All this happens in
+//!    `#[process_main]`, before the user's `main`.
+//! 4. The [`Process`] handle waits for the child's end and returns the outcome. A panic, a signal, an exit and a
+//!    timeout become a [`JoinError`].
 //!
 //! # Many calls
 //!
-//! A [`Pool`] keeps workers that run one call after the other. A worker that dies costs the call that it was running,
-//! and nothing else.
+//! A [`Pool`] keeps workers that run one call after the other. A worker's death costs the running call, and no other.
 //!
 //! # Children that talk
 //!
-//! [`channel`] carries values between any processes, [`duplex`] goes both ways, [`Fd`] passes open files, [`sync`] has
-//! locks that survive whoever holds them. Their ends and handles go wherever serde goes: into arguments, results and
+//! [`channel`] carries values between any processes, [`duplex`] carries values both ways, [`Fd`] passes open files, and
+//! the locks of [`sync`] survive the death of their holder. Handles go wherever serde goes: into arguments, results and
 //! messages.
 //!
 //! # Large data
 //!
-//! Arguments and results are encoded and copied. What is too large for that, or is to be written by several processes
-//! at once, goes into shared memory: [`Bytes`], [`SharedSlice`] and [`SharedArray`], in the module [`shm`].
+//! Arguments and results are encoded and copied. Larger data, and data that several processes write at once, go into
+//! shared memory: [`Bytes`], [`SharedSlice`] and [`SharedArray`] of the module [`shm`].
 //!
-//! # What always holds
+//! # Guarantees
 //!
-//! - A child ends when the process that started it ends, however that happens, unless it was
-//!   [detached](Process::detach).
+//! - A child ends with the process that started it, unless the child was [detached](Process::detach).
 //! - No zombies, no leaked descriptors, no named kernel objects.
-//! - The `fork` method is refused in a process with several threads.
-//! - A dead child, forkserver or parent is an error at once, never a hang. One that somebody has stopped (`SIGSTOP`) is
-//!   waited for until it goes on.
-//! - A child gets descriptors 0 to 2, its link and its lifeline, what its arguments hold, and nothing else (under
-//!   `fork`: and what its parent has opened itself).
+//! - The start method `fork` is refused in a process with several threads.
+//! - A dead child, forkserver or parent is an error at once, never a hang. A stopped process (`SIGSTOP`) is waited for.
+//! - A child has descriptors 0 to 2, a link, a lifeline, and the descriptors in its arguments. Under `fork` a child also
+//!   has the files that the parent has opened itself.
 //!
 //! # Tests
 //!
-//! A test binary is started anew for a child as well. Binary crates with `#[process_main]` need nothing for it; a
-//! library and each file of `tests/` say [`test_guard!`]`();` once. libtest always has two threads, so the `fork`
-//! method is refused there.
+//! A test binary is started anew for a child as well. A binary crate with `#[process_main]` needs nothing for this. A
+//! library, and each file of `tests/`, has the line [`test_guard!`]`();` once. libtest always has two threads, so the
+//! start method `fork` is refused in tests.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 
@@ -155,11 +152,12 @@ mod readme {}
 /// The guide: one page for each topic, as a module without items.
 ///
 /// # Files
-/// The source of the pages is in `docs/guide` of the package. Beside the guide, `docs` has the format of values (`format.md`), the measured
-/// times (`benchmarks.md`) and the reasons behind the design (`decisions`).
+/// The source of the pages is in `docs/guide` of the package. Beside the guide, `docs` has the format of values
+/// (`format.md`), the measured times (`benchmarks.md`) and the reasons behind the design (`decisions`).
 #[cfg(any(doc, doctest))]
 pub mod _guide {
-    // The links of a page lead to files. Of two definitions the first counts, so `links.txt` makes them lead to modules.
+    // The links of a page lead to files. Of two definitions the first counts, so `links.txt` makes them lead to
+    // modules.
     macro_rules! pages {
         ($($name:ident $file:literal)*) => {
             $(
