@@ -19,6 +19,14 @@ const WITHOUT_BOUNDS: u32 = 128;
 /// Stack for the user's code at the innermost level, and for dropping a half-decoded value.
 const RESERVE: usize = 128 * 1024;
 
+/// Counts an option that a type asks for and that the message has not.
+///
+/// # Errors
+/// At 256 such options, since a type of nothing but options would ask without end.
+pub(super) fn unwritten_option(levels: u8) -> Result<u8, Error> {
+    levels.checked_add(1).ok_or_else(|| Error::new("a type of options without end"))
+}
+
 /// Levels of one value inside of another.
 #[derive(Debug, Default)]
 pub(super) struct Depth {

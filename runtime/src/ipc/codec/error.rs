@@ -2,8 +2,6 @@
 
 use std::fmt::{self, Display};
 
-use super::decode::{self, ShownKey};
-
 /// Why a value could not be encoded or decoded: serde's own message, and the path to the part of the value that it is
 /// about.
 ///
@@ -29,6 +27,13 @@ enum Step {
     Key(String),
 }
 
+/// The key of a map, as a path shows the key.
+pub(super) enum ShownKey {
+    Text(String),
+    /// A number, or the name of a variant.
+    Other(String),
+}
+
 impl Error {
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self(Box::new(Fault { text: text.into(), steps: Vec::new(), argument: None }))
@@ -49,10 +54,10 @@ impl Error {
         self.step(Step::Index(index))
     }
 
-    /// The key is given as it is encoded.
+    /// Adds an entry of a map to the path. `None` stands for a key that has no short text.
     #[cold]
-    pub(super) fn at_key(self, key: &[u8]) -> Self {
-        match decode::key(key) {
+    pub(super) fn at_key(self, key: Option<ShownKey>) -> Self {
+        match key {
             Some(ShownKey::Text(name)) if is_identifier(&name) => self.step(Step::Field(name)),
             Some(ShownKey::Text(text)) => self.step(Step::Key(format!("{text:?}"))),
             Some(ShownKey::Other(text)) => self.step(Step::Key(text)),

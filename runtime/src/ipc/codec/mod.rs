@@ -16,7 +16,6 @@ mod depth;
 pub(crate) mod encode;
 mod error;
 mod numbers;
-mod shapes;
 mod tag;
 #[cfg(test)]
 mod tests;

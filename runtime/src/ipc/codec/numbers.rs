@@ -19,14 +19,14 @@ use super::tag;
 use crate::sys::{cast, huge_pages};
 
 /// A number that has blocks.
-trait Number: Pod + DeserializeOwned {
+trait BlockNumber: Pod + DeserializeOwned {
     /// Its tag in a block.
     const TAG: u8;
 }
 
 macro_rules! numbers {
     ($($(#[$cfg:meta])? $number:ident $tag:ident;)*) => {
-        $($(#[$cfg])? impl Number for $number {
+        $($(#[$cfg])? impl BlockNumber for $number {
             const TAG: u8 = tag::$tag;
         })*
 
@@ -85,7 +85,7 @@ numbers! {
 }
 
 /// The bytes need not be aligned.
-fn copy<T: Number>(bytes: &[u8]) -> Vec<T> {
+fn copy<T: BlockNumber>(bytes: &[u8]) -> Vec<T> {
     let mut numbers = huge_pages::with_capacity(bytes.len() / size_of::<T>());
     numbers.extend(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned::<T>));
     numbers

@@ -12,6 +12,19 @@ pub(super) const LENGTH_16: u8 = 0xFD;
 pub(super) const LENGTH_32: u8 = 0xFE;
 pub(super) const LENGTH_64: u8 = 0xFF;
 
+/// The bytes of an encoded length.
+pub(super) fn length_size(length: usize) -> usize {
+    match length {
+        0..=LENGTH_MAX => 1,
+        _ if u16::try_from(length).is_ok() => 1 + size_of::<u16>(),
+        _ if u32::try_from(length).is_ok() => 1 + size_of::<u32>(),
+        _ => 1 + size_of::<u64>(),
+    }
+}
+
+/// Most shapes with a number in one message. A decoder keeps all of them.
+pub(super) const MAX_SHAPES: u32 = 1 << 16;
+
 /// In place of a shape's number: its names follow, and it gets the next number.
 pub(super) const NEW_SHAPE: usize = 0;
 /// The same, without a number.

@@ -1,14 +1,65 @@
 //! Maps, and structs that are read by the names of their fields.
 
-use serde::de::{self, DeserializeSeed, Error as _};
+use serde::de::{self, DeserializeSeed, Error as _, Visitor};
 
+use super::decoder::Decoder;
 use super::key::{Key, MapKey};
 use super::shape::next_name;
-use super::variant::Named;
-use super::{Decoder, Error, tag};
+use super::shown_key::shown_key;
+use super::value::Value;
+use crate::ipc::codec::error::Error;
+use crate::ipc::codec::tag;
+
+impl<'de> Value<'_, 'de> {
+    #[inline(never)]
+    pub(super) fn fields_of<V: Visitor<'de>>(
+        self,
+        names: &'de [u8],
+        left: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.entries_of(Names::Shape { names, left }, visitor, true)
+    }
+
+    /// Values with their names. `is_struct`: whether a struct was asked for, so that the keys can be nothing but names
+    /// of fields.
+    #[inline]
+    pub(super) fn entries<V: Visitor<'de>>(self, visitor: V, is_struct: bool) -> Result<V::Value, Error> {
+        let names = match self.tag {
+            tag::MAP => Names::Pairs { hint: self.decoder.hint()? },
+            tag::STRUCT => {
+                let message = self.decoder.input;
+                let shape = self.decoder.mention()?;
+                Names::Shape { names: shape.names(message), left: shape.fields }
+            }
+            tag::PARTIAL => Names::Partial { names: self.decoder.names()? },
+            _ => Names::Shape { names: self.decoder.names()?, left: 1 },
+        };
+        self.entries_of(names, visitor, is_struct)
+    }
+
+    #[inline]
+    pub(super) fn entries_of<V: Visitor<'de>>(
+        self,
+        names: Names<'de>,
+        visitor: V,
+        is_struct: bool,
+    ) -> Result<V::Value, Error> {
+        self.decoder.nested(|decoder| {
+            let mut entries = EntryAccess { decoder, names, is_struct, has_value: false, key: KeyOf::Encoded(&[]) };
+            let mut value = visitor.visit_map(&mut entries);
+            if value.is_ok()
+                && let Err(error) = entries.finish()
+            {
+                value = Err(error);
+            }
+            value
+        })
+    }
+}
 
 /// The entries of a map, or of a struct that is read by the names of its fields.
-pub(super) struct Entries<'a, 'de> {
+pub(super) struct EntryAccess<'a, 'de> {
     pub(super) decoder: &'a mut Decoder<'de>,
     pub(super) names: Names<'de>,
     pub(super) is_struct: bool,
@@ -43,7 +94,7 @@ pub(super) enum KeyOf<'de> {
     Encoded(&'de [u8]),
 }
 
-impl<'de> Entries<'_, 'de> {
+impl<'de> EntryAccess<'_, 'de> {
     /// The next name from a shape, if it is from there.
     #[inline]
     pub(super) fn next_name(&mut self) -> Result<Option<&'de [u8]>, Error> {
@@ -99,12 +150,12 @@ impl<'de> Entries<'_, 'de> {
     pub(super) fn locate(&self, error: Error) -> Error {
         match self.key {
             KeyOf::Name(name) => error.in_field(&String::from_utf8_lossy(name)),
-            KeyOf::Encoded(key) => error.at_key(key),
+            KeyOf::Encoded(key) => error.at_key(shown_key(key)),
         }
     }
 }
 
-impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
+impl<'de> de::MapAccess<'de> for EntryAccess<'_, 'de> {
     type Error = Error;
 
     #[inline]
@@ -143,39 +194,5 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
             Names::Pairs { hint } => hint,
             Names::Partial { .. } | Names::Over => 0,
         })
-    }
-}
-
-impl<'de> Decoder<'de> {
-    /// The only entry of a map, if its key is a name.
-    #[cold]
-    pub(super) fn single_entry(&mut self, tag: u8) -> Result<Option<Named<'de>>, Error> {
-        match tag {
-            tag::STRUCT => {
-                let message = self.input;
-                let shape = self.mention()?;
-                return if shape.fields == 1 {
-                    Ok(Some(Named { name: next_name(&mut shape.names(message))?, has_value: true, end: &[] }))
-                } else {
-                    Ok(None)
-                };
-            }
-            tag::PARTIAL => {
-                let mut names = self.names()?;
-                if self.rest.first() != Some(&tag::REST) {
-                    let name = next_name(&mut names)?;
-                    return Ok(Some(Named { name, has_value: true, end: &[tag::REST, tag::END] }));
-                }
-                self.byte()?;
-            }
-            _ => drop(self.length()?),
-        }
-        let key = self.value()?.unwrapped()?;
-        let name = match key.tag {
-            tag::UNIT_VARIANT => Some(key.decoder.variant_name()?),
-            _ if key.is_text() => Some(key.decoder.text(key.tag)?.as_bytes()),
-            _ => None,
-        };
-        Ok(name.map(|name| Named { name, has_value: true, end: &[tag::END] }))
     }
 }

@@ -2,9 +2,12 @@
 
 use serde::de::{self, Deserializer, Visitor};
 
-use super::sequence::unwritten_level;
-use super::value::{Value, is_key_of_buffer};
-use super::{Decoder, Error, tag, to_text};
+use super::buffer::is_key_of_buffer;
+use super::bytes::to_text;
+use super::value::Value;
+use crate::ipc::codec::depth::unwritten_option;
+use crate::ipc::codec::error::Error;
+use crate::ipc::codec::tag;
 
 /// A key of a map, or the name of a field.
 ///
@@ -143,7 +146,7 @@ impl<'de> Deserializer<'de> for MapKey<'_, 'de> {
                 value.decoder.depth.enter()?;
                 value.tag = value.decoder.byte()?;
             }
-            _ => self.levels = unwritten_level(self.levels)?,
+            _ => self.levels = unwritten_option(self.levels)?,
         }
         visitor.visit_some(self)
     }
@@ -196,25 +199,4 @@ impl<'de> Deserializer<'de> for Identifier<'de> {
         unit_struct newtype_struct
         seq tuple tuple_struct map struct enum ignored_any
     }
-}
-
-/// A key for a person to read.
-pub(in super::super) enum ShownKey {
-    Text(String),
-    Other(String),
-}
-
-/// Reads the key of a map's entry, if it is a text or a number.
-pub(in super::super) fn key(encoded: &[u8]) -> Option<ShownKey> {
-    const SHOWN: usize = 64;
-    let mut decoder = Decoder::over(encoded);
-    let value = decoder.value().ok()?;
-    if value.is_text() {
-        return Some(ShownKey::Text(value.decoder.text(value.tag).ok()?.chars().take(SHOWN).collect()));
-    }
-    if value.is_number() {
-        return Some(ShownKey::Other(value.decoder.number(value.tag).ok()?.to_string()));
-    }
-    let name = if value.tag == tag::UNIT_VARIANT { value.decoder.variant_name().ok()? } else { return None };
-    Some(ShownKey::Other(String::from_utf8_lossy(name).into_owned()))
 }

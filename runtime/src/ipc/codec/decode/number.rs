@@ -2,7 +2,10 @@
 
 use serde::de::Visitor;
 
-use super::{Decoder, Error, tag, unknown};
+use super::bytes::unknown;
+use super::decoder::Decoder;
+use crate::ipc::codec::error::Error;
+use crate::ipc::codec::tag;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Number {

@@ -2,19 +2,20 @@
 
 use std::any::TypeId;
 
-use super::super::shapes::MOST_IN_MESSAGE;
-use super::{Decoder, Error, length, tag, too_short};
+use super::bytes::{length, too_short};
+use crate::ipc::codec::error::Error;
+use crate::ipc::codec::tag::MAX_SHAPES;
 
 /// The shapes that the message has told, by number. Most messages have one or none, for which no memory is needed.
 #[derive(Debug, Default)]
-pub(super) struct Shapes {
+pub(super) struct ShapeTable {
     first: Option<Shape>,
     others: Vec<Shape>,
 }
 
-impl Shapes {
+impl ShapeTable {
     #[inline(always)]
-    fn get(&mut self, number: usize) -> Option<&mut Shape> {
+    pub(super) fn get(&mut self, number: usize) -> Option<&mut Shape> {
         match number.checked_sub(1) {
             None => self.first.as_mut(),
             Some(number) => self.others.get_mut(number),
@@ -35,11 +36,11 @@ impl Shapes {
 
     /// Adds a shape under the next number.
     #[inline]
-    fn push(&mut self, shape: Shape) -> Result<&mut Shape, Error> {
+    pub(super) fn push(&mut self, shape: Shape) -> Result<&mut Shape, Error> {
         if self.first.is_none() {
             return Ok(self.first.insert(shape));
         }
-        if self.others.len() >= MOST_IN_MESSAGE as usize {
+        if self.others.len() >= MAX_SHAPES as usize {
             return Err(Error::new("a value of more shapes than it may tell"));
         }
         self.others.push(shape);
@@ -55,12 +56,12 @@ pub(super) struct Shape {
     end: usize,
     pub(super) fields: usize,
     /// The last one.
-    verdict: Option<Verdict>,
+    check: Option<PositionCheck>,
 }
 
 /// Whether a visitor can take the values of a shape by their positions.
 #[derive(Debug)]
-struct Verdict {
+struct PositionCheck {
     visitor: TypeId,
     /// Address and number of the names that the visitor expects.
     expected: (usize, usize),
@@ -68,6 +69,10 @@ struct Verdict {
 }
 
 impl Shape {
+    pub(super) fn new(start: usize, length: usize, fields: usize) -> Self {
+        Self { start, end: start + length, fields, check: None }
+    }
+
     #[inline(always)]
     pub(super) fn names<'de>(&self, message: &'de [u8]) -> &'de [u8] {
         &message[self.start..self.end]
@@ -81,76 +86,16 @@ impl Shape {
     pub(super) fn has_positions<V>(&mut self, names: &[u8], expected: &'static [&'static str]) -> bool {
         let visitor = typeid::of::<V>();
         let address = (expected.as_ptr().addr(), expected.len());
-        if let Some(verdict) = &self.verdict
-            && verdict.expected == address
-            && verdict.visitor == visitor
+        if let Some(check) = &self.check
+            && check.expected == address
+            && check.visitor == visitor
         {
-            return verdict.holds;
+            return check.holds;
         }
         let holds = self.fields == expected.len() && is_derived::<V>() && are_names(names, expected);
-        self.verdict = Some(Verdict { visitor, expected: address, holds });
+        self.check = Some(PositionCheck { visitor, expected: address, holds });
         holds
     }
-}
-
-impl<'de> Decoder<'de> {
-    /// The shape that is mentioned next. As a reference, it is returned in a register.
-    #[inline(always)]
-    pub(super) fn mention(&mut self) -> Result<&mut Shape, Error> {
-        match self.rest.split_first() {
-            Some((&short, rest)) if (tag::FIRST_SHAPE..=tag::LENGTH_MAX).contains(&short.into()) => {
-                self.rest = rest;
-                self.shapes.get(usize::from(short) - tag::FIRST_SHAPE).ok_or_else(untold)
-            }
-            _ => self.long_mention(),
-        }
-    }
-
-    /// A mention of a shape that is new, or whose number takes more than a byte.
-    #[inline(never)]
-    fn long_mention(&mut self) -> Result<&mut Shape, Error> {
-        let number = self.length()?;
-        match number.checked_sub(tag::FIRST_SHAPE) {
-            Some(number) => self.shapes.get(number).ok_or_else(untold),
-            None => self.new_shape(number),
-        }
-    }
-
-    #[inline]
-    fn new_shape(&mut self, kind: usize) -> Result<&mut Shape, Error> {
-        let (fields, rest) = length(self.rest)?;
-        let (length, rest) = length(rest)?;
-        let start = self.input.len() - rest.len();
-        self.rest = rest.get(length..).ok_or_else(too_short)?;
-        if fields > length {
-            return Err(Error::new("a shape of more names than it has"));
-        }
-        let shape = Shape { start, end: start + length, fields, verdict: None };
-        if kind == tag::PASSING_SHAPE { Ok(self.passing.insert(shape)) } else { self.shapes.push(shape) }
-    }
-
-    /// The names of the shape that is mentioned next.
-    #[inline]
-    pub(super) fn names(&mut self) -> Result<&'de [u8], Error> {
-        let message = self.input;
-        Ok(self.mention()?.names(message))
-    }
-
-    /// The name of a variant, whose shape is mentioned next.
-    #[inline(always)]
-    pub(super) fn variant_name(&mut self) -> Result<&'de [u8], Error> {
-        next_name(&mut self.names()?)
-    }
-}
-
-/// The names of a shape that an encoder remembers.
-pub(in super::super) fn names(mut names: &[u8]) -> impl Iterator<Item = &[u8]> {
-    std::iter::from_fn(move || {
-        let (length, rest) = names.split_first()?;
-        let (name, rest) = rest.split_at_checked((*length).into())?;
-        names = rest;
-        Some(name)
-    })
 }
 
 /// Takes the first name off.
@@ -163,7 +108,7 @@ pub(super) fn next_name<'de>(names: &mut &'de [u8]) -> Result<&'de [u8], Error> 
 }
 
 #[cold]
-fn untold() -> Error {
+pub(super) fn untold() -> Error {
     Error::new("a shape that the value has not told")
 }
 

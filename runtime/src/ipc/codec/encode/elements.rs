@@ -2,17 +2,19 @@
 
 use serde::ser::{self, Serialize};
 
-use super::super::numbers;
-use super::{Error, Sink, Writer, tag};
+use super::sink::Sink;
+use super::writer::Writer;
+use crate::ipc::codec::error::Error;
+use crate::ipc::codec::{numbers, tag};
 
 impl<'m, S: Sink> Writer<'m, S> {
     #[inline(always)]
-    pub(super) fn elements<'a>(&'a mut self, length: Option<usize>) -> Result<Elements<'a, 'm, S>, Error> {
+    pub(super) fn elements<'a>(&'a mut self, length: Option<usize>) -> Result<SequenceWriter<'a, 'm, S>, Error> {
         self.depth.enter()?;
         self.byte(tag::SEQ)?;
         self.length(length.unwrap_or(0))?;
         let has_runs = length.is_none_or(|length| length >= RUN_MIN);
-        Ok(Elements { writer: self, index: 0, has_runs, run: 0, run_start: 0 })
+        Ok(SequenceWriter { writer: self, index: 0, has_runs, run: 0, run_start: 0 })
     }
 }
 
@@ -21,7 +23,7 @@ const RUN_MIN: usize = 8;
 
 /// A sequence or tuple that is being encoded. Numbers of one type that follow each other are put together as a run.
 #[derive(Debug)]
-pub(in super::super) struct Elements<'a, 'm, S> {
+pub(super) struct SequenceWriter<'a, 'm, S> {
     writer: &'a mut Writer<'m, S>,
     /// Elements so far that are in no run.
     index: usize,
@@ -32,7 +34,7 @@ pub(in super::super) struct Elements<'a, 'm, S> {
     run_start: usize,
 }
 
-impl<S: Sink> Elements<'_, '_, S> {
+impl<S: Sink> SequenceWriter<'_, '_, S> {
     #[inline(always)]
     pub(super) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         if self.has_runs
@@ -93,7 +95,7 @@ impl<S: Sink> Elements<'_, '_, S> {
 
 macro_rules! elements {
     ($($kind:ident $push:ident;)*) => {
-        $(impl<S: Sink> ser::$kind for Elements<'_, '_, S> {
+        $(impl<S: Sink> ser::$kind for SequenceWriter<'_, '_, S> {
             type Ok = ();
             type Error = Error;
 

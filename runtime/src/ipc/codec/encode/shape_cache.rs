@@ -8,10 +8,12 @@
 //!
 //! The name of a variant is a shape of one name, known at once.
 
+use crate::ipc::codec::tag::{LENGTH_MAX, MAX_SHAPES};
+
 /// Names in the order of their fields, each behind its length as one byte.
 #[derive(Debug)]
-struct Shape {
-    key: Key,
+struct CachedShape {
+    key: ShapeKey,
     names: Box<[u8]>,
     /// The count of the names. The struct may have announced another one.
     fields: usize,
@@ -22,13 +24,13 @@ struct Shape {
 
 /// The key of a shape. A wrong key costs a lost bet, and changes no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key {
+pub(super) struct ShapeKey {
     /// Of the name of the struct or variant.
     address: usize,
     fields: usize,
 }
 
-impl Key {
+impl ShapeKey {
     pub(super) fn of_struct(name: &'static str, fields: usize) -> Self {
         Self { address: name.as_ptr().addr(), fields }
     }
@@ -49,15 +51,12 @@ const MOST: usize = SLOTS / 2;
 const SLOTS: usize = 512;
 
 /// The longest name in a shape: the length takes one byte.
-pub(super) const NAME_MAX: usize = super::tag::LENGTH_MAX;
-
-/// Most shapes in one message, so that a decoder can keep them all.
-pub(super) const MOST_IN_MESSAGE: u32 = 1 << 16;
+pub(super) const NAME_MAX: usize = LENGTH_MAX;
 
 /// The shapes of this thread's earlier messages.
 #[derive(Debug)]
-pub(super) struct Shapes {
-    list: Vec<Shape>,
+pub(super) struct ShapeCache {
+    list: Vec<CachedShape>,
     /// One more than places in the list, each at its key's slot or behind it; 0 is free.
     slots: [u16; SLOTS],
     message: u64,
@@ -71,13 +70,13 @@ pub(super) enum Mention {
     Names,
 }
 
-impl Default for Shapes {
+impl Default for ShapeCache {
     fn default() -> Self {
         Self { list: Vec::new(), slots: [0; SLOTS], message: 1, in_message: 0 }
     }
 }
 
-impl Shapes {
+impl ShapeCache {
     /// Begins a message without shapes.
     pub(super) fn begin(&mut self) {
         if self.list.len() == MOST {
@@ -105,7 +104,7 @@ impl Shapes {
 
     /// The shape that was seen last under this key.
     #[inline]
-    pub(super) fn find(&self, key: Key) -> Option<usize> {
+    pub(super) fn find(&self, key: ShapeKey) -> Option<usize> {
         let mut slot = key.slot();
         loop {
             let place = usize::from(self.slots[slot]).checked_sub(1)?;
@@ -122,7 +121,7 @@ impl Shapes {
     }
 
     /// The names that begin before `end`, and the shape's key.
-    pub(super) fn first_names(&self, place: usize, end: usize) -> (Key, Vec<u8>) {
+    pub(super) fn first_names(&self, place: usize, end: usize) -> (ShapeKey, Vec<u8>) {
         let shape = &self.list[place];
         (shape.key, shape.names[..end].to_vec())
     }
@@ -138,7 +137,7 @@ impl Shapes {
         if shape.message == self.message {
             return Some(Mention::Number(shape.number));
         }
-        if self.in_message == MOST_IN_MESSAGE {
+        if self.in_message == MAX_SHAPES {
             return None;
         }
         shape.message = self.message;
@@ -149,13 +148,13 @@ impl Shapes {
 
     /// Adds a shape as the one to bet on; `None` if the list is full until the next message.
     #[cold]
-    pub(super) fn learn(&mut self, key: Key, names: &[u8], fields: usize) -> Option<usize> {
+    pub(super) fn learn(&mut self, key: ShapeKey, names: &[u8], fields: usize) -> Option<usize> {
         let known = self.list.iter().position(|shape| shape.key == key && *shape.names == *names);
         let place = match known {
             Some(place) => place,
             None if self.list.len() == MOST => return None,
             None => {
-                self.list.push(Shape { key, names: names.into(), fields, message: 0, number: 0 });
+                self.list.push(CachedShape { key, names: names.into(), fields, message: 0, number: 0 });
                 self.list.len() - 1
             }
         };
@@ -168,4 +167,27 @@ impl Shapes {
         self.slots[slot] = place as u16 + 1;
         Some(place)
     }
+}
+
+pub(super) fn push_name(names: &mut Vec<u8>, name: &str) {
+    names.push(name.len() as u8);
+    names.extend_from_slice(name.as_bytes());
+}
+
+/// Whether names begin with this one.
+#[inline(always)]
+pub(super) fn is_next(names: &[u8], name: &str) -> bool {
+    names.split_first().is_some_and(|(length, names)| {
+        usize::from(*length) == name.len() && names.get(..name.len()).is_some_and(|next| next == name.as_bytes())
+    })
+}
+
+/// Counts the names of a shape.
+pub(super) fn count_names(mut names: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some((length, rest)) = names.split_first() {
+        names = rest.get(usize::from(*length)..).unwrap_or_default();
+        count += 1;
+    }
+    count
 }
