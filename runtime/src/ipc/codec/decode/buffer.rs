@@ -1,13 +1,13 @@
-//! Serde's buffers.
+//! The visitors of serde's buffers for `untagged`, `tag` and `flatten`.
 
 use serde::Deserialize;
 
 use crate::ipc::codec::numbers;
 
-/// Whether a visitor is serde's buffer for `untagged`, `tag` and `flatten`.
+/// Returns whether a visitor is serde's buffer for `untagged`, `tag` and `flatten`.
 ///
-/// The buffer cannot convert some of the format's values later, such as a `Some` to a plain value. It gets the values
-/// of JSON instead.
+/// The buffer cannot convert some values of the format later, such as a `Some` to a plain value. The buffer gets the
+/// JSON form instead.
 #[inline]
 pub(super) fn is_buffer<V>() -> bool {
     #[derive(Deserialize)]
@@ -18,7 +18,7 @@ pub(super) fn is_buffer<V>() -> bool {
     typeid::of::<V>() == numbers::visitor_of::<UntaggedProbe>()
 }
 
-/// Whether a visitor of a map's key is serde's buffer, for `untagged` or for `tag`.
+/// Returns whether a visitor of a map's key is serde's buffer for `untagged` or for `tag`.
 #[inline]
 pub(super) fn is_key_of_buffer<V>() -> bool {
     #[derive(Deserialize)]

@@ -3,7 +3,7 @@
 use crate::ipc::codec::error::Error;
 use crate::ipc::codec::tag;
 
-/// A length, and the bytes behind it.
+/// Returns a length, and the bytes behind the length.
 #[inline(always)]
 pub(super) fn length(bytes: &[u8]) -> Result<(usize, &[u8]), Error> {
     match bytes.split_first() {

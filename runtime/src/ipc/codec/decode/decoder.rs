@@ -1,4 +1,4 @@
-//! A message and the place up to which a decoder has read, with the steps over single bytes, lengths and shapes.
+//! A message and the position in the message, with reads of single bytes, lengths and shapes.
 
 use super::bytes::{length, to_text, too_short};
 use super::shape::{Shape, ShapeTable, next_name, untold};
@@ -6,26 +6,26 @@ use crate::ipc::codec::depth::Depth;
 use crate::ipc::codec::error::Error;
 use crate::ipc::codec::tag;
 
-/// Decodes one value after another from one message.
+/// Decodes the values of a message in sequence.
 #[derive(Debug)]
 pub(crate) struct Decoder<'de> {
     pub(super) input: &'de [u8],
     pub(super) rest: &'de [u8],
     pub(super) shapes: ShapeTable,
     /// The last shape without a number.
-    pub(super) passing: Option<Shape>,
+    passing: Option<Shape>,
     pub(super) depth: Depth,
-    /// Elements that sequences and maps may still announce. Each takes a byte at least, so that no honest message
-    /// announces more, and no other makes room for more than that.
+    /// Most further elements for which sequences and maps may announce room. Starts at the count of the unread
+    /// bytes, since an element takes at least a byte.
     pub(super) announced: usize,
-    /// Whether values are told as JSON would tell them.
+    /// Whether values are given in the JSON form.
     pub(super) is_plain: bool,
-    /// Whether a value has failed in its midst. A `Deserialize` may go on regardless, with the rest of that value for
-    /// the next one.
+    /// Whether a container has failed. A `Deserialize` may continue after the failure, and would take the rest of the
+    /// container for the next value.
     pub(super) is_spoilt: bool,
 }
 
-/// How far a message has been decoded.
+/// The position in a message that is decoded in part.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     at: usize,
@@ -37,7 +37,7 @@ impl<'de> Decoder<'de> {
         Self::resume(input, Progress::default())
     }
 
-    /// Goes on with a message that was decoded in part.
+    /// Continues with a message at an earlier position.
     pub(crate) fn resume(input: &'de [u8], progress: Progress) -> Self {
         let rest = input.get(progress.at..).unwrap_or_default();
         Self {
@@ -52,7 +52,7 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// Over bytes that are a part of a message.
+    /// Decodes a part of a message. A mention of a shape outside of the part is an error.
     #[inline]
     pub(super) fn over(part: &'de [u8]) -> Self {
         Self::resume(part, Progress::default())
@@ -62,7 +62,7 @@ impl<'de> Decoder<'de> {
         Progress { at: self.at(), shapes: self.shapes }
     }
 
-    /// The bytes behind the last value.
+    /// Returns the count of the unread bytes.
     pub(crate) fn left(&self) -> usize {
         self.rest.len()
     }
@@ -99,7 +99,7 @@ impl<'de> Decoder<'de> {
         Ok(length)
     }
 
-    /// A number of elements to make room for.
+    /// Reads a length hint, and returns the number of elements to make room for.
     #[inline]
     pub(super) fn hint(&mut self) -> Result<usize, Error> {
         let hint = self.length()?.min(self.announced);
@@ -107,7 +107,7 @@ impl<'de> Decoder<'de> {
         Ok(hint)
     }
 
-    /// The number of a few little-endian bytes.
+    /// Reads an unsigned number of up to 8 little-endian bytes.
     #[inline(always)]
     pub(super) fn unsigned(&mut self, bytes: u8) -> Result<u64, Error> {
         let bytes = usize::from(bytes);
@@ -118,15 +118,15 @@ impl<'de> Decoder<'de> {
         self.last_unsigned(bytes)
     }
 
-    /// The same where fewer than 8 bytes are left.
+    /// Reads an unsigned number from a message with fewer than 8 further bytes.
     #[cold]
-    pub(super) fn last_unsigned(&mut self, bytes: usize) -> Result<u64, Error> {
+    fn last_unsigned(&mut self, bytes: usize) -> Result<u64, Error> {
         let mut word = [0; 8];
         word[..bytes].copy_from_slice(self.bytes(bytes)?);
         Ok(u64::from_le_bytes(word))
     }
 
-    /// A number in two's complement.
+    /// Reads a number in two's complement of up to 8 bytes.
     #[inline(always)]
     pub(super) fn signed(&mut self, bytes: u8) -> Result<i64, Error> {
         let number = self.unsigned(bytes)?;
@@ -140,7 +140,7 @@ impl<'de> Decoder<'de> {
         to_text(self.bytes(length)?)
     }
 
-    /// The shape that is mentioned next. As a reference, it is returned in a register.
+    /// Reads the mention of a shape. A reference to the shape is returned in a register, where a copy is not.
     #[inline(always)]
     pub(super) fn mention(&mut self) -> Result<&mut Shape, Error> {
         match self.rest.split_first() {
@@ -152,7 +152,7 @@ impl<'de> Decoder<'de> {
         }
     }
 
-    /// A mention of a shape that is new, or whose number takes more than a byte.
+    /// Reads the mention of a new shape, or a number of more than a byte.
     #[inline(never)]
     fn long_mention(&mut self) -> Result<&mut Shape, Error> {
         let number = self.length()?;
@@ -175,20 +175,20 @@ impl<'de> Decoder<'de> {
         if kind == tag::PASSING_SHAPE { Ok(self.passing.insert(shape)) } else { self.shapes.push(shape) }
     }
 
-    /// The names of the shape that is mentioned next.
+    /// Reads the mention of a shape, and returns the names.
     #[inline]
     pub(super) fn names(&mut self) -> Result<&'de [u8], Error> {
         let message = self.input;
         Ok(self.mention()?.names(message))
     }
 
-    /// The name of a variant, whose shape is mentioned next.
+    /// Reads the mention of a variant's shape, and returns the name.
     #[inline(always)]
     pub(super) fn variant_name(&mut self) -> Result<&'de [u8], Error> {
         next_name(&mut self.names()?)
     }
 }
 
-/// Masks of the lowest bytes, up to eight.
+/// Masks of the lowest 0 to 8 bytes.
 const LOWEST: [u64; 9] =
     [0, 0xFF, 0xFFFF, 0xFF_FFFF, u32::MAX as u64, u64::MAX >> 24, u64::MAX >> 16, u64::MAX >> 8, u64::MAX];

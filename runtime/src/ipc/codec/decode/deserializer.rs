@@ -1,4 +1,8 @@
-//! A value, as serde asks.
+//! Serde's requests to a value.
+//!
+//! A type may request another kind of value than the written kind. The request is then answered by the JSON form, such
+//! as text for the variant of an enum, or a map for a struct. For a request without an answer, the error is serde's
+//! own.
 
 use serde::de::{Deserializer, Visitor};
 
@@ -57,7 +61,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
             tag::NONE => visitor.visit_none(),
             tag::SOME => {
                 let value = self.decoder.value()?;
-                // An `Option` in an `Option` would be lost in a buffer.
+                // A buffer would lose an `Option` in an `Option`.
                 let is_nested = matches!(value.tag, tag::UNIT | tag::NONE | tag::SOME);
                 let Value { decoder, tag } = value;
                 let is_transparent = is_plain && !(is_buffer && is_nested);
@@ -160,7 +164,8 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 
     #[inline]
     fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
-        /// serde_json writes what is to stay JSON as a struct of such a name, and reads it as a newtype that is a map.
+        /// The start of the names by which serde_json marks raw JSON. serde_json writes a struct of such a name, and
+        /// reads a newtype of a map.
         const JSON: &str = "$serde_json::private::";
         if name.starts_with(JSON) && matches!(self.tag, tag::STRUCT | tag::MAP) {
             return self.entries(visitor, true);
@@ -224,7 +229,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
         let shape = self.decoder.mention()?;
         let (names, count) = (shape.names(message), shape.fields);
         if shape.has_positions::<V>(names, fields) && !self.decoder.is_plain {
-            // As many as the shape has, and known when this is compiled.
+            // `fields.len()` equals the count of the shape, and is a constant for the compiler.
             return self.positions(visitor, names, fields.len());
         }
         self.fields_of(names, count, visitor)
@@ -265,7 +270,7 @@ impl<'de> Deserializer<'de> for Value<'_, 'de> {
 }
 
 impl<'de> Value<'_, 'de> {
-    /// For a number where another type of number was written, if one was written at all.
+    /// Gives a number in the JSON form, for a request of another type of number. Gives other values as written.
     #[cold]
     pub(super) fn into_number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let value = self.unwrapped()?;
@@ -276,7 +281,7 @@ impl<'de> Value<'_, 'de> {
         }
     }
 
-    /// The fields of a struct by their names, or what there is in its place.
+    /// Gives a struct by the names of the fields, and other values as written.
     #[inline(never)]
     fn fields<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let value = self.unwrapped()?;
@@ -295,7 +300,8 @@ impl<'de> Value<'_, 'de> {
     }
 }
 
-/// A large text is copied here, into large pages, as nearly every visitor would copy it into small ones.
+/// Gives a text. A large text is copied into large pages, since nearly every visitor would copy the text into small
+/// pages.
 #[inline(always)]
 fn visit_text<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> Result<V::Value, Error> {
     if text.len() >= huge_pages::LARGE { visit_large_text(text, visitor) } else { visitor.visit_borrowed_str(text) }

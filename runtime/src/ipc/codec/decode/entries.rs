@@ -21,8 +21,8 @@ impl<'de> Value<'_, 'de> {
         self.entries_of(Names::Shape { names, left }, visitor, true)
     }
 
-    /// Values with their names. `is_struct`: whether a struct was asked for, so that the keys can be nothing but names
-    /// of fields.
+    /// Gives a map, or the fields of a struct by names. `is_struct` says whether the type requests a struct, for which
+    /// all keys are names of fields.
     #[inline]
     pub(super) fn entries<V: Visitor<'de>>(self, visitor: V, is_struct: bool) -> Result<V::Value, Error> {
         let names = match self.tag {
@@ -39,12 +39,7 @@ impl<'de> Value<'_, 'de> {
     }
 
     #[inline]
-    pub(super) fn entries_of<V: Visitor<'de>>(
-        self,
-        names: Names<'de>,
-        visitor: V,
-        is_struct: bool,
-    ) -> Result<V::Value, Error> {
+    fn entries_of<V: Visitor<'de>>(self, names: Names<'de>, visitor: V, is_struct: bool) -> Result<V::Value, Error> {
         self.decoder.nested(|decoder| {
             let mut entries = EntryAccess { decoder, names, is_struct, has_value: false, key: KeyOf::Encoded(&[]) };
             let mut value = visitor.visit_map(&mut entries);
@@ -58,46 +53,47 @@ impl<'de> Value<'_, 'de> {
     }
 }
 
-/// The entries of a map, or of a struct that is read by the names of its fields.
+/// The entries of a map, or the fields of a struct by names.
 pub(super) struct EntryAccess<'a, 'de> {
-    pub(super) decoder: &'a mut Decoder<'de>,
-    pub(super) names: Names<'de>,
-    pub(super) is_struct: bool,
-    /// Whether a key has been read and its value has not.
-    pub(super) has_value: bool,
-    /// Of the value that is next.
-    pub(super) key: KeyOf<'de>,
+    decoder: &'a mut Decoder<'de>,
+    names: Names<'de>,
+    is_struct: bool,
+    /// Whether the next part is the value of a key.
+    has_value: bool,
+    /// The key of the next value.
+    key: KeyOf<'de>,
 }
 
-/// Where the names are.
+/// The place of the names.
 pub(super) enum Names<'de> {
-    /// In a shape, as many as are left.
+    /// The next `left` names of a shape.
     Shape {
         names: &'de [u8],
         left: usize,
     },
-    /// In a shape up to a mark, then each in front of its value.
+    /// The names of a shape up to a mark, and then a key before each value.
     Partial {
         names: &'de [u8],
     },
-    /// Each in front of its value. The message need not be right about their number.
+    /// A key before each value. The message may give a wrong number of keys.
     Pairs {
         hint: usize,
     },
     Over,
 }
 
+/// The last key, for the path of an error.
 #[derive(Clone, Copy)]
 pub(super) enum KeyOf<'de> {
     Name(&'de [u8]),
-    /// What lies behind includes the key.
+    /// The message from the key on.
     Encoded(&'de [u8]),
 }
 
 impl<'de> EntryAccess<'_, 'de> {
-    /// The next name from a shape, if it is from there.
+    /// Returns the next name of the shape. `None` if a key follows in the message or the map ends.
     #[inline]
-    pub(super) fn next_name(&mut self) -> Result<Option<&'de [u8]>, Error> {
+    fn next_name(&mut self) -> Result<Option<&'de [u8]>, Error> {
         match &mut self.names {
             Names::Shape { left: 0, .. } => {
                 self.names = Names::Over;
@@ -119,9 +115,9 @@ impl<'de> EntryAccess<'_, 'de> {
         }
     }
 
-    /// The tag of the next key.
+    /// Reads the tag of the next key.
     #[inline]
-    pub(super) fn next_tag(&mut self) -> Result<Option<u8>, Error> {
+    fn next_tag(&mut self) -> Result<Option<u8>, Error> {
         if matches!(self.names, Names::Over) {
             return Ok(None);
         }
@@ -135,7 +131,7 @@ impl<'de> EntryAccess<'_, 'de> {
     }
 
     #[inline]
-    pub(super) fn finish(&mut self) -> Result<(), Error> {
+    fn finish(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.has_value) {
             self.decoder.skip_next()?;
         }
@@ -147,7 +143,7 @@ impl<'de> EntryAccess<'_, 'de> {
     }
 
     #[cold]
-    pub(super) fn locate(&self, error: Error) -> Error {
+    fn locate(&self, error: Error) -> Error {
         match self.key {
             KeyOf::Name(name) => error.in_field(&String::from_utf8_lossy(name)),
             KeyOf::Encoded(key) => error.at_key(shown_key(key)),

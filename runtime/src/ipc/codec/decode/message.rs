@@ -7,14 +7,15 @@ use crate::ipc::codec::error::Error;
 use crate::ipc::codec::tag;
 
 impl<'de> Decoder<'de> {
-    /// The next value.
+    /// Decodes the next value.
     ///
-    /// The first attempt tells everything as it was written. A type that was made for JSON may not know some of that:
-    /// it takes a text and a number, but no `Option` of one, or a list, but no bytes. If the first attempt fails, and
-    /// what it has done can be done again, a second one tells everything as JSON would.
+    /// The first attempt gives each value as written. A type made for JSON may refuse an `Option` where the type takes
+    /// a text and a number, or bytes where the type takes a list. If the first attempt fails and `can_try_again`
+    /// returns `true`, a second attempt gives each value in the JSON form. The error is the error of the first attempt.
     ///
     /// # Errors
-    /// As the value's own `Deserialize`; if the bytes are no message.
+    /// - an error of the value's `Deserialize`
+    /// - malformed bytes
     #[inline]
     pub(crate) fn pull<T: DeserializeOwned>(&mut self, can_try_again: impl FnOnce() -> bool) -> Result<T, Error> {
         if self.at() == 0 {

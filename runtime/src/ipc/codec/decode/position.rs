@@ -28,16 +28,15 @@ impl<'de> Value<'_, 'de> {
     }
 }
 
-/// The values of a struct, by position.
+/// The values of a struct by position. The visitor owns the access, which therefore stays in registers.
 pub(super) struct PositionAccess<'a, 'de> {
-    pub(super) decoder: &'a mut Decoder<'de>,
-    pub(super) names: &'de [u8],
-    pub(super) left: &'a mut usize,
-    pub(super) fields: usize,
+    decoder: &'a mut Decoder<'de>,
+    names: &'de [u8],
+    left: &'a mut usize,
+    fields: usize,
 }
 
-/// Puts the name of a field in front of an error. It takes no reference to the fields, so that the compiler need not
-/// keep their count in memory.
+/// Adds a field to the path of an error. Takes no reference to the access, so that the access stays in registers.
 #[cold]
 fn in_field(mut names: &[u8], field: usize, error: Error) -> Error {
     let name = (0..=field).map(|_| next_name(&mut names)).last();

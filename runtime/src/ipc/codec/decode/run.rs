@@ -11,7 +11,7 @@ use crate::ipc::codec::error::Error;
 use crate::ipc::codec::tag;
 
 impl<'de> Decoder<'de> {
-    /// The numbers of a block.
+    /// Reads the numbers of a block.
     #[inline]
     pub(super) fn run(&mut self, number: u8, count: usize) -> Result<NumberRun<'de>, Error> {
         let size = tag::number_size(number).ok_or_else(|| unknown(number))?;
@@ -19,7 +19,7 @@ impl<'de> Decoder<'de> {
         Ok(NumberRun { number, size, numbers })
     }
 
-    /// The numbers of a run in a sequence.
+    /// Reads the numbers of a run in a sequence.
     #[inline]
     pub(super) fn next_run(&mut self) -> Result<NumberRun<'de>, Error> {
         let number = self.byte()?;
@@ -28,10 +28,10 @@ impl<'de> Decoder<'de> {
     }
 }
 
-/// Numbers of one type that follow each other.
+/// Successive numbers of the same type.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct NumberRun<'de> {
-    /// Their tag.
+    /// The tag of the numbers.
     pub(super) number: u8,
     pub(super) size: usize,
     pub(super) numbers: &'de [u8],
@@ -50,14 +50,14 @@ impl<'de> NumberRun<'de> {
     }
 }
 
-/// The elements of a sequence that is one run. The visitor owns it, so that the compiler need not keep it in memory.
+/// The elements of a sequence of a single run. The visitor owns the access, which therefore stays in registers.
 pub(super) struct RunAccess<'a, 'de> {
-    pub(super) run: NumberRun<'de>,
-    pub(super) is_plain: bool,
-    /// Bytes at the start.
-    pub(super) all: usize,
-    /// Bytes at the end.
-    pub(super) left: &'a mut Option<usize>,
+    run: NumberRun<'de>,
+    is_plain: bool,
+    /// The bytes of all numbers.
+    all: usize,
+    /// The bytes of the unread numbers, written at the end of the access.
+    left: &'a mut Option<usize>,
 }
 
 impl Drop for RunAccess<'_, '_> {
@@ -90,13 +90,13 @@ impl<'de> de::SeqAccess<'de> for RunAccess<'_, 'de> {
     }
 }
 
-/// A number of a run.
+/// A number of a run, without a tag in the message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RunNumber<'de> {
-    pub(super) tag: u8,
-    pub(super) bytes: &'de [u8],
+    tag: u8,
+    bytes: &'de [u8],
     is_plain: bool,
-    /// Options that were asked for and not written.
+    /// The options asked for and not written.
     levels: u8,
 }
 
@@ -121,7 +121,7 @@ impl<'de> RunNumber<'de> {
     }
 
     #[cold]
-    pub(super) fn number(self) -> Result<Number, Error> {
+    fn number(self) -> Result<Number, Error> {
         Decoder::over(self.bytes).number(self.tag)
     }
 }

@@ -10,7 +10,7 @@ use crate::ipc::codec::tag;
 
 impl<'de> Decoder<'de> {
     #[inline]
-    pub(super) fn elements<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
+    fn elements<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, Error> {
         let hint = self.hint()?;
         // A sequence of one run is a block of numbers.
         let before = self.rest;
@@ -50,20 +50,20 @@ impl<'de> Value<'_, 'de> {
     }
 }
 
-/// The elements of a sequence.
+/// The elements of a sequence, some of which may be runs of numbers.
 pub(super) struct SequenceAccess<'a, 'de> {
-    pub(super) decoder: &'a mut Decoder<'de>,
-    pub(super) hint: usize,
-    pub(super) index: usize,
-    pub(super) run: NumberRun<'de>,
-    /// Whether nothing follows the run.
-    pub(super) is_over: bool,
+    decoder: &'a mut Decoder<'de>,
+    hint: usize,
+    index: usize,
+    run: NumberRun<'de>,
+    /// Whether the end of the sequence has been read.
+    is_over: bool,
 }
 
 impl<'de> SequenceAccess<'_, 'de> {
-    /// The tag of the next element that is in no run. Before that, there may be another run.
+    /// Reads the tag of the next element. Returns `None` at a run, after reading the run, and at the end.
     #[inline(always)]
-    pub(super) fn next_tag(&mut self) -> Result<Option<u8>, Error> {
+    fn next_tag(&mut self) -> Result<Option<u8>, Error> {
         if self.is_over {
             return Ok(None);
         }
@@ -81,13 +81,13 @@ impl<'de> SequenceAccess<'_, 'de> {
     }
 
     #[inline]
-    pub(super) fn is_at_end(&self) -> bool {
+    fn is_at_end(&self) -> bool {
         self.is_over && self.run.numbers.is_empty()
     }
 
     #[inline]
-    pub(super) fn finish(&mut self) -> Result<(), Error> {
-        // A tuple's visitor does not ask for an element behind the last.
+    fn finish(&mut self) -> Result<(), Error> {
+        // The visitor of a tuple stops after the last element, before the end is read.
         while !self.is_at_end() {
             if !self.run.numbers.is_empty() || self.next_tag()?.is_some() {
                 return Err(Error::invalid_length(self.index + 1, &"fewer elements"));

@@ -1,4 +1,4 @@
-//! Shapes of structs as a message tells them, and whether a struct can be read by position.
+//! The shapes in a message, and the check whether a struct is read by position.
 
 use std::any::TypeId;
 
@@ -6,7 +6,7 @@ use super::bytes::{length, too_short};
 use crate::ipc::codec::error::Error;
 use crate::ipc::codec::tag::MAX_SHAPES;
 
-/// The shapes that the message has told, by number. Most messages have one or none, for which no memory is needed.
+/// The shapes of a message by number. The first shape needs no allocation, and most messages have no second shape.
 #[derive(Debug, Default)]
 pub(super) struct ShapeTable {
     first: Option<Shape>,
@@ -48,22 +48,22 @@ impl ShapeTable {
     }
 }
 
-/// A shape that the message has told.
+/// A shape of a message.
 #[derive(Debug)]
 pub(super) struct Shape {
-    /// Where in the message its names are.
+    /// The place of the names in the message.
     start: usize,
     end: usize,
     pub(super) fields: usize,
-    /// The last one.
+    /// The result of the last check.
     check: Option<PositionCheck>,
 }
 
-/// Whether a visitor can take the values of a shape by their positions.
+/// The answer whether a visitor takes the values of a shape by position.
 #[derive(Debug)]
 struct PositionCheck {
     visitor: TypeId,
-    /// Address and number of the names that the visitor expects.
+    /// Address and number of the expected names.
     expected: (usize, usize),
     holds: bool,
 }
@@ -78,7 +78,7 @@ impl Shape {
         &message[self.start..self.end]
     }
 
-    /// Whether the visitor can be given the values of the shape in their order.
+    /// Returns whether a visitor takes the values of the shape in order, without names.
     ///
     /// True if the shape's names equal the expected names, in order, and serde's derive has written the visitor. A
     /// visitor written by hand may take no sequence, and gets the names.
@@ -98,7 +98,7 @@ impl Shape {
     }
 }
 
-/// Takes the first name off.
+/// Removes the first name from `names` and returns the name.
 #[inline]
 pub(super) fn next_name<'de>(names: &mut &'de [u8]) -> Result<&'de [u8], Error> {
     let (length, rest) = length(names)?;
@@ -112,7 +112,8 @@ pub(super) fn untold() -> Error {
     Error::new("a shape that the value has not told")
 }
 
-/// Whether bytes of the same length are equal. Names are short: they are compared as two words that may overlap.
+/// Returns whether two names of the same length are equal. A name of 4 to 16 bytes is compared as two words, which may
+/// overlap.
 #[inline(always)]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
     match one.len() {
@@ -125,7 +126,7 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
 
 #[inline]
 fn are_names(mut names: &[u8], expected: &[&str]) -> bool {
-    // Once, for all of the checks below.
+    // With the sum checked, the compiler drops bounds checks in the loop.
     if names.len() != expected.iter().map(|name| 1 + name.len()).sum::<usize>() {
         return false;
     }
@@ -140,15 +141,16 @@ fn are_names(mut names: &[u8], expected: &[&str]) -> bool {
     true
 }
 
-/// Whether serde's derive has written a visitor, by its name. If it had another name, all would be as right, and
-/// slower.
+/// Returns whether serde's derive has written a visitor, by the name of the visitor's type.
+///
+/// If derive chose another name, structs would go by names, with the same values and at lower speed.
 fn is_derived<V>() -> bool {
     let name = std::any::type_name::<V>();
-    // With the lifetime that it has in some versions of the compiler, or the parameters of the user's type.
+    // Some versions of the compiler show the lifetime. A generic type of the user adds parameters.
     name.ends_with("::__Visitor") || name.ends_with("::__Visitor<'_>") || is_generic(name)
 }
 
-/// Whether the visitor itself has that name, and not a parameter of another one.
+/// Returns whether the visitor's type has the name, and not only a parameter of the type.
 #[cold]
 fn is_generic(name: &str) -> bool {
     let Some(at) = name.find("::__Visitor<") else { return false };

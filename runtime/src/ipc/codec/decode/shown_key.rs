@@ -4,7 +4,9 @@ use super::decoder::Decoder;
 use crate::ipc::codec::error::ShownKey;
 use crate::ipc::codec::tag;
 
-/// Reads the key of a map's entry, if it is a text or a number.
+/// Reads an encoded key for a path. Returns `None` for a key other than a text, a number or a unit variant.
+///
+/// A key takes at most 64 characters of a path.
 pub(in crate::ipc::codec) fn shown_key(encoded: &[u8]) -> Option<ShownKey> {
     const SHOWN: usize = 64;
     let mut decoder = Decoder::over(encoded);

@@ -1,11 +1,15 @@
-//! Values that nothing reads.
+//! Unread values.
 
 use super::decoder::Decoder;
 use crate::ipc::codec::error::Error;
 use crate::ipc::codec::tag;
 
 impl Decoder<'_> {
-    /// Passes over a value.
+    /// Passes over the content of a value.
+    ///
+    /// # Errors
+    /// - malformed bytes
+    /// - too many levels of nesting
     pub(super) fn skip(&mut self, tag: u8) -> Result<(), Error> {
         self.depth.enter()?;
         match tag {
@@ -58,8 +62,8 @@ impl Decoder<'_> {
         self.skip(tag)
     }
 
-    /// Whether there was one.
-    pub(super) fn skip_element(&mut self) -> Result<bool, Error> {
+    /// Passes over an element or a run. Returns `false` at the end of the sequence or map.
+    fn skip_element(&mut self) -> Result<bool, Error> {
         match self.byte()? {
             tag::END => return Ok(false),
             tag::RUN => drop(self.next_run()?),

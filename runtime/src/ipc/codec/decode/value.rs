@@ -1,19 +1,18 @@
-//! A value, as serde asks for it.
+//! A value with a known tag.
 //!
-//! Serde may ask for another type than was written. What JSON would give for it is given then: text for the variant of
-//! an enum, a map for a struct, and so on. A type that was not meant is serde's own error.
+//! `Deserializer` for [`Value`] is in `deserializer`.
 
 use super::decoder::Decoder;
 use crate::ipc::codec::error::Error;
 use crate::ipc::codec::tag;
-/// A value whose tag has been read.
+/// A value. The decoder stands behind the tag.
 pub(super) struct Value<'a, 'de> {
     pub(super) decoder: &'a mut Decoder<'de>,
     pub(super) tag: u8,
 }
 
 impl<'a, 'de> Value<'a, 'de> {
-    /// What is in an `Option`, for a type that asks for something else: JSON does not tell them apart either.
+    /// Returns the content of a `Some`, or the value itself. In JSON, a `Some` equals the content.
     #[inline]
     pub(super) fn unwrapped(mut self) -> Result<Self, Error> {
         while self.tag == tag::SOME {
@@ -27,14 +26,14 @@ impl<'a, 'de> Value<'a, 'de> {
         usize::from(self.tag) <= tag::SHORT_MAX || self.tag == tag::TEXT
     }
 
-    /// Whether the tag is that of a number.
+    /// Returns whether the value is a single number.
     pub(super) fn is_number(&self) -> bool {
         (tag::U8..=tag::I64_WHOLE).contains(&self.tag)
     }
 }
 
 impl<'de> Decoder<'de> {
-    /// Decodes a value of several parts, which are a level deeper. Takes a failure down.
+    /// Decodes a value of several parts, a level deeper. Records a failure in `is_spoilt`.
     #[inline]
     pub(super) fn nested<T>(&mut self, decode: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
         self.depth.enter()?;
@@ -44,7 +43,7 @@ impl<'de> Decoder<'de> {
         decoded
     }
 
-    /// Decodes the value of a tag. Passes over a value that `decode` has not looked at.
+    /// Decodes the value of a tag. Passes over the value if `decode` has read nothing.
     #[inline(always)]
     pub(super) fn decode<T>(
         &mut self,

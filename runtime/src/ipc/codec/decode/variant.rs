@@ -10,14 +10,14 @@ use super::value::Value;
 use crate::ipc::codec::error::Error;
 use crate::ipc::codec::tag;
 
-/// A variant of an enum.
+/// A variant of an enum, for serde's `EnumAccess` and `VariantAccess`.
 pub(super) struct VariantAccess<'a, 'de> {
-    pub(super) decoder: &'a mut Decoder<'de>,
+    decoder: &'a mut Decoder<'de>,
     pub(super) name: &'de [u8],
     pub(super) has_value: bool,
 }
 
-/// The name of a variant, whether a value follows, and the bytes behind that value.
+/// The name of a variant, whether a value follows, and the expected bytes behind the value.
 pub(super) struct VariantHead<'de> {
     pub(super) name: &'de [u8],
     pub(super) has_value: bool,
@@ -42,7 +42,7 @@ impl<'de> Decoder<'de> {
         })
     }
 
-    /// A variant that was written as a text or as a map of one entry.
+    /// Reads a variant in the JSON form: a text, or a map of a single entry.
     #[cold]
     pub(super) fn other_variant(&mut self, tag: u8) -> Result<VariantHead<'de>, Error> {
         if usize::from(tag) <= tag::SHORT_MAX || tag == tag::TEXT {
@@ -53,9 +53,9 @@ impl<'de> Decoder<'de> {
         entry.ok_or_else(|| Error::invalid_type(Unexpected::Map, &"an enum, as a map of one entry"))
     }
 
-    /// The only entry of a map, if its key is a name.
+    /// Reads the only key of a map. Returns `None` if the key is no name.
     #[cold]
-    pub(super) fn single_entry(&mut self, tag: u8) -> Result<Option<VariantHead<'de>>, Error> {
+    fn single_entry(&mut self, tag: u8) -> Result<Option<VariantHead<'de>>, Error> {
         match tag {
             tag::STRUCT => {
                 let message = self.input;
@@ -85,9 +85,9 @@ impl<'de> Decoder<'de> {
         Ok(name.map(|name| VariantHead { name, has_value: true, end: &[tag::END] }))
     }
 
-    /// Passes over a variant's value that nothing has looked at, and takes what is behind it.
+    /// Passes over the value of a variant if the value is unread, and over the expected bytes behind the value.
     #[cold]
-    pub(super) fn finish_variant(&mut self, is_unread: bool, end: &[u8]) -> Result<(), Error> {
+    fn finish_variant(&mut self, is_unread: bool, end: &[u8]) -> Result<(), Error> {
         if is_unread {
             self.skip_next()?;
         }
@@ -111,7 +111,7 @@ impl<'a, 'de> de::EnumAccess<'de> for VariantAccess<'a, 'de> {
 
 impl<'a, 'de> VariantAccess<'a, 'de> {
     #[inline]
-    pub(super) fn with<T>(
+    fn with<T>(
         self,
         expected: &'static str,
         decode: impl FnOnce(Value<'_, 'de>) -> Result<T, Error>,

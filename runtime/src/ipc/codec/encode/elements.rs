@@ -18,19 +18,19 @@ impl<'m, S: Sink> Writer<'m, S> {
     }
 }
 
-/// Numbers of one type that are worth a run.
+/// The least count of numbers for a run.
 const RUN_MIN: usize = 8;
 
-/// A sequence or tuple that is being encoded. Numbers of one type that follow each other are put together as a run.
+/// Encodes a sequence or a tuple. Successive numbers of the same type become a run.
 #[derive(Debug)]
 pub(super) struct SequenceWriter<'a, 'm, S> {
     writer: &'a mut Writer<'m, S>,
-    /// Elements so far that are in no run.
+    /// The count of the elements before the open run.
     index: usize,
     has_runs: bool,
-    /// The tag of the numbers in the run at the end of the buffer; 0 if there is none.
+    /// The tag of the numbers in the open run, which is at the end of the buffer. 0 without an open run.
     run: u8,
-    /// Where in the buffer its numbers begin. It is not taken out before it is closed.
+    /// The place of the run's first number in the buffer. An open run stays in the buffer.
     run_start: usize,
 }
 
@@ -56,7 +56,7 @@ impl<S: Sink> SequenceWriter<'_, '_, S> {
 
     #[cold]
     fn open_run(&mut self, tag: u8) -> Result<(), Error> {
-        /// Room for a few numbers too.
+        /// The bytes in front of the numbers.
         const HEAD: usize = 2 + size_of::<u32>();
         self.close_run();
         self.writer.room(HEAD + 256)?;
@@ -81,7 +81,7 @@ impl<S: Sink> SequenceWriter<'_, '_, S> {
         buffer[start - size_of::<u32>()..start].copy_from_slice(&(numbers as u32).to_le_bytes());
         self.index += numbers;
         self.run = 0;
-        // A tuple of many kinds of numbers.
+        // A short run hints at a tuple of many kinds of numbers, for which runs do not pay.
         self.has_runs = numbers >= RUN_MIN / 2;
     }
 

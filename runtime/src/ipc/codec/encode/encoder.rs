@@ -1,4 +1,4 @@
-//! The values of a message, one after another.
+//! The values of a message.
 
 use serde::Serialize;
 
@@ -9,14 +9,14 @@ use crate::ipc::codec::depth::Depth;
 use crate::ipc::codec::error::Error;
 use crate::ipc::codec::tag;
 
-/// What an encoder works with and can be used again: a buffer, and the shapes of structs that were seen.
+/// The reusable parts of an encoder: a buffer, and the shapes of earlier structs.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
     pub(crate) buffer: Vec<u8>,
     shapes: ShapeCache,
 }
 
-/// Encodes one value after another into one message.
+/// Encodes values into a message.
 #[derive(Debug)]
 pub(crate) struct Encoder<S> {
     pub(crate) scratch: Box<Scratch>,
@@ -31,16 +31,19 @@ impl<S: Sink> Encoder<S> {
         Self { scratch, sink }
     }
 
-    /// Bytes so far.
+    /// Returns the length of the message in bytes.
     pub(crate) fn len(&self) -> usize {
-        self.sink.taken() + self.scratch.buffer.len()
+        self.sink.message_len(&self.scratch.buffer)
     }
 
     /// Appends a value.
     ///
     /// # Errors
-    /// As the value's own `Serialize`, or what the sink says. The message is then what it was before, unless the sink
-    /// has taken out a part of the value; then it is of no use.
+    /// - an error of the value's `Serialize`
+    /// - an error of the sink
+    ///
+    /// The message has then the earlier values alone. If the sink has taken a part of the failed value, the message is
+    /// of no further use.
     #[inline]
     pub(crate) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         let Scratch { buffer, shapes } = &mut *self.scratch;
@@ -48,7 +51,7 @@ impl<S: Sink> Encoder<S> {
     }
 }
 
-/// Encodes a value as a message of its own, in place of what is in the buffer.
+/// Encodes a value as a message, in place of the content of `buffer`.
 #[inline]
 pub(in crate::ipc::codec) fn message<T: Serialize + ?Sized>(
     value: &T,
@@ -69,7 +72,7 @@ fn push<T: Serialize + ?Sized, S: Sink>(
 ) -> Result<(), Error> {
     let mark = (buffer.len(), sink.taken(), shapes.mark());
     let mut writer = Writer { buffer, shapes, sink, depth: Depth::default(), is_spoilt: false };
-    let written = if writer.len() == 0 { writer.byte(tag::VERSION) } else { Ok(()) };
+    let written = if writer.position() == 0 { writer.byte(tag::VERSION) } else { Ok(()) };
     let written = written.and_then(|()| value.serialize(&mut writer)).and_then(|()| writer.is_whole());
     if written.is_err() {
         writer.rewind(mark);

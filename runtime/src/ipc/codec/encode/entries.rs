@@ -11,12 +11,12 @@ use crate::ipc::codec::tag;
 #[derive(Debug)]
 pub(super) struct MapWriter<'a, 'm, S> {
     pub(super) writer: &'a mut Writer<'m, S>,
-    /// Where the last key begins.
+    /// The position of the last key in the message.
     pub(super) key: usize,
 }
 
 impl<S: Sink> MapWriter<'_, '_, S> {
-    /// The last key, if it is still in the buffer.
+    /// Adds the last key to the path of an error, if the buffer still has the key.
     #[cold]
     fn locate(&self, error: Error) -> Error {
         let start = self.key.checked_sub(self.writer.sink.taken());
@@ -31,7 +31,7 @@ impl<S: Sink> ser::SerializeMap for MapWriter<'_, '_, S> {
 
     #[inline]
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), Error> {
-        self.key = self.writer.len();
+        self.key = self.writer.position();
         key.serialize(&mut *self.writer).map_err(|error| self.writer.spoil(error))
     }
 

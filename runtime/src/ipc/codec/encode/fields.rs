@@ -1,4 +1,4 @@
-//! Structs, and what is bet on while their fields come.
+//! Structs, encoded by a bet on the shape.
 
 use serde::ser::{self, Serialize};
 
@@ -17,7 +17,7 @@ impl<'m, S: Sink> Writer<'m, S> {
     ) -> Result<StructWriter<'a, 'm, S>, Error> {
         self.depth.enter()?;
         let key = ShapeKey::of_struct(name, length);
-        let head = self.len();
+        let head = self.position();
         let place = self.shapes.find(key);
         let named = match place.map(|place| (self.shapes.mention(place), place)) {
             Some((Some(mention), place)) => {
@@ -30,7 +30,7 @@ impl<'m, S: Sink> Writer<'m, S> {
         Ok(StructWriter { writer: self, place: place.unwrap_or_default() as u32, at: 0, head, named })
     }
 
-    /// A struct whose shape is not known before its end.
+    /// Begins a struct of an unknown shape.
     #[cold]
     fn unknown(&mut self, key: Option<ShapeKey>, length: usize) -> Result<Box<NamedFields>, Error> {
         self.byte(tag::MAP)?;
@@ -39,20 +39,20 @@ impl<'m, S: Sink> Writer<'m, S> {
     }
 }
 
-/// A struct that is being encoded.
+/// Encodes a struct. The names of the fields are compared with the shape of the bet.
 #[derive(Debug)]
 pub(super) struct StructWriter<'a, 'm, S> {
     writer: &'a mut Writer<'m, S>,
-    /// The shape of the bet. All fields so far match the shape. The next name begins at `at`.
+    /// The shape of the bet. All earlier fields match the shape. The next name begins at `at`.
     place: u32,
     at: u32,
-    /// Where the struct's tag is.
+    /// The position of the struct's tag in the message.
     head: usize,
-    /// Of a struct without a shape, or whose bet is lost.
+    /// The names of a struct of an unknown shape, or after a lost bet.
     named: Option<Box<NamedFields>>,
 }
 
-/// The names so far, for a new shape. `key` is `None` for names that make no shape.
+/// The names of the earlier fields, for a new shape. `key` is `None` if a name is too long for a shape.
 #[derive(Debug, Default)]
 struct NamedFields {
     key: Option<ShapeKey>,
@@ -75,7 +75,7 @@ impl<S: Sink> StructWriter<'_, '_, S> {
         }
     }
 
-    /// Writes a field's name.
+    /// Writes the name of a field.
     #[cold]
     fn name(&mut self, name: &'static str) -> Result<(), Error> {
         let named = self.lose_bet()?;
@@ -87,7 +87,7 @@ impl<S: Sink> StructWriter<'_, '_, S> {
         self.writer.text(name)
     }
 
-    /// From here on, the fields are written with their names.
+    /// Writes the further fields with names.
     #[cold]
     fn lose_bet(&mut self) -> Result<&mut NamedFields, Error> {
         let named = match self.named.take() {
@@ -124,7 +124,7 @@ impl<S: Sink> ser::SerializeStruct for StructWriter<'_, '_, S> {
     type Ok = ();
     type Error = Error;
 
-    // Where it is called, so that each name is compared as the constant that it is.
+    // Inlined into the caller, where each name is a constant.
     #[inline(always)]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
         self.push(name, value)

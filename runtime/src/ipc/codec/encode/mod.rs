@@ -1,7 +1,14 @@
 //! Values to bytes.
 //!
-//! [`Encoder`] puts one value after another into a message. Serde writes to the [`Writer`], and to one of its parts for
-//! each kind of container.
+//! [`Encoder`] appends values to a message. The modules in order, each of which uses earlier modules alone:
+//!
+//! - `sink`, `shape_cache`, `writer`: the bytes of a message
+//! - `elements`, `entries`, `fields`, `variant`: the parts of a container, by serde's traits
+//! - `serializer`: serde's requests to a writer
+//! - `encoder`: the values of a message
+//!
+//! A part of a container is a value again. The part writes to the same writer by serde's `Serialize`, so the modules of
+//! the parts do not import the module `serializer`.
 
 mod elements;
 mod encoder;

@@ -1,4 +1,4 @@
-//! A value, as serde hands over its parts.
+//! Serde's requests to a writer.
 
 use serde::ser::{self, Serialize};
 

@@ -1,21 +1,21 @@
-//! The shapes of structs, as the encoder knows them.
+//! The shapes of earlier structs.
 //!
-//! A *shape* is the list of the field names of one serialised struct. A message tells each shape once, at its first
-//! use. Every further struct of the shape is the shape's number and the values.
+//! A *shape* is the list of the field names of a serialised struct. A message has the names of each shape once, at the
+//! first use. Every further struct of the shape is the shape's number and the values.
 //!
 //! Serde hands over each field name together with the field's value. The encoder therefore bets on the last shape of a
 //! struct with the same name and the same number of fields, and checks each name against the bet.
 //!
-//! The name of a variant is a shape of one name, known at once.
+//! The name of a variant is a shape of a single name, and needs no bet.
 
 use crate::ipc::codec::tag::{LENGTH_MAX, MAX_SHAPES};
 
-/// Names in the order of their fields, each behind its length as one byte.
+/// The names of a struct in order, each behind a byte with the length.
 #[derive(Debug)]
 struct CachedShape {
     key: ShapeKey,
     names: Box<[u8]>,
-    /// The count of the names. The struct may have announced another one.
+    /// The count of the names. The struct may have announced a different count.
     fields: usize,
     /// The last message with this shape, and the shape's number in that message.
     message: u64,
@@ -25,7 +25,7 @@ struct CachedShape {
 /// The key of a shape. A wrong key costs a lost bet, and changes no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ShapeKey {
-    /// Of the name of the struct or variant.
+    /// The address of the name of the struct or variant.
     address: usize,
     fields: usize,
 }
@@ -46,18 +46,18 @@ impl ShapeKey {
     }
 }
 
-/// Most shapes that are known at a time.
+/// Most shapes in the cache.
 const MOST: usize = SLOTS / 2;
 const SLOTS: usize = 512;
 
 /// The longest name in a shape: the length takes one byte.
 pub(super) const NAME_MAX: usize = LENGTH_MAX;
 
-/// The shapes of this thread's earlier messages.
+/// The shapes of the thread's earlier messages.
 #[derive(Debug)]
 pub(super) struct ShapeCache {
     list: Vec<CachedShape>,
-    /// One more than places in the list, each at its key's slot or behind it; 0 is free.
+    /// A hash table of the list: a place plus 1, at the key's slot or behind. 0 is free.
     slots: [u16; SLOTS],
     message: u64,
     in_message: u32,
@@ -66,7 +66,7 @@ pub(super) struct ShapeCache {
 /// How a message refers to a shape.
 pub(super) enum Mention {
     Number(u32),
-    /// The names, for a shape that is new to the message and gets the next number.
+    /// The names. The shape is new to the message and gets the next number.
     Names,
 }
 
@@ -77,7 +77,7 @@ impl Default for ShapeCache {
 }
 
 impl ShapeCache {
-    /// Begins a message without shapes.
+    /// Begins a message, as yet without shapes.
     pub(super) fn begin(&mut self) {
         if self.list.len() == MOST {
             self.list.clear();
@@ -87,7 +87,7 @@ impl ShapeCache {
         self.in_message = 0;
     }
 
-    /// The shapes that the message has so far.
+    /// Returns the count of the message's shapes.
     pub(super) fn mark(&self) -> u32 {
         self.in_message
     }
@@ -102,7 +102,7 @@ impl ShapeCache {
         self.in_message = mark;
     }
 
-    /// The shape that was seen last under this key.
+    /// Returns the last shape of a key.
     #[inline]
     pub(super) fn find(&self, key: ShapeKey) -> Option<usize> {
         let mut slot = key.slot();
@@ -120,7 +120,7 @@ impl ShapeCache {
         self.list.get(place).map_or(&[], |shape| &shape.names)
     }
 
-    /// The names that begin before `end`, and the shape's key.
+    /// Returns the shape's key, and the names before `end`.
     pub(super) fn first_names(&self, place: usize, end: usize) -> (ShapeKey, Vec<u8>) {
         let shape = &self.list[place];
         (shape.key, shape.names[..end].to_vec())
@@ -130,7 +130,7 @@ impl ShapeCache {
         self.list[place].fields
     }
 
-    /// Mentions a shape in the message; `None` if the message has too many.
+    /// Mentions a shape in the message. Returns `None` if the message has too many shapes.
     #[inline(always)]
     pub(super) fn mention(&mut self, place: usize) -> Option<Mention> {
         let shape = &mut self.list[place];
@@ -146,7 +146,7 @@ impl ShapeCache {
         Some(Mention::Names)
     }
 
-    /// Adds a shape as the one to bet on; `None` if the list is full until the next message.
+    /// Adds a shape for the next bet. Returns `None` if the cache is full until the next message.
     #[cold]
     pub(super) fn learn(&mut self, key: ShapeKey, names: &[u8], fields: usize) -> Option<usize> {
         let known = self.list.iter().position(|shape| shape.key == key && *shape.names == *names);
@@ -174,7 +174,7 @@ pub(super) fn push_name(names: &mut Vec<u8>, name: &str) {
     names.extend_from_slice(name.as_bytes());
 }
 
-/// Whether names begin with this one.
+/// Returns whether `names` begin with `name`.
 #[inline(always)]
 pub(super) fn is_next(names: &[u8], name: &str) -> bool {
     names.split_first().is_some_and(|(length, names)| {

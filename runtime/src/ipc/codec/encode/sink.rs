@@ -1,23 +1,29 @@
-//! The place of bytes for which a buffer has no room.
+//! The destination of bytes beyond the capacity of a buffer.
 
 use std::io;
 
-/// Where the bytes go for which a buffer has no room.
+/// Takes the bytes of a message for which the buffer has no room.
 pub(crate) trait Sink {
-    /// Gives `buffer` room for `more` bytes. May take out what is in it.
+    /// Gives `buffer` room for `more` bytes. May remove the content of the buffer.
     fn make_room(&mut self, buffer: &mut Vec<u8>, more: usize) -> io::Result<()>;
 
-    /// Takes bytes that go behind those in `buffer`.
+    /// Appends bytes to the message, behind the content of `buffer`.
     fn append(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()>;
 
-    /// The bytes that were taken out.
+    /// Returns the count of the bytes removed from the buffer.
     fn taken(&self) -> usize;
 
-    /// Replaces one of them.
+    /// Returns the length of the message: the removed bytes and the content of `buffer`.
+    #[inline(always)]
+    fn message_len(&self, buffer: &[u8]) -> usize {
+        self.taken() + buffer.len()
+    }
+
+    /// Replaces a removed byte.
     fn patch(&mut self, at: usize, byte: u8) -> io::Result<()>;
 }
 
-/// Leaves everything in the buffer, however much it is.
+/// Keeps the whole message in the buffer, at any length.
 #[derive(Debug, Default)]
 pub(crate) struct InMemory;
 

@@ -11,7 +11,7 @@ use crate::ipc::codec::error::Error;
 use crate::ipc::codec::tag;
 
 impl<'m, S: Sink> Writer<'m, S> {
-    /// The tag of a variant, and its name as a shape.
+    /// Writes the tag of a variant, and the name as a shape.
     #[inline]
     pub(super) fn variant(&mut self, kind: u8, name: &'static str) -> Result<(), Error> {
         self.byte(kind)?;
@@ -39,7 +39,7 @@ impl<'m, S: Sink> Writer<'m, S> {
         }
     }
 
-    /// A shape of one name that gets no number.
+    /// Writes the name as a shape without a number.
     #[cold]
     fn passing(&mut self, name: &str) -> Result<(), Error> {
         self.length(tag::PASSING_SHAPE)?;
@@ -50,7 +50,7 @@ impl<'m, S: Sink> Writer<'m, S> {
     }
 }
 
-/// What a variant holds, being encoded.
+/// Encodes the content of a variant.
 #[derive(Debug)]
 pub(super) struct VariantWriter<V> {
     pub(super) held: V,

@@ -1,4 +1,4 @@
-//! The bytes of a message, up to the place of the next one.
+//! The bytes of a message.
 
 use std::io;
 
@@ -8,23 +8,25 @@ use crate::ipc::codec::depth::Depth;
 use crate::ipc::codec::error::Error;
 use crate::ipc::codec::tag;
 
-/// What serde writes to.
+/// Writes bytes, lengths, texts and shapes. Serde's `Serializer` is in `serializer`.
 #[derive(Debug)]
 pub(super) struct Writer<'m, S> {
     pub(super) buffer: &'m mut Vec<u8>,
     pub(super) shapes: &'m mut ShapeCache,
     pub(super) sink: &'m mut S,
     pub(super) depth: Depth,
-    /// Whether a part of the value has failed. A `Serialize` may go on regardless, behind what there is of that part.
+    /// Whether a part of the value has failed. A `Serialize` may continue after the failure, behind the incomplete
+    /// part.
     pub(super) is_spoilt: bool,
 }
 
 impl<'m, S: Sink> Writer<'m, S> {
-    pub(super) fn len(&self) -> usize {
-        self.sink.taken() + self.buffer.len()
+    /// Returns the position of the next byte in the message.
+    pub(super) fn position(&self) -> usize {
+        self.sink.message_len(self.buffer)
     }
 
-    /// Takes a part's failure down.
+    /// Records the failure of a part.
     #[cold]
     pub(super) fn spoil(&mut self, error: Error) -> Error {
         self.is_spoilt = true;
@@ -38,7 +40,7 @@ impl<'m, S: Sink> Writer<'m, S> {
         Err(Error::new("a part of the value cannot be encoded, and its type has gone on without it"))
     }
 
-    /// Takes back a value that has failed, as far as it is here.
+    /// Removes the bytes and shapes of a failed value, unless the sink has taken a part of the value.
     #[cold]
     pub(super) fn rewind(&mut self, (length, taken, shapes): (usize, usize, u32)) {
         if taken == self.sink.taken() {
@@ -52,14 +54,14 @@ impl<'m, S: Sink> Writer<'m, S> {
         self.buffer.capacity() - self.buffer.len() >= more
     }
 
-    /// Makes sure that `more` bytes can be put into the buffer.
+    /// Ensures room for `more` bytes in the buffer.
     #[inline(always)]
     pub(super) fn room(&mut self, more: usize) -> Result<(), Error> {
         if self.has_room(more) { Ok(()) } else { self.make_room(more) }
     }
 
     #[cold]
-    pub(super) fn make_room(&mut self, more: usize) -> Result<(), Error> {
+    fn make_room(&mut self, more: usize) -> Result<(), Error> {
         self.sink.make_room(self.buffer, more).map_err(of_sink)
     }
 
@@ -85,11 +87,11 @@ impl<'m, S: Sink> Writer<'m, S> {
     }
 
     #[cold]
-    pub(super) fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
+    fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
         self.sink.append(self.buffer, bytes).map_err(of_sink)
     }
 
-    /// Replaces a byte that was written before.
+    /// Replaces an earlier byte of the message.
     #[cold]
     pub(super) fn patch(&mut self, at: usize, byte: u8) -> Result<(), Error> {
         match at.checked_sub(self.sink.taken()) {
@@ -101,9 +103,9 @@ impl<'m, S: Sink> Writer<'m, S> {
         }
     }
 
-    /// A tag that counts the bytes behind it, and as many of the lowest bytes of a number.
+    /// Writes the lowest `bytes` bytes of a number behind a tag. The tag is `first` plus the count of the bytes.
     #[inline(always)]
-    pub(super) fn shortened(&mut self, first: u8, number: u64, bytes: u32) -> Result<(), Error> {
+    fn shortened(&mut self, first: u8, number: u64, bytes: u32) -> Result<(), Error> {
         const WHOLE: usize = 9;
         self.room(WHOLE)?;
         let mut written = [0; WHOLE];
@@ -120,7 +122,7 @@ impl<'m, S: Sink> Writer<'m, S> {
         self.shortened(first, number, (u64::BITS - number.leading_zeros()).div_ceil(8))
     }
 
-    /// In two's complement; the sign is that of the last byte.
+    /// Writes a number in two's complement. The highest bit of the last byte is the sign.
     #[inline(always)]
     pub(super) fn signed(&mut self, first: u8, number: i64) -> Result<(), Error> {
         let magnitude = (number ^ (number >> 63)) as u64;
@@ -134,7 +136,7 @@ impl<'m, S: Sink> Writer<'m, S> {
     }
 
     #[cold]
-    pub(super) fn long_length(&mut self, length: usize) -> Result<(), Error> {
+    fn long_length(&mut self, length: usize) -> Result<(), Error> {
         if let Ok(length) = u16::try_from(length) {
             self.byte(tag::LENGTH_16)?;
             return self.fixed(length.to_le_bytes());
@@ -169,7 +171,7 @@ impl<'m, S: Sink> Writer<'m, S> {
     }
 
     #[inline(never)]
-    pub(super) fn names(&mut self, place: usize) -> Result<(), Error> {
+    fn names(&mut self, place: usize) -> Result<(), Error> {
         self.length(tag::NEW_SHAPE)?;
         self.length(self.shapes.fields(place))?;
         let length = self.shapes.names(place).len();
@@ -180,7 +182,7 @@ impl<'m, S: Sink> Writer<'m, S> {
     }
 }
 
-/// What a sink refuses is told by its own words.
+/// An error of the sink keeps the sink's message.
 #[cold]
 fn of_sink(error: io::Error) -> Error {
     Error::new(error.to_string())
