@@ -10,8 +10,8 @@
 //! each of them fails in its own way and the others do not.
 //!
 //! ```text
-//! cargo run --release --example thumbnails -- [--sheet FILE] [--size N] [--columns N] [--memory-mib N] [--timeout 2s] \
-//!     [--workers N] [--start-method METHOD] [FOLDER]
+//! cargo run --release --example thumbnails -- [--sheet FILE] [--size N] [--columns N] [--memory-mib N] \
+//!     [--timeout 2s] [--workers N] [--start-method METHOD] [FOLDER]
 //! ```
 
 use std::error::Error;

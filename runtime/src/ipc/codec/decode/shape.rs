@@ -40,8 +40,9 @@ impl ShapeTable {
         if self.first.is_none() {
             return Ok(self.first.insert(shape));
         }
-        if self.others.len() >= MAX_SHAPES as usize {
-            return Err(Error::new("a value of more shapes than it may tell"));
+        // One more is the first.
+        if self.others.len() + 1 >= MAX_SHAPES as usize {
+            return Err(Error::new("a message of more shapes than the format allows"));
         }
         self.others.push(shape);
         self.others.last_mut().ok_or_else(untold)
