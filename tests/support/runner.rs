@@ -6,7 +6,7 @@
 //!   ◀─ "passed", or "failed" and a text ──── wait for the next line
 //! ```
 //!
-//! Both directions are one socket, at descriptor 0 of a new runner. A runner ends when the harness closes its end.
+//! Both directions are one socket, at descriptor 0 of a new runner. A runner ends when the harness closes its socket.
 
 use std::any::Any;
 use std::fs::File;
@@ -43,7 +43,7 @@ pub(crate) fn run(method: StartMethod, name: &str) -> Result<(), Failed> {
             IDLE.lock().expect("no panic with the lock held").push(runner);
             result
         }
-        // Its standard error is that of the harness, and has the reason.
+        // Standard error is shared with the harness, and has the reason.
         None => {
             let status = runner.process.wait().expect("a child");
             Err(format!("the process that ran the case has ended: {status}").into())
@@ -67,7 +67,7 @@ impl Runner {
         Self { process, link: BufReader::new(link) }
     }
 
-    /// The result of a case; `None` if the runner has ended.
+    /// Returns the result of a case. `None` if the runner has ended.
     fn ask(&mut self, method: StartMethod, name: &str) -> Option<Result<(), Failed>> {
         writeln!(self.link.get_mut(), "{method} {name}").ok()?;
         let mut verdict = String::new();
@@ -82,7 +82,7 @@ impl Runner {
     }
 }
 
-/// Is a runner: runs the cases that the harness names.
+/// Runs the cases that the harness names.
 pub(crate) fn serve(run: impl Fn(StartMethod, &str)) -> ExitCode {
     let link = std::io::stdin().as_fd().try_clone_to_owned().expect("a descriptor");
     sys::redirect(&File::open("/dev/null").expect("/dev/null"), 0);
