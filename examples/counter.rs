@@ -1,12 +1,12 @@
-//! Counts lines, words and bytes into counters that all children share, and loses a child in the middle of it.
+//! Counts lines, words and bytes into counters that all children share, and loses a child in the middle of its work.
 //!
-//! Each child adds what is in its files to a shared `Mutex<Counters>`, file by file. The first child stops with the
-//! lock held and its last file half added, and is killed there. The kernel hands the lock on with the news; whoever
-//! gets it throws away what the dead child has counted, and the others go on. Another child then counts those files
-//! again.
+//! Each child adds the counts of its files to a shared `Mutex<Counters>`, file by file. The first child stops with the
+//! lock held and its last file half added, and is killed there. The kernel passes the lock on and marks it as left by a
+//! dead owner. The next process that locks it drops the counts of the dead child, and the work goes on. Another child
+//! then counts the same files again.
 //!
-//! Prints the totals to standard output, and what happened to standard error. Ends with exit code 1 if the totals are
-//! not those of a serial count in this process, or if nobody got the news.
+//! Prints the totals to standard output, and the course of events to standard error. Ends with exit code 1 if the
+//! totals differ from a serial count in this process, or if no process found the lock of the dead child.
 //!
 //! ```text
 //! cargo run --release --example counter -- [--children N] [--start-method METHOD] PATH…
@@ -25,8 +25,7 @@ use offspring::sync::{Event, Mutex, MutexGuard};
 use offspring::{Context, JoinErrorKind, Process, Report, child_task, process_main};
 use offspring_examples::{Method, Unreadable, conclude, deal, files_below};
 
-/// Counts the files below PATH… in children that share their counters, one of which is killed with the lock in its
-/// hands.
+/// Counts the files below PATH… in children that share their counters, one of which is killed while it holds the lock.
 #[derive(Parser)]
 struct Arguments {
     #[command(flatten)]
@@ -39,7 +38,7 @@ struct Arguments {
     paths: Vec<PathBuf>,
 }
 
-/// How many children there is room for.
+/// The greatest number of children.
 const MOST: usize = 64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Pod, Zeroable)]
@@ -64,26 +63,26 @@ impl Counts {
     }
 }
 
-/// What the children share.
+/// The memory that all children share.
 #[derive(Clone, Copy, Pod, Zeroable)]
 #[repr(C)]
 struct Counters {
-    /// Each child's own.
+    /// The counts of each child.
     parts: [Counts; MOST],
-    /// Whose part is being changed: its place and one, or zero.
+    /// The index of the part being changed, plus one. Zero stands for none.
     writer: u64,
-    /// Who has thrown a part away: its place and one; the program itself is zero.
+    /// The index of the child that dropped a part, plus one. Zero stands for the program itself.
     finder: u64,
-    /// How many parts were thrown away.
+    /// The number of dropped parts.
     losses: u64,
 }
 
-/// Locks the counters, and clears up behind a holder that has died.
+/// Locks the counters, and clears up after a dead owner.
 fn lock(counters: &Mutex<Counters>, finder: u64) -> MutexGuard<'_, Counters> {
     counters.lock().unwrap_or_else(|poisoned| {
         let mut guard = poisoned.into_inner();
         if let Some(dead) = guard.writer.checked_sub(1) {
-            // Half of its last file may be in it, and nobody knows which half.
+            // An unknown part of its last file may be included.
             guard.parts[dead as usize] = Counts::zeroed();
         }
         guard.writer = 0;
@@ -94,7 +93,7 @@ fn lock(counters: &Mutex<Counters>, finder: u64) -> MutexGuard<'_, Counters> {
     })
 }
 
-/// Adds what is in the files to a child's part; with `trap`, stops for ever in the middle of the last file.
+/// Adds the counts of the files to a child's part. With `trap`, stops for ever in the middle of the last file.
 #[child_task(report)]
 fn count(counters: Mutex<Counters>, place: u64, paths: Vec<OsString>, trap: Option<Event>) -> Result<(), Unreadable> {
     let last = paths.len();
@@ -139,7 +138,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut victim = start(0, Some(&trap))?;
     let others = (1..batches.len()).map(|place| start(place, None)).collect::<Result<Vec<_>, _>>()?;
     while !trap.wait_timeout(Duration::from_millis(100)) {
-        // It may have ended before, with a file that it cannot read.
+        // The child may have ended before, because of an unreadable file.
         if let Some(outcome) = victim.try_join()? {
             outcome?;
         }
@@ -148,7 +147,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     for child in others {
         child.join()??;
     }
-    // With one batch, or if the others were done before, nobody has locked it since.
+    // With one batch, or with all other batches done before the kill, no process has locked it since.
     drop(lock(&counters, 0));
     start(0, None)?.join()??;
     let counters = *lock(&counters, 0);

@@ -1,12 +1,12 @@
 //! Faults that stay in their child: a crash, a hunger for memory and a hang, while the program goes on.
 //!
-//! Starts four children, one after the other, and prints a line for each: one dies of a segmentation fault, one wants
-//! more memory than its limit, one would never end but for its time limit, and the last one keeps within its limits and
-//! returns its value. Each fault arrives as an error of its own kind. Ends with exit code 1 if one of them ends
-//! otherwise than it should.
+//! Starts four children, one after the other, and prints a line for each. The first child dies of a segmentation fault.
+//! The second asks for more memory than its limit. The third would never end but for its time limit. The fourth keeps
+//! within its limits and returns its value. Each fault arrives as an error of its own kind. Ends with exit code 1 if a
+//! child ends in an unexpected way.
 //!
-//! The limit is on address space. Under `fork` and `forkserver` a child is a copy of a process, and what that had
-//! mapped counts: leave room for it.
+//! The limit is on address space. Under `fork` and `forkserver` a child is a copy of a process, and mappings of the
+//! original count. Leave room for them.
 //!
 //! ```text
 //! cargo run --release --example isolate -- [--memory-mib N] [--timeout 500ms] [--start-method METHOD]
@@ -21,7 +21,7 @@ use clap::Parser;
 use offspring::{Call, Context, JoinError, JoinErrorKind, Resource, Stdio, child_task, process_main};
 use offspring_examples::{Method, conclude, duration};
 
-/// Runs tasks that crash, that want too much memory and that hang, and goes on.
+/// Runs tasks that crash, hunger for memory or hang, and goes on.
 #[derive(Parser)]
 struct Arguments {
     #[command(flatten)]
@@ -38,13 +38,13 @@ struct Arguments {
 #[child_task]
 #[expect(unsafe_code, reason = "this is the fault that the example is about")]
 fn crash() {
-    // Debug builds look for address 0 themselves; address 1 is the processor's affair in every build.
+    // Debug builds check for address 0 themselves. Address 1 reaches the processor in every build.
     let nowhere = std::ptr::without_provenance_mut::<u8>(1);
-    // SAFETY: none. The kernel ends the process, which is a child kept for that.
+    // SAFETY: none. The kernel ends the process, a child meant for such an end.
     unsafe { nowhere.write_volatile(1) }
 }
 
-/// Allocates that many MiB, one by one; returns how many. They need not be touched to count.
+/// Allocates `mib` MiB, one by one, and returns the number. Untouched memory counts too.
 #[child_task]
 fn allocate(mib: u64) -> usize {
     let blocks: Vec<Vec<u8>> = (0..mib).map(|_| vec![0; 1 << 20]).collect();
@@ -77,14 +77,14 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     show("keep to its limits", &done, |kind| kind.is_none())
 }
 
-/// What every child is confined to.
+/// The limits of every child.
 struct Cell {
     context: Context,
     mib: u64,
     timeout: Duration,
 }
 
-/// How a child ended, and what it left on its standard error.
+/// The end of a child, and the text on its standard error.
 struct End<T> {
     value: Result<T, JoinError>,
     last_words: String,

@@ -1,4 +1,4 @@
-//! A pipeline of processes: one reads files, several split them into words, one counts; channels lie between them.
+//! A pipeline of processes, joined by channels: one reads files, several split the files into words, one counts.
 //!
 //! ```text
 //!                        ┌─▶ split ─┐
@@ -6,11 +6,11 @@
 //!        of the texts    └─▶ split ─┘   by the piece
 //! ```
 //!
-//! Prints the most frequent words to standard output, as `wordcount` does, and checks them against a serial count: exit
-//! code 1 if that is another. A channel holds little, so that the reader is never far ahead of the splitters, however
-//! much there is to read: how often and how long it had to wait for room goes to standard error. When the reader has
-//! ended, the splitters find the end of their channel, and after them the counter: nobody is told to stop. A word is a
-//! run of letters and digits, in lower case.
+//! Prints the most frequent words to standard output, as `wordcount` does, and compares them with a serial count. A
+//! difference gives exit code 1. A channel has little room, so the reader is never far ahead of the splitters, however
+//! large the files are. The number and length of the reader's waits for room go to standard error. When the reader has
+//! ended, the splitters reach the end of their channel, and the counter after them. No message asks a process to stop.
+//! A word is a run of letters and digits, in lower case.
 //!
 //! ```text
 //! cargo run --release --example pipeline -- [--top N] [--splitters N] [--start-method METHOD] [PATH…]
@@ -49,22 +49,22 @@ struct Arguments {
     paths: Vec<PathBuf>,
 }
 
-/// Pieces are about this long: a dozen of them fill a channel.
+/// The approximate length of a piece, in bytes. A dozen pieces fill a channel.
 const PIECE: usize = 16 << 10;
 
-/// What the reader did.
+/// The report of the reader.
 #[derive(Default, Serialize, Deserialize)]
 struct Reading {
     pieces: u64,
-    /// How often there was no room for a piece.
+    /// The number of times that a piece found no room.
     waits: u64,
-    /// How long it took until there was.
+    /// The total time of waiting for room.
     waited: Duration,
     time: Duration,
 }
 
 impl Reading {
-    /// Sends a piece; if there is no room for it at the moment, notes that and waits.
+    /// Sends a piece. If there is no room at the moment, counts the wait and waits.
     fn send(&mut self, pieces: &Sender<String>, piece: String) -> Result<(), SendError<String>> {
         self.pieces += 1;
         match pieces.try_send(piece) {
@@ -98,13 +98,13 @@ fn read(paths: Vec<OsString>, pieces: Sender<String>) -> Result<Reading, Box<dyn
     Ok(reading)
 }
 
-/// Where to cut a piece off a text: not within a word.
+/// Returns the place to cut a piece off a text, never within a word.
 fn cut(text: &str) -> usize {
     let start = (PIECE..text.len()).find(|index| text.is_char_boundary(*index)).unwrap_or(text.len());
     text[start..].find(|c: char| !c.is_alphanumeric()).map_or(text.len(), |length| start + length)
 }
 
-/// The second stage, in several processes: each takes a piece when it has done its last one.
+/// The second stage, in several processes. Each process takes a piece when its last piece is done.
 #[child_task(report)]
 fn split(pieces: Receiver<String>, split: Sender<Vec<String>>) -> Result<u64, Box<dyn Error>> {
     let mut count = 0;
@@ -162,7 +162,7 @@ struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts them all. Each end is given away: that of this program would keep its channel open.
+    /// Starts all children. Each channel end is given away, since an end in this program would keep its channel open.
     fn start(context: &Context, files: Vec<OsString>, splitters: usize) -> Result<Self, offspring::Error> {
         let ((pieces, to_split), (split, to_count)) = (channel()?, channel()?);
         let counter = context.start(count::call(to_count))?;
@@ -172,8 +172,8 @@ impl Pipeline {
         Ok(Self { reader, splitters, counter })
     }
 
-    /// Waits for them from the last stage on: one that fails takes its channel away from those before it, so that their
-    /// errors are its consequences.
+    /// Waits for the children from the last stage on. A failed child closes its channel, so errors of earlier stages
+    /// are consequences.
     fn finish(self) -> Result<(Counts, Reading, Vec<u64>), Box<dyn Error>> {
         let counts = self.counter.join()??;
         let shares = self.splitters.into_iter().map(|splitter| Ok(splitter.join()??));

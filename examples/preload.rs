@@ -1,12 +1,12 @@
 //! A table that is loaded once, in the forkserver, and read by many children.
 //!
-//! The table is an index of a text file (this repository's README unless given): for each word, the lines that it is
-//! on. Several children look the words up; each reports which process loaded the table that it read, and when. Prints
-//! the lookups to standard output and, to standard error, how often the table was loaded, and where:
+//! The table is an index of a text file (this repository's README by default): for each word, the lines with that word.
+//! Several children look the words up. Each child reports the process that loaded its table, and the time. Prints the
+//! lookups to standard output and, to standard error, how often and where the table was loaded:
 //!
-//! - under `forkserver` once, by a `#[preload]` function, before the server serves: its children inherit the table;
-//! - under `fork` once, by this process: its children are copies of it, table included;
-//! - under `spawn` once per child: a fresh process inherits nothing, and no `#[preload]` runs for it.
+//! - under `forkserver` once, by a `#[preload]` function, before the server serves. Its children inherit the table.
+//! - under `fork` once, by this process. Its children are copies, table included.
+//! - under `spawn` once per child. A fresh process inherits nothing, and no `#[preload]` runs in a spawned child.
 //!
 //! ```text
 //! cargo run --release --example preload -- [--children N] [--start-method METHOD] [TABLE-FILE] [WORD…]
@@ -40,7 +40,7 @@ struct Arguments {
     words: Vec<String>,
 }
 
-/// For each word, the lines that it is on, and who loaded that when.
+/// The lines of each word, with the process and the time that loaded them.
 struct Table {
     lines: HashMap<String, Vec<usize>>,
     origin: Origin,
@@ -54,13 +54,13 @@ struct Origin {
 
 static TABLE: OnceLock<Table> = OnceLock::new();
 
-/// A forkserver, and every child, has the arguments of the program: the table's file is found there.
+/// Loads the table early. A forkserver has the arguments of the program, and so finds the file of the table.
 #[offspring::preload]
 fn load() -> Result<(), Unreadable> {
     table().map(drop)
 }
 
-/// The table, which is loaded unless it was before, here or in the process that this one is a copy of.
+/// Returns the table, and loads it unless loaded before, in this process or in the original of this copy.
 fn table() -> Result<&'static Table, Unreadable> {
     if let Some(table) = TABLE.get() {
         return Ok(table);
@@ -83,7 +83,7 @@ fn index(text: &str) -> Table {
     Table { lines, origin: Origin { pid: std::process::id(), at: SystemTime::now() } }
 }
 
-/// What one child says.
+/// The report of one child.
 #[derive(Serialize, Deserialize)]
 struct Answer {
     lines: Vec<Vec<usize>>,
@@ -106,7 +106,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let context = arguments.method.context()?;
     if context.start_method() == StartMethod::Fork {
-        table()?; // what is here before the fork is there after it
+        table()?; // state from before the fork is there after the fork
     }
     let started = (0..arguments.children).map(|_| context.start(look_up::call(arguments.words.clone())));
     let children = started.collect::<Result<Vec<_>, _>>()?;
@@ -133,7 +133,7 @@ fn print_lines(words: &[String], lines: &[Vec<usize>]) -> io::Result<()> {
     Ok(())
 }
 
-/// Tells from the children's reports, not from the start method, who loaded the table how often.
+/// Describes the loads by the children's reports, not by the start method.
 fn describe(method: StartMethod, origins: &BTreeSet<&Origin>, children: &[u32]) -> String {
     let times = match origins.len() {
         1 => "once".to_owned(),

@@ -1,9 +1,9 @@
-//! One task over the same files, by every start method: do they agree, and what does a start cost?
+//! Runs one task over the same files by every start method, compares the results, and measures the cost of a start.
 //!
-//! Reads every file below PATH (this repository unless given) in several children per start method, and prints a line
-//! for each method: its children, the files and bytes that they read, what they found (the number of lines and a
-//! checksum that does not depend on the order of files), and the median time from the start of a trivial task to its
-//! join. Ends with exit code 1 if the methods do not agree.
+//! Reads every file below PATH (this repository by default) in several children per start method, and prints a line for
+//! each method: the children, the files and bytes read, the result (the number of lines and a checksum that is the same
+//! for any order of files), and the median time from the start of a trivial task to its join. Ends with exit code 1 if
+//! the methods do not agree.
 //!
 //! ```text
 //! cargo run --release --example tour -- [--json] [--start-method METHOD] [PATH]
@@ -34,7 +34,7 @@ struct Arguments {
     path: Option<PathBuf>,
 }
 
-/// What is found in files; adding up takes no heed of their order.
+/// The sums over files, equal for any order of files.
 #[derive(Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 struct Tally {
     files: u64,
@@ -49,7 +49,7 @@ fn tally(paths: Vec<OsString>) -> Result<Tally, Unreadable> {
     paths.into_iter().map(tally_file).sum()
 }
 
-/// The trivial task, which costs its child's life and nothing else.
+/// The trivial task.
 #[child_task]
 fn nothing() {}
 
@@ -63,7 +63,7 @@ fn tour(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let batches = deal(&files, processors().max(4));
     let chosen = arguments.method.start_method;
     let methods = chosen.map_or_else(|| offspring::get_all_start_methods().to_vec(), |method| vec![method]);
-    // Nothing here starts a thread, so that `fork` may come at any point.
+    // No thread is started here, so `fork` may come at any point.
     let rows: Result<Vec<Row>, _> = methods.iter().map(|method| visit(*method, &batches)).collect();
     let summary = Summary::of(rows?);
     if arguments.json {
@@ -74,7 +74,7 @@ fn tour(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if summary.agree { Ok(()) } else { Err("the start methods do not agree".into()) }
 }
 
-/// What one start method did.
+/// The row of one start method.
 #[derive(Serialize)]
 struct Row {
     method: StartMethod,
@@ -104,7 +104,7 @@ fn visit(method: StartMethod, batches: &[Vec<OsString>]) -> Result<Row, Box<dyn 
     })
 }
 
-/// The median time from a start to its join.
+/// Returns the median time from a start to its join.
 fn median_start(context: &Context) -> Result<Duration, Box<dyn Error>> {
     const STARTS: usize = 101;
     let mut times = Vec::with_capacity(STARTS);
@@ -152,7 +152,7 @@ fn tally_file(path: OsString) -> Result<Tally, Unreadable> {
     Ok(Tally { files: 1, bytes, lines: reading.lines, checksum: reading.hash })
 }
 
-/// Counts lines and hashes (FNV-1a) what is written to it.
+/// A writer that counts lines and hashes bytes (FNV-1a).
 struct Reading {
     lines: u64,
     hash: u64,

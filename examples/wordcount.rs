@@ -1,8 +1,8 @@
-//! Counts the words in the files of directory trees by a pool of children, and checks that against a serial count.
+//! Counts the words in the files of directory trees by a pool of children, and compares with a serial count.
 //!
-//! Prints the most frequent words to standard output, most frequent first. How many words, files and children there
-//! were goes to standard error, so that the output is the same under every start method. Ends with exit code 1 if the
-//! children and the serial count in this process do not agree. A word is a run of letters and digits, in lower case.
+//! Prints the most frequent words to standard output, most frequent first. The numbers of words, files and children go
+//! to standard error, so that the output is the same under every start method. Ends with exit code 1 if the children
+//! and the serial count in this process do not agree. A word is a run of letters and digits, in lower case.
 //!
 //! ```text
 //! cargo run --release --example wordcount -- [--top N] [--children N] [--start-method METHOD] PATH…
@@ -54,7 +54,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let files = files_below(&arguments.paths)?;
     let number = arguments.children.map_or_else(processors, usize::from).clamp(1, files.len());
     let pool = context.pool().workers(number).build()?;
-    // Some for each child, so that no one waits long for another whose files are larger.
+    // Several batches for each child shorten the wait for a child with larger files.
     let batches = deal(&files, BATCHES_PER_CHILD * number);
     let jobs: Vec<_> = batches.into_iter().map(|batch| pool.submit(count_words::call(batch))).collect();
     let count = files.len();

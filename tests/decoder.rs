@@ -1,5 +1,5 @@
-//! Bytes that may be anything, for a bounded time: the decoder gives a value or an error, and makes room for no more
-//! than was sent.
+//! Arbitrary bytes, for a bounded time: the decoder returns a value or an error, and allocates in proportion to the
+//! bytes.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -11,7 +11,7 @@ use offspring_tests::random::Random;
 #[path = "fuzz/target.rs"]
 mod target;
 
-/// Counts the bytes that this thread has.
+/// Counts the bytes that this thread has allocated.
 struct Counting;
 
 thread_local! {
@@ -25,17 +25,17 @@ fn count(bytes: isize) {
 }
 
 #[expect(unsafe_code, reason = "an allocator that counts")]
-// SAFETY: all is done by the system's allocator; counters without destructors are beside it.
+// SAFETY: the system's allocator does all the work, beside counters without destructors.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
-        // SAFETY: the caller's promise is handed on.
+        // SAFETY: the caller's promise is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
         count(-(layout.size() as isize));
-        // SAFETY: the caller's promise is handed on.
+        // SAFETY: the caller's promise is passed on.
         unsafe { System.dealloc(place, layout) }
     }
 }
@@ -43,8 +43,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// Bytes of memory for each byte that came: a sequence announces an element with one byte, and the largest element here
-/// has some 200. Beside them, what a decoder and an error take in any case.
+/// The most bytes of memory for each received byte. A sequence announces an element with one byte, and the largest
+/// element here has some 200 bytes. The fixed cost of a decoder and an error comes on top.
 const FACTOR: isize = 1024;
 const BESIDE: isize = 64 * 1024;
 
@@ -71,7 +71,7 @@ fn the_corpus() {
     corpus().iter().for_each(|bytes| is_bounded(bytes));
 }
 
-/// As a fuzzer changes what it has, without looking at what it reaches.
+/// Mutates bytes as a fuzzer does, without coverage.
 #[test]
 fn changed_bytes() {
     const ROUNDS: usize = 50_000;

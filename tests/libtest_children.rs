@@ -6,7 +6,7 @@ use offspring::{ErrorKind, JoinErrorKind, StartMethod, Stdio, child_task, get_co
 
 offspring::test_guard!();
 
-/// `fork` needs a process with one thread, which libtest's never is.
+/// `fork` needs a process with one thread, and libtest always has more.
 const METHODS: [StartMethod; 2] = [StartMethod::Spawn, StartMethod::ForkServer];
 
 #[child_task]
@@ -101,7 +101,7 @@ fn children_of_children() {
 
 #[test]
 fn several_tests_at_once() {
-    // The other tests of this file run beside this one, each on a thread of its own; here are some more.
+    // The remaining tests of this file run at the same time, on threads of their own. More threads start here.
     std::thread::scope(|scope| {
         for thread in 0..4 {
             scope.spawn(move || {

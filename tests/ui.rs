@@ -1,6 +1,7 @@
-//! What the attributes accept and refuse: each file in `ui/` holds one mistake, and beside it what the compiler says.
+//! Accepted and refused uses of the attributes: each file in `ui/` holds one mistake, with the compiler's messages
+//! beside.
 //!
-//! The texts are those of one compiler, so on any other this test only says that it is skipped. To write them anew:
+//! The messages are from one compiler, so with any other compiler this test only reports a skip. To record anew:
 //! `TRYBUILD=overwrite cargo test -p offspring-tests --test ui`.
 
 use std::process::Command;

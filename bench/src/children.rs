@@ -1,11 +1,11 @@
-//! Many children at once, whoever makes them.
+//! Many children at once, by any start function.
 
 use std::time::Instant;
 
 use crate::Result;
 use crate::contender::{Round, timed_batch};
 
-/// A round that starts all children before it joins the first.
+/// Returns a round that starts all children before the first join.
 pub(crate) fn many<C: 'static>(
     start: impl Fn() -> Result<C> + 'static,
     join: impl Fn(C) -> Result<()> + 'static,
@@ -16,7 +16,7 @@ pub(crate) fn many<C: 'static>(
     })
 }
 
-/// The same with a gate that opens when all have been started: they are alive at the same time.
+/// Returns a round as [`many`], with a gate that opens after the last start, so that all children are alive at once.
 pub(crate) fn gated<G: 'static, C: 'static>(
     shut: impl Fn() -> Result<G> + 'static,
     start: impl Fn(&G) -> Result<C> + 'static,

@@ -1,4 +1,4 @@
-//! Encoding and decoding, by whatever format.
+//! Encoding and decoding, by any format.
 
 use std::hint::black_box;
 
@@ -13,14 +13,14 @@ use crate::samples::Sample;
 pub(crate) trait Format: 'static {
     const NAME: &str;
 
-    /// Encodes into a buffer in place of what is in it. Its memory is used again, so that nobody pays for another's
+    /// Encodes into a buffer and replaces its content. The buffer's memory is reused, so that no round measures an
     /// allocation.
     fn encode<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<()>;
 
     fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T>;
 }
 
-/// Encodes a sample of so many parts again and again.
+/// Returns a round that encodes a sample of `parts` parts.
 pub(crate) fn encode<F: Format, S: Sample>(sample: S, parts: usize) -> Result<Round> {
     let expected = encoded::<F, S>(&sample)?;
     let mut buffer = expected.clone();
@@ -31,7 +31,7 @@ pub(crate) fn encode<F: Format, S: Sample>(sample: S, parts: usize) -> Result<Ro
     }))
 }
 
-/// Decodes a sample of so many parts again and again, and lets go of what comes of it.
+/// Returns a round that decodes a sample of `parts` parts, and drops the value.
 pub(crate) fn decode<F: Format, S: Sample>(sample: S, parts: usize) -> Result<Round> {
     let bytes = encoded::<F, S>(&sample)?;
     Ok(timed_parts(parts, move || {
@@ -40,10 +40,10 @@ pub(crate) fn decode<F: Format, S: Sample>(sample: S, parts: usize) -> Result<Ro
     }))
 }
 
-/// The sample's bytes, which have been looked at as a whole: rounds look at their ends alone.
+/// Encodes the sample, and checks the whole value once. Rounds check only both ends.
 fn encoded<F: Format, S: Sample>(sample: &S) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    // Twice, as an encoder may learn what its values look like.
+    // Encodes twice, as an encoder may adapt to its values.
     F::encode(sample, &mut bytes)?;
     F::encode(sample, &mut bytes)?;
     assert!(F::decode::<S>(&bytes)? == *sample, "{} has made another value of it", F::NAME);

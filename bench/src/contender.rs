@@ -1,4 +1,4 @@
-//! A contender's process: it sets itself up, and then does as many operations as it is asked for, round by round.
+//! A contender's process: sets itself up, and then does as many operations as the measurement asks for, round by round.
 //!
 //! ```text
 //! measure                       contender
@@ -9,8 +9,8 @@
 //! ── end of file ─────────────▶ exit
 //! ```
 //!
-//! Each has a process of its own, since some start threads, which forbid others to fork, and since each is to be as
-//! small as the next.
+//! Each contender has a process of its own. Some contenders start threads, which would forbid a fork to the next
+//! contender, and all contenders are to be equally small.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
@@ -23,7 +23,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::rows::{self, Contender, Way};
 use crate::{Result, python};
 
-/// Does an operation some times over, and says what one of them took.
+/// Repeats an operation the given number of times, and returns the cost of one repetition.
 pub(crate) type Round = Box<dyn FnMut(u64) -> Result<f64>>;
 
 /// The first argument of a contender's process.
@@ -31,17 +31,17 @@ pub(crate) const MODE: &str = "contender";
 
 const READY: &str = "ready";
 
-/// No round takes as long as this, unless it hangs.
+/// The longest time of a round, in milliseconds. A longer round counts as a hang.
 const LIMIT_MS: i32 = 180_000;
 
 const LARGE_BYTES: usize = 1 << 30;
 
-/// A round that does one thing again and again.
+/// Returns a round that repeats one operation.
 pub(crate) fn timed(mut operation: impl FnMut() -> Result<()> + 'static) -> Round {
     timed_batch(move |times| (0..times).try_for_each(|_| operation()))
 }
 
-/// A round that is given to the operation as a whole.
+/// Returns a round of an operation that takes the number of repetitions itself.
 pub(crate) fn timed_batch(mut operation: impl FnMut(u64) -> Result<()> + 'static) -> Round {
     Box::new(move |times| {
         let begin = Instant::now();
@@ -50,13 +50,13 @@ pub(crate) fn timed_batch(mut operation: impl FnMut(u64) -> Result<()> + 'static
     })
 }
 
-/// A round that does something to as many parts at once, and says what one of them took.
+/// Returns a round of an operation on `parts` parts at once, with the cost of one part.
 pub(crate) fn timed_parts(parts: usize, operation: impl FnMut() -> Result<()> + 'static) -> Round {
     let mut round = timed(operation);
     Box::new(move |times| Ok(round(times)? / parts as f64))
 }
 
-/// A contender's process, as the measurement sees it.
+/// A contender's process, seen by the measurement.
 pub(crate) struct Running {
     process: Child,
     requests: Option<ChildStdin>,
@@ -65,7 +65,7 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts a contender, and does not wait until it is ready.
+    /// Starts a contender, without a wait for its setup.
     pub(crate) fn start(row: &str, contender: &Contender) -> Result<Self> {
         let mut command = match &contender.way {
             Way::Rust(_) => this_program(row, contender.name),
@@ -85,7 +85,7 @@ impl Running {
         }
     }
 
-    /// One round: what one operation took.
+    /// Runs one round, and returns the cost of one operation.
     pub(crate) fn round(&mut self) -> Result<f64> {
         let requests = self.requests.as_mut().ok_or("a contender without a standard input")?;
         writeln!(requests, "{}", self.times)?;
@@ -108,7 +108,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         drop(self.requests.take());
-        // Not killed: it has children of its own to end, and not all of them would notice.
+        // Not killed, as some children of a contender would outlive the kill.
         drop(self.process.wait());
     }
 }
@@ -126,7 +126,7 @@ fn python_program(arguments: &str, is_large: bool) -> Command {
     command
 }
 
-/// What a contender's process does from its first to its last moment.
+/// Runs a contender's process from setup to end.
 pub(crate) fn serve(row: &str, name: &str) -> Result<()> {
     let rows = rows::all();
     let row = rows.iter().find(|candidate| candidate.id == row).ok_or("no such row")?;
@@ -142,7 +142,7 @@ pub(crate) fn serve(row: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Memory whose every page is there.
+/// Returns memory with every page touched.
 fn touched(bytes: usize) -> Vec<u8> {
     std::hint::black_box(vec![1; bytes])
 }

@@ -1,4 +1,4 @@
-//! Children that do nothing, and what each of them keeps.
+//! Idle children, and the resources of each idle child.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 use crate::Result;
 use crate::contender::Round;
 
-/// What is counted.
+/// The counted resource.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Footprint {
-    /// Memory that is the child's alone: `Private_Clean` and `Private_Dirty` of its `smaps_rollup`.
+    /// Private memory of the child: `Private_Clean` and `Private_Dirty` of its `smaps_rollup`.
     Private,
-    /// Descriptors that its parent has for it.
+    /// Descriptors of the parent for the child.
     ParentFds,
-    /// Descriptors that it has.
+    /// Descriptors of the child.
     ChildFds,
 }
 
-/// The name by which a child says that it is idle: it costs no descriptor and next to no memory.
+/// The process name of an idle child. A name costs no descriptor and next to no memory.
 const NAME: &str = "bench-idle";
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Says so, and does nothing until it is killed.
+/// Takes the idle name, and sleeps until killed.
 pub(crate) fn stay() -> ! {
     name_itself();
     loop {
@@ -30,14 +30,14 @@ pub(crate) fn stay() -> ! {
     }
 }
 
-/// Says that nothing follows but waiting.
+/// Takes the idle name.
 pub(crate) fn name_itself() {
     fs::write("/proc/self/comm", NAME).expect("the name of this process can be changed");
 }
 
-/// A round that counts what some children, started and idle, keep; a child is killed by the drop of its handle.
+/// Returns a round that counts the resources of idle children. The drop of a handle kills its child.
 pub(crate) fn footprint<C: 'static>(what: Footprint, start: impl Fn() -> Result<(u32, C)> + 'static) -> Result<Round> {
-    drop(start()?); // what there is once for all children is there before the first is counted
+    drop(start()?); // creates shared resources before the first count
     Ok(Box::new(move |count| {
         let before = descriptors("self")?;
         let children = (0..count).map(|_| start()).collect::<Result<Vec<_>>>()?;
@@ -63,7 +63,7 @@ fn wait_until_idle(pid: u32) -> Result<()> {
     Ok(())
 }
 
-/// Whether it has its idle name, and sleeps.
+/// Tells whether a process has the idle name, and sleeps.
 fn is_idle(pid: u32) -> Result<bool> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
     Ok(stat.contains(&format!("({NAME}) S ")))

@@ -1,4 +1,4 @@
-//! The machine that it was measured on.
+//! The machine of a measurement.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::python;
 
-/// What a reader needs to know to compare.
+/// The facts that a reader needs to compare results.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Machine {
     pub(crate) processor: String,
@@ -14,7 +14,7 @@ pub(crate) struct Machine {
     pub(crate) memory_gib: u64,
     pub(crate) kernel: String,
     pub(crate) python: Option<String>,
-    /// Processes that wanted to run when the measurement began, on average over a minute: others than it.
+    /// Runnable processes when the measurement began, on average over a minute, without the measurement itself.
     pub(crate) load: String,
 }
 
@@ -31,7 +31,7 @@ impl Machine {
     }
 }
 
-/// The release as far as it says more than who has built it: `6.18.44`.
+/// Returns the release without the builder's suffix: `6.18.44`.
 fn release() -> String {
     words("/proc/sys/kernel/osrelease").split('-').next().unwrap_or_default().to_owned()
 }
@@ -46,7 +46,7 @@ fn words(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default().trim().to_owned()
 }
 
-/// The first value of that name in a file of `name: value` lines.
+/// Returns the first value with the given name in a file of `name: value` lines.
 fn field(path: &str, name: &str) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let line = text.lines().find(|line| line.starts_with(name))?;

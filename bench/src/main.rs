@@ -4,9 +4,9 @@
 //! cargo run --release --manifest-path bench/Cargo.toml -- [--json] [--quick] [--report DIR] [FILTER]
 //! ```
 //!
-//! `rows` says what is measured and who with whom; `measure` asks them in turn, each a process of this program
-//! (`contender`) or of Python; `ours` and `peers` do the work, with values of `samples`; `report` prints and draws what
-//! came of it, `targets` says what was meant to.
+//! `rows` lists the measurements and the contenders of each. `measure` runs the contenders in turn, each a process of
+//! this program (`contender`) or of Python. `ours` and `peers` do the work, with values of `samples`. `report` prints
+//! and draws the results, and `targets` compares the results with the aims.
 
 mod children;
 mod codec;
@@ -40,8 +40,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Measures offspring, its peers and the floor side by side.
 ///
-/// Numbers are medians. A ratio says how many times the other's cost ours is, for a rate as for a time: at most 1 is
-/// good.
+/// Numbers are medians. A ratio is our cost divided by the other cost, for a rate as for a time: at most 1 is good.
 #[derive(Parser)]
 struct Arguments {
     /// Print one JSON object in place of the table
@@ -56,11 +55,11 @@ struct Arguments {
     /// Measure nothing: take the results that an earlier run has printed with --json
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
-    /// Only rows whose id has this in it
+    /// Only rows with this text in their id
     filter: Option<String>,
 }
 
-/// What a run has found.
+/// The results of a run.
 #[derive(Serialize, Deserialize)]
 struct Results {
     rows: Vec<Measured>,
@@ -69,7 +68,7 @@ struct Results {
 }
 
 fn main() -> ExitCode {
-    // The floor of a start comes first, so that it pays for nothing of the rest.
+    // Comes first, so that the floor of a start pays for no other setup.
     if let Some(code) = command::child() {
         return code;
     }
@@ -126,7 +125,7 @@ fn measured(arguments: &Arguments) -> Result<Results> {
     Ok(Results { rows, machine, is_quick: arguments.quick })
 }
 
-/// A thousand children are more than the usual limit allows for.
+/// Raises the limit of descriptors, since a thousand children need more than the usual limit.
 fn allow_many_descriptors() -> Result<()> {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
     Ok(setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?)

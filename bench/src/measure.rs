@@ -1,4 +1,4 @@
-//! Rounds of all contenders of a row in turn, A B C A B C, and the medians of what they say.
+//! Rounds of all contenders of a row in turn, A B C A B C, and the medians of the rounds.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,17 +9,17 @@ use crate::contender::Running;
 use crate::rows::{Contender, Role, Row, Unit, Way};
 use crate::{Result, python};
 
-/// How long it may take.
+/// The allowed time of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
     /// The time of each contender of a row.
     pub(crate) budget: Duration,
     pub(crate) rounds: usize,
-    /// Contenders that need longer than this for one round are left out.
+    /// Leaves out contenders with longer rounds.
     pub(crate) leaves_slow_out: bool,
 }
 
-/// Whoever is quick enough for it has at least so many rounds, whatever they take.
+/// The least number of rounds of a contender, unless the contender is slow.
 const ROUNDS_MIN: usize = 3;
 
 impl Effort {
@@ -40,16 +40,16 @@ pub(crate) struct Measured {
     pub(crate) ours: Option<f64>,
     pub(crate) floor: Option<f64>,
     pub(crate) peers: BTreeMap<String, Option<f64>>,
-    /// How many times the floor's cost ours is; for a rate, the floor's by ours.
+    /// Our cost divided by the floor's cost. For a rate, the floor's rate divided by our rate.
     pub(crate) ratio_to_floor: Option<f64>,
-    /// The same to the peer that costs least.
+    /// The same ratio to the cheapest peer.
     pub(crate) best_peer_ratio: Option<f64>,
-    /// Ours in other ways.
+    /// Our variants.
     pub(crate) variants: BTreeMap<String, Option<f64>>,
     pub(crate) floor_name: Option<String>,
     /// The first and the third quartile of the rounds, and their number.
     pub(crate) spread: BTreeMap<String, Spread>,
-    /// Why somebody has no number.
+    /// The reasons for missing numbers.
     pub(crate) notes: Vec<String>,
 }
 
@@ -108,7 +108,7 @@ impl<'r> Track<'r> {
         }
     }
 
-    /// The first round counts only for one that has no time for another.
+    /// Runs the first round, which counts only if there is no time for another round.
     fn warm_up(&mut self, effort: Effort) {
         self.round();
         if self.spent < effort.budget {
@@ -175,12 +175,12 @@ impl Measured {
         }
     }
 
-    /// How many times another's cost ours is.
+    /// Returns our cost divided by another cost.
     pub(crate) fn ratio_to(&self, other: Option<f64>) -> Option<f64> {
         self.unit.ratio(self.ours?, other?)
     }
 
-    /// The peer that costs least.
+    /// Returns the cheapest peer.
     pub(crate) fn best_peer(&self) -> Option<(&str, f64)> {
         let known = self.peers.iter().filter_map(|(name, value)| Some((name.as_str(), (*value)?)));
         let cost = |value: f64| self.unit.ratio(value, 1.0).unwrap_or(0.0);
@@ -194,7 +194,7 @@ fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
     values
 }
 
-/// The value below which this part of the sorted ones lies; between two, in proportion.
+/// Returns the value below which the given part of the sorted values lies. Between two values, interpolates.
 fn quantile(sorted: &[f64], part: f64) -> Option<f64> {
     let place = sorted.len().checked_sub(1)? as f64 * part;
     let (below, above) = (sorted.get(place.floor() as usize)?, sorted.get(place.ceil() as usize)?);

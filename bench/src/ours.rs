@@ -22,15 +22,15 @@ use crate::tasks::{
 };
 use offspring::__private::codec;
 
-/// How many spares the rows with spares keep.
+/// The number of spares in the rows with spares.
 pub(crate) const SPARES: usize = 8;
 
-/// As many workers as processors.
+/// Returns the number of workers: one per processor.
 pub(crate) fn workers() -> usize {
     std::thread::available_parallelism().map_or(2, NonZero::get)
 }
 
-/// How many spares a forkserver has ahead.
+/// The number of spares that a forkserver makes ahead.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Spares {
     None,
@@ -55,7 +55,7 @@ pub(crate) fn start_many(method: StartMethod, spares: Spares) -> Result<Round> {
     Ok(many(move || Ok(context.start(square::call(QUESTION))?), expect_answer))
 }
 
-/// Children that are all alive at the same time.
+/// Returns a round of children that are all alive at once.
 pub(crate) fn live_children(method: StartMethod) -> Result<Round> {
     let context = context(method, Spares::None)?;
     let start = move |(_, gate): &(Sender<()>, Receiver<()>)| Ok(context.start(answer_behind::call(gate.clone()))?);
@@ -109,7 +109,7 @@ pub(crate) fn roundtrip_duplex() -> Result<Round> {
     }))
 }
 
-/// A round whose child lives as long as it.
+/// Returns a round that keeps a child alive.
 fn holding(child: Process<()>, mut operation: impl FnMut() -> Result<()> + 'static) -> Round {
     timed(move || {
         let _alive = &child;
@@ -117,7 +117,7 @@ fn holding(child: Process<()>, mut operation: impl FnMut() -> Result<()> + 'stat
     })
 }
 
-/// Sends `0..count` one by one, or as one batch; the child answers with the sum.
+/// Sends `0..count` one by one, or as one batch. The child answers with the sum.
 pub(crate) fn throughput_channel(is_batch: bool) -> Result<Round> {
     let ((numbers, inbox), (outbox, sums)) = (channel()?, channel()?);
     let child = by_default()?.start(add_up::call(inbox, outbox))?;
@@ -166,7 +166,7 @@ pub(crate) fn pool_map_unordered() -> Result<Round> {
     }))
 }
 
-/// Jobs that are all queued before the first is waited for.
+/// Submits all jobs before the first wait.
 pub(crate) fn queued_jobs() -> Result<Round> {
     let pool = pool(workers())?;
     Ok(timed_batch(move |count| {
@@ -178,7 +178,7 @@ pub(crate) fn queued_jobs() -> Result<Round> {
     }))
 }
 
-/// A value into the child, and back.
+/// Sends a value into the child, and back.
 pub(crate) fn echo_of<S: Sample>(sample: S, call: impl Fn(S) -> Call<S> + 'static) -> Result<Round> {
     let pool = pool(1)?;
     Ok(timed(move || {
@@ -187,7 +187,7 @@ pub(crate) fn echo_of<S: Sample>(sample: S, call: impl Fn(S) -> Call<S> + 'stati
     }))
 }
 
-/// From ordinary memory into the child, and back.
+/// Sends bytes from ordinary memory into the child, and back.
 pub(crate) fn echo_of_bytes() -> Result<Round> {
     let pool = pool(1)?;
     let data = vec![ECHO_BYTE; ECHO_BYTES];
@@ -197,7 +197,7 @@ pub(crate) fn echo_of_bytes() -> Result<Round> {
     }))
 }
 
-/// Memory that is shared already.
+/// Sends memory that is already shared.
 pub(crate) fn echo_of_shared() -> Result<Round> {
     let pool = pool(1)?;
     let data = SharedArray::<u64>::new(ECHO_BYTES / size_of::<u64>())?;
@@ -211,7 +211,7 @@ pub(crate) fn echo_of_shared() -> Result<Round> {
     }))
 }
 
-/// What arguments, results and messages are encoded by.
+/// The codec of arguments, results and messages.
 pub(crate) struct Codec;
 
 impl Format for Codec {
@@ -226,7 +226,7 @@ impl Format for Codec {
     }
 }
 
-/// The same without memory to use again.
+/// The same codec with new memory for each value.
 pub(crate) struct CodecAnew;
 
 impl Format for CodecAnew {

@@ -1,4 +1,4 @@
-//! Values of several shapes: what is encoded, and what is sent to a child and back.
+//! Values of several shapes, for the codec and for round trips to a child.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use crate::tasks::{ECHO_BYTE, ECHO_BYTES};
 
-/// A value that can be told from another at a glance.
+/// A value with a cheap comparison.
 pub(crate) trait Sample: Serialize + DeserializeOwned + Clone + PartialEq + Send + 'static {
-    /// Whether it is the same, as far as a look at both ends and the length can tell.
+    /// Compares both ends and the length.
     fn is_like(&self, other: &Self) -> bool;
 }
 
@@ -25,7 +25,7 @@ impl Sample for String {
     }
 }
 
-/// A struct with little in it.
+/// A small struct.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Small {
     id: u64,
@@ -61,12 +61,12 @@ enum State {
     Shipped { parcels: u16, is_abroad: bool },
 }
 
-/// The bytes of every customer's name.
+/// The length of every customer's name, in bytes.
 const CUSTOMER_BYTES: usize = 8;
 
 pub(crate) const ROWS: usize = 1000;
 
-/// Each takes 64 bytes, name included. `contender.py` has as many.
+/// Each row takes 64 bytes, name included. `contender.py` has as many rows.
 const ECHO_ROWS: usize = ECHO_BYTES / 64;
 
 pub(crate) fn rows() -> Vec<Order> {
@@ -96,8 +96,8 @@ fn order(number: u64) -> Order {
     }
 }
 
-/// A number that nobody can guess from its neighbour, the same in every process: guessed branches cost nothing. As
-/// `SplitMix64`.
+/// Returns a number that a branch predictor cannot guess, as guessed branches would cost nothing. The same in every
+/// process. Algorithm: `SplitMix64`.
 fn mixed(number: u64) -> u64 {
     let number = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ number >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -121,7 +121,7 @@ fn some_floats(count: usize) -> Vec<f64> {
 
 pub(crate) const BYTES: usize = 4 << 20;
 
-/// Bytes of all values: some formats need more room for the higher half.
+/// Returns bytes of all values, since some formats need more room for the higher half.
 pub(crate) fn bytes() -> Vec<u8> {
     (0..BYTES as u64).map(|n| mixed(n) as u8).collect()
 }
@@ -130,12 +130,12 @@ pub(crate) fn echo_vec() -> Vec<u8> {
     vec![ECHO_BYTE; ECHO_BYTES]
 }
 
-/// Letters that take a byte each.
+/// Returns letters of one byte each.
 pub(crate) fn echo_text() -> String {
     char::from(ECHO_BYTE).to_string().repeat(ECHO_BYTES)
 }
 
-/// A document of some KiB, whose values say by themselves what they are.
+/// Returns a document of some KiB with self-describing values.
 pub(crate) fn document() -> Value {
     let items: Vec<Value> = (0..32).map(item).collect();
     json!({ "title": "orders of a day", "page": 1, "next": null, "items": items })

@@ -1,4 +1,4 @@
-//! What was aimed for, and whether it is reached.
+//! The aims, and whether the results reach the aims.
 
 use crate::Results;
 use crate::codec::Format;
@@ -15,19 +15,19 @@ pub(crate) struct Target {
     bound: f64,
 }
 
-/// The number that is bounded.
+/// The bounded number.
 enum What {
-    /// Ours to the floor's, at most.
+    /// Our cost divided by the floor's cost, at most.
     ToFloor,
-    /// Ours to that peer's, at most.
+    /// Our cost divided by the peer's cost, at most.
     ToPeer(&'static str),
-    /// Ours to ours in another way, in the same row, at most.
+    /// Our cost divided by a variant's cost, in the same row, at most.
     ToVariant(&'static str),
-    /// Ours, in the row's unit, at most.
+    /// Our number, in the row's unit, at most.
     AtMost,
-    /// Ours, in the row's unit, at least.
+    /// Our number, in the row's unit, at least.
     AtLeast,
-    /// Ours, or that variant of ours, to the same in another row, at most.
+    /// Our cost, or a variant's cost, divided by the same in another row, at most.
     ToRow(&'static str, Option<&'static str>),
 }
 
@@ -69,7 +69,7 @@ pub(crate) const ALL: [Target; 29] = [
     target("scale/children/1000", ToRow("scale/children/10", Some(SPAWN)), 1.5),
 ];
 
-/// A target with what was measured.
+/// A target with its measured number.
 pub(crate) struct Verdict {
     pub(crate) row: &'static str,
     pub(crate) aim: String,
@@ -78,7 +78,7 @@ pub(crate) struct Verdict {
 }
 
 impl Target {
-    /// None where the row was not measured.
+    /// Returns the verdict. `None` if the row was not measured.
     pub(crate) fn verdict(&self, results: &Results) -> Option<Verdict> {
         let row = row(results, self.row)?;
         let value = self.value(row, results)?;
@@ -117,7 +117,7 @@ impl Target {
 }
 
 impl Measured {
-    /// Ours, or a variant of ours.
+    /// Returns our number, or a variant's number.
     fn value_of(&self, way: Option<&str>) -> Option<f64> {
         way.map_or(self.ours, |way| *self.variants.get(way)?)
     }

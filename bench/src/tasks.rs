@@ -1,4 +1,4 @@
-//! What children do: next to nothing, so that what is measured is the way there and back.
+//! Tasks of children that do next to nothing, so that the way there and back is measured.
 
 use offspring::{Bytes, Receiver, Sender, SharedArray, child_task};
 use serde::{Deserialize, Serialize};
@@ -6,11 +6,11 @@ use serde::{Deserialize, Serialize};
 use crate::idle;
 use crate::samples::Order;
 
-/// What every start asks for, and what it is to answer.
+/// The argument of every start, and the expected answer.
 pub(crate) const QUESTION: u64 = 12;
 pub(crate) const ANSWER: u64 = 144;
 
-/// Ends a stream of numbers, and is none of them.
+/// The end of a stream of numbers, never a number of the stream.
 pub(crate) const END: u64 = u64::MAX;
 
 #[child_task]
@@ -18,13 +18,13 @@ pub(crate) fn square(n: u64) -> u64 {
     n.wrapping_mul(n)
 }
 
-/// Does nothing until it is killed.
+/// Sleeps until killed.
 #[child_task]
 pub(crate) fn stay_idle() {
     idle::stay();
 }
 
-/// Answers when the gate opens: when the last sender is gone.
+/// Answers when the gate opens, which is when the last sender is gone.
 #[child_task]
 pub(crate) fn answer_behind(gate: Receiver<()>) -> u64 {
     gate.iter().for_each(drop);
@@ -79,22 +79,22 @@ pub(crate) fn echo_bytes(data: Bytes) -> Bytes {
     data
 }
 
-/// Leaves a mark in it, too.
+/// Returns the shared array, with its first element counted up.
 #[child_task]
 pub(crate) fn echo_shared(data: SharedArray<u64>) -> SharedArray<u64> {
     data.update(0, |count| count + 1);
     data
 }
 
-/// Bytes that serde takes as a whole, for whoever has no type of his own for that.
+/// Bytes that serde takes as a whole, for peers without a byte type.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Whole(#[serde(with = "serde_bytes")] pub(crate) Vec<u8>);
 
-/// What an echo sends: every byte of it is known.
+/// The content of an echo, in which every byte is known.
 pub(crate) const ECHO_BYTES: usize = 64 << 20;
 pub(crate) const ECHO_BYTE: u8 = 0x5a;
 
-/// Whether it is what was sent, as far as a look at both ends and the length can tell.
+/// Compares both ends and the length of an echo.
 pub(crate) fn is_echo(data: &[u8]) -> bool {
     data.len() == ECHO_BYTES && [data.first(), data.last()] == [Some(&ECHO_BYTE); 2]
 }

@@ -1,4 +1,4 @@
-//! What the examples share: the choice of a start method, the files of a tree, batches, words, and how a program ends.
+//! Code that the examples share: arguments, files of a tree, batches, words, and the end of a program.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -17,13 +17,13 @@ pub mod quoted;
 /// The argument that every example takes.
 #[derive(Debug, clap::Args)]
 pub struct Method {
-    /// spawn, fork or forkserver; the library's default unless given
+    /// spawn, fork or forkserver; by default the library's own choice
     #[arg(long, value_name = "METHOD")]
     pub start_method: Option<StartMethod>,
 }
 
 impl Method {
-    /// The context that was asked for.
+    /// Returns the context of the chosen start method.
     ///
     /// # Errors
     /// This platform does not have the start method.
@@ -43,7 +43,7 @@ pub struct Workers {
 }
 
 impl Workers {
-    /// The pool that was asked for, to be built.
+    /// Returns a builder for the pool that the arguments describe.
     ///
     /// # Errors
     /// This platform does not have the start method.
@@ -64,7 +64,7 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
-    /// For `map_err`: says which path an I/O error is about.
+    /// Returns a function for `map_err` that adds the path to an I/O error.
     pub fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         |source| Self { path: path.into(), source }
     }
@@ -90,19 +90,19 @@ impl From<walkdir::Error> for Unreadable {
     }
 }
 
-/// The regular files at and below the roots, sorted, without what is in directories named `target` or `.git`.
+/// Returns the regular files at and below the roots, sorted, without directories named `target` or `.git`.
 ///
-/// As `OsString`, which serde carries whatever bytes are in it; it refuses a `PathBuf` that is not UTF-8.
+/// Paths are `OsString`s, since serde carries any bytes in an `OsString` and refuses a `PathBuf` that is not UTF-8.
 ///
 /// # Errors
-/// The first path that does not exist or cannot be read; roots without any file.
+/// Names the first path that does not exist or cannot be read. Roots without any file are an error too.
 pub fn files_below<P: AsRef<Path>>(roots: &[P]) -> Result<Vec<OsString>, Box<dyn Error>> {
     let mut files = Vec::new();
     for root in roots {
         let walk = WalkDir::new(root).sort_by_file_name().into_iter();
         for entry in walk.filter_entry(|entry| entry.depth() == 0 || !is_left_out(entry)) {
             let entry = entry.map_err(Unreadable::from)?;
-            // A root may be a symbolic link; the others are not followed.
+            // A root may be a symbolic link. Links below a root are not followed.
             if entry.file_type().is_file() || entry.depth() == 0 && entry.path().is_file() {
                 files.push(entry.into_path().into_os_string());
             }
@@ -118,16 +118,16 @@ fn is_left_out(entry: &walkdir::DirEntry) -> bool {
     entry.file_type().is_dir() && ["target", ".git"].iter().any(|name| entry.file_name() == *name)
 }
 
-/// Deals the items out to at most `count` hands, none of them empty.
+/// Deals the items out into at most `count` batches, none of them empty.
 pub fn deal<T: Clone>(items: &[T], count: usize) -> Vec<Vec<T>> {
     let count = count.clamp(1, items.len().max(1));
     (0..count).map(|first| items.iter().skip(first).step_by(count).cloned().collect()).collect()
 }
 
-/// How often each word occurs.
+/// The number of times that each word occurs.
 pub type Counts = HashMap<String, u64>;
 
-/// The words of a text: its runs of letters and digits, in lower case.
+/// Returns the words of a text: runs of letters and digits, in lower case.
 pub fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }
@@ -147,7 +147,7 @@ pub fn count_words_of(paths: impl IntoIterator<Item = OsString>) -> Result<Count
     Ok(counts)
 }
 
-/// Prints the most frequent words to standard output, most frequent first, and by the alphabet among equals.
+/// Prints the `top` most frequent words, most frequent first, equally frequent words by the alphabet.
 ///
 /// # Errors
 /// Standard output cannot be written.
@@ -175,25 +175,25 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// How many processors this program may use.
+/// Returns the number of processors that this program may use.
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, Into::into)
 }
 
-/// The directory of this repository, if the program still is where it was built; the current one otherwise.
+/// Returns the directory of this repository if the program is still in its place of build, else the current directory.
 pub fn repository() -> PathBuf {
     let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).parent().filter(|path| path.is_dir());
     built_in.unwrap_or(Path::new(".")).to_owned()
 }
 
-/// Ends an example: what went wrong goes to standard error with its causes, and the exit code tells it.
+/// Ends an example: prints an error with its causes to standard error, and returns the exit code.
 pub fn conclude(name: &str, outcome: Result<(), Box<dyn Error>>) -> ExitCode {
     let Err(error) = outcome else {
         return ExitCode::SUCCESS;
     };
     let causes = std::iter::successors(Some(&*error), |error| (*error).source());
     let texts: Vec<String> = causes.map(ToString::to_string).collect();
-    // If standard error is gone too, the exit code is all there is.
+    // Without standard error, the exit code alone tells the failure.
     let _ = writeln!(io::stderr(), "{name}: {}", texts.join(": "));
     ExitCode::FAILURE
 }

@@ -1,12 +1,12 @@
-//! File names in messages as GNU programs write them: bare if a shell would take them so, else quoted for it.
+//! File names in messages as GNU programs write them: quoted only if a shell would read the bare name differently.
 
 use std::ffi::OsStr;
 use std::fmt::Write;
 use std::os::unix::ffi::OsStrExt;
 
-/// The name, quoted if it needs to be: `a`, `'a b'`, `"it's"`, `'a'$'\n''b'`.
+/// Returns the name, quoted if necessary: `a`, `'a b'`, `"it's"`, `'a'$'\n''b'`.
 ///
-/// Source: gnulib's `quotearg`, style `shell-escape`, with a colon among what needs quotes.
+/// Source: gnulib's `quotearg`, style `shell-escape`, with a colon among the characters that need quotes.
 pub fn quoted(name: &OsStr) -> String {
     let chunks = || name.as_bytes().utf8_chunks();
     let is_text = chunks().all(|chunk| chunk.invalid().is_empty() && !chunk.valid().contains(char::is_control));
@@ -29,7 +29,7 @@ fn needs_quotes(text: &str) -> bool {
     text.starts_with(['#', '~']) || ["{", "}"].contains(&text) || text.contains([' ', '\'', ':']) || is_special(text)
 }
 
-/// Other than the apostrophe, which alone would be fine between double quotes.
+/// Tells whether a character other than the apostrophe needs quotes. An apostrophe alone is fine between double quotes.
 fn needs_single_quotes(text: &str) -> bool {
     text.chars().skip(1).any(|c| c == '#' || c == '~') || is_special(text)
 }
@@ -38,7 +38,7 @@ fn is_special(text: &str) -> bool {
     text.contains(|c| "!\"$&()*;<=>?[\\^`|".contains(c))
 }
 
-/// Begins in `'…'`; escapes are in `$'…'`.
+/// A name between quotes: begins in `'…'`, with escapes in `$'…'`.
 struct Quoted {
     text: String,
     is_escaping: bool,
@@ -64,7 +64,7 @@ impl Quoted {
         // Bell, backspace, tabulator, newline, vertical tabulator, form feed, carriage return.
         match (7..=13).zip("abtnvfr".chars()).find(|(code, _)| *code == byte) {
             Some((_, letter)) => self.text.extend(['\\', letter]),
-            None => write!(self.text, "\\{byte:03o}").unwrap_or_default(), // a String takes all
+            None => write!(self.text, "\\{byte:03o}").unwrap_or_default(), // writing to a String never fails
         }
     }
 }

@@ -1,8 +1,8 @@
-//! Prints SHA-256 sums as `sha256sum` does, byte for byte, the files hashed by the workers of a pool.
+//! Prints SHA-256 sums as `sha256sum` does, byte for byte, hashed by the workers of a pool.
 //!
-//! Prints a line for each file to standard output, in the order of the arguments; `-`, or no file, is standard input. A
-//! file that cannot be read is told on standard error, as is one whose worker has died; the others are hashed all the
-//! same, and the program ends with exit code 1.
+//! Prints a line for each file to standard output, in the order of the arguments. `-`, or no file, is standard input.
+//! An unreadable file, or a file whose worker has died, is reported on standard error. The remaining files are hashed
+//! all the same, and the program ends with exit code 1.
 //!
 //! ```text
 //! cargo run --release --example hashsum -- [--workers N] [--start-method METHOD] [FILE…]
@@ -34,14 +34,14 @@ struct Arguments {
     files: Vec<OsString>,
 }
 
-/// Hashes the file of that name.
+/// Hashes the file with the given name.
 #[child_task(report)]
 fn hash_path(path: OsString) -> io::Result<String> {
     hash(File::open(path)?)
 }
 
-/// Hashes a file that the parent has opened, or tells the system's number for why it has not: the error goes the same
-/// way home as all others.
+/// Hashes a file that the parent has opened. Given the system's error number in place of a file, returns that error,
+/// so that all errors reach the parent in one way.
 #[child_task(report)]
 fn hash_open(file: Result<Fd<OwnedFd>, i32>) -> io::Result<String> {
     hash(file.map_err(io::Error::from_raw_os_error)?.into_inner().into())
@@ -58,7 +58,7 @@ fn hash(mut file: File) -> io::Result<String> {
         }
     }
     Ok(hasher.finalize().iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // a String takes all
+        let _ = write!(text, "{byte:02x}"); // writing to a String never fails
         text
     }))
 }
@@ -67,12 +67,12 @@ fn hash(mut file: File) -> io::Result<String> {
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE, // each failure was told where it happened
+        Ok(false) => ExitCode::FAILURE, // each failure has been printed already
         Err(error) => conclude("hashsum", Err(error)),
     }
 }
 
-/// Whether all files could be hashed.
+/// Hashes the files, and returns whether all could be hashed.
 fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     let pool = arguments.workers.pool()?.build()?;
     let mut input_is_left = true;
@@ -92,7 +92,7 @@ fn run(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     Ok(all_well)
 }
 
-/// Workers open files by their names, but for those that name something else in another process.
+/// Makes the call for a file. Workers open files by name, except names with another meaning in another process.
 fn call(name: &OsStr, input_is_left: &mut bool) -> Call<Result<String, Report>> {
     let is_input = name == "-";
     let is_of_this_process = ["/dev/stdin", "/dev/fd", "/proc"].iter().any(|own| Path::new(name).starts_with(own));
@@ -104,18 +104,18 @@ fn call(name: &OsStr, input_is_left: &mut bool) -> Call<Result<String, Report>> 
     } else if std::mem::take(input_is_left) {
         io::stdin().as_fd().try_clone_to_owned()
     } else {
-        File::open("/dev/null").map(OwnedFd::from) // the first to name it reads it to its end
+        File::open("/dev/null").map(OwnedFd::from) // the first use of the name reads standard input to its end
     };
     hash_open::call(file.map(Fd::new).map_err(|error| error.raw_os_error().unwrap_or_default()))
 }
 
-/// What the system says, without Rust's number of it.
+/// Returns the system's error text, without the error number that Rust adds.
 fn cause(report: &Report) -> String {
     let text = report.to_string();
     text.split_once(" (os error").map_or(&*text, |(text, _)| text).to_owned()
 }
 
-/// `SUM  NAME`; a name that would not stay in its line is escaped, and a backslash before the sum says so.
+/// Formats `SUM  NAME`. A name that would break its line is escaped, and a backslash before the sum marks the escape.
 fn line(sum: &str, name: &OsStr) -> Vec<u8> {
     let mut escaped = Vec::new();
     for byte in name.as_bytes() {

@@ -1,13 +1,13 @@
-//! Paints over a picture, the rows of it dealt out to child processes, and checks that against one process's work.
+//! Paints over a picture, with the rows dealt out to child processes, and checks the result against a single process.
 //!
-//! Each pixel becomes the mean of the calmest of the four squares that it is a corner of (the Kuwahara filter), which
+//! Each pixel becomes the mean of the calmest of the four squares around the pixel (the Kuwahara filter). The filter
 //! smooths areas, keeps edges, and looks like a brush. All children read the picture in place (`SharedSlice`), write
-//! into the same result (`SharedArray`), and take the next rows from a counter that they share, so that none waits for
-//! a slower one.
+//! into the same result (`SharedArray`), and take the next rows from a shared counter, so that no child waits for a
+//! slower child.
 //!
-//! Writes the result as a PNG and prints the size of the picture and a checksum of its pixels, which are the same under
-//! every start method; times go to standard error. Ends with exit code 1 if the children's result and that of one
-//! process differ. Without a picture it draws one.
+//! Writes the result as a PNG and prints the size of the picture and a checksum of its pixels. Both are the same under
+//! every start method. Times go to standard error. Ends with exit code 1 if the result differs from the result of one
+//! process. Without a picture, the program draws a picture.
 //!
 //! ```text
 //! cargo run --release --example matrix -- [--radius N] [--children N] [--start-method METHOD] [--output FILE] \
@@ -56,7 +56,7 @@ struct Picture {
     pixels: SharedSlice<Pixel>,
 }
 
-/// Paints rows until none is left; returns how many.
+/// Paints rows until none is left, and returns the number of painted rows.
 #[child_task]
 fn paint(picture: Picture, radius: usize, next_row: SharedArray<u64>, result: SharedArray<Pixel>) -> usize {
     let mut painted = 0;
@@ -116,7 +116,7 @@ fn paint_row(picture: &Picture, y: usize, radius: usize) -> Vec<Pixel> {
     (0..picture.width).map(|x| paint_pixel(picture, x, y, radius)).collect()
 }
 
-/// The mean of the calmest of the four squares that have the pixel as a corner.
+/// Returns the mean of the calmest of the four squares that have the pixel as a corner.
 fn paint_pixel(picture: &Picture, x: usize, y: usize, radius: usize) -> Pixel {
     let (left, right) = (x.saturating_sub(radius), (x + radius).min(picture.width - 1));
     let (top, bottom) = (y.saturating_sub(radius), (y + radius).min(picture.height - 1));
@@ -143,7 +143,7 @@ fn mean_and_variance<'a>(rows: impl Iterator<Item = &'a [Pixel]>) -> (Pixel, f64
     (sums.map(|sum| (sum / count) as u8), squares as f64 / count as f64 - mean_light * mean_light)
 }
 
-/// Hills under an evening sky, with grain.
+/// Draws hills under an evening sky, with grain.
 fn draw(width: usize, height: usize) -> Result<Picture, offspring::Error> {
     let pixels = SharedSlice::build(width * height, |pixels: &mut [Pixel]| {
         for (index, pixel) in pixels.iter_mut().enumerate() {
@@ -155,7 +155,7 @@ fn draw(width: usize, height: usize) -> Result<Picture, offspring::Error> {
     Ok(Picture { width, height, pixels })
 }
 
-/// The colour at a place between 0 and 1 each way.
+/// Returns the colour at a place, whose coordinates are from 0 to 1.
 fn scene(x: f64, y: f64) -> [f64; 3] {
     let hill = |height: f64, waves: f64, shift: f64| {
         y > height + 0.06 * (waves * x + shift).sin() + 0.02 * (31.0 * x + shift).sin()
@@ -175,7 +175,7 @@ fn scene(x: f64, y: f64) -> [f64; 3] {
     }
 }
 
-/// A byte that looks random (splitmix64).
+/// Returns a byte that looks random (splitmix64).
 fn noise(index: u64) -> u8 {
     let mixed = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -196,7 +196,7 @@ fn read(path: &Path) -> Result<Picture, Box<dyn Error>> {
     let (width, height) = (frame.width as usize, frame.height as usize);
     let pixels = SharedSlice::build(width * height, |pixels: &mut [Pixel]| {
         for (pixel, sample) in pixels.iter_mut().zip(bytes.chunks_exact(samples)) {
-            // Grey, or three colours; what comes behind is how opaque it is.
+            // Samples are grey or three colours, then opacity.
             *pixel = if samples < 3 { [sample[0]; 3] } else { [sample[0], sample[1], sample[2]] };
         }
     })?;
@@ -214,7 +214,7 @@ fn write(path: &Path, picture: &Picture, pixels: &[Pixel]) -> Result<(), Box<dyn
     Ok(())
 }
 
-/// FNV-1a.
+/// Returns the FNV-1a hash of the pixels.
 fn checksum(pixels: &[Pixel]) -> u64 {
     let bytes = pixels.as_flattened().iter();
     bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))

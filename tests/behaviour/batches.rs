@@ -1,4 +1,4 @@
-//! Batches: many values in few messages, which come out one by one all the same.
+//! Batches: many values in few messages, received one by one all the same.
 
 use std::fs::File;
 use std::time::Duration;
@@ -14,7 +14,7 @@ cases! {
     here big_values_and_files_travel_in_batches;
     here values_without_bytes_are_counted;
     here what_cannot_be_encoded_comes_back;
-    here nobody_is_left_to_receive;
+    here no_receiver_is_left;
     here wait_knows_of_the_rest;
     here a_receiver_with_a_rest_is_not_passed_on;
     alone threads_share_a_batch;
@@ -59,7 +59,7 @@ fn one_by_one_and_together_keep_their_order(_: StartMethod) {
 
 fn many_values_take_few_places(_: StartMethod) {
     let (sender, receiver) = channel().unwrap();
-    // As messages of their own some 278 would fit.
+    // As single messages, some 278 values would fit.
     sender.send_all(0..20_000_u64).unwrap();
     drop(sender);
     assert_eq!(all(&receiver).len(), 20_000);
@@ -84,7 +84,7 @@ fn values_without_bytes_are_counted(_: StartMethod) {
     assert_eq!(all(&receiver).len(), 10_000);
 }
 
-/// Refuses to be serialised, at times.
+/// Refuses some of its serialisations.
 #[derive(Debug, serde::Deserialize)]
 struct Awkward(bool);
 
@@ -105,7 +105,7 @@ fn what_cannot_be_encoded_comes_back(_: StartMethod) {
     assert_eq!(all(&receiver).len(), 1);
 }
 
-fn nobody_is_left_to_receive(_: StartMethod) {
+fn no_receiver_is_left(_: StartMethod) {
     let (sender, receiver) = channel().unwrap();
     drop(receiver);
     let error = sender.send_all(0..3).unwrap_err();
@@ -141,7 +141,7 @@ fn threads_share_a_batch(_: StartMethod) {
         let takers: Vec<_> = (0..4)
             .map(|_| {
                 let receiver = receiver.clone();
-                // Each waits before there is anything, and all of them must get at what one batch brings.
+                // All receivers wait before the first value, and share the values of one batch.
                 scope.spawn(move || (0..25).map(|_| next(&receiver)).sum::<u64>())
             })
             .collect();

@@ -1,4 +1,4 @@
-//! The variable that makes a process a child: forged, it ends the process, and `main` never runs.
+//! The variable that makes a process a child. A forged variable ends the process before `main`.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -12,28 +12,28 @@ const ONE_WAY: &str = "is the same for all, since it is the program's entrance";
 
 cases! {
     here a_wrong_text.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
-    here although_nobody_can_be_told.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
+    here although_standard_error_is_full.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
     here no_descriptor.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
     here a_file_for_a_link.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
     here another_socket_for_a_link.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
     here an_unintelligible_order.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
-    here nobody_at_the_other_end.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
-    here a_link_of_somebody_else.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
+    here no_process_at_the_other_end.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
+    here a_link_of_another_process.except(StartMethod::Fork, ONE_WAY).except(StartMethod::ForkServer, ONE_WAY);
     here without_the_variable_main_runs;
 }
 
-/// What `main` prints if it runs.
+/// Shows that `main` runs.
 pub(crate) fn marker(_: StartMethod, _: &[String]) {
     program::say("main has run");
 }
 
-/// The environment with which a process was executed: the kernel still shows what the library has taken out.
+/// Returns the environment at the exec, from the kernel, which still shows a variable that the library has removed.
 #[child_task]
 fn environment_of_execution() -> Vec<u8> {
     std::fs::read("/proc/self/environ").unwrap()
 }
 
-/// The right text, as a real child has it.
+/// Returns a correct value of the variable, as in a real child.
 fn token() -> String {
     let environment = value(start(StartMethod::Spawn, environment_of_execution::call()));
     let text = String::from_utf8_lossy(&environment).into_owned();
@@ -53,14 +53,14 @@ fn forged(text: &str, descriptor: Option<OwnedFd>) -> program::Ended {
     ended
 }
 
-/// Ends with a text that begins like this.
+/// Checks that the program ends with a message that contains the text.
 #[track_caller]
 fn says(ended: &program::Ended, text: &str) {
     assert!(ended.stderr.starts_with("offspring: ") && ended.stderr.contains(text), "{:?}", ended.stderr);
 }
 
-/// A message that cannot be written is no reason to go on.
-fn although_nobody_can_be_told(_: StartMethod) {
+/// Ends the process although the message cannot be written.
+fn although_standard_error_is_full(_: StartMethod) {
     let full = File::options().write(true).open("/dev/full").unwrap();
     let mut command = Command::new(program::own_path());
     command.args(["--program", "bootstrap::marker", "spawn"]).env(VARIABLE, "forged").stderr(full);
@@ -111,26 +111,26 @@ fn an_unintelligible_order(_: StartMethod) {
     }
 }
 
-fn nobody_at_the_other_end(_: StartMethod) {
+fn no_process_at_the_other_end(_: StartMethod) {
     let (theirs, ours) = sys::socket_pair(libc::SOCK_SEQPACKET);
     drop(ours);
     forged(&token(), Some(theirs));
 }
 
-/// A link that another process than the parent has made.
+/// Runs a program with a link of this process, which is not the parent of the program.
 #[child_task]
 fn forge(token: String) -> (i32, String, String) {
     let (theirs, _ours) = sys::socket_pair(libc::SOCK_SEQPACKET);
     let program = program::own_path();
     let mut command = Command::new("/bin/sh");
-    // A shell lies between, so that this process is not the parent; it waits, so that the shell is.
+    // The shell between makes this process a grandparent, and waits, so that the shell stays the parent.
     command.args(["-c", "\"$0\" --program bootstrap::marker spawn; exit $?"]).arg(program);
     sys::at_descriptor_3(&mut command, Some(theirs));
     let ended = Program::of(command).env(VARIABLE, token).finish();
     (ended.code(), ended.stdout, ended.stderr)
 }
 
-fn a_link_of_somebody_else(_: StartMethod) {
+fn a_link_of_another_process(_: StartMethod) {
     let (code, stdout, stderr) = value(start(StartMethod::Spawn, forge::call(token())));
     assert_eq!((code, &*stdout), (125, ""));
     assert!(stderr.contains("is not that of the parent process"), "{stderr}");

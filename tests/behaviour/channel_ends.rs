@@ -1,4 +1,4 @@
-//! Ends of channels as values: given to children, returned, sent along, passed on; and who holds which of them.
+//! Ends of channels as values: given to children, returned, sent along, passed on. Which process holds which end.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ cases! {
     here children_let_go_of_what_they_drop;
     here a_call_holds_what_it_carries;
     here a_message_holds_what_it_carries;
-    here a_message_that_nobody_reads_holds_nothing;
+    here an_unread_message_holds_nothing;
     here what_a_pipe_has_taken_in_is_the_parents_alone;
     here used_in_a_child_and_passed_on;
     here a_closure_uses_what_it_borrows;
@@ -114,7 +114,7 @@ fn use_all(board: Board) -> String {
     board.name
 }
 
-/// Many channels whose messages come together in the order in which the channels were made.
+/// Many channels whose messages are received in the order in which the channels were made.
 #[derive(Default)]
 struct Ends(Vec<Receiver<u32>>);
 
@@ -163,7 +163,7 @@ fn use_twice(to: (Sender<u32>, Vec<Sender<u32>>), again: Sender<u32>, alone: Sen
 fn the_same_one_twice_is_one_descriptor(method: StartMethod) {
     let ((to, from), (alone, _from_alone)) = (channel().unwrap(), channel().unwrap());
     let call = use_twice::call((to.clone(), vec![to.clone(), to.clone()]), to, alone);
-    // Whatever else a child has open, all that it was given of the first channel has closed before.
+    // The child has closed all given copies of the first channel before its count.
     assert_eq!(value(start(method, call)), 1);
     assert_eq!(all(&from), [1, 2, 2, 3]);
 }
@@ -213,7 +213,7 @@ fn a_closed_copy_of_the_parents(method: StartMethod) {
     assert_eq!(all(&sums), [0, 1, 2]);
 }
 
-/// Also in memory of the parent that no code of the child reaches.
+/// Looks also for ends in memory of the parent that no code of the child reaches.
 fn children_hold_nothing_that_they_were_not_given(method: StartMethod) {
     let ((to, from), (other_to, other_from)) = (channel::<u64>().unwrap(), channel::<u64>().unwrap());
     let (here, there) = duplex::<u64, u64>().unwrap();
@@ -269,7 +269,7 @@ fn a_message_holds_what_it_carries(method: StartMethod) {
     assert_eq!(all(&answers), [16]);
 }
 
-fn a_message_that_nobody_reads_holds_nothing(method: StartMethod) {
+fn an_unread_message_holds_nothing(method: StartMethod) {
     let ((ask, questions), (to, answers)) = (channel().unwrap(), channel::<u64>().unwrap());
     ask.send((4, to)).unwrap();
     let bystander = hanging(method);
@@ -290,7 +290,7 @@ fn send_ends(parent: Duplex<Option<Sender<u64>>, Vec<u8>>, to: Sender<u64>, go_o
     count
 }
 
-/// What came while the parent waited for room is in its memory when the next child is made.
+/// Messages received while the parent waited for room are in the parent's memory when the next child is made.
 fn what_a_pipe_has_taken_in_is_the_parents_alone(method: StartMethod) {
     let ((here, there), (to, numbers), (tell, told)) =
         (duplex().unwrap(), channel::<u64>().unwrap(), channel().unwrap());
@@ -329,7 +329,7 @@ fn used_in_a_child_and_passed_on(method: StartMethod) {
     assert_eq!(received, [0, 1, 2, 1000, 2000]);
 }
 
-/// Other than a task it has all that its parent has.
+/// Unlike a task, a closure has all of its parent's values.
 fn a_closure_uses_what_it_borrows(_: StartMethod) {
     let ((to, theirs), (answer, from)) = (channel::<u64>().unwrap(), channel().unwrap());
     let child = offspring::fork(|| answer.send(theirs.recv().unwrap() + 1).unwrap()).unwrap();

@@ -1,4 +1,4 @@
-//! Channels awaited, with the executor of a few lines of the other futures.
+//! Channels awaited, with the executor of a few lines from the other futures.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -35,14 +35,14 @@ fn send_when_told(told: Receiver<u32>, to: Sender<u32>) {
     }
 }
 
-/// A child that sends what it is told, when it is told.
+/// Starts a child that sends each received number back.
 fn told(method: StartMethod) -> (Sender<u32>, Receiver<u32>, Process<()>) {
     let ((tell, told), (to, from)) = (channel().unwrap(), channel().unwrap());
     let child = start(method, send_when_told::call(told, to));
     (tell, from, child)
 }
 
-/// The output, if it is there at once.
+/// Returns the output if ready at once.
 fn now<F: Future + Unpin>(future: &mut F) -> Option<F::Output> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(output) => Some(output),
@@ -76,7 +76,7 @@ fn what_comes_later(method: StartMethod) {
     value(child);
 }
 
-/// Sends until there is no room; how many.
+/// Sends until there is no room, and returns the number of messages.
 fn fill(to: &Sender<u32>) -> u32 {
     (0..).find(|number| to.try_send(*number).is_err()).unwrap()
 }
@@ -113,7 +113,7 @@ fn several_on_one_receiver(method: StartMethod) {
                 *slot = None;
             }
         }
-        // All are awaited by now.
+        // All futures are pending by now.
         if let Some(tell) = tell.take() {
             (0..5).for_each(|number| tell.send(number).unwrap());
         }
@@ -184,7 +184,7 @@ fn send_for_ever(to: Sender<u32>, go_on: Receiver<()>) -> String {
     }
 }
 
-/// The thread that waits lets go of it too.
+/// The waiting thread drops the receiver too.
 fn a_receiver_dropped_after_its_future_is_gone(method: StartMethod) {
     let ((to, from), (tell, told)) = (channel().unwrap(), channel().unwrap());
     let child = start(method, send_for_ever::call(to, told));
@@ -235,7 +235,7 @@ fn a_stream_until_the_end(method: StartMethod) {
     value(child);
 }
 
-/// A sender and a receiver on one thread, neither of which waits for the other.
+/// A sender and a receiver on one thread, without waits for each other.
 fn both_ways_at_once(method: StartMethod) {
     const COUNT: u32 = 3000;
     let (tell, from, child) = told(method);
@@ -257,7 +257,7 @@ fn both_ways_at_once(method: StartMethod) {
             }
             received += 1;
         }
-        // Its futures are gone: nobody will wake this task but itself.
+        // The futures are gone, so no other wake will come.
         polling.waker().wake_by_ref();
         Poll::Pending
     }));

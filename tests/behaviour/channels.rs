@@ -1,4 +1,4 @@
-//! Channels: what goes in comes out whole, in order and once, and each side learns of the other's end.
+//! Channels: messages arrive whole, in order and once, and each side learns of the other side's end.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ fn lengths(words: Receiver<String>, lengths: Sender<usize>) -> u64 {
     count
 }
 
-/// A child that answers each text with its length.
+/// Starts a child that answers each text with its length.
 fn with_lengths(method: StartMethod) -> (Sender<String>, Receiver<usize>, Process<u64>) {
     let ((words, theirs), (their_lengths, lengths)) = (channel().unwrap(), channel().unwrap());
     let child = start(method, lengths::call(theirs, their_lengths));
@@ -69,8 +69,8 @@ fn echo(from: Receiver<String>, to: Sender<String>) {
     }
 }
 
-/// Around what fits into the encoder's own buffer, and around what fits into a datagram: a memory file carries the
-/// rest.
+/// Returns lengths around the size of the encoder's own buffer, and around the size of a datagram, above which a memory
+/// file carries the message.
 fn sizes() -> Vec<usize> {
     const KIB: usize = 1024;
     let around = |size: usize| size - 4..=size + 2;
@@ -147,7 +147,7 @@ fn each_message_goes_to_one_receiver(method: StartMethod) {
     assert_eq!(received.iter().collect::<BTreeSet<_>>().len(), 900, "a message was received twice");
 }
 
-/// Sends until the channel is full; how many were sent.
+/// Sends until the channel is full, and returns the number of messages.
 #[track_caller]
 fn fill<T: serde::Serialize + Clone + PartialEq + std::fmt::Debug>(sender: &Sender<T>, value: &T) -> usize {
     let mut count = 0;
@@ -168,7 +168,7 @@ fn count(from: Receiver<String>) -> usize {
     from.iter().map(|text| text.unwrap().len()).sum()
 }
 
-/// What the documentation promises of the usual buffer.
+/// Tells whether the system has the buffer size that the documentation assumes.
 fn is_usual_buffer() -> bool {
     std::fs::read_to_string("/proc/sys/net/core/wmem_default").is_ok_and(|text| text.trim() == "212992")
 }
@@ -201,14 +201,14 @@ fn take_when_told(from: Receiver<String>, count: usize, told: Receiver<()>, done
     forever()
 }
 
-/// The kernel wakes who waits for room when three quarters are free; room for one message is found all the same.
+/// The kernel wakes a waiting sender only when three quarters are free. Room for one message must do.
 fn room_that_comes_late_is_used(method: StartMethod) {
     let ((to, from), (tell, told), (done, is_done)) = (channel().unwrap(), channel().unwrap(), channel().unwrap());
     let text = "x".to_owned();
     let sent = fill(&to, &text);
     let child = start(method, take_when_told::call(from, 10, told, done));
     tell.send(()).unwrap();
-    // Ten places become free while this waits, and no more.
+    // Exactly ten places become free during this wait.
     to.send_timeout(text.clone(), Duration::from_millis(1500)).unwrap();
     next(&is_done);
     assert!(fill(&to, &text) >= 5, "{sent} were sent before");
@@ -270,7 +270,7 @@ fn the_end_comes_after_the_last_message(method: StartMethod) {
     }
 }
 
-/// In `multiprocessing` a child that has put something cannot end before it is read.
+/// In `multiprocessing` a child with unread messages cannot end.
 fn join_before_anything_is_read(method: StartMethod) {
     let (to, numbers) = channel().unwrap();
     value(start(method, send_numbers::call(0, 200, to)));
@@ -285,7 +285,7 @@ fn a_waiting_receiver_learns_of_the_end(method: StartMethod) {
     children.into_iter().for_each(|child| assert_eq!(value(child), []));
 }
 
-/// Sends numbers until that fails: how many were sent, why the next one was not, and what came back.
+/// Sends numbers until a failure, and returns the number of sent messages, the reason, and the returned value.
 #[child_task]
 fn send_until_refused(to: Sender<(u64, Vec<u8>)>) -> (u64, String, u64) {
     let mut sent = 0;
@@ -349,7 +349,7 @@ fn a_killed_receiver_is_no_receiver_any_more(method: StartMethod) {
     refused(sender);
 }
 
-/// Refuses to be serialised, at times.
+/// Refuses some of its serialisations.
 #[derive(Debug, PartialEq, serde::Deserialize)]
 enum Odd {
     Number(u32),
@@ -389,7 +389,7 @@ fn count_slowly(from: Receiver<(u64, Vec<u8>)>, count: u64) -> u64 {
     (0..count).map(|number| from.recv().map(|(sent, _)| assert_eq!(sent, number)).map_or(0, |()| 1)).sum()
 }
 
-/// Both sides wait again and again, while signals interrupt whatever they do.
+/// Both sides wait again and again, while signals interrupt them.
 fn signals_do_not_disturb(method: StartMethod) {
     const COUNT: u64 = 1000;
     sys::on_signal(libc::SIGUSR1, Disposition::Nothing);

@@ -1,4 +1,4 @@
-//! Which start method is used, and who decides.
+//! The choice of the start method, and the places where the choice is made.
 
 use offspring::{
     Context, ErrorKind, StartMethod, child_task, force_start_method, get_all_start_methods, get_context,
@@ -95,7 +95,7 @@ fn nothing_is_done_before_the_first_start(method: StartMethod) {
     assert_eq!(procs::status("self", "Threads"), "1");
 }
 
-/// Prints the default, and how a start by it goes.
+/// Prints the default method, and the result of a start by the default.
 pub(crate) fn reports(_: StartMethod, _: &[String]) {
     let started = own_pid::start();
     program::say(get_start_method());

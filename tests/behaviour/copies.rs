@@ -1,5 +1,5 @@
-//! What a copy of a process does not have of its original's, and cannot close: numbers that it has given to files of
-//! its own.
+//! Descriptors of the original that a copy of a process lacks and must not close, as the copy uses the same numbers for
+//! files of its own.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -21,10 +21,10 @@ cases! {
     here dropped_ends_close_nothing;
 }
 
-/// The place of one that has ended.
+/// The index of the ended child.
 const ENDED: usize = 3;
 
-/// Children that run, also with streams of which the handle has the other ends, and one that has ended.
+/// Returns running children, one with piped streams, and one ended child.
 fn siblings(method: StartMethod) -> Vec<Process<()>> {
     let mut siblings: Vec<_> = (0..6).map(|_| hanging(method)).collect();
     siblings.push(run(method, build(method, hang::call()).stdin(Stdio::piped()).stdout(Stdio::piped())));
@@ -34,7 +34,7 @@ fn siblings(method: StartMethod) -> Vec<Process<()>> {
     siblings
 }
 
-/// Letting go is for the parent alone, whose children go on ending with it.
+/// Detaching fails outside the parent, and the children still end with the parent.
 fn is_not_detached(sibling: Process<()>) {
     assert_eq!(sibling.detach().unwrap_err().kind(), ErrorKind::NotParent);
 }
@@ -68,7 +68,7 @@ fn many_siblings_do_not_show(method: StartMethod) {
     let alone = look();
     let siblings = siblings(method);
     assert_eq!(look(), alone);
-    // Those that come and go leave others between them.
+    // Ends every second child, so that freed numbers lie between used numbers.
     let (early, late): (Vec<_>, Vec<_>) = siblings.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
     end(early.into_iter().map(|(_, sibling)| sibling).collect());
     let between: Vec<_> = (0..2).map(|_| (File::open("/dev/zero").unwrap(), hanging(method))).collect();
@@ -82,14 +82,14 @@ fn many_siblings_do_not_show(method: StartMethod) {
     end(late.into_iter().map(|(_, sibling)| sibling).chain(more).collect());
 }
 
-/// Files in all the places that were free, and at least one of the `taken` ones.
+/// Returns files at all free numbers, among them at least one of the `taken` numbers.
 fn files_in_place_of(taken: &BTreeMap<i32, String>) -> Vec<File> {
     let files: Vec<_> = (0..taken.len() + 20).map(|_| File::open("/dev/zero").unwrap()).collect();
     assert!(files.iter().any(|file| taken.contains_key(&file.as_raw_fd())), "no number is used again: {taken:?}");
     files
 }
 
-/// Uses and drops inherited handles, which must leave everything open that is.
+/// Uses and drops inherited handles. No open descriptor may be closed thereby.
 fn drop_inherited(mut inherited: Vec<Process<()>>) {
     let before = procs::descriptors();
     for sibling in &mut inherited {
@@ -112,7 +112,7 @@ fn dropped_handles_close_nothing(method: StartMethod) {
         assert!(last.is_none(), "a stream that the handle had in the original");
         is_not_detached(siblings.remove(ENDED));
         drop_inherited(std::mem::take(&mut siblings));
-        // And it can have children of its own, whose numbers are noted anew.
+        // The copy can have children of its own, whose numbers are registered anew.
         let own = hanging(method);
         assert_eq!(value(start(method, double::call(4))), 8);
         end(vec![own]);
@@ -149,7 +149,7 @@ fn dropped_handles_close_nothing_in_a_copy_of_a_copy(method: StartMethod) {
     end(siblings);
 }
 
-/// A copy made by others keeps the descriptors, and uses none of them; a copy of that has none.
+/// A copy without the library keeps the descriptors, and uses none of them. A copy of the copy has none.
 fn dropped_handles_close_nothing_behind_the_librarys_back(method: StartMethod) {
     let mut siblings = siblings(method);
     let alone = value(fork(kinds_open).unwrap());
@@ -175,7 +175,7 @@ fn dropped_handles_close_nothing_behind_the_librarys_back(method: StartMethod) {
     end(siblings);
 }
 
-/// A copy made by clone(2), past the C library's handlers, does not take its original's children for its own.
+/// A copy by clone(2), past the C library's handlers, does not take its original's children for its own.
 fn handles_work_in_no_copy_made_by_a_clone(method: StartMethod) {
     let siblings = siblings(method);
     let lock = offspring::sync::Mutex::new(0_u8).unwrap();
@@ -199,7 +199,7 @@ fn handles_work_in_no_copy_made_by_a_clone(method: StartMethod) {
 /// An end that no argument hands over.
 static LEFT_LYING: Mutex<Option<Receiver<u8>>> = Mutex::new(None);
 
-/// How many files are open after the end is dropped, in whose place one of them may be.
+/// Returns the number of open files after the drop of the end, whose number may belong to one of the files.
 #[child_task]
 fn drop_end_left_lying(given: Receiver<u8>, taken: BTreeMap<i32, String>) -> u8 {
     let files: Vec<_> = (0..taken.len() + 20).map(|_| File::open("/dev/zero").unwrap()).collect();

@@ -1,4 +1,4 @@
-//! What a child has open: its streams, its link, its lifeline, and what it was given.
+//! The open descriptors of a child: streams, link, lifeline, and given descriptors.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -27,7 +27,7 @@ fn open() -> BTreeMap<i32, String> {
     procs::descriptors()
 }
 
-/// What the child has beyond its streams and what a copy has from its original, whose descriptors were `before`.
+/// Returns the child's descriptors without its streams and without a copy's inherited descriptors, which were `before`.
 #[track_caller]
 fn own_of_child(
     method: StartMethod,
@@ -68,7 +68,7 @@ fn wait_for_end_of_input() {
     std::io::read_to_string(std::io::stdin()).unwrap();
 }
 
-/// A pipe's end comes when we close it, also if a sibling was started meanwhile.
+/// A pipe reaches its end when this process closes the pipe, even if a sibling was started meanwhile.
 fn handles_of_siblings_do_not_show(method: StartMethod) {
     let mut reader = run(method, build(method, wait_for_end_of_input::call()).stdin(Stdio::piped()));
     let sibling = hanging(method);
@@ -108,7 +108,7 @@ fn big_arguments_leave_nothing_open(method: StartMethod) {
     let open = value(start(method, open_beside::call(vec![1; 1 << 20])));
     let mut kinds = procs::kinds(&open.into_iter().filter(|(number, _)| *number > 2).collect());
     kinds.retain(|kind, _| kind.contains("memfd:offspring"));
-    // They are mapped, or the caller's own.
+    // Payloads are mapped, or belong to the caller.
     assert!(kinds.values().sum::<usize>() <= 1, "{kinds:?}");
 }
 
@@ -130,7 +130,7 @@ fn with_standard_streams_closed(method: StartMethod) {
         let open = value(start(method, open::call()));
         assert_eq!(own_of_child(method, &open, &before), link_and_lifeline(), "{open:?}");
     }
-    // Also what this process is sent: the pidfds and lifelines of children that it goes on holding.
+    // The same with descriptors received by this process: the pidfds and lifelines of running children.
     let held: Vec<_> = (0..3).map(|_| hanging(method)).collect();
     for stream in [0, 1, 2] {
         assert!(!sys::is_open(stream), "the library must not land on a standard stream: {:?}", procs::descriptors());
@@ -159,7 +159,7 @@ fn with_every_number_below_ten_taken(method: StartMethod) {
     assert_eq!(zeroes, if method == StartMethod::Fork { held.len() + 1 } else { 0 });
 }
 
-/// Nothing is inherited where descriptors can be closed one by one only, neither by a new program nor by a copy.
+/// No descriptor is inherited if descriptors can only be closed one by one, neither by a new program nor by a copy.
 fn without(method: StartMethod, error: i32) {
     sys::refuse_call(libc::SYS_close_range, error);
     let siblings: Vec<_> = (0..3).map(|_| hanging(method)).collect();

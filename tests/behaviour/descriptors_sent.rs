@@ -1,4 +1,4 @@
-//! Open files on their way to other processes: any kind, any number, with the limits that there are.
+//! Open files on their way to other processes: any kind, any number, within the limits.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -87,7 +87,7 @@ fn sockets_and_pipes(method: StartMethod) {
     let mut accepted = listener.accept().unwrap().0;
     let mut ends: [Box<dyn Read>; 4] =
         [Box::new(&mut accepted), Box::new(unix_end), Box::new(pipe_end), Box::new(raw_end)];
-    // Each ends with the child's copy, which is the only one.
+    // Each stream ends when the child closes the only copy.
     for end in &mut ends {
         assert_eq!(std::io::read_to_string(end).unwrap(), "QUIET");
     }
@@ -220,7 +220,7 @@ fn a_call_can_be_started_twice(method: StartMethod) {
 #[child_task]
 fn refuses(_first: Fd<PipeWriter>, _never: Never) {}
 
-/// Is encoded, and never decoded.
+/// A type that encodes, and never decodes.
 struct Never;
 
 impl Serialize for Never {
@@ -246,7 +246,7 @@ fn what_a_task_does_not_take_is_closed(method: StartMethod) {
     assert_eq!(wait::rest(&mut other), "");
 }
 
-/// `SCM_MAX_FD`, less what the library may need for itself.
+/// `SCM_MAX_FD`, less the descriptors that the library may need for itself.
 const MOST: usize = 246;
 
 #[child_task]
@@ -279,7 +279,7 @@ fn one_more_than_the_kernel_carries(method: StartMethod) {
     assert_eq!(nothing(from.try_recv()), RecvErrorKind::Empty);
 }
 
-/// Lets this process open that many descriptors more.
+/// Lets this process open `more` descriptors more.
 fn leave_room_for(more: usize) {
     let (_, hard) = sys::limit(libc::RLIMIT_NOFILE);
     let free = (0..).filter(|number| !sys::is_open(*number)).nth(more).unwrap();
@@ -309,7 +309,7 @@ fn receive_without_room(from: Receiver<String>) -> Vec<Result<usize, String>> {
     from.iter().map(|text| text.map(|text| text.len()).map_err(|error| format!("{:?}", error.kind()))).collect()
 }
 
-/// It travels in a memory file, whose descriptor the receiver has no room for.
+/// The big message travels in a memory file, and the receiver has no room for the descriptor.
 fn a_full_table_costs_a_big_message(method: StartMethod) {
     let (to, from) = channel().unwrap();
     [3, 200_000, 4].into_iter().for_each(|length| to.send("x".repeat(length)).unwrap());
@@ -331,7 +331,7 @@ fn a_senders_limit_gives_the_value_back(method: StartMethod) {
     assert_eq!(nothing::<Vec<Fd<File>>>(from.try_recv()), RecvErrorKind::Empty);
 }
 
-/// Files that a process with a limit of 50 cannot have, in a call that has them.
+/// Returns a call with more files than a limit of 50 allows.
 fn call_with_too_many() -> offspring::Call<u64> {
     sum_of_lengths::call(files(100), vec![])
 }
@@ -341,7 +341,7 @@ fn a_limit_at_the_start_says_so(method: StartMethod) {
     assert!(sys::set_limit(libc::RLIMIT_NOFILE, 50, 50));
     let child = start(method, call);
     if method == StartMethod::Fork {
-        // A copy has them already.
+        // A copy has the files already.
         return assert_eq!(value(child), 300);
     }
     let error = failure(child);
@@ -356,7 +356,7 @@ fn limit_and_sum(files: Vec<Fd<File>>) -> (u64, u64) {
     (sys::limit(libc::RLIMIT_NOFILE).0, sum)
 }
 
-/// It is for what the child opens, not for what it is given.
+/// The limit applies to files that the child opens, not to given files.
 fn a_soft_limit_at_the_start_does_not_matter(method: StartMethod) {
     let call = limit_and_sum::call(files(100));
     let (_, hard) = sys::limit(libc::RLIMIT_NOFILE);
@@ -364,7 +364,7 @@ fn a_soft_limit_at_the_start_does_not_matter(method: StartMethod) {
     assert_eq!(value(start(method, call)), (50, 300));
 }
 
-/// A forkserver keeps the limit that its parent had when it began.
+/// A forkserver keeps the limit of its parent at the server's start.
 fn a_limit_that_was_low_before_does_not_matter(method: StartMethod) {
     let (soft, hard) = sys::limit(libc::RLIMIT_NOFILE);
     assert!(sys::set_limit(libc::RLIMIT_NOFILE, 50, hard));

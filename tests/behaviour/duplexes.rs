@@ -18,7 +18,7 @@ cases! {
     here an_answer_that_does_not_come_in_time;
     here both_send_without_reading;
     alone both_send_big_messages_without_reading;
-    here nobody_ever_reads;
+    here neither_side_ever_reads;
     alone one_thread_sends_and_another_receives;
     here calls_that_do_not_wait;
     here a_waiting_side_learns_of_the_end;
@@ -82,7 +82,7 @@ fn an_answer_that_does_not_come_in_time(method: StartMethod) {
     assert!(begin.elapsed() >= SHORT);
     assert!(matches!(&error, RequestError::Receive(error) if error.kind() == RecvErrorKind::TimedOut), "{error:?}");
     tell.send(()).unwrap();
-    // It comes late, before the next one's.
+    // The late answer comes before the answer to the second request.
     assert_eq!(here.request_timeout(5, wait::LIMIT).unwrap(), 2);
     assert_eq!(here.recv_timeout(wait::LIMIT).unwrap(), 6);
     drop(here);
@@ -93,7 +93,7 @@ fn text(number: u32, size: usize) -> String {
     char::from(b'a' + (number % 26) as u8).to_string().repeat(size)
 }
 
-/// Sends all before it reads the first; whether what comes is as much and in order.
+/// Sends all messages before the first read. Returns whether all messages arrive in order.
 fn send_all_then_read(end: &Duplex<(u32, String), (u32, String)>, count: u32, size: usize) -> bool {
     (0..count).for_each(|number| end.send((number, text(number, size))).unwrap());
     let as_sent = |number: u32| {
@@ -119,7 +119,7 @@ fn both_send_without_reading(method: StartMethod) {
     both_send(method, 10_000, 20);
 }
 
-/// In the datagram, and in memory files, of which there are more than either side may have open.
+/// Messages within a datagram, and in memory files, of which there are more than either side may have open.
 fn both_send_big_messages_without_reading(method: StartMethod) {
     both_send(method, 300, 50_000);
     let (soft, hard) = sys::limit(libc::RLIMIT_NOFILE);
@@ -128,7 +128,7 @@ fn both_send_big_messages_without_reading(method: StartMethod) {
     assert!(sys::set_limit(libc::RLIMIT_NOFILE, soft, hard));
 }
 
-/// What the one takes in while it waits for room is not kept from the other, which waits for it.
+/// Messages that the sending thread receives while waiting for room reach the thread that waits for messages.
 fn one_thread_sends_and_another_receives(method: StartMethod) {
     const COUNT: u32 = 3000;
     let (here, there) = duplex::<(u32, String), (u32, String)>().unwrap();
@@ -152,15 +152,15 @@ fn send_for_ever(parent: Duplex<String, String>) -> String {
     }
 }
 
-/// What is taken in meanwhile has an end, and the error says so: no hang.
-fn nobody_ever_reads(method: StartMethod) {
+/// The memory for received messages has a limit, with an error instead of a hang.
+fn neither_side_ever_reads(method: StartMethod) {
     let (here, there) = duplex::<String, String>().unwrap();
     let child = start(method, send_for_ever::call(there));
     let error = std::iter::from_fn(|| Some(here.send(text(2, 100_000)))).find_map(Result::err).unwrap();
     assert_eq!(error.into_inner().len(), 100_000);
     let taken_in = std::iter::from_fn(|| here.recv_timeout(wait::LIMIT).ok()).take(640).count();
     drop(here);
-    // One of them has taken in 64 MiB, whichever was faster.
+    // The faster side has received 64 MiB.
     let kind = value(child);
     assert!(kind == "Full" || taken_in == 640, "{kind}, {taken_in} messages");
 }
@@ -212,7 +212,7 @@ fn send_and_leave(parent: Duplex<u32, u32>) {
     (0..50).for_each(|number| parent.send(number).unwrap());
 }
 
-/// Also if it has left something unread, of which the kernel tells first.
+/// Holds also if the sender has left unread messages, which the kernel reports first.
 fn what_was_sent_survives_its_sender(method: StartMethod) {
     let (here, there) = duplex().unwrap();
     here.send(99).unwrap();
@@ -264,12 +264,12 @@ fn given_returned_and_sent_along(method: StartMethod) {
     assert_eq!(there.recv().unwrap(), 7);
 }
 
-/// They would be left behind.
+/// The unread messages would be left behind.
 fn passed_on_with_unread_messages(method: StartMethod) {
     let (here, there) = duplex::<u32, u32>().unwrap();
     (0..10).for_each(|number| there.send(number).unwrap());
     while here.try_send(0).is_ok() {}
-    // Takes them in while it waits for room.
+    // Receives the messages during the wait for room.
     assert_eq!(unsent(here.send_timeout(1, Duration::from_millis(200))).0, SendErrorKind::TimedOut);
     let (to, _from) = channel().unwrap();
     let (kind, here) = unsent(to.send(here));

@@ -1,4 +1,4 @@
-//! The end of a program, and the end of a child: who is waited for, and what still runs.
+//! The end of a program, and the end of a child: the awaited processes, and the code that still runs.
 
 use std::time::Duration;
 
@@ -47,7 +47,7 @@ impl Drop for Loud {
     }
 }
 
-/// A main that ends while children run.
+/// Ends `main` while children run.
 pub(crate) fn ends(method: StartMethod, arguments: &[String]) {
     match &*arguments[0] {
         how @ ("return" | "panic") => {
@@ -110,7 +110,7 @@ fn a_daemon_that_does_not_listen_is_killed(method: StartMethod) {
 fn leaves_a_child_behind() -> u32 {
     let method = offspring::get_start_method();
     let mut child = run(method, build(method, say_when_told::call()).stdin(Stdio::piped()));
-    // From here on it can end.
+    // From here on the child can end.
     drop(child.take_stdin());
     child.pid()
 }
@@ -138,7 +138,7 @@ fn exit_handlers(method: StartMethod) {
     let mut child = run(method, build(method, with_an_exit_handler::call()).stdout(Stdio::piped()));
     let printed = wait::rest(&mut child.take_stdout().unwrap());
     value(child);
-    // A copy has those of its original too, so it runs none.
+    // A copy runs no exit handlers, since its original's handlers are among them.
     let spawned = method == StartMethod::Spawn;
     assert_eq!(printed, if spawned { "no newline; exit handler\n" } else { "no newline; " });
 }
@@ -159,7 +159,7 @@ fn leaves_a_thread_behind() -> u8 {
     5
 }
 
-/// Not as in Python, where the child waits for its threads: as in any Rust program.
+/// Threads end with the child's task, as in any Rust program. In Python, the child waits for its threads.
 fn threads_of_a_task_end_with_it(method: StartMethod) {
     let mut child = start(method, leaves_a_thread_behind::call());
     assert_eq!(child.join_timeout(Duration::from_secs(10)).unwrap(), Some(5));
@@ -198,7 +198,7 @@ fn output_beside_threads_is_written_out(method: StartMethod) {
 #[child_task]
 fn prints_much() {
     use std::io::Write;
-    // More than a pipe holds.
+    // More bytes than a pipe holds.
     let written = std::io::stdout().write_all(&[b'x'; 1 << 20]);
     eprintln!("{:?}", written.unwrap_err().kind());
 }

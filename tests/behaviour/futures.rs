@@ -25,7 +25,7 @@ cases! {
     alone fork_is_refused_after_the_first_wait;
 }
 
-/// Counts how often it was woken, and wakes a thread.
+/// Counts its wakes, and wakes a thread.
 pub(crate) struct Unpark(pub(crate) Thread, pub(crate) AtomicUsize);
 
 impl Wake for Unpark {
@@ -72,7 +72,7 @@ fn a_value_and_a_failure(method: StartMethod) {
     assert!(matches!(block_on(exit).unwrap_err().kind(), JoinErrorKind::Exited(4)));
 }
 
-/// Which of two children ends first, and with what.
+/// Resolves to the index and the result of the child that ends first.
 struct First<'a>(&'a mut Process<u64>, &'a mut Process<u64>);
 
 impl Future for First<'_> {
@@ -88,7 +88,7 @@ impl Future for First<'_> {
 }
 
 fn the_first_of_two(method: StartMethod) {
-    // Both before the reactor's thread, after which `fork` is refused.
+    // Both starts come before the reactor's thread, after which `fork` is refused.
     let ((mut one, first), (mut two, second)) = (told_later(method, 1), told_later(method, 2));
     drop(second);
     let (which, value) = block_on(First(&mut one, &mut two));
@@ -130,7 +130,7 @@ fn many_at_once(method: StartMethod) {
                 *slot = None;
             }
         }
-        // All are awaited by now.
+        // All futures are pending by now.
         pipes = None;
         if children.iter().all(Option::is_none) { Poll::Ready(()) } else { Poll::Pending }
     });
@@ -163,7 +163,7 @@ fn a_child_that_has_ended_needs_no_thread(method: StartMethod) {
 }
 
 fn a_dropped_future_is_forgotten(method: StartMethod) {
-    // In this order: a copy that is made later holds what this process has taken of the first.
+    // The order matters: a later copy would hold the stdin pipe of the first child.
     let (mut other, told) = told_later(method, 2);
     let (mut child, stdin) = told_later(method, 1);
     assert!(poll_once(&mut child).is_pending());
@@ -178,7 +178,7 @@ fn a_dropped_future_is_forgotten(method: StartMethod) {
 fn fork_is_refused_after_the_first_wait(method: StartMethod) {
     let mut child = hanging(method);
     assert!(poll_once(&mut child).is_pending());
-    // A thread names itself.
+    // A thread sets its name itself, some time after its start.
     wait::until("the thread has its name", || {
         let tasks = std::fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok);
         let mut names = tasks.filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());

@@ -1,4 +1,4 @@
-//! The handle of a child: waiting, looking, signalling, letting go.
+//! The handle of a child: wait, look, signal, detach.
 
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ cases! {
     here a_detached_child_is_reaped_by_the_next_look;
     here detach_of_a_child_that_has_ended;
     here time_runs_out_while_joined;
-    here time_runs_out_while_nobody_waits;
+    here time_runs_out_while_no_thread_waits;
     here time_runs_out_although_its_signal_is_blocked;
     here time_does_not_run_out;
     here a_signal_before_its_time_is_no_timeout;
@@ -86,7 +86,7 @@ fn the_sentinel_tells_the_end(method: StartMethod) {
 }
 
 fn signals_reach_the_child(method: StartMethod) {
-    // A shell lets what it runs in the background ignore these, and children follow their parent.
+    // A shell ignores both signals in its background commands, and children inherit the ignored signals.
     for signal in [libc::SIGINT, libc::SIGQUIT] {
         sys::on_signal(signal, sys::Disposition::Default);
     }
@@ -222,7 +222,7 @@ fn time_runs_out_while_joined(method: StartMethod) {
     assert!(error.to_string().ends_with("ran out of time and was killed"), "{error}");
 }
 
-fn time_runs_out_while_nobody_waits(method: StartMethod) {
+fn time_runs_out_while_no_thread_waits(method: StartMethod) {
     let limit = Duration::from_millis(200);
     let mut child = begun(method, build(method, hang::call()).timeout(limit));
     wait::until("the child is dead", || !procs::is_alive(child.pid()));
@@ -237,7 +237,7 @@ fn hang_deaf() {
     forever()
 }
 
-/// The second signal of the child's timer is anybody's `SIGKILL`, unless somebody waits and has sent it.
+/// The second signal of the child's timer looks like any `SIGKILL`, unless a waiting parent has sent it.
 fn time_runs_out_although_its_signal_is_blocked(method: StartMethod) {
     let limit = Duration::from_millis(200);
     let mut child = begun(method, build(method, hang_deaf::call()).timeout(limit));
@@ -249,7 +249,7 @@ fn time_runs_out_although_its_signal_is_blocked(method: StartMethod) {
     assert!(matches!(error.kind(), JoinErrorKind::TimedOut), "{error:?}");
 }
 
-/// Somebody else's signals, joined when the time would have been over.
+/// Foreign signals, joined after the time limit.
 fn a_signal_before_its_time_is_no_timeout(method: StartMethod) {
     let limit = Duration::from_millis(300);
     for signal in [libc::SIGKILL, libc::SIGALRM] {

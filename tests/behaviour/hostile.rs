@@ -1,4 +1,4 @@
-//! What comes on a channel is not trusted: each message that is none costs itself alone, and never a panic or a hang.
+//! Received bytes are not trusted: a malformed message costs only itself, and causes no panic and no hang.
 
 use std::fs::File;
 use std::io::IoSlice;
@@ -30,7 +30,7 @@ cases! {
     here serialised_where_no_descriptor_goes;
 }
 
-/// Is decoded as a truth value, and encoded as one only if it is 0 or 1.
+/// Decodes as a `bool`. Encodes as a `bool` only if the value is 0 or 1.
 #[derive(Debug, PartialEq)]
 struct Truth(u8);
 
@@ -125,7 +125,7 @@ fn send_garbage_then_read(parent: Duplex<u8, Vec<u8>>) -> usize {
     std::iter::from_fn(|| parent.recv().ok()).count()
 }
 
-/// It takes in what comes meanwhile, whatever that is.
+/// The waiting sender receives any bytes meanwhile.
 fn garbage_while_a_two_way_pipe_waits_for_room(method: StartMethod) {
     let (here, there) = duplex::<Vec<u8>, u8>().unwrap();
     let child = start(method, send_garbage_then_read::call(there));
@@ -148,7 +148,7 @@ fn send_empty_datagrams(to: Sender<String>) {
     to.send("after two".to_owned()).unwrap();
 }
 
-/// The kernel tells of both by a length of zero. Both while a sender lives and when none is left.
+/// The kernel reports both by a length of zero, with and without a living sender.
 fn an_empty_datagram_is_not_the_end(method: StartMethod) {
     let (to, from) = channel::<String>().unwrap();
     let empty = Err(RecvErrorKind::Undecodable);
@@ -161,7 +161,7 @@ fn an_empty_datagram_is_not_the_end(method: StartMethod) {
     assert!(from.iter().next().is_none());
 }
 
-/// Makes a socket, which all share who have that end, return at once and tell of senders by descriptors.
+/// Makes a socket return at once and report senders by descriptors, for every holder of the same end.
 fn change_settings(socket: BorrowedFd<'_>) {
     fcntl(socket, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
     sys::pass_pidfds(&socket);
@@ -186,13 +186,13 @@ fn a_socket_whose_settings_were_changed(method: StartMethod) {
     next(&is_changed);
     let before = procs::descriptors().len();
     assert!((0..400).all(|number| from.recv().unwrap() == number));
-    // One for each message would be 400.
+    // One descriptor for each message would be 400.
     assert!(procs::descriptors().len() < before + 100);
     assert_eq!(nothing(from.recv()), RecvErrorKind::Disconnected);
     assert_eq!(value(child), 400);
 }
 
-/// A frame as the library makes them, with any part of it made up.
+/// A frame in the library's format, with any field forged.
 #[derive(Clone, Serialize, Deserialize)]
 struct Frame {
     magic: [u8; 4],
@@ -223,7 +223,7 @@ impl Frame {
     }
 }
 
-/// `ok` as it is encoded: the version of the format, its length, then its letters.
+/// `ok` in encoded form: the version of the format, the length, then the letters.
 const OK: &[u8] = b"\x01\x02ok";
 
 #[child_task]
@@ -273,14 +273,14 @@ fn send_files(to: Sender<String>) {
     for other in &others {
         send_raw(to.as_fd(), &in_file.bytes(), &[other.as_raw_fd()]);
     }
-    // Held by the value, which refers to none of them: they are closed.
+    // Held by a value that refers to none of the descriptors, so all are closed.
     let held = Frame { descriptors: 3, held: 3, ..Frame::of(OK) };
     send_raw(to.as_fd(), &held.bytes(), &others.each_ref().map(AsRawFd::as_raw_fd));
-    // More than the header says.
+    // More descriptors than the header says.
     send_raw(to.as_fd(), &Frame::of(OK).bytes(), &others.each_ref().map(AsRawFd::as_raw_fd));
 }
 
-/// What was not sealed may change or shrink while it is read.
+/// An unsealed file could change or shrink during the read.
 fn frames_with_files_by_hand(method: StartMethod) {
     let (to, from) = channel::<String>().unwrap();
     value(start(method, send_files::call(to)));
@@ -290,7 +290,7 @@ fn frames_with_files_by_hand(method: StartMethod) {
     assert_eq!(all(&from), [""; 0]);
 }
 
-/// Each with one bit that is wrong.
+/// Sends frames with one wrong bit each.
 #[child_task]
 fn send_damaged(places: Vec<usize>, to: Sender<(u32, String, Option<Vec<u8>>)>) {
     let good = Frame::of(&codec::to_vec(&(5_u32, "abc", Some([0_u8; 2]))).unwrap()).bytes();
@@ -311,7 +311,7 @@ fn random_damage(method: StartMethod) {
     let mut decodable = 0;
     for _ in &places {
         match from.recv_timeout(wait::LIMIT) {
-            // A bit of the value itself.
+            // The wrong bit is in the value itself.
             Ok(_) => decodable += 1,
             received => is_undecodable(received),
         }
@@ -321,7 +321,7 @@ fn random_damage(method: StartMethod) {
     value(child);
 }
 
-/// Is encoded as a place in the list of descriptors, and decoded as what should be there.
+/// Encodes as an index into the list of descriptors, and decodes as a file.
 enum Claim<T> {
     Place(u32),
     Other(Fd<File>),
@@ -356,7 +356,7 @@ fn claim_ends(to: Sender<Vec<Claim<Sender<u8>>>>, good: Sender<u8>) {
 #[child_task]
 fn claim_files(to: Sender<Vec<Claim<Fd<File>>>>) {
     to.send(vec![Claim::Place(0)]).unwrap();
-    // The same one twice, of which each is to be the only owner.
+    // The same index twice, although each claims sole ownership.
     to.send(vec![Claim::Other(File::open("/dev/null").unwrap().into()), Claim::Place(0)]).unwrap();
     to.send(vec![Claim::Other(File::open("/dev/null").unwrap().into())]).unwrap();
 }

@@ -1,4 +1,4 @@
-//! Who a process is among those of its program.
+//! The identity of a process among the processes of its program.
 
 use offspring::{StartMethod, active_children, child_task, current_process, parent_process};
 use offspring_tests::{build, cases, failure, run, start, value};

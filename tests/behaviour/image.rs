@@ -1,4 +1,4 @@
-//! A child is this very program, whatever has become of its file, and whoever runs it.
+//! A child runs the same executable as its parent, whatever happened to the file, and under any user.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -21,7 +21,7 @@ cases! {
     here arguments_of_the_program_are_the_childs;
 }
 
-/// A copy of this test binary in a directory that everybody may use.
+/// A copy of this test binary in a directory that all users may read.
 struct Copy {
     directory: PathBuf,
     path: PathBuf,
@@ -58,12 +58,12 @@ fn arguments() -> Vec<String> {
     std::env::args().collect()
 }
 
-/// Starts children, as told.
+/// Starts children as the arguments say.
 pub(crate) fn starts(method: StartMethod, arguments: &[String]) {
     match &*arguments[0] {
         "twice" => {
             program::say(value(start(method, image::call())).display());
-            // Until the file has been changed.
+            // Waits until the file has been changed.
             std::io::stdin().read_line(&mut String::new()).unwrap();
             program::say(value(start(method, image::call())).display());
             program::say(value(start(method, image::call())).display());
@@ -128,7 +128,7 @@ fn an_unguarded_program(method: StartMethod) {
     }
 }
 
-/// `None` for a program that needs none.
+/// Returns the dynamic loader. `None` for a static program.
 fn loader() -> Option<PathBuf> {
     if cfg!(target_feature = "crt-static") {
         return None;
@@ -170,7 +170,7 @@ fn without_proc_children_die_all_the_same(method: StartMethod) {
     assert!(wait::readable(std::os::fd::AsFd::as_fd(&pidfd), deadline), "an orphan lives on");
 }
 
-/// Owned by root, and run with root's rights whoever starts it.
+/// Returns a copy owned by root, which runs with root's rights under any user.
 fn set_id_copy(name: &str) -> Copy {
     let copy = Copy::new(name);
     for (path, mode) in [(&copy.path, 0o4755), (&copy.directory, 0o755)] {

@@ -1,5 +1,4 @@
-//! Values that are sent, and calls that are made, while a thread or the program ends: its thread-locals are gone by
-//! then.
+//! Values sent, and calls made, while a thread or the program ends, when thread-locals are already gone.
 
 use std::cell::RefCell;
 use std::sync::OnceLock;
@@ -19,7 +18,7 @@ fn joined(words: Vec<String>) -> String {
     words.join(" ")
 }
 
-/// Says what comes of it when it is dropped.
+/// Runs [`work`] when dropped.
 struct Late(StartMethod);
 
 impl Drop for Late {
@@ -39,8 +38,8 @@ extern "C" fn handler() {
     work(*METHOD.get().expect("it is set before"));
 }
 
-/// Everything that encodes or decodes. A `fork` beside other threads is refused. The end of `main` ends the workers of
-/// a pool, and only some pools can make new ones then.
+/// Encodes and decodes in all ways. A `fork` beside other threads is refused. The end of `main` ends the workers of a
+/// pool, and after that only some pools can start new workers.
 fn work(method: StartMethod) {
     let (to, from) = channel::<Vec<String>>().unwrap();
     to.send(vec!["a message".to_owned()]).unwrap();
@@ -57,7 +56,7 @@ fn work(method: StartMethod) {
     }
 }
 
-/// First the destructor that runs last is made known, then this thread encodes and decodes.
+/// Registers the destructor that is to run last, then encodes and decodes in this thread.
 fn prepare(method: StartMethod, late: bool) {
     LATE.with(|slot| *slot.borrow_mut() = late.then(|| Late(method)));
     let (to, from) = channel::<String>().unwrap();

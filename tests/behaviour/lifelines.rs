@@ -1,4 +1,4 @@
-//! A child ends with the process that started it, however that ends, and with nothing else.
+//! A child ends with the process that started the child, whatever end the process has, and with no other process.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
@@ -16,15 +16,15 @@ cases! {
     here children_of_a_grown_family_die;
     here children_die_with_a_parent_that_exits;
     here a_dead_child_takes_its_own_children_along;
-    here a_foreign_copy_of_the_parent_keeps_nobody_alive;
+    here a_foreign_copy_of_the_parent_keeps_no_child_alive;
     here a_detached_child_lives_on;
     here the_forkserver_dies_with_its_user;
     here a_child_of_another_user_dies_too.as_root();
-    alone the_end_of_a_starting_thread_ends_nobody
+    alone the_end_of_a_starting_thread_ends_no_child
         .except(StartMethod::Fork, "a copy of a process that has several threads is refused");
 }
 
-/// Starts children as told, prints their pids, and waits to be killed.
+/// Starts children as the arguments say, prints their pids, and waits to be killed.
 pub(crate) fn parent(method: StartMethod, arguments: &[String]) {
     let mut children = vec![];
     let mut pids = vec![];
@@ -37,7 +37,7 @@ pub(crate) fn parent(method: StartMethod, arguments: &[String]) {
             "nobody" => begin(method, as_nobody::call(), &mut children, &mut pids),
             "copy" => {
                 let copy = sys::foreign_fork(|| forever());
-                // Told apart from the children, since it has to live on.
+                // Printed apart from the children's pids, as the copy has to live on.
                 println!("{copy}");
             }
             "wait" => ending = || forever(),
@@ -104,7 +104,7 @@ fn as_nobody() {
     hang();
 }
 
-/// Starts a parent, which waits as long as it lives; the pidfds of what it has started.
+/// Starts a parent, and returns the parent with pidfds of its descendants.
 #[track_caller]
 fn family(method: StartMethod, arguments: &[&str]) -> (program::Running, Vec<(u32, OwnedFd)>) {
     let program = Program::new("lifelines::parent", method).args(arguments).args(["wait"]);
@@ -180,7 +180,7 @@ fn a_dead_child_takes_its_own_children_along(method: StartMethod) {
     failure(child);
 }
 
-fn a_foreign_copy_of_the_parent_keeps_nobody_alive(method: StartMethod) {
+fn a_foreign_copy_of_the_parent_keeps_no_child_alive(method: StartMethod) {
     let mut parent = Program::new("lifelines::parent", method).args(["hang", "hang", "copy", "hang", "wait"]).start();
     let copy = parent.numbers()[0];
     let children: Vec<_> = parent.numbers().into_iter().map(|pid| (pid, sys::open_pid(pid).unwrap())).collect();
@@ -190,7 +190,7 @@ fn a_foreign_copy_of_the_parent_keeps_nobody_alive(method: StartMethod) {
 }
 
 fn a_detached_child_lives_on(method: StartMethod) {
-    // The parent's main returns, and does not wait.
+    // The parent's `main` returns without a wait.
     let mut parent = Program::new("lifelines::parent", method).args(["hang", "detach"]).start();
     let pid = parent.numbers()[0];
     let child = sys::open_pid(pid).unwrap();
@@ -199,7 +199,7 @@ fn a_detached_child_lives_on(method: StartMethod) {
     sys::kill(pid as i32, libc::SIGKILL);
     all_die(&[(pid, child)]);
     parent.finish().succeeded();
-    // The parent is killed: of two children the detached one lives.
+    // The parent is killed. Of two children the detached child lives.
     let (mut parent, children) = family(method, &["hang", "hang", "detach and hang"]);
     parent.kill();
     all_die(&children[..1]);
@@ -222,12 +222,11 @@ fn a_child_of_another_user_dies_too(method: StartMethod) {
     all_die(&children);
 }
 
-fn the_end_of_a_starting_thread_ends_nobody(method: StartMethod) {
+fn the_end_of_a_starting_thread_ends_no_child(method: StartMethod) {
     let thread = std::thread::Builder::new().name("starter".to_owned());
     let child = thread.spawn(move || hanging(method)).unwrap().join().unwrap();
     wait::until("the thread has ended", || procs::status("self", "Threads") == "1");
-    // One that is started and ended after that thread: were the first to die by the thread's end, it would be dead by
-    // now.
+    // A full start and end gives the first child time to die, if the end of the thread were its end.
     value(start(method, nothing::call()));
     assert!(child.is_alive());
     let (mut one, mut two) = (hanging(method), hanging(method));

@@ -94,7 +94,7 @@ const SUITES: &[Suite] = &[
     ("pool::hostile", pool::hostile::CASES),
 ];
 
-/// What cases start and watch from outside.
+/// The programs that cases start and watch from outside.
 const PROGRAMS: &[Entry] = &[
     ("bootstrap::marker", bootstrap::marker),
     ("endings::ends", endings::ends),

@@ -1,4 +1,5 @@
-//! Children in another pid namespace than their parent: they have two numbers, of which the parent knows its own.
+//! Children in another pid namespace than their parent have two pids, of which the parent knows the pid of its
+//! namespace.
 
 use std::sync::mpsc;
 
@@ -17,7 +18,7 @@ cases! {
     alone inside_threads_are_told_apart.except(StartMethod::ForkServer, REFUSED).as_root();
 }
 
-/// From now on this process's children are in a namespace of their own.
+/// Gives this process's later children a namespace of their own.
 fn leave_namespace() {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWPID).unwrap();
 }
@@ -38,7 +39,7 @@ fn pids_are_the_parents_numbers(method: StartMethod) {
         let numbers = procs::status(&child.pid().to_string(), "NSpid");
         assert_eq!(numbers.split_whitespace().count(), 2, "it has a number of its own: {numbers}");
     }
-    // The first one ends when the others have been reaped.
+    // The first process of a namespace ends after all other processes of the namespace are reaped.
     end(children.into_iter().rev());
 }
 
@@ -49,7 +50,7 @@ fn the_first_process(method: StartMethod) {
     assert_eq!(value(first), 1);
 }
 
-/// One that is there, with its spares, is of no more use either.
+/// A running forkserver with spares is refused too.
 fn a_forkserver_is_refused(method: StartMethod) {
     let context = get_context(StartMethod::ForkServer).unwrap();
     set_spares(2);
@@ -63,7 +64,7 @@ fn a_forkserver_is_refused(method: StartMethod) {
     is_refused();
     is_refused();
     if method != StartMethod::ForkServer {
-        // The namespace has not been spoilt by the attempts.
+        // The refused attempts have not used the namespace up.
         let first = hanging(method);
         is_refused();
         assert_eq!(value(start(method, own_pid::call())), 2);
@@ -79,7 +80,7 @@ fn family(method: StartMethod) -> (u32, Vec<u32>) {
     (std::process::id(), pids)
 }
 
-/// What the first process of a namespace starts has one number for both, also where `/proc` has others.
+/// Children of a namespace's first process have the same pid inside and outside, even if `/proc` has other pids.
 fn inside_everything_is_as_usual(method: StartMethod) {
     leave_namespace();
     let (first, children) = value(start(StartMethod::Spawn, family::call(method)));
@@ -87,7 +88,7 @@ fn inside_everything_is_as_usual(method: StartMethod) {
     assert!(children.iter().all(|pid| (2..20).contains(pid)), "{children:?}");
 }
 
-/// Why a fork is refused beside one other thread.
+/// Returns the reason why a fork is refused beside one other thread.
 #[child_task]
 fn refusal_beside_a_thread() -> String {
     let (done, until_done) = mpsc::channel::<()>();
@@ -99,7 +100,7 @@ fn refusal_beside_a_thread() -> String {
     refusal
 }
 
-/// By the numbers that `/proc` has for them.
+/// Threads are told apart by the numbers in `/proc`.
 fn inside_threads_are_told_apart(method: StartMethod) {
     leave_namespace();
     let refusal = value(start(method, refusal_beside_a_thread::call()));

@@ -1,4 +1,4 @@
-//! The options of a builder: each holds for every start method.
+//! The options of a builder, each for every start method.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -166,7 +166,7 @@ const RESOURCES: [(Resource, sys::Resource, u64); 9] = [
 fn limits(method: StartMethod) {
     for (resource, number, limit) in RESOURCES {
         let child = run(method, build(method, own_limit::call(number)).limit(resource, limit));
-        // One second on top, since the kernel's warning is what tells the reason.
+        // One second more, since the kernel's first signal tells the reason.
         let on_top = u64::from(resource == Resource::CpuSeconds);
         assert_eq!(value(child), (limit, limit + on_top), "{resource:?}");
         assert_eq!(value(start(method, own_limit::call(number))), sys::limit(number), "{resource:?}");

@@ -1,4 +1,4 @@
-//! What a task returns, and each of the ways in which it does not.
+//! The result of a task, and each way to have none.
 
 use std::error::Error as _;
 use std::io;
@@ -181,7 +181,7 @@ fn crashes(method: StartMethod) {
     }
 }
 
-/// Uses about so much stack.
+/// Uses about `kib` KiB of stack.
 #[child_task]
 fn descend(kib: u64) -> u64 {
     let kibibyte = std::hint::black_box([1_u8; 1024]);
@@ -281,7 +281,7 @@ fn the_message_of_a_panic_is_on_stderr_whole(method: StartMethod) {
     failure(child);
 }
 
-/// Panics while it panics, which aborts.
+/// Panics during a panic, which aborts.
 pub(crate) fn panic_in_a_panic() -> ! {
     struct Bomb;
     impl Drop for Bomb {
@@ -358,7 +358,7 @@ impl Link {
     }
 }
 
-/// Link by link: the compiler's way is a call for each link.
+/// Drops link by link, since the compiler's drop recurses.
 impl Drop for Link {
     fn drop(&mut self) {
         let mut next = self.next.take();
@@ -376,7 +376,7 @@ fn chain(length: usize) -> Link {
 #[child_task]
 fn take_chain(_chain: Link) {}
 
-/// The stack of the thread that encodes or decodes decides, and is never run out of.
+/// The stack of the encoding or decoding thread sets the limit of depth, and never overflows.
 fn values_that_nest_too_deep(method: StartMethod) {
     let too_deep = |text: String| assert!(text.contains("levels deep"), "{text}");
     let error = build(method, take_chain::call(Link::chain(1_000_000))).start().unwrap_err();
@@ -387,7 +387,7 @@ fn values_that_nest_too_deep(method: StartMethod) {
     assert!(matches!(error.kind(), JoinErrorKind::Unencodable), "{error:?}");
     too_deep(error.to_string());
 
-    // Enough for the main thread of a child, and too much for a thread of this process.
+    // A depth that the main thread of a child allows, and a small thread of this process does not.
     let child = start(method, chain::call(2_000));
     let join = move || failure(child);
     let error = std::thread::Builder::new().stack_size(256 * 1024).spawn(join).unwrap().join().unwrap();

@@ -1,4 +1,4 @@
-//! What the forkserver loads before it serves.
+//! State that the forkserver loads before it serves.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,7 +23,7 @@ cases! {
     alone mended_by_the_next_start;
 }
 
-/// How a preload of this program goes wrong, if it does.
+/// The way in which a preload of this program fails, if at all.
 const VARIABLE: &str = "OFFSPRING_TESTS_PRELOAD";
 
 static RUNS: AtomicU32 = AtomicU32::new(0);
@@ -81,7 +81,7 @@ fn the_parent_does_not_run_them(method: StartMethod) {
     assert_eq!(RUNS.load(Ordering::SeqCst), 0);
 }
 
-/// Starts two children that print nothing.
+/// Starts two children without output.
 pub(crate) fn two_children(method: StartMethod, _: &[String]) {
     for _ in 0..2 {
         value(start(method, nothing::call()));
@@ -97,7 +97,7 @@ fn output_is_not_repeated(method: StartMethod) {
     }
 }
 
-/// What the next start says if the preload goes wrong in a way; it does not matter to the other methods.
+/// Checks the error of a start after a failing preload. Other methods run no preload.
 #[track_caller]
 fn refused(method: StartMethod, how: &str, kind: ErrorKind, texts: &[&str]) {
     sys::set_variable(VARIABLE, how);

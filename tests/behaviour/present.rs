@@ -1,4 +1,4 @@
-//! A child sees its parent as it is when the child is started, however long ago the forkserver was.
+//! A child inherits the state of its parent at the child's start, even if the forkserver is much older.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -55,7 +55,7 @@ fn limits_both_soft_and_hard(method: StartMethod) {
     assert!(sys::set_limit(libc::RLIMIT_STACK, 1 << 22, 1 << 23));
     let own: Vec<_> = (0..16).map(sys::limit).collect();
     assert_eq!(value(start(method, all_limits::call())), own);
-    // The soft limit up again, up to the hard one.
+    // Raises the soft limit again, up to the hard limit.
     assert!(sys::set_limit(libc::RLIMIT_NOFILE, 150, 200));
     assert_eq!(value(start(method, all_limits::call()))[libc::RLIMIT_NOFILE as usize], (150, 200));
 }
@@ -93,7 +93,7 @@ fn signal_mask(method: StartMethod) {
     assert_eq!(value(start(method, masked(&["SigBlk"]))), ["0000000000000000"]);
 }
 
-/// Signals 32 and 33 are the C library's own; its `posix_spawn` ignores them.
+/// Leaves out signals 32 and 33 of the C library, which its `posix_spawn` ignores.
 fn ignored(of: &str) -> u64 {
     u64::from_str_radix(of, 16).unwrap() & !(3 << 31)
 }
@@ -169,7 +169,7 @@ fn place() -> (i32, i32) {
     (own.group, own.session)
 }
 
-/// A child that leads no group yet can make a session.
+/// A child that does not lead a group yet can make a session.
 #[child_task]
 fn in_a_new_session(method: StartMethod) -> bool {
     value(start(method, nothing::call()));
@@ -201,7 +201,7 @@ fn sees_marker() -> bool {
 fn root_directory(method: StartMethod) {
     use nix::mount::{MsFlags, mount};
     assert!(!value(start(method, sees_marker::call())));
-    // A root that has all that a program needs, and a marker.
+    // A root directory with all files of a program, and a marker.
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).unwrap();

@@ -1,4 +1,4 @@
-//! A child never has more privilege than its parent has now, whatever the forkserver had when it was started.
+//! A child never has more privilege than its parent has now, even if the forkserver was started with more.
 
 use offspring::{StartMethod, child_task};
 use offspring_tests::{cases, procs, start, sys, value};
@@ -22,7 +22,7 @@ fn of_child() -> offspring::Call<Vec<String>> {
     status::call(KEYS.map(str::to_owned).to_vec())
 }
 
-/// Descriptors are one thing, the right to act on them is another: can the child be signalled, does it die with us?
+/// Checks the child's privileges and the parent's rights over the child: a signal, and a death with the parent.
 #[track_caller]
 fn is_as_here(method: StartMethod) {
     let own = KEYS.map(|key| procs::status("self", key)).to_vec();
@@ -62,7 +62,7 @@ fn effective_user() -> u32 {
     nix::unistd::geteuid().as_raw()
 }
 
-/// A program that is executed with a real user other than its effective one counts as privileged to the kernel.
+/// The kernel treats a program as privileged if its real and effective users differ at the exec.
 fn an_effective_user_for_a_while(method: StartMethod) {
     value(start(method, nothing::call()));
     nix::unistd::seteuid(65534.into()).unwrap();

@@ -18,7 +18,7 @@ cases! {
 
 fn children_are_ignored(method: StartMethod) {
     sys::on_signal(libc::SIGCHLD, Disposition::Ignore);
-    // On one processor with the child, that it may end before this process looks at it.
+    // Shares one processor with the child, so that the child may end before this process looks.
     let processor = procs::status("self", "Cpus_allowed_list").split([',', '-']).next().unwrap().parse().unwrap();
     let mut one = nix::sched::CpuSet::new();
     one.set(processor).unwrap();
@@ -28,7 +28,7 @@ fn children_are_ignored(method: StartMethod) {
     }
     let mut child = start(method, exit::call(7));
     let error = child.wait().unwrap_err();
-    // Kernels from 6.15 on tell the status all the same.
+    // Kernels from 6.15 on report the status all the same.
     assert!(matches!(error.kind(), JoinErrorKind::Exited(7) | JoinErrorKind::Unknown), "{error:?}");
     let child = hanging(method);
     child.kill().unwrap();
@@ -36,7 +36,7 @@ fn children_are_ignored(method: StartMethod) {
     assert!(matches!(error.kind(), JoinErrorKind::Signaled(libc::SIGKILL) | JoinErrorKind::Unknown), "{error:?}");
 }
 
-/// Takes the status of one child, which has to have ended or to end soon.
+/// Takes the status of one child, which has ended or ends soon.
 fn steal(pid: u32) {
     wait::until("the child is dead", || !procs::is_alive(pid));
     wait::until("its status is taken", || sys::steal_a_status() == Some(pid) || procs::stat(pid).is_none());

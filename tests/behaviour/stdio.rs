@@ -73,7 +73,7 @@ fn a_file(method: StartMethod) {
 
 fn a_pipe_from_one_child_to_another(method: StartMethod) {
     let (reader, writer) = std::io::pipe().unwrap();
-    // The writer first: under `fork` a reader that was copied while this process has the writing end has it too.
+    // The writer starts first, since under `fork` a later reader would inherit the writing end of this process.
     let first = run(method, build(method, print::call("abc".to_owned())).stdout(writer));
     let second = run(method, build(method, upper::call()).stdin(reader).stdout(Stdio::null()).stderr(Stdio::null()));
     value(first);

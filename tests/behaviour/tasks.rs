@@ -9,19 +9,19 @@ use offspring_tests::{build, program, run, sys, wait};
 #[child_task]
 pub(crate) fn nothing() {}
 
-/// Twice the number.
+/// Doubles the number.
 #[child_task]
 pub(crate) fn double(n: u64) -> u64 {
     2 * n
 }
 
-/// The child's own process id.
+/// Returns the child's own process id.
 #[child_task]
 pub(crate) fn own_pid() -> u32 {
     std::process::id()
 }
 
-/// Ends by itself never; says `ready` when it has begun.
+/// Prints `ready` and never ends by itself.
 #[child_task]
 pub(crate) fn hang() {
     program::say("ready");
@@ -46,21 +46,21 @@ pub(crate) fn panic(text: String) {
     panic!("{text}")
 }
 
-/// The lines of `/proc/self/status` by their keys.
+/// Returns the lines of `/proc/self/status` by key.
 #[child_task]
 pub(crate) fn status(keys: Vec<String>) -> Vec<String> {
     let lines = keys.iter().map(|key| offspring_tests::procs::status("self", key));
     lines.collect()
 }
 
-/// Waits for the end of time.
+/// Sleeps for ever.
 pub(crate) fn forever() -> ! {
     loop {
         std::thread::park_timeout(Duration::MAX);
     }
 }
 
-/// A child that runs until it is ended, and has begun.
+/// Starts a child that runs until ended, and returns after its `ready`.
 #[track_caller]
 pub(crate) fn hanging(method: StartMethod) -> Process<()> {
     begun(method, build(method, hang::call()))

@@ -24,7 +24,7 @@ cases! {
     alone channels_of_hooks_serve_the_task.except(StartMethod::Spawn, "runs no hooks");
 }
 
-/// A second thread with a name, for as long as the case runs.
+/// Runs the work beside a second thread with a name.
 fn beside_a_thread<T>(work: impl FnOnce() -> T) -> T {
     let (done, until_done) = mpsc::channel::<()>();
     let (begun, until_begun) = mpsc::channel();
@@ -52,7 +52,7 @@ fn a_start_beside_a_thread(method: StartMethod) {
 }
 
 fn after_a_joined_thread(method: StartMethod) {
-    // A copy is cheap; the others know nothing of threads.
+    // A copy is cheap. The other methods do not look at threads.
     for _ in 0..if method == StartMethod::Fork { 500 } else { 20 } {
         std::thread::spawn(|| {}).join().unwrap();
         value(start(method, nothing::call()));
@@ -161,7 +161,7 @@ fn note_the_copy() {
 /// A child with this variable panics before its task.
 const HOOK_PANICS: &str = "OFFSPRING_TESTS_HOOK_PANICS";
 
-/// Whatever panics before the task must not unwind into what made the child: that would be a second parent.
+/// A panic before the task must not unwind into the frames that made the child, which would act as a second parent.
 fn a_hook_that_panics_is_the_childs_panic(method: StartMethod) {
     let child = run(method, build(method, hooks::call()).env(HOOK_PANICS, "1"));
     let error = failure(child);
@@ -206,7 +206,7 @@ fn add_through_the_hooks_channel(given: Receiver<u8>) -> u8 {
     given.recv().unwrap() + through_the_hooks_channel()
 }
 
-/// A copy lets go of its original's ends, not of those that its hooks have made in their place.
+/// A copy closes its original's ends, but not ends that its hooks have made at the same numbers.
 fn channels_of_hooks_serve_the_task(method: StartMethod) {
     sys::set_variable(HOOK_OPENS, "1");
     let ends: Vec<_> = (0..20).map(|_| channel::<u8>().unwrap()).collect();
@@ -214,7 +214,7 @@ fn channels_of_hooks_serve_the_task(method: StartMethod) {
     let child = start(method, add_through_the_hooks_channel::call(given));
     sender.send(2).unwrap();
     assert_eq!(value(child), 9);
-    // A closure may use all that it finds.
+    // A closure may use all inherited values.
     let child = fork(|| {
         let (sender, receiver) = &ends[3];
         sender.send(through_the_hooks_channel()).unwrap();

@@ -1,4 +1,4 @@
-//! Waiting for several things at once.
+//! Waits for several sources at once.
 
 use std::io::Write;
 use std::os::unix::net::UnixStream;
@@ -88,7 +88,7 @@ fn a_lost_sender(method: StartMethod) {
     value(child);
 }
 
-/// Other than `multiprocessing`, which sleeps: there is nothing to come.
+/// Returns at once, since no event can come. `multiprocessing` sleeps.
 fn an_empty_list(_: StartMethod) {
     let begin = Instant::now();
     assert_eq!(wait(&[], Some(LIMIT)).unwrap(), NONE);
@@ -124,7 +124,7 @@ fn send_then_read(parent: offspring::Duplex<u32, Vec<u8>>) -> usize {
     std::iter::from_fn(|| parent.recv().ok()).count()
 }
 
-/// Polling its descriptor would not tell.
+/// The message is already in memory, so the descriptor is not readable.
 fn a_two_way_pipe_that_has_taken_something_in(method: StartMethod) {
     let (here, there) = duplex().unwrap();
     let child = start(method, send_then_read::call(there));

@@ -1,4 +1,4 @@
-//! Kills of whoever sends or receives: messages stay whole, in order and single, and the others go on.
+//! Kills of senders and receivers: messages stay whole, in order and single, and the surviving processes go on.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -22,7 +22,7 @@ cases! {
     alone senders_and_receivers_of_descriptors;
 }
 
-/// One of a sender's numbered messages: who knows the numbers knows the text.
+/// One of a sender's numbered messages, whose text follows from the numbers.
 #[derive(Serialize, Deserialize)]
 struct Message {
     sender: u32,
@@ -35,7 +35,7 @@ impl Message {
         Self { sender, number, text: Self::text(sender, number) }
     }
 
-    /// Most are small; some just fit into a datagram, and some travel in memory files.
+    /// Returns a mostly small text. Some texts just fit into a datagram, and some travel in memory files.
     fn text(sender: u32, number: u32) -> String {
         let length = match number % 20 {
             19 => 300_000,
@@ -51,7 +51,7 @@ impl Message {
     }
 }
 
-/// How many messages a sender sends that nobody kills.
+/// The number of messages from a sender that is not killed.
 const COUNT: u32 = 200;
 
 #[child_task]
@@ -61,7 +61,7 @@ fn send(sender: u32, to: Sender<Message>) {
     }
 }
 
-/// That a receiver has received a message.
+/// The report of a receiver on a received message.
 #[derive(Serialize, Deserialize, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Receipt {
     receiver: u32,
@@ -78,7 +78,7 @@ fn receive(receiver: u32, from: Receiver<Message>, receipts: Sender<Receipt>) {
     }
 }
 
-/// Kills a child; whether it was before its end.
+/// Kills a child, and returns whether the kill came before the end of the child.
 #[track_caller]
 fn kill<T>(mut child: Process<T>) -> bool {
     child.kill().unwrap();
@@ -102,7 +102,7 @@ struct Crowd {
     senders: Vec<(u32, Process<()>)>,
     receivers: Vec<Process<()>>,
     begun: u32,
-    /// Who has sent all of theirs.
+    /// The senders that have sent all their messages.
     complete: BTreeSet<u32>,
     killed_receivers: usize,
     received: Vec<Receipt>,
@@ -140,7 +140,7 @@ impl Crowd {
         self.receivers.push(start(self.method, receive::call(self.begun, self.from.clone(), self.receipt.clone())));
     }
 
-    /// Kills somebody, and starts another in their place.
+    /// Kills a sender or receiver, and starts a replacement.
     fn replace_one(&mut self, random: &mut Random) {
         let victim = random.below((self.senders.len() + self.receivers.len()) as u64) as usize;
         if victim < self.senders.len() {
@@ -161,7 +161,7 @@ impl Crowd {
         self.received.extend(std::iter::from_fn(|| self.receipts.try_recv().ok()));
     }
 
-    /// Lets those who are left come to their end, and checks all that was received.
+    /// Waits for the end of the remaining processes, and checks all received messages.
     fn finish(self) {
         let Self { to, from, receipt, receipts, senders, receivers, mut complete, mut received, .. } = self;
         drop((to, from, receipt));
@@ -194,8 +194,8 @@ fn in_order_and_single(received: &[Receipt]) {
     assert_eq!(messages.len(), received.len(), "a message was received twice");
 }
 
-/// How many messages were sent and not received: all of a sender's before the last one that was, and all of who was not
-/// killed.
+/// Returns the number of lost messages: gaps before the last received message of each sender, and all missing messages
+/// of senders that were not killed.
 fn lost(received: &[Receipt], complete: &BTreeSet<u32>) -> usize {
     let mut numbers: BTreeMap<u32, Vec<u32>> = complete.iter().map(|sender| (*sender, Vec::new())).collect();
     for receipt in received {
@@ -221,7 +221,7 @@ fn senders_and_receivers_of_one_channel(method: StartMethod) {
     crowd.finish();
 }
 
-/// Sends until nobody receives: how many messages, and whether the last one came back.
+/// Sends until no receiver is left. Returns the number of messages, and whether the last message came back.
 #[child_task]
 fn send_until_refused(to: Sender<Message>) -> (u32, bool) {
     for number in 0.. {
@@ -242,7 +242,7 @@ fn the_only_receiver(method: StartMethod) {
         let receiver = start(method, receive::call(1, from, receipt));
         next(&receipts);
         random.pass_time(Duration::from_millis(3));
-        // It may be waiting for somebody to take its receipts: it is killed there too.
+        // A receiver that waits for room for its receipts is killed too.
         assert!(kill(receiver));
         let (sent, came_back) = value(sender);
         let received = 1 + all(&receipts).len();
@@ -302,11 +302,11 @@ fn a_server_of_requests(method: StartMethod) {
 
 #[child_task]
 fn send_both_ways(parent: Duplex<Message, Message>) {
-    // Until what it has taken in is too much.
+    // Sends until the memory for received messages is full.
     let _ = (0..).find_map(|number| parent.send(Message::new(1, number)).err());
 }
 
-/// Both sides send and neither reads, so that this one takes in what comes.
+/// Both sides send without reading, so this side stores received messages.
 fn a_server_that_sends_all_the_time(method: StartMethod) {
     let mut random = Random::new();
     for _ in 0..20 {
@@ -339,12 +339,13 @@ fn receive_descriptors(from: Receiver<Carried>) {
     for carried in &from {
         let (number, file, answer) = carried.unwrap();
         assert!(file.metadata().is_ok());
-        // Its receiver is gone, or in a message of its own.
+        // The receiver is gone, or inside an unread message of its own.
         let _ = answer.try_send(number);
     }
 }
 
-/// What is under way closes with the channel, and what a killed process had taken closes with it.
+/// Descriptors on their way close with the channel, and descriptors received by a killed process close with the
+/// process.
 fn senders_and_receivers_of_descriptors(method: StartMethod) {
     let mut random = Random::new();
     let (to, from) = channel().unwrap();

@@ -1,4 +1,4 @@
-//! Many children, and many who start them.
+//! Many children, and many starting processes.
 
 use offspring::{StartMethod, Stdio, active_children, child_task};
 use offspring_tests::{build, cases, failure, run, start, sys, value};
@@ -28,14 +28,14 @@ fn hang() {
 fn three_hundred_children_alive_at_once(method: StartMethod) {
     let (_, hard) = sys::limit(libc::RLIMIT_NOFILE);
     assert!(sys::set_limit(libc::RLIMIT_NOFILE, hard.min(8192), hard));
-    // One pipe for all: they go on when its only writer, here, is closed.
+    // One pipe for all children, which go on when this process closes the only writer.
     let (reader, writer) = std::io::pipe().unwrap();
     let children: Vec<_> = (0..300)
         .map(|n| run(method, build(method, number_when_told::call(n)).stdin(reader.try_clone().unwrap())))
         .collect();
     assert_eq!(active_children().len(), 300);
     if method == StartMethod::Fork {
-        // Each copy has the writer too.
+        // Each fork has a copy of the writer too.
         for child in children {
             child.kill().unwrap();
             failure(child);

@@ -43,7 +43,7 @@ fn a_child_right_after_its_start(method: StartMethod) {
     }
 }
 
-/// A value or the signal, and nothing else.
+/// Returns a value or the signal, and accepts no other end.
 #[track_caller]
 fn value_or_killed(mut child: Process<u64>, wanted: u64) -> bool {
     match child.join_timeout(wait::LIMIT) {
@@ -134,7 +134,7 @@ fn a_server_at_any_moment(method: StartMethod) {
     let mut random = Random::new();
     let parent = std::process::id();
     let killer = sys::Assistant::new(|| {
-        // A child that has just been made still has its server's name; the next moment it has its own.
+        // A new child has its server's name for a moment, so a process counts as a server only on the second look.
         let seen = procs::servers_of(parent);
         random.pass_time(Duration::from_millis(8));
         for server in procs::servers_of(parent).into_iter().filter(|server| seen.contains(server)) {
@@ -146,7 +146,7 @@ fn a_server_at_any_moment(method: StartMethod) {
     for number in 0..400 {
         match context.start(note::call(number, log.0.clone())) {
             Ok(child) => {
-                // On a busy machine the next moment may come too early for a child.
+                // On a busy machine the second look may still find a child with its server's name.
                 let ended_well = value_or_killed(child, number);
                 if ended_well { &mut done } else { &mut killed }.push(number);
             }
@@ -169,7 +169,7 @@ fn a_server_at_any_moment(method: StartMethod) {
     assert!(done.len() > 40);
 }
 
-/// Also the one that has just become a child: then its start had told so before.
+/// The spare may just have become a child, in which case the start has already returned.
 fn a_spare_at_any_moment(method: StartMethod) {
     let log = Log::new();
     let mut random = Random::new();
@@ -184,7 +184,7 @@ fn a_spare_at_any_moment(method: StartMethod) {
     });
     let (mut done, mut killed) = (vec![], vec![]);
     for number in 0..400 {
-        // That a spare is killed is never an error of a start.
+        // The kill of a spare is never an error of a start.
         let child = context.start(note::call(number, log.0.clone())).unwrap();
         if value_or_killed(child, number) { &mut done } else { &mut killed }.push(number);
     }
@@ -196,7 +196,7 @@ fn a_spare_at_any_moment(method: StartMethod) {
     assert!(done.len() > 300);
 }
 
-/// Starts and joins children until it is killed.
+/// Starts and joins children until killed.
 pub(crate) fn starts_for_ever(method: StartMethod, _: &[String]) {
     offspring_tests::program::say("ready");
     let mut alive = Vec::new();
@@ -219,7 +219,8 @@ fn the_parent_at_any_moment(method: StartMethod) {
     kill_parents("kills::starts_for_ever", method, Duration::from_millis(25));
 }
 
-/// Kills programs within `longest` of their first word: nobody of theirs is left, and nothing is complained about.
+/// Kills programs within `longest` of their first line. No process of theirs is left, and no unexpected error is
+/// printed.
 pub(crate) fn kill_parents(program: &str, method: StartMethod, longest: Duration) {
     let mut random = Random::new();
     for _ in 0..25 {
@@ -230,8 +231,8 @@ pub(crate) fn kill_parents(program: &str, method: StartMethod, longest: Duration
         let group = parent.pid() as i32;
         wait::until("nobody of the group is left", || procs::group(group).is_empty());
         let errors = parent.errors();
-        // A child whose parent is gone before it looks says so, if a copy of the parent that is about to execute the
-        // next child still holds the other end of its link.
+        // A child without a parent reports the fact if a copy of the parent, just before its exec, still holds the
+        // other end of the link.
         let known = |line: &str| line.is_empty() || line.contains("is not that of the parent process");
         assert!(errors.lines().all(known), "{errors}");
     }

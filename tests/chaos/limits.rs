@@ -36,7 +36,8 @@ fn of_limit(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::LimitReached | ErrorKind::ForkServer | ErrorKind::Encode)
 }
 
-/// The child has the limit too, so that it may fail to load its libraries or to do what its options say.
+/// Returns the value of a child, or a failure by the limit. The limit also applies to the child, which may fail to load
+/// its libraries or to apply its options.
 #[track_caller]
 fn ends<T>(started: Result<Process<T>, offspring::Error>) -> Result<T, String> {
     let mut child = started.map_err(|error| {
@@ -63,7 +64,7 @@ fn descriptors_run_out(method: StartMethod) {
     for limit in (3..=30).rev() {
         // A forkserver makes a spare under the limit, too.
         set_spares(1);
-        // The call holds a descriptor of its own if it is long.
+        // A long call holds a descriptor of its own.
         let calls = [length::call(vec![1; 10]), length::call(vec![1; 1 << 20])];
         for call in calls {
             assert!(sys::set_limit(libc::RLIMIT_NOFILE, limit, hard));
@@ -84,7 +85,7 @@ fn descriptors_run_out(method: StartMethod) {
     }
 }
 
-/// Each number of free descriptors, so that each step of a start is the one that fails.
+/// Tries each number of free descriptors, so that each step of a start fails once.
 fn descriptors_run_out_in_the_middle(method: StartMethod) {
     let context = get_context(method).unwrap();
     value(context.start(length::call(vec![])).unwrap());
@@ -103,7 +104,7 @@ fn descriptors_run_out_in_the_middle(method: StartMethod) {
     assert!(successes > 5, "{successes} of 20");
 }
 
-/// A long result comes with a descriptor, for which the library keeps a place.
+/// A long result comes with a descriptor, for which the library reserves a number.
 fn descriptors_run_out_at_the_join(method: StartMethod) {
     let mut child = start(method, zeros::call(1 << 20));
     let (_, hard) = sys::limit(libc::RLIMIT_NOFILE);
@@ -116,7 +117,7 @@ fn descriptors_run_out_at_the_join(method: StartMethod) {
 }
 
 fn processes_run_out(method: StartMethod) {
-    // A user of its own, or others would count.
+    // A user of its own, as processes of the same user count too.
     sys::become_user(61_000 + std::process::id() % 4000);
     let (_, hard) = sys::limit(libc::RLIMIT_NPROC);
     assert!(sys::set_limit(libc::RLIMIT_NPROC, 6, hard));
@@ -143,9 +144,9 @@ fn processes_run_out(method: StartMethod) {
 #[child_task]
 fn take(_: Fd<File>) {}
 
-/// An ordinary user's messages may hold only so many descriptors until somebody receives them.
+/// The kernel limits the descriptors in unreceived messages of an ordinary user.
 fn descriptors_under_way_run_out(method: StartMethod) {
-    // A user of its own, or others would count.
+    // A user of its own, as descriptors of the same user count too.
     sys::become_user(61_000 + std::process::id() % 4000);
     let (_, hard) = sys::limit(libc::RLIMIT_NOFILE);
     assert!(sys::set_limit(libc::RLIMIT_NOFILE, 64.min(hard), hard));
@@ -155,7 +156,7 @@ fn descriptors_under_way_run_out(method: StartMethod) {
     let error = get_context(method).unwrap().start(take::call(null())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::LimitReached, "{error:?}");
     assert!(error.to_string().contains("RLIMIT_NOFILE"), "{error}");
-    // Received, they are out of the way.
+    // Received descriptors no longer count.
     drop((sender, receiver));
     value(start(method, take::call(null())));
 }

@@ -1,4 +1,4 @@
-//! Kills among processes that share a lock, at any moment: the others go on, and nothing is counted wrong.
+//! Kills among processes that share a lock, at any moment: the surviving processes go on, and no count is wrong.
 
 use std::time::{Duration, Instant};
 
@@ -17,15 +17,15 @@ cases! {
     here what_is_done_once;
 }
 
-/// How many are killed in a case, each at a moment of its own.
+/// The number of kills in a case, each at a random moment.
 const KILLS: u64 = 60;
 
-/// How long they may run before the next one is killed.
+/// The longest time between two kills.
 const PAUSE: Duration = Duration::from_millis(4);
 
 const WORKERS: usize = 3;
 
-/// Workers that run until they are killed, each of which is replaced when it is.
+/// Workers that run until killed. Each killed worker is replaced.
 struct Crew<F> {
     members: Vec<Process<()>>,
     hire: F,
@@ -36,7 +36,7 @@ impl<F: FnMut(usize) -> Process<()>> Crew<F> {
         Self { members: (0..WORKERS).map(&mut hire).collect(), hire }
     }
 
-    /// Kills a random one at a random moment.
+    /// Kills a random worker at a random moment.
     fn lose_one(&mut self, random: &mut Random) {
         random.pass_time(PAUSE);
         let place = random.below(WORKERS as u64) as usize;
@@ -55,14 +55,14 @@ fn killed(child: Process<()>) {
     assert!(matches!(error.kind(), offspring::JoinErrorKind::Signaled(libc::SIGKILL)), "{error:?}");
 }
 
-/// Waits until a number that the workers raise has risen by so much.
+/// Waits until a number that the workers raise has risen by the given amount.
 #[track_caller]
 fn progress(by: u64, mut number: impl FnMut() -> u64) {
     let aim = number() + by;
     wait::until("the others go on", || number() >= aim);
 }
 
-/// A total, and each worker's part of it.
+/// A total, and each worker's part of the total.
 type Counts = [u64; 1 + WORKERS];
 
 /// Raises the total and a part. Between two raises both agree.
@@ -73,7 +73,7 @@ fn raise(counts: &mut Counts, place: usize) {
     counts[1 + place] += 1;
 }
 
-/// What one who was killed has left: a raise of the total at most that was not finished.
+/// Repairs the counts of a killed worker: at most one unfinished raise of the total.
 fn repair(counts: &mut Counts) {
     let sum = counts[1..].iter().sum();
     assert!(counts[0] == sum || counts[0] == sum + 1, "{counts:?}");
@@ -92,7 +92,7 @@ fn locked<T>(counts: &Mutex<Counts>, act: impl FnOnce(&mut Counts) -> T) -> T {
     act(&mut guard)
 }
 
-/// The guard of a lock that must be given back in time, with what a dead holder has left set right.
+/// Returns the guard of a lock, within the deadline, with the counts of a dead owner repaired.
 fn repaired<G: std::ops::DerefMut<Target = Counts>>(
     locked: std::sync::TryLockResult<G>,
     clear_poison: impl FnOnce(),
@@ -150,14 +150,14 @@ fn a_reader_writer_lock(method: StartMethod) {
     drop(counts.try_write().unwrap());
 }
 
-/// Raises the number whenever it is this one's turn.
+/// Raises the number on each turn of this worker.
 #[child_task]
 fn take_turns(number: Mutex<u64>, changed: Condvar, place: u64) {
     loop {
         let guard = number.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let is_others = |number: &mut u64| *number % WORKERS as u64 != place;
         let mut guard = changed.wait_while(guard, is_others).unwrap_or_else(std::sync::PoisonError::into_inner);
-        // A wait that was told of a death comes back early.
+        // A wait that reports a death returns early.
         if *guard % WORKERS as u64 == place {
             *guard += 1;
         }
@@ -174,7 +174,7 @@ fn a_condition(method: StartMethod) {
     for _ in 0..KILLS {
         crew.lose_one(&mut random);
         progress(10, || {
-            // As whoever was killed between a raise and its notification cannot say it any more.
+            // A worker killed between a raise and its notification cannot notify any more.
             changed.notify_all();
             number.get().unwrap_or_else(std::sync::PoisonError::into_inner)
         });
@@ -233,7 +233,7 @@ fn a_barrier(method: StartMethod) {
         let victim = start(method, go_round_for_ever::call(barrier.clone()));
         random.pass_time(PAUSE);
         killed(victim);
-        // One that died outside of its wait is not known to the barrier: then the others wait for it.
+        // The barrier does not learn of a death outside a wait, so the remaining workers wait.
         wait::until("the others are told or wait", || barrier.is_broken() || barrier.waiting() == WORKERS - 1);
         barrier.abort();
         assert!(others.map(value).iter().all(|broken| *broken));
@@ -270,7 +270,7 @@ fn an_event(method: StartMethod) {
     assert!(event.wait_timeout(wait::LIMIT));
 }
 
-/// Does it again if somebody has left it undone, and says what was counted.
+/// Runs the closure again if a killed process left it unfinished, and returns the counts.
 #[child_task]
 fn do_once(once: Once, steps: Mutex<[u64; 2]>) -> [u64; 2] {
     let step = |index: usize| {
@@ -305,7 +305,7 @@ fn what_is_done_once(method: StartMethod) {
         random.pass_time(PAUSE);
         killed(victim);
         for [begun, finished] in others.map(value) {
-            // The victim may have begun it, and may have come to its end but for saying so.
+            // The victim may have begun, and may even have finished without a report.
             assert!((1..=2).contains(&begun) && (1..=2).contains(&finished), "{begun} {finished}");
         }
         assert!(once.is_completed());

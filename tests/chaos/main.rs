@@ -1,7 +1,7 @@
-//! Kills, limits and storms: whatever happens and whenever, a start or a join ends, with a value or a typed error, and
-//! nothing is left.
+//! Kills, limits and storms: at any moment, a start or a join ends with a value or a typed error, and leaves no
+//! process, descriptor or memory behind.
 //!
-//! Moments are random; each case prints its seed, and `OFFSPRING_TESTS_SEED` repeats it as far as processes can be
+//! Moments are random. Each case prints its seed, and `OFFSPRING_TESTS_SEED` repeats a case, as far as processes can be
 //! repeated.
 
 mod channels;
@@ -30,7 +30,7 @@ const SUITES: &[Suite] = &[
     ("pool", pool::CASES),
 ];
 
-/// What is killed from outside.
+/// The programs that are killed from outside.
 const PROGRAMS: &[Entry] =
     &[("kills::starts_for_ever", kills::starts_for_ever), ("pool::works_for_ever", pool::works_for_ever)];
 

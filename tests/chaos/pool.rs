@@ -1,5 +1,5 @@
-//! Pools whose workers are killed at any moment, and that run out of what workers are made of: every job is answered,
-//! once.
+//! Pools whose workers are killed at any moment, and pools without the resources for new workers: every job has one
+//! outcome.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
@@ -28,7 +28,7 @@ cases! {
     alone all_workers_before_they_serve;
 }
 
-/// As many as fit into the time of a case, but no more than these.
+/// The most tasks of a case, which ends earlier if its time is over.
 const TASKS: usize = 300_000;
 
 #[child_task]
@@ -58,14 +58,14 @@ fn pids(pool: &Pool) -> Vec<u32> {
     pool.stats().workers.iter().map(|worker| worker.pid).collect()
 }
 
-/// A process that kills a child of this one now and then: one that has had the time to serve, since
-/// three in a row that have not are the end of a pool.
+/// Kills a worker of this process now and then. Only workers that have had time to serve, since three early deaths in a
+/// row are the end of a pool.
 fn killer(parent: u32, mut random: Random, pause: Duration) -> sys::Assistant {
     let mut known = BTreeSet::new();
     let own = |process: &procs::Stat| process.comm.starts_with("PoolWorker") && process.state != 'Z';
     sys::Assistant::new(move || {
         random.pass_time(pause);
-        // Workers of a server are its children.
+        // Workers by a forkserver are children of the server.
         let everyone = procs::all();
         let servers: Vec<u32> = everyone.iter().filter(|one| one.parent == parent).map(|one| one.pid).collect();
         let workers: Vec<u32> = everyone
@@ -82,7 +82,7 @@ fn killer(parent: u32, mut random: Random, pause: Duration) -> sys::Assistant {
     })
 }
 
-/// Every task answers once: with its value, or with the death of the worker that was running it.
+/// Checks that every task has one outcome: its value, or the death of the worker that was running the task.
 #[track_caller]
 fn a_value_or_a_death(n: usize, result: Result<u64, JoinError>) -> bool {
     match result {
@@ -99,14 +99,14 @@ fn a_value_or_a_death(n: usize, result: Result<u64, JoinError>) -> bool {
 }
 
 fn workers_at_any_moment(method: StartMethod) {
-    // Before there are threads.
+    // Forked before there are threads.
     let killer = killer(std::process::id(), Random::new(), Duration::from_millis(8));
     let pool = get_context(method).unwrap().pool().workers(3).build().unwrap();
     let end = Instant::now() + Duration::from_secs(25);
     let (mut answered, mut died) = (0, 0);
     while answered < TASKS && Instant::now() < end {
         let round = 5000;
-        // In order, as they come, and one by one.
+        // By `map`, by `map_unordered`, and by single jobs.
         let mut given = 0;
         for (n, result) in pool.map((0..round as u64).map(square::call)).enumerate() {
             died += usize::from(!a_value_or_a_death(n, result));
@@ -154,7 +154,7 @@ fn workers_at_any_moment_with_retries(method: StartMethod) {
     pool.join().unwrap();
 }
 
-/// Works again, with all its workers.
+/// Checks that the pool works again, with all its workers.
 #[track_caller]
 fn is_whole(pool: &Pool, workers: usize) {
     wait::until("all workers are there", || pids(pool).len() == workers);
@@ -162,7 +162,7 @@ fn is_whole(pool: &Pool, workers: usize) {
     assert!(results.into_iter().eq((0..200).map(|n| n * n)));
 }
 
-/// Kills one that has just been started, at a moment of its life that nobody knows, and lets the pool work in between.
+/// Kills a just started worker at a random moment, and lets the pool work in between.
 #[track_caller]
 fn just_started(pool: &Pool, limit: Duration, rounds: usize) {
     let mut random = Random::new();
@@ -180,7 +180,7 @@ fn just_started(pool: &Pool, limit: Duration, rounds: usize) {
             let now = pids(pool);
             now.len() == before.len() && !now.contains(&fresh.unwrap()) && !now.contains(&before[0])
         });
-        // A worker that serves ends a row of those that did not.
+        // A worker that serves ends a row of early deaths.
         let done = |pool: &Pool| pool.stats().workers.iter().all(|worker| worker.done > 0);
         wait::until("all serve", || {
             is_whole(pool, before.len());
@@ -222,7 +222,7 @@ fn a_worker_that_is_idle(method: StartMethod) {
         is_whole(&pool, 2);
         let victim = pool.stats().workers.into_iter().find(|worker| worker.done > 0).unwrap().pid;
         sys::kill(victim as i32, libc::SIGKILL);
-        // At once, before anybody has seen it: what it is given runs elsewhere.
+        // Submits at once, before the pool has seen the death: jobs of the dead worker run elsewhere.
         let jobs: Vec<_> = (0..20).map(|n| pool.submit(square::call(n))).collect();
         let lost = jobs.into_iter().map(outcome).enumerate().filter(|(n, result)| match result {
             Ok(value) => *value != (n * n) as u64,
@@ -234,7 +234,7 @@ fn a_worker_that_is_idle(method: StartMethod) {
     pool.join().unwrap();
 }
 
-/// Killed in the middle of what goes over its link, in either direction.
+/// The kill hits in the middle of a message on the link, in either direction.
 fn a_worker_with_much_to_say(method: StartMethod) {
     let killer = killer(std::process::id(), Random::new(), Duration::from_millis(30));
     let pool = get_context(method).unwrap().pool().workers(3).build().unwrap();
@@ -262,7 +262,7 @@ fn a_worker_with_much_to_say(method: StartMethod) {
     pool.join().unwrap();
 }
 
-/// Everything that can be done to a job, at random, by several threads.
+/// Does all operations on jobs, at random, by several threads.
 fn kills_and_cancels_and_drops(method: StartMethod) {
     let mut random = Random::new();
     let pool = get_context(method).unwrap().pool().workers(3).build().unwrap();
@@ -311,7 +311,7 @@ fn kills_and_cancels_and_drops(method: StartMethod) {
     pool.join().unwrap();
 }
 
-/// Works with a pool until it is killed.
+/// Works with a pool until killed.
 pub(crate) fn works_for_ever(method: StartMethod, _: &[String]) {
     program::say("ready");
     let pool = get_context(method).unwrap().pool().workers(2).build().unwrap();
@@ -343,7 +343,7 @@ fn descriptors_run_out(method: StartMethod) {
         held.truncate(held.len().saturating_sub(free));
         let mut answers = Vec::new();
         for round in 0..3 {
-            // The second one dies when the first may not have been replaced.
+            // The second worker dies when the first may not have been replaced.
             if let Some(worker) = pool.stats().workers.get(round % 2) {
                 let pidfd = sys::open_pid(worker.pid);
                 sys::kill(worker.pid as i32, libc::SIGKILL);
@@ -375,7 +375,7 @@ fn descriptors_run_out(method: StartMethod) {
 }
 
 fn processes_run_out(method: StartMethod) {
-    // A user of its own, or others would count.
+    // A user of its own, as processes of the same user count too.
     sys::become_user(61_000 + std::process::id() % 4000);
     let (_, hard) = sys::limit(libc::RLIMIT_NPROC);
     let context = get_context(method).unwrap();
@@ -383,15 +383,15 @@ fn processes_run_out(method: StartMethod) {
     let error = context.pool().workers(20).build().map(|pool| pids(&pool).len());
     match error {
         Err(error) => assert_eq!(error.kind(), ErrorKind::LimitReached, "{error:?}"),
-        // As many as there can be.
+        // As many workers as the limit allows.
         Ok(workers) => assert!((1..5).contains(&workers), "{workers} workers"),
     }
     wait::until("nobody is left", || offspring::active_children().is_empty());
     assert!(sys::set_limit(libc::RLIMIT_NPROC, hard.min(4000), hard));
-    // A forkserver keeps the limit that it was born with: these two, itself, this process and the pool's thread.
+    // A forkserver keeps its first limit: two workers, the server, this process and the supervisor.
     let pool = context.pool().workers(2).build().unwrap();
     assert!(sys::set_limit(libc::RLIMIT_NPROC, 1, hard));
-    // None can be replaced for now; those that are there go on, and then there is an error.
+    // No worker can be replaced for now. The remaining workers go on, and after the last one jobs fail.
     for left in (0..2).rev() {
         let victim = pids(&pool)[0];
         sys::kill(victim as i32, libc::SIGKILL);
@@ -413,7 +413,7 @@ fn processes_run_out(method: StartMethod) {
     is_whole(&pool, 2);
 }
 
-/// What was scarce is there again, and with it all workers; nobody has to ask for them.
+/// Waits until all workers are back after the end of a shortage, without a request.
 #[track_caller]
 fn comes_back(pool: &Pool, workers: usize) {
     wait::until("all workers are there", || pids(pool).len() == workers);
@@ -423,7 +423,7 @@ fn comes_back(pool: &Pool, workers: usize) {
     });
 }
 
-/// More than a pool would count, while another worker serves.
+/// More early deaths than a pool would count, while another worker serves.
 fn workers_that_never_serve_beside_one_that_does(method: StartMethod) {
     let pool = get_context(method).unwrap().pool().workers(2).build().unwrap();
     let kept = pids(&pool)[0];
@@ -446,7 +446,7 @@ fn begin_when(gate: Event) {
     assert!(gate.wait_timeout(2 * wait::LIMIT));
 }
 
-/// None serves, and none is left to: jobs are told, and the next ones are done.
+/// All workers die early. Waiting jobs fail, and later jobs run.
 fn all_workers_before_they_serve(method: StartMethod) {
     let gate = Event::new().unwrap();
     gate.set();
@@ -473,7 +473,7 @@ fn all_workers_before_they_serve(method: StartMethod) {
         }
     }
     gate.set();
-    // One that was killed may have to be buried first.
+    // The death of a killed worker may have to be noticed first.
     wait::until("it has not given up", || outcome(pool.submit(square::call(3))).is_ok_and(|value| value == 9));
     comes_back(&pool, 2);
     let error = pool.join().unwrap_err();

@@ -1,4 +1,4 @@
-//! Kills in the middle of writes to shared memory: others go on, and find nothing half written.
+//! Kills in the middle of writes to shared memory: surviving processes go on, and find no half-written element.
 
 use std::time::Duration;
 
@@ -13,10 +13,10 @@ cases! {
     here makers_and_receivers;
 }
 
-/// So large that a writer is mostly in the middle of one.
+/// Large enough that a writer is usually in the middle of an element.
 type Large = [u64; 1024];
 
-/// Writes elements whose words are all alike.
+/// Writes elements of equal words.
 #[child_task]
 fn write_large(array: SharedArray<Large>, seed: u64) {
     for round in seed.. {
@@ -40,7 +40,7 @@ fn check_whole(array: &SharedArray<Large>) {
     }
 }
 
-/// Kills one at a random moment and starts another in its place, many times.
+/// Kills a child at a random moment and starts a replacement, many times.
 fn replaced<T: std::fmt::Debug>(
     rounds: u32,
     random: &mut Random,
@@ -67,13 +67,13 @@ fn writers_of_large_elements(method: StartMethod) {
     let mut random = Random::new();
     let array = SharedArray::<Large>::new(3).unwrap();
     replaced(80, &mut random, |seed| start(method, write_large::call(array.clone(), seed)), || check_whole(&array));
-    // Each lock can be had, here and by a process that has never had one.
+    // Each lock can be taken, here and by a process that has never had a lock.
     array.fill([4; 1024]);
     value(start(method, touch_large::call(array.clone())));
     assert!(array.iter().all(|element| element == [5; 1024]));
 }
 
-/// All the writers are at the same lock, so that most of them sleep when its holder dies.
+/// All writers are at the same lock, so that most writers sleep when the owner dies.
 fn many_writers_of_one_element(method: StartMethod) {
     let mut random = Random::new();
     let array = SharedArray::<Large>::new(1).unwrap();
@@ -98,7 +98,7 @@ fn add(counts: SharedArray<u64>, own: usize) {
     }
 }
 
-/// What a word counts is never lost: it was added at most once more than its writer has noted.
+/// No count in a word is lost: the word is at most one above its writer's notes.
 fn writers_of_words(method: StartMethod) {
     let mut random = Random::new();
     let counts = SharedArray::<u64>::new(100).unwrap();
@@ -119,7 +119,7 @@ fn make_and_pass_on(bytes: Bytes, round: u64) -> Vec<Bytes> {
     vec![bytes.slice(1..), made]
 }
 
-/// Those who make slices, and hand on what they have got, die at any moment.
+/// Makers and receivers of slices die at any moment.
 fn makers_and_receivers(method: StartMethod) {
     let mut random = Random::new();
     let before = (procs::mapped_memory("self"), procs::lasting_kinds());

@@ -25,7 +25,7 @@ fn signals_that_interrupt_everything(method: StartMethod) {
         for signal in [libc::SIGUSR1, libc::SIGCHLD, libc::SIGWINCH] {
             sys::kill(target, signal);
         }
-        // Some thousand signals a second: with more of them the process does nothing but handle them.
+        // Some thousand signals a second. With more signals, the process would do nothing but handle signals.
         let _ = nix::poll::poll(&mut [], nix::poll::PollTimeout::from(1_u8));
     });
     for n in 0..150 {
@@ -68,7 +68,7 @@ fn the_server_stops_and_goes_on(method: StartMethod) {
         assert_eq!(value(start(method, add::call(n, vec![2]))), n + 2);
     }
     drop(interruption);
-    // It may have been ended between its two signals.
+    // The server may have ended between its two signals.
     for server in procs::servers_of(parent) {
         sys::kill(server as i32, libc::SIGCONT);
     }

@@ -1,4 +1,4 @@
-//! What is tried with bytes: shared by the fuzzer and by the test that runs for a bounded time.
+//! Checks on bytes, shared by the fuzzer and by the test of bounded time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Debug;
@@ -59,8 +59,7 @@ pub(crate) struct Flat {
     rest: BTreeMap<String, Untagged>,
 }
 
-/// What the decoder makes of bytes is its own affair, as long as it is a value or an error, and a value stays what it
-/// is when it is sent on.
+/// Decodes bytes as every type. Any value or error is right, and a value must stay equal when sent on.
 pub(crate) fn decode_as_everything(bytes: &[u8]) {
     let _ = from_slice::<IgnoredAny>(bytes);
     decode::<serde_json::Value>(bytes);
@@ -82,6 +81,6 @@ pub(crate) fn decode_as_everything(bytes: &[u8]) {
 fn decode<T: Serialize + DeserializeOwned + Debug>(bytes: &[u8]) {
     let Ok(value) = from_slice::<T>(bytes) else { return };
     let again = to_vec(&value).and_then(|bytes| from_slice::<T>(&bytes)).expect("a value that came can be sent on");
-    // As text, for the sake of numbers that are none.
+    // Compared as text, since NaN is not equal to NaN.
     assert_eq!(format!("{value:?}"), format!("{again:?}"));
 }

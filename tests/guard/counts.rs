@@ -1,4 +1,4 @@
-//! How often which process makes which system call.
+//! Counts of system calls, by process and call.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use crate::names;
 
-/// Which part a process has.
+/// The part of a process in an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
     Parent,
@@ -40,7 +40,7 @@ impl FromStr for Role {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts(BTreeMap<Role, Calls>);
 
-/// How often each is made, by name.
+/// The number of calls, by name.
 type Calls = BTreeMap<String, u32>;
 
 impl Counts {
@@ -52,7 +52,7 @@ impl Counts {
         self.0.values().flat_map(Calls::values).sum()
     }
 
-    /// What is another number there than here, one line for each process.
+    /// Describes the differences to `other`, one line for each process.
     pub(crate) fn difference(&self, other: &Self) -> String {
         let mut text = String::new();
         for role in Role::ALL {
@@ -76,7 +76,7 @@ impl Counts {
         self.0.get(&role).cloned().unwrap_or_default()
     }
 
-    /// Lines of a recording: process, sum, calls.
+    /// Formats the lines of a recording: process, sum, calls.
     pub(crate) fn lines(&self) -> Vec<String> {
         let line = |(role, calls): (&Role, &Calls)| {
             let list: Vec<String> = calls.iter().map(|(name, count)| format!("{name} {count}")).collect();
@@ -85,7 +85,7 @@ impl Counts {
         self.0.iter().map(line).collect()
     }
 
-    /// Adds what [`lines`](Self::lines) wrote.
+    /// Adds a line of [`lines`](Self::lines).
     pub(crate) fn read_line(&mut self, line: &str) -> Result<(), String> {
         let (role, rest) = line.split_once(' ').ok_or("no process")?;
         let (_sum, calls) = rest.trim_start().split_once(' ').ok_or("no sum")?;

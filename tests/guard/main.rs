@@ -1,4 +1,4 @@
-//! System calls of the hot paths, counted and compared with recorded counts: times are too noisy to be compared.
+//! System calls of the hot paths, counted and compared with recorded counts, since times are too noisy to compare.
 //!
 //! ```text
 //!   guard                       counts what each path takes
@@ -6,8 +6,8 @@
 //!   UPDATE_COUNTS=1 guard       records what it counts
 //! ```
 //!
-//! `paths` has the operations, `tracer` counts the calls of all processes that take part, `counts` is what comes of it,
-//! and `recorded` what was agreed upon, in `recorded/`. CONTRIBUTING.md says how to read it.
+//! `paths` has the operations, `tracer` counts the calls of all processes involved, `counts` holds the results, and
+//! `recorded` reads the agreed counts in `recorded/`. CONTRIBUTING.md explains a recording.
 
 mod counts;
 mod names;
@@ -24,12 +24,12 @@ use paths::{PATHS, Path, WORSE};
 use recorded::Recorded;
 use tracer::Refused;
 
-/// What a busy machine does to one measurement, it hardly does to each of these.
+/// The number of attempts. A busy machine rarely disturbs all attempts.
 const ATTEMPTS: usize = 3;
 
 fn main() -> ExitCode {
-    // What comes before is the loader's and Rust's, in the program and in every child that is executed; it is not
-    // counted.
+    // Calls before the mark belong to the loader and to Rust, in the program and in every executed child, and do not
+    // count.
     sys::mark();
     offspring::guard();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -38,7 +38,7 @@ fn main() -> ExitCode {
             paths::find(name).be_traced();
             ExitCode::SUCCESS
         }
-        // What is run when a trial hangs.
+        // Runs when a trial hangs.
         [flag, ..] if flag == "--states" => offspring_tests::main(&[], &[]),
         _ => run_all(),
     }
@@ -46,14 +46,14 @@ fn main() -> ExitCode {
 
 fn run_all() -> ExitCode {
     let mut arguments = Arguments::from_args();
-    // Only the thread that traces a process can tell it to go on.
+    // Only the thread that traces a process can let the process continue.
     arguments.test_threads = Some(1);
     let mut trials: Vec<Trial> = PATHS.iter().map(|path| trial(path.name, || guard(path))).collect();
     trials.push(trial("a_call_more_is_noticed", a_call_more_is_noticed));
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// One that is passed over, with the reason, where nothing may be traced.
+/// Makes a trial, which is skipped with the reason if tracing is forbidden.
 fn trial(name: &str, run: impl FnOnce() -> Result<Verdict, Refused> + Send + 'static) -> Trial {
     Trial::ignorable_test(name, move || {
         run().unwrap_or_else(|Refused(error)| {
@@ -84,7 +84,7 @@ fn guard(path: &Path) -> Result<Verdict, Refused> {
     Ok(verdict.map(|()| Completion::Completed).map_err(Failed::from))
 }
 
-/// The guard itself: a path that has become worse does not pass.
+/// Tests the guard itself: a path with more calls does not pass.
 fn a_call_more_is_noticed() -> Result<Verdict, Refused> {
     let name = "channel_send";
     let before = Recorded::here(name, tracer::usual_operation(paths::find(name))?);

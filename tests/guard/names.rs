@@ -1,6 +1,6 @@
 //! System calls by their names.
 
-/// The name of a call; its number where it is one that nobody expects here.
+/// Returns the name of a call, or the number of an unexpected call.
 pub(crate) fn name(call: libc::c_long) -> String {
     let known = [COMMON, OLD].concat().into_iter().find(|(number, _)| *number == call);
     known.map_or_else(|| format!("call_{call}"), |(_, name)| name.to_owned())
@@ -16,7 +16,7 @@ const fn without_prefix(constant: &str) -> &str {
 
 type Names = &'static [(libc::c_long, &'static str)];
 
-/// What every architecture has.
+/// Calls of every architecture.
 #[rustfmt::skip]
 const COMMON: Names = names![
     SYS_brk SYS_capget SYS_capset SYS_chdir SYS_clock_gettime SYS_clock_nanosleep SYS_clone SYS_clone3 SYS_close
@@ -40,7 +40,7 @@ const COMMON: Names = names![
     SYS_waitid SYS_write SYS_writev
 ];
 
-/// What later architectures do without.
+/// Calls that later architectures lack.
 #[cfg(target_arch = "x86_64")]
 const OLD: Names = names![
     SYS_access SYS_alarm SYS_arch_prctl SYS_chmod SYS_dup2 SYS_epoll_create SYS_epoll_wait SYS_eventfd SYS_fork

@@ -1,4 +1,4 @@
-//! The hot paths: what a program does again and again.
+//! The hot paths: frequent operations of programs.
 
 use std::io::Read;
 use std::os::unix::process::CommandExt;
@@ -10,20 +10,20 @@ use offspring_tests::{program, sys};
 
 use crate::counts::Role;
 
-/// A path by its name, and what prepares its operation.
+/// A path: a name, and the preparation of an operation.
 pub(crate) struct Path {
     pub(crate) name: &'static str,
-    /// Which part the processes have: the subject, those that it makes, those that they make.
+    /// The parts of the processes: the subject, the subject's children, their children.
     pub(crate) family: &'static [Role],
     prepare: fn() -> Operation,
 }
 
 type Operation = Box<dyn FnMut()>;
 
-/// How often each is done.
+/// The number of operations of each path.
 const ROUNDS: usize = 12;
 
-/// The first ones make the server and open the descriptors that stay.
+/// The first operations make the server and open the lasting descriptors.
 pub(crate) const WARM_UP: usize = 5;
 
 const ALONE: &[Role] = &[Role::Parent];
@@ -44,7 +44,7 @@ pub(crate) static PATHS: &[Path] = &[
     Path { name: "mutex_lock", family: ALONE, prepare: mutex_lock },
 ];
 
-/// `channel_send` as it must not become.
+/// `channel_send` with a call too many.
 pub(crate) static WORSE: Path = Path { name: "worse_channel_send", family: ALONE, prepare: worse_channel_send };
 
 pub(crate) fn find(name: &str) -> &'static Path {
@@ -52,17 +52,17 @@ pub(crate) fn find(name: &str) -> &'static Path {
 }
 
 impl Path {
-    /// The program that is traced. It begins when it is told to.
+    /// Returns the traced program, which begins when its input ends.
     pub(crate) fn subject(&self) -> Command {
         let mut command = Command::new(program::own_path());
         command.args(["--subject", self.name]).env_clear().stdout(Stdio::null()).process_group(0);
         command
     }
 
-    /// Is that program.
+    /// Runs the traced program.
     pub(crate) fn be_traced(&self) {
-        // The kernel lets a tracer see even a signal that is ignored, and the call that it interrupts begins anew: one
-        // more than without a tracer. One that is blocked interrupts nothing.
+        // The kernel reports even an ignored signal to a tracer, and the interrupted call begins anew, which is one
+        // call more than without a tracer. A blocked signal interrupts no call.
         SigSet::from(Signal::SIGCHLD).thread_block().expect("a signal can be blocked");
         std::io::stdin().read_to_end(&mut Vec::new()).expect("the tracer lets it begin");
         let mut operation = (self.prepare)();
@@ -83,7 +83,7 @@ fn context(method: StartMethod) -> Context {
     get_context(method).expect("a supported method")
 }
 
-/// From the start to the end of a child that does nearly nothing.
+/// Starts and joins a child with a trivial task.
 fn start(method: StartMethod, spares: usize) -> Operation {
     let context = context(method);
     set_spares(spares);
@@ -105,7 +105,7 @@ fn pool_map() -> Operation {
 
 fn channel_send() -> Operation {
     let (sender, receiver) = channel::<u64>().expect("a channel");
-    // There is room for all of them.
+    // The buffer has room for all messages.
     Box::new(move || {
         let _open = &receiver;
         sender.send(42).expect("there is room");

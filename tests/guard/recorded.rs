@@ -1,4 +1,4 @@
-//! What was counted before: `recorded/x86_64-gnu.txt` and its like.
+//! Recorded counts: `recorded/x86_64-gnu.txt` and similar files.
 //!
 //! ```text
 //! # Linux 6.18, glibc 2.36, root, debug                    where it was counted
@@ -15,7 +15,7 @@ use offspring_tests::sys;
 use crate::counts::Counts;
 use crate::paths::PATHS;
 
-/// Of a hundred calls, so many may be more where kernel, libc or user are others than where the counts were recorded.
+/// The tolerance in percent, for a kernel, libc or user other than at the recording.
 const ELSEWHERE: u32 = 10;
 
 const UPDATE: &str = "UPDATE_COUNTS=1 cargo test -p offspring-tests --test guard";
@@ -23,30 +23,30 @@ const UPDATE: &str = "UPDATE_COUNTS=1 cargo test -p offspring-tests --test guard
 /// A recording.
 #[derive(Debug)]
 pub(crate) struct Recorded {
-    /// Where it was counted.
+    /// The place of the recording.
     place: String,
-    /// The calls of each path, by its name.
+    /// The calls of each path, by name.
     paths: Vec<(String, Counts)>,
 }
 
-/// The one of this target.
+/// Returns the file of this target.
 pub(crate) fn file() -> PathBuf {
     let libc = if cfg!(target_env = "gnu") { "gnu" } else { "other" };
     let name = format!("{}-{libc}.txt", std::env::consts::ARCH);
     Path::new(env!("CARGO_MANIFEST_DIR")).join("guard/recorded").join(name)
 }
 
-/// What the counts depend on beside the code.
+/// Describes the conditions of the counts, beside the code.
 fn here() -> String {
     let kernel = uname().expect("the kernel's name").release().to_string_lossy().into_owned();
     let version: Vec<&str> = kernel.split(['.', '-']).take(2).collect();
     let user = if sys::is_root() { "root" } else { "not root" };
-    // With its assertions, std looks at every descriptor before it closes it.
+    // With its assertions, std checks every descriptor before the close.
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
     format!("Linux {}, {}, {user}, {profile}", version.join("."), sys::libc_version())
 }
 
-/// Records the counts of one path, and keeps those of the others that were counted here too.
+/// Records the counts of one path, and keeps counts of other paths from the same place.
 pub(crate) fn update(name: &str, counts: &Counts) {
     let known = Recorded::read().filter(|known| known.place == here());
     let mut recorded = known.unwrap_or_else(|| Recorded { place: here(), paths: Vec::new() });
@@ -58,12 +58,12 @@ pub(crate) fn update(name: &str, counts: &Counts) {
 }
 
 impl Recorded {
-    /// As if it had been counted here before.
+    /// Returns a recording of one path, made here.
     pub(crate) fn here(name: &str, counts: Counts) -> Self {
         Self { place: here(), paths: vec![(name.to_owned(), counts)] }
     }
 
-    /// `None` where nothing was ever recorded for this target.
+    /// Reads the recording. `None` if there is none for this target.
     pub(crate) fn read() -> Option<Self> {
         let text = fs::read_to_string(file()).ok()?;
         Some(Self::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", file().display())))
@@ -93,7 +93,8 @@ impl Recorded {
         text
     }
 
-    /// Where they were recorded, the sums are to be the same; elsewhere they may be any less, and a little more.
+    /// Compares with the recording. At the same place the sums must be equal. At another place they may be lower, or a
+    /// little higher.
     pub(crate) fn compare(&self, name: &str, now: &Counts) -> Result<(), String> {
         let Some((_, expected)) = self.paths.iter().find(|(known, _)| known == name) else {
             return Err(format!("nothing is recorded for {name}: {UPDATE}"));

@@ -1,10 +1,10 @@
-//! Counts the system calls of a program and of all that comes of it, in an order that is always the same.
+//! Counts the system calls of a program and of all its descendants, in a repeatable order.
 //!
-//! Every thread of every process is stopped before each call and after it, from its birth to the moment it begins to
-//! end; there it is let go, so that its parent hears of its end, not the tracer. Only one thread runs at a time: it
-//! keeps the turn until it sleeps or ends, and then the eldest that can go on has it. So nobody looks in vain because
-//! another was slower this time. At a mark the program is held until nobody else can go on: whatever an operation sets
-//! off is counted as part of it.
+//! Every thread of every process is stopped before and after each call, from its origin to the begin of its end. There
+//! the tracer detaches, so that the parent, not the tracer, receives the end. Only one thread runs at a time: a thread
+//! keeps the turn until it sleeps or ends, and then the eldest runnable thread has the turn. So no thread polls in vain
+//! for a slower thread. At a mark the program is held until no other thread can run: an operation includes all of its
+//! effects.
 //!
 //! ```text
 //!   subject    ─ mark ─ request ┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄┄ join ─ mark ┄┄┄┄┄┄┄┄┄┄┄┄┄ request ─ …
@@ -27,16 +27,16 @@ use offspring_tests::{case, procs, sys, wait};
 use crate::counts::{Counts, Role};
 use crate::paths::{Path, WARM_UP};
 
-/// Nothing can be traced here: containers and hardened systems forbid it.
+/// The reason why tracing is impossible here: containers and hardened systems forbid tracing.
 #[derive(Debug)]
 pub(crate) struct Refused(pub(crate) Errno);
 
-/// What an operation of a path takes, once it is warm: the median, should they differ.
+/// Returns the calls of a warm operation of a path, the median if the operations differ.
 pub(crate) fn usual_operation(path: &Path) -> Result<Counts, Refused> {
     let mut operations = Ok(Vec::new());
     case::watched(|| operations = all_operations(path));
     let mut operations = operations?;
-    // Before the first mark, and after the last.
+    // The operations before the first mark and after the last mark are incomplete.
     operations.pop();
     let mut warm = operations.split_off(1 + WARM_UP);
     warm.sort_by_key(Counts::total);
@@ -44,7 +44,7 @@ pub(crate) fn usual_operation(path: &Path) -> Result<Counts, Refused> {
 }
 
 fn all_operations(path: &Path) -> Result<Vec<Counts>, Refused> {
-    // It waits for the end of its input before it does anything.
+    // The subject waits for the end of its input before its first operation.
     let mut subject = Subject(path.subject().stdin(Stdio::piped()).spawn().expect("this program"));
     let mut tracer = Tracer::new(subject.pid(), path.family);
     tracer.seize().map_err(Refused)?;
@@ -53,7 +53,7 @@ fn all_operations(path: &Path) -> Result<Vec<Counts>, Refused> {
     Ok(tracer.operations)
 }
 
-/// The program, in a process group of its own, of which nobody is left.
+/// The program, in a process group of its own. Dropping kills the whole group.
 struct Subject(Child);
 
 impl Subject {
@@ -65,25 +65,25 @@ impl Subject {
 impl Drop for Subject {
     fn drop(&mut self) {
         sys::kill(-self.pid().as_raw(), libc::SIGKILL);
-        // The tracer has heard of its end already, unless it was refused.
+        // The tracer has received the end already, unless tracing was refused.
         let _ = self.0.wait();
     }
 }
 
-/// A thread that is traced.
+/// A traced thread.
 #[derive(Debug)]
 struct Thread {
-    /// How many were born before it.
+    /// The number of threads made before.
     age: usize,
     role: Role,
-    /// The subject is the first, those that it makes are the next.
+    /// The distance from the subject, which has generation zero.
     generation: usize,
     process: Pid,
-    /// It stands still, until it is told to go on, with this signal.
+    /// Set while the thread is stopped, with the signal to continue with.
     stopped: Option<Option<Signal>>,
-    /// What it does is not counted: another program begins.
+    /// Set during an exec, whose calls do not count.
     is_loading: bool,
-    /// It sleeps as nobody else does, until its child executes another program.
+    /// Set while the thread sleeps uninterruptibly until its child's exec.
     has_lent_memory: bool,
 }
 
@@ -92,16 +92,16 @@ struct Tracer {
     family: &'static [Role],
     threads: BTreeMap<Pid, Thread>,
     births: usize,
-    /// Born and stopped, but not yet announced by their makers.
+    /// New stopped threads, not yet announced by their makers.
     strangers: BTreeSet<Pid>,
-    /// Let go, and not yet ended.
+    /// Threads that are detached, and not yet ended.
     leaving: BTreeSet<Pid>,
-    /// Who has the turn.
+    /// The thread that has the turn.
     turn: Option<Pid>,
-    /// Who is held at a mark.
+    /// The thread held at a mark.
     held: Option<Pid>,
     operations: Vec<Counts>,
-    /// How the subject has ended.
+    /// The end of the subject.
     ended: Option<WaitStatus>,
 }
 
@@ -156,7 +156,7 @@ impl Tracer {
         assert!(matches!(ended, Some(WaitStatus::Exited(_, 0))), "the subject has failed: {ended:?}");
     }
 
-    /// Whether everybody is stopped, asleep, or gone.
+    /// Tells whether every thread is stopped, asleep, or gone.
     fn is_settled(&mut self) -> bool {
         let state = |thread: &Pid| procs::stat(thread.as_raw() as u32).map(|stat| stat.state);
         self.leaving.retain(|thread| !matches!(state(thread), None | Some('Z' | 'X')));
@@ -168,7 +168,7 @@ impl Tracer {
             })
     }
 
-    /// Lets one go on: whoever has the turn, or else the eldest, or else who is held at a mark.
+    /// Lets one thread continue: the thread with the turn, else the eldest, else the thread held at a mark.
     fn give_turn(&mut self) {
         let can_go_on = |thread: &Pid| self.threads.get(thread).is_some_and(|known| known.stopped.is_some());
         let free = self.threads.keys().filter(|thread| can_go_on(thread) && Some(**thread) != self.held);
@@ -182,14 +182,14 @@ impl Tracer {
         self.turn = next;
         match next {
             Some(next) => self.go_on(next),
-            // All sleep, until a time limit of theirs passes.
+            // All threads sleep, until a time limit passes.
             None => wait::a_moment(),
         }
     }
 
     fn go_on(&mut self, pid: Pid) {
         let signal = self.threads.get_mut(&pid).and_then(|thread| thread.stopped.take()).flatten();
-        // One that was killed meanwhile has no use for it.
+        // Fails for a thread that was killed meanwhile.
         let _ = ptrace::syscall(pid, signal);
     }
 

@@ -1,4 +1,4 @@
-//! Says to the rings' source that it is part of a model: for this package alone, so that no flags are needed.
+//! Sets a cfg for the rings' source, as part of a model. Only for this package, so that no flags are needed.
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(loom)");

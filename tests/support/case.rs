@@ -1,4 +1,4 @@
-//! Cases, and what holds at the end of each: nobody is left, and nothing is left open.
+//! Cases, and the checks at the end of each case: no child is left, and no descriptor is left open.
 
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
@@ -27,7 +27,7 @@ pub struct Case {
     exceptions: [Option<Unsupported>; 2],
 }
 
-/// Why a case does not hold for a method.
+/// The reason why a case does not hold for a method.
 #[derive(Clone, Copy, Debug)]
 struct Unsupported(StartMethod, &'static str);
 
@@ -37,7 +37,7 @@ impl Case {
         Self { name, run, alone: false, needs_root: false, exclusive: false, exceptions: [None; 2] }
     }
 
-    /// A case that makes threads or changes its process, and so gets one of its own.
+    /// A case that makes threads or changes its process, and so runs in a process of its own.
     pub const fn alone(name: &'static str, run: fn(StartMethod)) -> Self {
         Self { alone: true, ..Self::here(name, run) }
     }
@@ -47,19 +47,20 @@ impl Case {
         Self { needs_root: true, ..self }
     }
 
-    /// A case that uses up what all processes of the user share, or measures time: no other case runs beside it.
+    /// Marks a case that uses up a resource of all the user's processes, or measures time. No other case runs beside
+    /// the case.
     pub const fn exclusive(self) -> Self {
         Self { exclusive: true, ..self }
     }
 
-    /// Does not hold for a method.
+    /// Excludes a method.
     pub const fn except(mut self, method: StartMethod, reason: &'static str) -> Self {
         let free = if self.exceptions[0].is_none() { 0 } else { 1 };
         self.exceptions[free] = Some(Unsupported(method, reason));
         self
     }
 
-    /// Does not hold for the methods without a forkserver.
+    /// Excludes the methods without a forkserver.
     pub const fn only_by_forkserver(self, reason: &'static str) -> Self {
         self.except(StartMethod::Spawn, reason).except(StartMethod::Fork, reason)
     }
@@ -83,7 +84,7 @@ macro_rules! cases {
     };
 }
 
-/// Runs the cases that the arguments ask for. Most of a case is waiting, so two for each processor run at once.
+/// Runs the cases that the arguments ask for. Most of a case is waiting, so two cases for each processor run at once.
 pub(crate) fn run_all(suites: &'static [Suite]) -> ExitCode {
     let mut arguments = Arguments::from_args();
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
@@ -99,7 +100,7 @@ pub(crate) fn run_all(suites: &'static [Suite]) -> ExitCode {
     conclusion.exit_code()
 }
 
-/// Cases share the machine, or one has it for itself.
+/// Held shared by most cases, and alone by an exclusive case.
 static MACHINE: RwLock<()> = RwLock::new(());
 
 fn trial(topic: &'static str, case: &'static Case, method: StartMethod) -> Trial {
@@ -107,7 +108,7 @@ fn trial(topic: &'static str, case: &'static Case, method: StartMethod) -> Trial
         if let Some(reason) = case.why_not(method) {
             return Ok(Completion::ignored_with(reason));
         }
-        // A case that has failed poisons the lock and takes nothing from the others.
+        // A failed case poisons the lock, which has no meaning for later cases.
         let _exclusive = case.exclusive.then(|| MACHINE.write().unwrap_or_else(PoisonError::into_inner));
         let _shared = (!case.exclusive).then(|| MACHINE.read().unwrap_or_else(PoisonError::into_inner));
         let name = format!("{topic}::{}", case.name);
@@ -124,7 +125,7 @@ fn trial(topic: &'static str, case: &'static Case, method: StartMethod) -> Trial
     })
 }
 
-/// Is a runner of cases that leave their process as they found it.
+/// Runs cases that leave their process unchanged, as a runner.
 pub(crate) fn serve(suites: &'static [Suite]) -> ExitCode {
     METHODS.into_iter().for_each(warm_up);
     runner::serve(|method, name| {
@@ -142,7 +143,7 @@ fn find(suites: &[Suite], name: &str) -> &'static Case {
     suites.iter().find_map(of_topic).expect("a case")
 }
 
-/// A case that has failed must not spoil the next one.
+/// Ends the children of a failed case, so that the next case starts clean.
 struct KillChildren;
 
 impl Drop for KillChildren {
@@ -161,8 +162,8 @@ impl Drop for KillChildren {
 pub(crate) fn run_alone(suites: &[Suite], name: &str, method: StartMethod) -> ExitCode {
     let before = Leftovers::now();
     watched(|| (find(suites, name).run)(method));
-    // What the library keeps once it is there: lifeline, reserve; of the forkserver link, pidfd, lifeline, bell; of the
-    // thread behind futures a socket pair.
+    // Descriptors that the library keeps: lifeline and reserve; the pidfd, lifeline and eventfd of the forkserver link;
+    // a socket pair of the thread behind futures.
     let kept = [("pipe", 2), ("/dev/null", 1), ("socket", 3), ("anon_inode:[pidfd]", 1), ("anon_inode:[eventfd]", 1)];
     before.check(&kept.map(|(kind, count)| (kind.to_owned(), count)).into());
     ExitCode::SUCCESS
@@ -171,7 +172,7 @@ pub(crate) fn run_alone(suites: &[Suite], name: &str, method: StartMethod) -> Ex
 #[child_task]
 fn nothing() {}
 
-/// Lets the library make what it makes once.
+/// Lets the library create its lasting descriptors.
 fn warm_up(method: StartMethod) {
     let context = get_context(method).expect("a supported method");
     context.start(nothing::call()).expect("a child").join().expect("no failure");
@@ -180,7 +181,7 @@ fn warm_up(method: StartMethod) {
 /// A little longer than any single wait in a case.
 const CASE_LIMIT: Duration = Duration::from_secs(50);
 
-/// Runs a case; if it hangs, prints what everybody is doing and ends the process.
+/// Runs a case. If the case hangs, prints the states of all its processes and ends this process.
 pub fn watched(case: impl FnOnce()) {
     let _ = OWN.set(Own {
         path: CString::new(program::own_path().into_os_string().into_encoded_bytes()).expect("a path"),
@@ -192,7 +193,7 @@ pub fn watched(case: impl FnOnce()) {
     sys::cancel_expiry();
 }
 
-/// For the signal handler, which cannot allocate.
+/// Prepared strings for the signal handler, which cannot allocate.
 struct Own {
     path: CString,
     pid: CString,
@@ -206,10 +207,10 @@ extern "C" fn hanging(_: i32) {
     sys::print_states_and_end(path, pid)
 }
 
-/// What a case must not add to.
+/// The things that a case must not leave more of.
 #[derive(Debug)]
 struct Leftovers {
-    /// How many spares there were, each of which has some of the descriptors.
+    /// The number of spares, each of which has some of the descriptors.
     spares: usize,
     descriptors: BTreeMap<i32, String>,
     shared_memory: Vec<String>,
@@ -221,7 +222,7 @@ impl Leftovers {
         Self { spares, descriptors: procs::descriptors(), shared_memory: procs::shared_memory() }
     }
 
-    /// Sees to it that no child is left, and no more descriptors than before, but for `kept` and those of spares.
+    /// Checks that no child is left, and no more descriptors than before, except `kept` and the spares' own.
     fn check(&self, kept: &BTreeMap<String, usize>) {
         wait::until("every child but a forkserver and its spares has ended and was reaped", || {
             let active = offspring::active_children();
@@ -245,23 +246,23 @@ impl Leftovers {
     }
 }
 
-/// How many spares this process has, once each of them waits and is known, and the server has no other to make.
+/// Returns the number of this process's spares, once all spares wait and are known, and the server makes no more.
 fn settled_spares() -> usize {
     let own = std::process::id();
     let mut spares = 0;
     wait::until("server and spares wait", || {
-        // This process hears of those that have come.
+        // Lets this process receive the news of new spares.
         offspring::active_children();
         let helpers: Vec<_> = procs::children_of(own).into_iter().filter(is_helper).collect();
         spares = helpers.iter().filter(|child| child.comm == "offspring-spare").count();
-        // One that was made a moment ago still has its server's name.
+        // A new child has its server's name for a moment.
         helpers.len() <= spares + 1 && helpers.iter().all(|helper| matches!(helper.state, 'S' | 'T'))
     });
     offspring::active_children();
     spares
 }
 
-/// A forkserver or a spare.
+/// Tells whether a process is a forkserver or a spare.
 fn is_helper(process: &procs::Stat) -> bool {
     process.comm == "forkserver" || process.comm == "offspring-spare"
 }

@@ -1,4 +1,4 @@
-//! Channels with a deadline: what comes out of them, and what does not.
+//! Channels with a deadline: expected messages, and expected ends.
 
 use offspring::{Receiver, RecvError, RecvErrorKind, SendError, SendErrorKind};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{procs, wait};
 
-/// The next message.
+/// Returns the next message.
 #[track_caller]
 pub fn next<T: DeserializeOwned>(receiver: &Receiver<T>) -> T {
     match receiver.recv_timeout(wait::LIMIT) {
@@ -16,7 +16,7 @@ pub fn next<T: DeserializeOwned>(receiver: &Receiver<T>) -> T {
     }
 }
 
-/// Every message until the last sender is gone.
+/// Returns every message until the last sender is gone.
 #[track_caller]
 pub fn all<T: DeserializeOwned>(receiver: &Receiver<T>) -> Vec<T> {
     let mut values = Vec::new();
@@ -30,14 +30,14 @@ pub fn all<T: DeserializeOwned>(receiver: &Receiver<T>) -> Vec<T> {
     }
 }
 
-/// Sees to it that nothing comes any more, and nobody is there to send it.
+/// Checks that no message comes any more, and that no sender is left.
 #[track_caller]
 pub fn is_over<T: DeserializeOwned>(receiver: &Receiver<T>) {
     let left = all(receiver).len();
     assert_eq!(left, 0, "messages where none was to come");
 }
 
-/// Why nothing was received.
+/// Returns the reason why no message was received.
 #[track_caller]
 pub fn nothing<T>(received: Result<T, RecvError>) -> RecvErrorKind {
     match received {
@@ -46,7 +46,7 @@ pub fn nothing<T>(received: Result<T, RecvError>) -> RecvErrorKind {
     }
 }
 
-/// Why a value was not sent, and the value.
+/// Returns the reason why a value was not sent, and the value.
 #[track_caller]
 pub fn unsent<T>(sent: Result<(), SendError<T>>) -> (SendErrorKind, T) {
     let error = sent.expect_err("a value was sent that was not to be");
@@ -59,10 +59,10 @@ pub fn until_waits_in(pid: u32, call: libc::c_long) {
     wait::until("the child waits in a system call", || procs::is_waiting_in(pid, call));
 }
 
-/// A descriptor in a value, as offspring encodes it: its place in the list of those that come with the value.
+/// A descriptor in a value, as offspring encodes a descriptor: its place in the list of the value's descriptors.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub enum Forged {
-    /// Whatever is at this place.
+    /// The descriptor at this place.
     #[serde(rename = "$descriptor")]
     Descriptor(u32),
 }

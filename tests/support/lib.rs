@@ -1,4 +1,4 @@
-//! What the tests share: a harness that runs each case under every start method, and looks at processes from outside.
+//! The tests' common ground: a harness that runs each case under every start method, and outside views of processes.
 //!
 //! ```text
 //!   behaviour                       the harness: several cases at once, each in another process
@@ -8,8 +8,8 @@
 //!   behaviour --states PID          prints a process and its descendants
 //! ```
 //!
-//! Cases wait for events (a line, a pidfd), or for a state that `/proc` tells; never for time to pass. Every wait has a
-//! deadline; what is found at its end is printed with the states of all processes concerned.
+//! Cases wait for events (a line, a pidfd), or for a state that `/proc` shows, never for time to pass. Every wait has a
+//! deadline. At a missed deadline, the findings are printed with the states of all processes concerned.
 
 #![allow(clippy::missing_panics_doc, reason = "a helper of tests panics where the test has failed")]
 
@@ -32,19 +32,19 @@ pub use program::{Ended, Program, Running};
 /// The methods under test.
 pub const METHODS: [StartMethod; 3] = [StartMethod::Spawn, StartMethod::Fork, StartMethod::ForkServer];
 
-/// Starts a child by `method`, and sees to it that it was that one.
+/// Starts a child by `method`, and checks that the child was started by `method`.
 #[track_caller]
 pub fn start<T>(method: StartMethod, call: offspring::Call<T>) -> Process<T> {
     run(method, build(method, call))
 }
 
-/// A builder for a child by `method`.
+/// Returns a builder for a child by `method`.
 #[track_caller]
 pub fn build<T>(method: StartMethod, call: offspring::Call<T>) -> ProcessBuilder<T> {
     get_context(method).unwrap_or_else(|error| panic!("no context for {method}: {error:?}")).process(call)
 }
 
-/// Starts what a builder describes, and sees to it that it was started by `method`.
+/// Starts the child of a builder, and checks that the child was started by `method`.
 #[track_caller]
 pub fn run<T>(method: StartMethod, builder: ProcessBuilder<T>) -> Process<T> {
     let child = builder.start().unwrap_or_else(|error| panic!("cannot start by {method}: {error:?}"));
@@ -52,7 +52,7 @@ pub fn run<T>(method: StartMethod, builder: ProcessBuilder<T>) -> Process<T> {
     child
 }
 
-/// The value of a child's task, within the usual deadline.
+/// Returns the value of a child's task, within the usual deadline.
 #[track_caller]
 pub fn value<T>(mut child: Process<T>) -> T {
     match child.join_timeout(wait::LIMIT) {
@@ -62,7 +62,7 @@ pub fn value<T>(mut child: Process<T>) -> T {
     }
 }
 
-/// How a child failed, within the usual deadline.
+/// Returns the failure of a child, within the usual deadline.
 #[track_caller]
 pub fn failure<T: std::fmt::Debug>(mut child: Process<T>) -> offspring::JoinError {
     match child.join_timeout(wait::LIMIT) {
@@ -72,7 +72,7 @@ pub fn failure<T: std::fmt::Debug>(mut child: Process<T>) -> offspring::JoinErro
     }
 }
 
-/// Why a start was refused.
+/// Returns the reason why a start was refused.
 #[track_caller]
 pub fn get_error<T>(started: Result<Process<T>, offspring::Error>) -> offspring::Error {
     match started {
@@ -90,12 +90,12 @@ pub fn hidden_proc() {
     mount(Some("none"), "/proc", Some("tmpfs"), MsFlags::empty(), none).expect("a mount on /proc");
 }
 
-/// Takes [`hidden_proc`] back.
+/// Undoes [`hidden_proc`].
 pub fn shown_proc() {
     nix::mount::umount("/proc").expect("an unmount of /proc");
 }
 
-/// Does what the program's arguments say; see above.
+/// Runs the program that the arguments name. See above.
 pub fn main(suites: &'static [Suite], programs: &'static [program::Entry]) -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments[..] {

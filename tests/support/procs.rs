@@ -1,27 +1,27 @@
-//! Processes as `/proc` shows them, and descriptors by what they are.
+//! Processes as `/proc` shows them, and open descriptors by kind.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
 
-/// What `/proc/PID/stat` says of a process.
+/// The fields of `/proc/PID/stat` that the tests use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// The process's id.
     pub pid: u32,
-    /// Its name.
+    /// The name.
     pub comm: String,
-    /// Its state: `R`, `S`, `D`, `T`, `Z`, ….
+    /// The state: `R`, `S`, `D`, `T`, `Z`, ….
     pub state: char,
-    /// Its parent.
+    /// The parent.
     pub parent: u32,
-    /// Its process group.
+    /// The process group.
     pub group: i32,
-    /// Its session.
+    /// The session.
     pub session: i32,
 }
 
-/// Reads it; `None` if there is no such process.
+/// Reads the fields. `None` if there is no such process.
 pub fn stat(pid: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let (head, tail) = text.rsplit_once(") ")?;
@@ -36,22 +36,22 @@ pub fn stat(pid: u32) -> Option<Stat> {
     })
 }
 
-/// Every process.
+/// Returns every process.
 pub fn all() -> Vec<Stat> {
     let entries = fs::read_dir("/proc").expect("/proc");
     let pids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
     pids.filter_map(stat).collect()
 }
 
-/// The children of a process, dead or alive.
+/// Returns the children of a process, dead or alive.
 pub fn children_of(parent: u32) -> Vec<Stat> {
     all().into_iter().filter(|process| process.parent == parent).collect()
 }
 
-/// The forkservers that a process has running.
+/// Returns the running forkservers of a process.
 pub fn servers_of(parent: u32) -> Vec<u32> {
     let mut servers = living(parent, "forkserver");
-    // A child that was made a moment ago still has its server's name.
+    // A new child has its server's name for a moment.
     for _ in 0..50 {
         if servers.len() <= 1 {
             break;
@@ -62,7 +62,7 @@ pub fn servers_of(parent: u32) -> Vec<u32> {
     servers
 }
 
-/// The spares that a process has waiting.
+/// Returns the waiting spares of a process.
 pub fn spares_of(parent: u32) -> Vec<u32> {
     living(parent, "offspring-spare")
 }
@@ -72,18 +72,18 @@ fn living(parent: u32, name: &str) -> Vec<u32> {
     children.filter(|child| child.comm == name && child.state != 'Z').map(|child| child.pid).collect()
 }
 
-/// The living processes of a process group.
+/// Returns the living processes of a process group.
 pub fn group(group: i32) -> Vec<Stat> {
     let members = all().into_iter();
     members.filter(|process| process.group == group && process.state != 'Z').collect()
 }
 
-/// Whether a process exists and is not just waiting to be reaped.
+/// Tells whether a process exists and is more than a zombie.
 pub fn is_alive(pid: u32) -> bool {
     stat(pid).is_some_and(|process| process.state != 'Z' && process.state != 'X')
 }
 
-/// A process and its descendants, one line each, with what each is doing.
+/// Describes a process and its descendants, one line each, with the current state.
 pub fn tree(root: u32) -> String {
     let everyone = all();
     let mut text = String::new();
@@ -107,14 +107,14 @@ pub fn tree(root: u32) -> String {
     text
 }
 
-/// A line of `/proc/PID/status`, by its key.
+/// Returns a line of `/proc/PID/status`, by its key.
 pub fn status(pid: &str, key: &str) -> String {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("a status");
     let line = text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':'));
     line.unwrap_or_else(|| panic!("no {key} in the status of {pid}")).trim().to_owned()
 }
 
-/// The open descriptors of this process, by number, with what each is.
+/// Returns the open descriptors of this process by number, with their targets.
 pub fn descriptors() -> BTreeMap<i32, String> {
     let entries = fs::read_dir("/proc/self/fd").expect("/proc/self/fd");
     let mut found: BTreeMap<i32, String> = entries
@@ -125,12 +125,12 @@ pub fn descriptors() -> BTreeMap<i32, String> {
             Some((number, target.to_string_lossy().into_owned()))
         })
         .collect();
-    // The one by which the directory was read.
+    // Leaves out the descriptor that read the directory.
     found.retain(|_, target| !(target.starts_with("/proc/") && target.ends_with("/fd")));
     found
 }
 
-/// How many descriptors of each kind there are: `pipe`, `socket`, `anon_inode:[pidfd]`, or the path of a file.
+/// Counts descriptors by kind: `pipe`, `socket`, `anon_inode:[pidfd]`, or the path of a file.
 pub fn kinds(descriptors: &BTreeMap<i32, String>) -> BTreeMap<String, usize> {
     let mut kinds = BTreeMap::new();
     for target in descriptors.values() {
@@ -143,15 +143,15 @@ pub fn kinds(descriptors: &BTreeMap<i32, String>) -> BTreeMap<String, usize> {
     kinds
 }
 
-/// The descriptors of this process by kind, but for those that spares have too, which come and go; the end of each case
-/// counts those.
+/// Counts the descriptors of this process by kind, without the kinds that spares have too. The number of spares changes
+/// at any time, and the end of each case checks their descriptors.
 pub fn lasting_kinds() -> BTreeMap<String, usize> {
     let mut kinds = kinds(&descriptors());
     kinds.retain(|kind, _| !matches!(&**kind, "socket" | "pipe" | "anon_inode:[pidfd]"));
     kinds
 }
 
-/// The names in `/dev/shm`, where named shared memory would be.
+/// Returns the names in `/dev/shm`, the place of named shared memory.
 pub fn shared_memory() -> Vec<String> {
     let Ok(entries) = fs::read_dir("/dev/shm") else {
         return Vec::new();
@@ -162,7 +162,7 @@ pub fn shared_memory() -> Vec<String> {
     names
 }
 
-/// The inodes of the memory files that a process has mapped, one for each mapping.
+/// Returns the inodes of the memory files that a process has mapped, one for each mapping.
 pub fn mapped_memory(pid: &str) -> Vec<u64> {
     let Ok(text) = fs::read_to_string(format!("/proc/{pid}/maps")) else {
         return Vec::new();
@@ -171,7 +171,8 @@ pub fn mapped_memory(pid: &str) -> Vec<u64> {
     lines.map(|line| line.split_whitespace().nth(4).and_then(|inode| inode.parse().ok()).expect("an inode")).collect()
 }
 
-/// Whether a process waits in a system call; where the kernel does not tell which, whether it waits at all.
+/// Tells whether a process waits in a system call. If the kernel hides the call, tells whether the process waits at
+/// all.
 pub fn is_waiting_in(pid: u32, call: libc::c_long) -> bool {
     let waits = stat(pid).is_some_and(|process| process.state == 'S');
     let told = fs::read_to_string(format!("/proc/{pid}/syscall"));

@@ -1,4 +1,4 @@
-//! This test binary as a program of its own, watched from outside.
+//! This test binary as a separate program, watched from outside.
 
 use std::fs::File;
 use std::io::{PipeReader, Read, Seek, Write};
@@ -11,7 +11,7 @@ use offspring::StartMethod;
 
 use crate::{procs, sys, wait};
 
-/// A program that a case can start: its name, and what its `main` does.
+/// A program that a case can start: a name, and the function that its `main` calls.
 pub type Entry = (&'static str, fn(StartMethod, &[String]));
 
 pub(crate) fn enter(programs: &[Entry], name: &str, method: StartMethod, arguments: &[String]) -> ExitCode {
@@ -27,17 +27,17 @@ pub struct Program {
 }
 
 impl Program {
-    /// A program of this test binary, by its name.
+    /// Returns a program of this test binary, by name.
     pub fn new(name: &str, method: StartMethod) -> Self {
         Self::of(Command::new(own_path())).args(["--program", name, method.as_str()])
     }
 
-    /// The same of a copy of this test binary, or by way of another program that runs it: all but the last arguments.
+    /// Returns a program of another command: a copy of this test binary, or a program that runs this binary.
     pub fn by(command: Command, name: &str, method: StartMethod) -> Self {
         Self::of(command).args(["--program", name, method.as_str()])
     }
 
-    /// Any program.
+    /// Returns a program of any command.
     pub fn of(mut command: Command) -> Self {
         command.process_group(0).stdin(Stdio::null());
         Self { command }
@@ -49,19 +49,19 @@ impl Program {
         self
     }
 
-    /// Sets a variable of its environment.
+    /// Sets an environment variable.
     pub fn env(mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> Self {
         self.command.env(name, value);
         self
     }
 
-    /// Its standard input.
+    /// Sets the standard input.
     pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
         self.command.stdin(stdin);
         self
     }
 
-    /// Starts it.
+    /// Starts the program.
     #[track_caller]
     pub fn start(mut self) -> Running {
         let (stdout, writer) = std::io::pipe().expect("a pipe");
@@ -72,19 +72,19 @@ impl Program {
         Running { child, stdout, stderr }
     }
 
-    /// Runs it to its end.
+    /// Runs the program to its end.
     #[track_caller]
     pub fn finish(self) -> Ended {
         self.start().finish()
     }
 }
 
-/// The file that this process runs.
+/// Returns the path of this process's executable.
 pub fn own_path() -> std::path::PathBuf {
     std::env::current_exe().expect("the path of this program")
 }
 
-/// A program that runs. Dropped, its whole process group is killed.
+/// A running program. Dropping kills the whole process group.
 #[derive(Debug)]
 pub struct Running {
     child: Child,
@@ -92,24 +92,24 @@ pub struct Running {
     stderr: File,
 }
 
-/// A program that has ended.
+/// An ended program.
 #[derive(Debug)]
 pub struct Ended {
-    /// Its exit status.
+    /// The exit status.
     pub status: ExitStatus,
-    /// The rest of its standard output.
+    /// The rest of the standard output.
     pub stdout: String,
-    /// What it wrote to standard error.
+    /// The standard error.
     pub stderr: String,
 }
 
 impl Running {
-    /// Its process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// The next line that it prints.
+    /// Returns the next line of the standard output.
     #[track_caller]
     pub fn line(&mut self) -> String {
         match wait::line(&mut self.stdout) {
@@ -118,7 +118,7 @@ impl Running {
         }
     }
 
-    /// The numbers in the next line that it prints.
+    /// Returns the numbers in the next line of the standard output.
     #[track_caller]
     pub fn numbers(&mut self) -> Vec<u32> {
         let line = self.line();
@@ -126,12 +126,12 @@ impl Running {
         numbers.unwrap_or_else(|_| panic!("no numbers: {line:?}\n{}", self.errors()))
     }
 
-    /// Sends it a signal.
+    /// Sends a signal.
     pub fn signal(&self, signal: i32) {
         sys::kill(self.pid() as i32, signal);
     }
 
-    /// Kills it as nothing could prevent, and waits for its end. Its children are left to themselves.
+    /// Kills the program by `SIGKILL`, and waits for its end. Children of the program are left alone.
     #[track_caller]
     pub fn kill(&mut self) {
         self.signal(libc::SIGKILL);
@@ -147,13 +147,13 @@ impl Running {
         self.child.wait().expect("a child")
     }
 
-    /// Waits for its end, and for that of all that was in its process group.
+    /// Waits for the end of the program and of all processes in its group.
     #[track_caller]
     pub fn finish(self) -> Ended {
         self.finish_within(wait::LIMIT)
     }
 
-    /// The same, for a program with a deadline of its own.
+    /// As [`finish`](Self::finish), with a given deadline.
     #[track_caller]
     pub fn finish_within(mut self, limit: Duration) -> Ended {
         let status = self.wait(limit);
@@ -171,7 +171,7 @@ impl Running {
         Ended { status, stdout: wait::rest(&mut self.stdout), stderr: self.errors() }
     }
 
-    /// What it has written to standard error so far.
+    /// Returns the standard error so far.
     pub fn errors(&self) -> String {
         let mut text = Vec::new();
         let mut file = &self.stderr;
@@ -189,20 +189,20 @@ impl Drop for Running {
 }
 
 impl Ended {
-    /// Sees to it that it has ended well.
+    /// Checks that the program has ended well.
     #[track_caller]
     pub fn succeeded(self) -> String {
         assert!(self.status.success(), "{}\n── stdout\n{}\n── stderr\n{}", self.status, self.stdout, self.stderr);
         self.stdout
     }
 
-    /// Its exit code, or the number of the signal that ended it, negative.
+    /// Returns the exit code, or the number of the signal that ended the program, negative.
     pub fn code(&self) -> i32 {
         self.status.code().unwrap_or_else(|| -self.status.signal().unwrap_or_default())
     }
 }
 
-/// Prints a line and sees to it that it is out.
+/// Prints a line and flushes the output.
 pub fn say(line: impl std::fmt::Display) {
     println!("{line}");
     std::io::stdout().flush().expect("standard output");

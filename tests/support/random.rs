@@ -1,4 +1,4 @@
-//! Random moments, which can be had again.
+//! Random moments, repeatable by seed.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,7 +9,7 @@ use nix::poll::{PollTimeout, poll};
 pub struct Random(u64);
 
 impl Random {
-    /// Seeded by `OFFSPRING_TESTS_SEED` or by the clock; the seed is printed.
+    /// Seeds by `OFFSPRING_TESTS_SEED` or by the clock, and prints the seed.
     pub fn new() -> Self {
         let given = std::env::var("OFFSPRING_TESTS_SEED").ok().and_then(|seed| seed.parse().ok());
         let clock = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -18,12 +18,12 @@ impl Random {
         Self(seed)
     }
 
-    /// Seeded by a number.
+    /// Seeds by a number.
     pub fn seeded(seed: u64) -> Self {
         Self(seed | 1)
     }
 
-    /// A number below `end`.
+    /// Returns a number below `end`.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -31,7 +31,7 @@ impl Random {
         self.0 % end
     }
 
-    /// Lets some time pass, up to `limit`: the point is that nobody knows what happens meanwhile.
+    /// Lets a random time pass, up to `limit`, so that other processes reach any state meanwhile.
     pub fn pass_time(&mut self, limit: Duration) {
         let end = Instant::now() + Duration::from_micros(self.below(limit.as_micros() as u64 + 1));
         while let Some(left) = end.checked_duration_since(Instant::now()) {

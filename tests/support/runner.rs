@@ -6,7 +6,7 @@
 //!   ◀─ "passed", or "failed" and a text ──── wait for the next line
 //! ```
 //!
-//! Both directions are one socket, at descriptor 0 of a new runner. A runner ends when the harness closes its end.
+//! Both directions are one socket, at descriptor 0 of a new runner. A runner ends when the harness closes its socket.
 
 use std::any::Any;
 use std::fs::File;
@@ -67,7 +67,7 @@ impl Runner {
         Self { process, link: BufReader::new(link) }
     }
 
-    /// The result of a case; `None` if the runner has ended.
+    /// Returns the result of a case. `None` if the runner has ended.
     fn ask(&mut self, method: StartMethod, name: &str) -> Option<Result<(), Failed>> {
         writeln!(self.link.get_mut(), "{method} {name}").ok()?;
         let mut verdict = String::new();
@@ -82,7 +82,7 @@ impl Runner {
     }
 }
 
-/// Is a runner: runs the cases that the harness names.
+/// Runs the cases that the harness names.
 pub(crate) fn serve(run: impl Fn(StartMethod, &str)) -> ExitCode {
     let link = std::io::stdin().as_fd().try_clone_to_owned().expect("a descriptor");
     sys::redirect(&File::open("/dev/null").expect("/dev/null"), 0);

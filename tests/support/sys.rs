@@ -1,4 +1,4 @@
-//! What the tests ask of the kernel that no safe library offers.
+//! System calls that no safe library offers to the tests.
 #![allow(
     unsafe_code,
     reason = "tests of processes change their own: dispositions, capabilities, forks behind the library's back"
@@ -13,11 +13,11 @@ pub fn temporary_file() -> File {
     // SAFETY: the name is a terminated string.
     let raw = unsafe { libc::memfd_create(c"output".as_ptr(), libc::MFD_CLOEXEC) };
     assert!(raw >= 0, "memfd_create: {}", std::io::Error::last_os_error());
-    // SAFETY: a new descriptor that nobody else owns.
+    // SAFETY: a new descriptor without another owner.
     unsafe { File::from_raw_fd(raw) }
 }
 
-/// A descriptor of a process, whoever's child it is.
+/// Returns a descriptor of any process, child or not.
 ///
 /// # Errors
 /// If there is no such process.
@@ -27,22 +27,22 @@ pub fn open_pid(pid: u32) -> std::io::Result<OwnedFd> {
     if raw < 0 {
         return Err(std::io::Error::last_os_error());
     }
-    // SAFETY: a new descriptor that nobody else owns.
+    // SAFETY: a new descriptor without another owner.
     Ok(unsafe { OwnedFd::from_raw_fd(raw as RawFd) })
 }
 
-/// Sends a signal; that there is nobody any more is no error. A negative pid is a group.
+/// Sends a signal. A missing process is no error. A negative pid stands for a group.
 pub fn kill(pid: i32, signal: i32) {
     // SAFETY: two numbers.
     unsafe { libc::kill(pid, signal) };
 }
 
-/// What a process does with a signal.
+/// A process's reaction to a signal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Disposition {
-    /// What the kernel does.
+    /// The kernel's default.
     Default,
-    /// Nothing.
+    /// No reaction.
     Ignore,
     /// A function that does nothing, and does not restart interrupted system calls.
     Nothing,
@@ -50,7 +50,7 @@ pub enum Disposition {
 
 extern "C" fn nothing(_: libc::c_int) {}
 
-/// Sets what this process does with a signal.
+/// Sets this process's reaction to a signal.
 pub fn on_signal(signal: i32, disposition: Disposition) {
     // SAFETY: all zeroes is a valid sigaction: no flags, an empty mask.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -64,7 +64,7 @@ pub fn on_signal(signal: i32, disposition: Disposition) {
     assert_eq!(result, 0);
 }
 
-/// Calls a function after some time, in a signal handler: the last thing that this process does.
+/// Calls a function after some time, in a signal handler. The function must end this process.
 pub fn on_expiry(limit: Duration, last: extern "C" fn(libc::c_int)) {
     // SAFETY: all zeroes is a valid sigaction.
     let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -76,13 +76,13 @@ pub fn on_expiry(limit: Duration, last: extern "C" fn(libc::c_int)) {
     unsafe { libc::alarm(limit.as_secs() as u32) };
 }
 
-/// Takes the alarm of [`on_expiry`] back.
+/// Cancels the alarm of [`on_expiry`].
 pub fn cancel_expiry() {
     // SAFETY: a number.
     unsafe { libc::alarm(0) };
 }
 
-/// From a signal handler: lets this binary print the states of this process and its descendants, then ends.
+/// Prints the states of this process and its descendants by this binary, then ends. Callable in a signal handler.
 pub fn print_states_and_end(path: &std::ffi::CStr, own_pid: &std::ffi::CStr) -> ! {
     let arguments = [path.as_ptr(), c"--states".as_ptr(), own_pid.as_ptr(), std::ptr::null()];
     // SAFETY: the copy does nothing but execute another program.
@@ -97,7 +97,7 @@ pub fn print_states_and_end(path: &std::ffi::CStr, own_pid: &std::ffi::CStr) -> 
     unsafe { libc::_exit(124) }
 }
 
-/// Forks behind the library's back; the copy does `work` and ends at once.
+/// Forks without the library. The copy does `work` and ends at once.
 pub fn foreign_fork(work: impl FnOnce()) -> u32 {
     // SAFETY: the callers have one thread.
     let pid = unsafe { libc::fork() };
@@ -110,11 +110,11 @@ pub fn foreign_fork(work: impl FnOnce()) -> u32 {
     pid as u32
 }
 
-/// Copies this process by a system call that the C library knows nothing of, which runs no `pthread_atfork` handler.
+/// Copies this process by a bare system call, which runs no `pthread_atfork` handler of the C library.
 pub fn foreign_clone(work: impl FnOnce()) -> u32 {
     let flags = [libc::c_long::from(libc::SIGCHLD), 0];
     let [first, second] = if cfg!(target_arch = "s390x") { [flags[1], flags[0]] } else { flags };
-    // SAFETY: the callers have one thread; without a stack of its own the copy has that of the original.
+    // SAFETY: the callers have one thread, and the copy without a stack of its own has a copy of the original's stack.
     let pid = unsafe { libc::syscall(libc::SYS_clone, first, second, 0, 0, 0) };
     if pid == 0 {
         work();
@@ -125,12 +125,12 @@ pub fn foreign_clone(work: impl FnOnce()) -> u32 {
     pid as u32
 }
 
-/// A copy of this process that does one thing until it is dropped.
+/// A copy of this process that repeats one action until dropped.
 #[derive(Debug)]
 pub struct Assistant(u32);
 
 impl Assistant {
-    /// Starts it; it ends with this process.
+    /// Starts the copy, which ends with this process.
     pub fn new(mut act: impl FnMut()) -> Self {
         Self(foreign_fork(|| {
             // SAFETY: numbers.
@@ -141,7 +141,7 @@ impl Assistant {
         }))
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn pid(&self) -> u32 {
         self.0
     }
@@ -154,14 +154,14 @@ impl Drop for Assistant {
     }
 }
 
-/// Waits for any child, as careless programs do; `None` if there is none that has ended.
+/// Waits for any child, as careless programs do. `None` if no child has ended.
 pub fn steal_a_status() -> Option<u32> {
     // SAFETY: a null pointer is no status.
     let pid = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) };
     u32::try_from(pid).ok().filter(|pid| *pid > 0)
 }
 
-/// Waits for a child that the library knows nothing of; its status as waitpid(2) tells it.
+/// Waits for a child that the library does not know, and returns the status of waitpid(2).
 pub fn reap(pid: u32) -> i32 {
     let mut status = 0;
     // SAFETY: the kernel writes one number.
@@ -169,7 +169,7 @@ pub fn reap(pid: u32) -> i32 {
     status
 }
 
-/// Gives up every capability; the user stays.
+/// Drops every capability. The user stays.
 pub fn drop_capabilities() {
     const VERSION: u32 = 0x2008_0522;
     let (header, nothing) = ([VERSION, 0], [[0_u32; 3]; 2]);
@@ -178,7 +178,7 @@ pub fn drop_capabilities() {
     assert_eq!(result, 0, "capset: {}", std::io::Error::last_os_error());
 }
 
-/// Gives up user, group and supplementary groups for good.
+/// Drops user, group and supplementary groups for good.
 pub fn become_user(id: u32) {
     // SAFETY: no groups.
     assert_eq!(unsafe { libc::setgroups(0, std::ptr::null()) }, 0);
@@ -188,30 +188,30 @@ pub fn become_user(id: u32) {
     assert_eq!(unsafe { libc::setresuid(id, id, id) }, 0);
 }
 
-/// Whether this process may do everything.
+/// Tells whether this process runs as root.
 pub fn is_root() -> bool {
     // SAFETY: no preconditions.
     unsafe { libc::geteuid() == 0 }
 }
 
-/// No exec of this process or its children gains privileges any more.
+/// Forbids any gain of privileges by exec, in this process and its children.
 pub fn set_no_new_privileges() {
     // SAFETY: numbers.
     assert_eq!(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }, 0);
 }
 
-/// A resource's number, whose type is the C library's own.
+/// A resource's number, in the C library's own type.
 #[cfg(target_env = "gnu")]
 pub type Resource = libc::__rlimit_resource_t;
-/// A resource's number, whose type is the C library's own.
+/// A resource's number, in the C library's own type.
 #[cfg(not(target_env = "gnu"))]
 pub type Resource = libc::c_int;
 
-/// What ends a program whose main thread runs out of stack. std knows where that one ends with glibc alone, and aborts
-/// there.
+/// The signal that ends a program at the end of the main thread's stack. Only with glibc does std know the end of the
+/// main thread's stack, and then aborts.
 pub const STACK_OVERFLOW: i32 = if cfg!(target_env = "gnu") { libc::SIGABRT } else { libc::SIGSEGV };
 
-/// Whether the C library and the kernel agree on who this thread is: by the owner that an error-checking mutex has.
+/// Tells whether the C library and the kernel agree on the id of this thread: by the owner of an error-checking mutex.
 pub fn is_known_as_itself() -> bool {
     // A mutex begins with lock, count and owner in glibc, with type and owner in musl.
     const OWNER: usize = if cfg!(target_env = "gnu") { 2 } else { 1 };
@@ -220,29 +220,29 @@ pub fn is_known_as_itself() -> bool {
     let mut mutex = libc::PTHREAD_MUTEX_INITIALIZER;
     // SAFETY: initialises the attributes.
     assert_eq!(unsafe { libc::pthread_mutexattr_init(attributes) }, 0);
-    // SAFETY: they are initialised.
+    // SAFETY: the attributes are initialised.
     assert_eq!(unsafe { libc::pthread_mutexattr_settype(attributes, libc::PTHREAD_MUTEX_ERRORCHECK) }, 0);
-    // SAFETY: nobody else has the mutex.
+    // SAFETY: no other thread has the mutex.
     assert_eq!(unsafe { libc::pthread_mutex_init(&mut mutex, attributes) }, 0);
-    // SAFETY: it is initialised.
+    // SAFETY: the mutex is initialised.
     assert_eq!(unsafe { libc::pthread_mutex_lock(&mut mutex) }, 0);
     let owner = (&raw const mutex).cast::<i32>().wrapping_add(OWNER);
     // SAFETY: a mutex is larger than three words, and begins at a word.
     let owner = unsafe { owner.read_volatile() };
-    // SAFETY: it is locked.
+    // SAFETY: the mutex is locked.
     assert_eq!(unsafe { libc::pthread_mutex_unlock(&mut mutex) }, 0);
-    // The kernel's word: musl's function tells what musl believes.
+    // Asks the kernel, since musl's function returns a cached id.
     // SAFETY: gettid has no preconditions.
     libc::c_long::from(owner) == unsafe { libc::syscall(libc::SYS_gettid) }
 }
 
-/// From now on the kernel answers a system call of this process and its children with an error, as an older kernel or
-/// the profile of a container does (seccomp(2)).
+/// Makes the kernel answer a system call of this process and its children with an error from now on, as an older kernel
+/// or the profile of a container does (seccomp(2)).
 pub fn refuse_call(call: libc::c_long, error: i32) {
     set_no_new_privileges();
     let step =
         |code: u32, if_not: u8, operand: u32| libc::sock_filter { code: code as u16, jt: 0, jf: if_not, k: operand };
-    // The call's number is the first word of what a filter sees.
+    // The first word of a filter's input is the call's number.
     let mut steps = [
         step(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0),
         step(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 1, call as u32),
@@ -262,7 +262,7 @@ pub fn set_limit(resource: Resource, soft: u64, hard: u64) -> bool {
     unsafe { libc::setrlimit(resource, &limit) == 0 }
 }
 
-/// Soft and hard limit of a resource.
+/// Returns soft and hard limit of a resource.
 pub fn limit(resource: Resource) -> (u64, u64) {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the kernel writes one limit.
@@ -270,7 +270,7 @@ pub fn limit(resource: Resource) -> (u64, u64) {
     (limit.rlim_cur, limit.rlim_max)
 }
 
-/// Nice value of this process.
+/// Returns the nice value of this process.
 pub fn nice() -> i32 {
     // SAFETY: numbers.
     unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
@@ -282,13 +282,13 @@ pub fn set_nice(nice: i32) {
     assert_eq!(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) }, 0);
 }
 
-/// Sets the umask; returns the one before.
+/// Sets the umask, and returns the umask before.
 pub fn umask(mask: u32) -> u32 {
     // SAFETY: cannot fail.
     unsafe { libc::umask(mask) }
 }
 
-/// The dispositions of exit handlers: registers one.
+/// Registers an exit handler.
 pub fn at_exit(handler: extern "C" fn()) {
     // SAFETY: the handler is a function of this program.
     assert_eq!(unsafe { libc::atexit(handler) }, 0);
@@ -300,15 +300,15 @@ pub fn print_c(text: &std::ffi::CStr) {
     unsafe { libc::printf(text.as_ptr()) };
 }
 
-/// Puts a copy of an open descriptor at a number, inheritable by any program.
+/// Duplicates an open descriptor to a number, inheritable by any program.
 pub fn duplicate_inheritable(fd: &impl AsRawFd, number: RawFd) -> OwnedFd {
-    // SAFETY: a number that nobody uses.
+    // SAFETY: the number is unused.
     assert_eq!(unsafe { libc::dup2(fd.as_raw_fd(), number) }, number);
-    // SAFETY: a new descriptor that nobody else owns.
+    // SAFETY: a new descriptor without another owner.
     unsafe { OwnedFd::from_raw_fd(number) }
 }
 
-/// Whether a number is an open descriptor.
+/// Tells whether a number is an open descriptor.
 pub fn is_open(number: RawFd) -> bool {
     // SAFETY: harmless on any number.
     unsafe { libc::fcntl(number, libc::F_GETFD) != -1 }
@@ -320,36 +320,36 @@ pub fn close_stream(number: RawFd) {
     unsafe { libc::close(number) };
 }
 
-/// Makes a standard stream refer to what `fd` does.
+/// Makes a standard stream refer to the target of `fd`.
 pub fn redirect(fd: &impl AsRawFd, number: RawFd) {
-    // SAFETY: nobody owns a standard stream.
+    // SAFETY: a standard stream has no owner.
     assert_eq!(unsafe { libc::dup2(fd.as_raw_fd(), number) }, number);
 }
 
-/// Dies by a signal, whatever its disposition.
+/// Ends this process by a signal, whatever the disposition.
 pub fn die_by(signal: i32) {
     on_signal_by_default(signal);
     // SAFETY: the default action is to die.
     unsafe { libc::raise(signal) };
 }
 
-/// As [`on_signal`], also for signals whose action cannot be set.
+/// As [`on_signal`], also for signals with a fixed action.
 fn on_signal_by_default(signal: i32) {
     // SAFETY: no handler.
     unsafe { libc::signal(signal, libc::SIG_DFL) };
 }
 
-/// A pair of connected sockets of a type, neither of which is passed on.
+/// Returns a pair of connected sockets of a type, both close-on-exec.
 pub fn socket_pair(kind: i32) -> (OwnedFd, OwnedFd) {
     let mut ends = [0; 2];
     // SAFETY: room for two descriptors.
     let result = unsafe { libc::socketpair(libc::AF_UNIX, kind | libc::SOCK_CLOEXEC, 0, ends.as_mut_ptr()) };
     assert_eq!(result, 0);
-    // SAFETY: two new descriptors that nobody else owns.
+    // SAFETY: two new descriptors without another owner.
     ends.map(|raw| unsafe { OwnedFd::from_raw_fd(raw) }).into()
 }
 
-/// Asks the kernel for a descriptor of each message's sender, where it can (Linux 6.5).
+/// Asks the kernel for a descriptor of each message's sender, if the kernel can (Linux 6.5).
 pub fn pass_pidfds(socket: &impl AsRawFd) {
     const SO_PASSPIDFD: i32 = 76;
     let yes = 1_i32;
@@ -364,7 +364,7 @@ pub fn send(socket: &OwnedFd, bytes: &[u8]) {
     assert_eq!(sent, bytes.len() as isize);
 }
 
-/// Lets a command start with exactly this as descriptor 3, or with nothing there.
+/// Lets a command start with the given descriptor as number 3, or with number 3 closed.
 pub fn at_descriptor_3(command: &mut std::process::Command, fd: Option<OwnedFd>) {
     use std::os::unix::process::CommandExt;
     let act = move || {
@@ -388,13 +388,13 @@ pub fn segfault() {
     unsafe { std::ptr::null_mut::<u8>().write_volatile(1) };
 }
 
-/// Sets a variable, while no other thread looks.
+/// Sets a variable. No other thread may read the environment meanwhile.
 pub fn set_variable(name: &str, value: &str) {
     // SAFETY: the callers have one thread.
     unsafe { std::env::set_var(name, value) };
 }
 
-/// Plain old data of an alignment that few places have.
+/// Plain old data with an unusually large alignment.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(C, align(256))]
 pub struct Wide(pub [u64; 32]);
@@ -404,18 +404,19 @@ unsafe impl bytemuck::Zeroable for Wide {}
 // SAFETY: numbers without padding: 256 bytes, as the alignment asks for.
 unsafe impl bytemuck::Pod for Wide {}
 
-/// Writes a byte as if nobody had said that it may not be.
+/// Writes a byte in spite of its protection.
 pub fn overwrite(byte: &u8) {
     // SAFETY: none; that is the point.
     unsafe { std::ptr::from_ref(byte).cast_mut().write_volatile(1) };
 }
 
-/// What becomes of attempts to write the page at an address, to map its file for writing, and to change its length.
+/// Returns the results of attempts to write the page at an address, to map its file for writing, and to change its
+/// length.
 pub fn attempts_to_change(page: *const u8, file: &impl AsRawFd) -> [std::io::Result<()>; 4] {
     let (page, length, fd) = (page.cast_mut().cast::<libc::c_void>(), 4096, file.as_raw_fd());
     let writable = libc::PROT_READ | libc::PROT_WRITE;
     let done = |ok: bool| if ok { Ok(()) } else { Err(std::io::Error::last_os_error()) };
-    // SAFETY: what is tried is to fail; if it does not, the test does.
+    // SAFETY: the attempt is expected to fail. A success fails the test.
     let protected = done(unsafe { libc::mprotect(page, length, writable) } == 0);
     // SAFETY: as above.
     let mapped = unsafe { libc::mmap(std::ptr::null_mut(), length, writable, libc::MAP_SHARED, fd, 0) };
@@ -427,7 +428,7 @@ pub fn attempts_to_change(page: *const u8, file: &impl AsRawFd) -> [std::io::Res
     [protected, mapped, shrunk, written]
 }
 
-/// The shared memory of a worker's rings, as far as this process has it mapped.
+/// Returns the shared memory of a worker's rings, as far as this process has mapped the rings.
 pub fn rings() -> Vec<&'static [std::sync::atomic::AtomicU64]> {
     let maps = std::fs::read_to_string("/proc/self/maps").expect("the maps of this process");
     let found = maps.lines().filter(|line| line.contains("memfd:offspring") && line.contains(" rw-s "));
@@ -442,16 +443,16 @@ pub fn rings() -> Vec<&'static [std::sync::atomic::AtomicU64]> {
     rings.map(|(start, end)| unsafe { std::slice::from_raw_parts(start as *const _, (end - start) / 8) }).collect()
 }
 
-/// A system call that no kernel knows, and that whoever traces this process sees.
+/// A system call that no kernel knows, visible to a tracer of this process.
 pub const MARK: libc::c_long = 4085;
 
-/// Makes it.
+/// Makes the call [`MARK`].
 pub fn mark() {
-    // SAFETY: it fails, and does nothing else.
+    // SAFETY: the call fails, and does nothing else.
     unsafe { libc::syscall(MARK) };
 }
 
-/// Which system call a traced thread is stopped at; `None` where it comes back from it.
+/// Returns the system call that a traced thread is about to enter. `None` at the return of a call.
 ///
 /// Source: ptrace(2), `PTRACE_GET_SYSCALL_INFO`.
 ///
@@ -460,9 +461,9 @@ pub fn mark() {
 pub fn entered_call(thread: i32) -> std::io::Result<Option<libc::c_long>> {
     const GET_SYSCALL_INFO: u32 = 0x420e;
     const ENTRY: u8 = 1;
-    // In it the kind is the first byte, and the number of the call begins at the 24th.
+    // The kind is the first byte of the record, and the number of the call begins at the 24th.
     let mut info = [0_u8; 88];
-    // SAFETY: the kernel writes no more than the length that it is told.
+    // SAFETY: the kernel writes no more than the given length.
     let length = unsafe { libc::ptrace(GET_SYSCALL_INFO as _, thread, info.len(), info.as_mut_ptr()) };
     if length < 0 {
         return Err(std::io::Error::last_os_error());
@@ -471,7 +472,7 @@ pub fn entered_call(thread: i32) -> std::io::Result<Option<libc::c_long>> {
     Ok((info[0] == ENTRY).then_some(number as libc::c_long))
 }
 
-/// Which C library this program has, as it says itself.
+/// Returns the name and version of this program's C library.
 pub fn libc_version() -> String {
     #[cfg(target_env = "gnu")]
     {

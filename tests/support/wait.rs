@@ -9,16 +9,16 @@ use offspring::{Job, JoinError};
 
 use crate::procs;
 
-/// How long anything may take before it counts as a hang, on a machine that is busy with other things too.
+/// The longest time of any step before the step counts as a hang, on a machine that is busy with other work too.
 pub const LIMIT: Duration = Duration::from_secs(20);
 
-/// Gives up: says what was waited for, and what the processes below this one are doing.
+/// Panics with the awaited event and the states of the processes below this process.
 #[track_caller]
 pub fn expired(what: &str) -> ! {
     panic!("{what} within {LIMIT:?}\n{}", procs::tree(std::process::id()))
 }
 
-/// Waits until a descriptor is readable or at its end; `false` when the deadline passes.
+/// Waits until a descriptor is readable or at its end. `false` when the deadline passes.
 pub fn readable(fd: BorrowedFd<'_>, deadline: Instant) -> bool {
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -32,12 +32,12 @@ pub fn readable(fd: BorrowedFd<'_>, deadline: Instant) -> bool {
     }
 }
 
-/// Whether a descriptor is readable or at its end at this moment.
+/// Tells whether a descriptor is readable or at its end at this moment.
 pub fn is_readable(fd: BorrowedFd<'_>) -> bool {
     poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::ZERO).expect("poll") > 0
 }
 
-/// Waits for a condition that no descriptor tells, such as a process's state in `/proc`.
+/// Waits for a condition without a descriptor, such as a process's state in `/proc`.
 #[track_caller]
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + LIMIT;
@@ -49,15 +49,15 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// Between two looks at a state for which there is no event, leaves the processor to those that are waited for.
+/// Leaves the processor to the awaited processes, between two looks at a state without an event.
 pub fn a_moment() {
     let _ = poll(&mut [], PollTimeout::from(1_u8));
 }
 
-/// What has become of a pool's job.
+/// Returns the outcome of a pool's job, within the usual deadline.
 ///
 /// # Errors
-/// The job's own.
+/// The error of the job.
 #[track_caller]
 pub fn outcome<T>(mut job: Job<T>) -> Result<T, JoinError> {
     match job.wait_timeout(LIMIT) {
@@ -67,7 +67,7 @@ pub fn outcome<T>(mut job: Job<T>) -> Result<T, JoinError> {
     }
 }
 
-/// Reads one line, without what comes behind it; `None` at the end of the stream.
+/// Reads one line, and nothing behind the line. `None` at the end of the stream.
 #[track_caller]
 pub fn line(pipe: &mut PipeReader) -> Option<String> {
     let deadline = Instant::now() + LIMIT;

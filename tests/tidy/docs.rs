@@ -6,7 +6,7 @@ use syn::{Attribute, Expr, ExprLit, ImplItem, Item, Lit, Meta, Type, UseTree, Vi
 
 use crate::source::{Source, none, sources};
 
-/// The names that a file re-exports by `pub use`.
+/// Returns the names that a file re-exports by `pub use`.
 fn reexported(file: &syn::File) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     for item in &file.items {
@@ -54,8 +54,8 @@ fn has_example(attributes: &[Attribute]) -> bool {
     documentation(attributes).contains("```")
 }
 
-/// The public items of a file without an example: types, traits and functions of these names, and methods of these
-/// types.
+/// Returns the public items of a file without an example: types, traits and functions of these names, and methods of
+/// the types.
 fn without_example(source: &Source, names: &BTreeSet<String>) -> Vec<String> {
     let file = syn::parse_file(&source.text).unwrap_or_else(|error| panic!("{}: {error}", source.path.display()));
     let mut found = Vec::new();

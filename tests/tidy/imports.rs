@@ -1,7 +1,7 @@
-//! The order of imports in the runtime, by the paths that its source names, in whatever form.
+//! The order of imports in the runtime, by the paths that the source names, in any form.
 //!
-//! A path counts whether it stands in a `use`, a signature, an expression or a macro; whether it begins with `crate`,
-//! `super` or `self`; and whatever a `use` calls it. Documentation and tests do not count.
+//! A path counts in a `use`, a signature, an expression or a macro, with `crate`, `super` or `self` at the begin, and
+//! under any `use … as` name. Documentation and tests do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +22,7 @@ const BESIDE: [&str; 1] = ["ipc::spin"];
 /// The entries to the crate, above all rooms.
 const ENTRANCES: [&str; 3] = ["lib", "guard", "private"];
 
-/// All rooms may use these. Of the rooms, they use `sys` alone.
+/// All rooms may use these rooms, which use no room but `sys`.
 const SHARED: [&str; 3] = ["error", "report", "platform"];
 
 /// A module by its path from the root, as `["pool", "driver", "leader"]`.
@@ -33,15 +33,15 @@ struct Module {
     source: Source,
 }
 
-/// A use of a module: the path as it was resolved, and the line.
+/// A use of a module: the resolved path, and the line.
 struct Use {
     path: Path,
     line: usize,
-    /// A `pub use`, by which a parent shows what a child has.
+    /// A `pub use`, by which a parent shows an item of a child.
     is_reexport: bool,
 }
 
-/// The modules of the runtime. `sys/linux/fd.rs` is the module `sys::fd`: the folder says for which systems it is.
+/// Returns the modules of the runtime. `sys/linux/fd.rs` is the module `sys::fd`, since the folder names the systems.
 fn modules() -> Vec<Module> {
     sources("runtime/src").into_iter().map(|source| Module { path: module_path(&source), source }).collect()
 }
@@ -62,7 +62,7 @@ fn is_test(module: &Module) -> bool {
     module.path.iter().any(|part| part == "tests")
 }
 
-/// The paths in a source that begin at the root or at a parent.
+/// Returns the paths in a source that begin at the root or at a parent.
 fn uses(module: &Module) -> Vec<Use> {
     let stream: TokenStream =
         module.source.text.parse().unwrap_or_else(|error| panic!("{}: {error}", module.source.at(0)));
@@ -78,7 +78,7 @@ fn walk(stream: TokenStream, here: &Path, is_reexport: bool, found: &mut Vec<Use
     let mut in_reexport = is_reexport;
     while index < tokens.len() {
         match &tokens[index] {
-            // `#[cfg(test)] mod …` and the documentation: the attribute, and behind `cfg(test)` the item too.
+            // An attribute such as `#[cfg(test)]` or documentation. Behind `cfg(test)`, skips the item too.
             TokenTree::Punct(punct) if punct.as_char() == '#' => {
                 index += attribute(&tokens[index..]);
             }
@@ -113,7 +113,7 @@ fn walk(stream: TokenStream, here: &Path, is_reexport: bool, found: &mut Vec<Use
     }
 }
 
-/// How many tokens an attribute takes, with its item if that is for tests alone.
+/// Returns the number of tokens of an attribute, with the item if the item is for tests alone.
 fn attribute(tokens: &[TokenTree]) -> usize {
     let body = tokens.iter().take(3).position(|token| matches!(token, TokenTree::Group(_)));
     let Some(body) = body else { return 1 };
@@ -121,7 +121,7 @@ fn attribute(tokens: &[TokenTree]) -> usize {
     if !text.contains("cfg(test)") && !text.contains("cfg(all(test") {
         return body + 1;
     }
-    // Up to the item's end: a semicolon, or a group in braces.
+    // Up to the end of the item: a semicolon, or a group in braces.
     let rest = &tokens[body + 1..];
     let end = rest.iter().position(|token| match token {
         TokenTree::Punct(punct) => punct.as_char() == ';',
@@ -148,7 +148,7 @@ fn is_punct(token: &TokenTree, char: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == char)
 }
 
-/// Reads a path with its groups in braces; how many tokens it takes.
+/// Reads a path with its groups in braces, and returns the number of tokens.
 fn path_at(
     tokens: &[TokenTree],
     here: &Path,
@@ -178,7 +178,7 @@ fn path_at(
         }
         index += 3;
     }
-    // `self` alone is a value; `$crate` is the user's.
+    // `self` alone is a value, and `$crate` belongs to the user.
     if index > 0 && !is_macro_path {
         found.push(Use { path, line, is_reexport });
     }
@@ -209,12 +209,12 @@ fn list(stream: TokenStream, base: &Path, line: usize, is_reexport: bool, found:
     }
 }
 
-/// The module that a path leads into: the longest beginning that is one.
+/// Returns the module that a path leads into: the longest prefix that is a module.
 fn target(path: &Path, known: &BTreeSet<Path>) -> Path {
     (0..=path.len()).rev().map(|length| path[..length].to_vec()).find(|start| known.contains(start)).unwrap_or_default()
 }
 
-/// `ipc::channel` of `ipc::channel::sender`; else the first part.
+/// Returns `ipc::channel` for `ipc::channel::sender`, else the first part.
 fn room(path: &Path) -> String {
     match path.as_slice() {
         [ipc, inner, ..] if ipc == "ipc" => format!("ipc::{inner}"),
@@ -248,7 +248,7 @@ fn imports_point_down() {
     none("imports against the order", offences);
 }
 
-/// Whether a room may use another. The root is none: what it re-exports has a room of its own.
+/// Tells whether a room may use another. The root is no room, and its re-exports belong to rooms of their own.
 fn may_use(own: &str, other: &str) -> bool {
     let place = |room: &str| ROOMS.iter().position(|known| *known == room);
     match (place(own), place(other)) {
@@ -270,7 +270,7 @@ fn every_module_has_a_room() {
     none("modules that the order of imports does not know", strangers);
 }
 
-/// The children of each folder, and which of them uses which.
+/// Returns the children of each folder, and the uses between them.
 fn edges(modules: &[Module]) -> BTreeMap<Path, BTreeMap<String, BTreeMap<String, String>>> {
     let known = known(modules);
     let mut edges: BTreeMap<Path, BTreeMap<String, BTreeMap<String, String>>> = BTreeMap::new();
@@ -278,7 +278,7 @@ fn edges(modules: &[Module]) -> BTreeMap<Path, BTreeMap<String, BTreeMap<String,
         for used in uses(module).into_iter().filter(|used| !used.is_reexport) {
             let target = target(&used.path, &known);
             let shared = module.path.iter().zip(&target).take_while(|(one, other)| one == other).count();
-            // From a child of the folder that both are in, to another child, or to the folder's own file.
+            // Leads from a child of the common folder to another child, or to the folder's own file.
             let child = |path: &Path| path.get(shared).cloned().unwrap_or_else(|| "mod".to_owned());
             let (from, to) = (child(&module.path), child(&target));
             if from != to && shared > 0 {
@@ -309,7 +309,7 @@ fn no_folder_has_a_circle() {
     none("modules that use each other", circles);
 }
 
-/// The arrows from a module back to itself, by a shortest way, if there is one. Reported once, at its first module.
+/// Returns a shortest circle of uses through a module, if any. A circle is reported once, at its first module.
 fn circle_through(start: &String, edges: &BTreeMap<String, BTreeMap<String, String>>) -> Option<Vec<String>> {
     let mut ways = std::collections::VecDeque::from([(start, Vec::new())]);
     let mut seen = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The rules of the source code, held by reading it.
+//! The rules of the source code, checked by reading the files.
 
 mod docs;
 mod imports;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::source::{none, root};
 
-/// The words of a page that name files or folders: those in backticks, and those in fenced blocks.
+/// Returns the words of a page that name files or folders: words in backticks, and words in fenced blocks.
 fn paths(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut in_block = false;
@@ -22,7 +22,7 @@ fn paths(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// The files and folders of the workspace.
+/// Returns the files and folders of the workspace.
 fn everything() -> Vec<PathBuf> {
     let mut found = vec![root()];
     let mut index = 0;

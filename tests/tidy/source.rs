@@ -4,13 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub(crate) struct Source {
-    /// Relative to the folder that was asked for.
+    /// Relative to the requested folder.
     pub(crate) path: PathBuf,
     pub(crate) text: String,
 }
 
 impl Source {
-    /// The lines without comments, numbered from one.
+    /// Returns the lines without comments, numbered from one.
     pub(crate) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         self.text.lines().enumerate().map(|(index, line)| (index + 1, line.split("//").next().unwrap_or_default()))
     }
@@ -24,7 +24,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_owned()
 }
 
-/// The Rust files below a folder of the workspace, sorted.
+/// Returns the Rust files below a folder of the workspace, sorted.
 pub(crate) fn sources(folder: &str) -> Vec<Source> {
     let base = root().join(folder);
     let mut folders = vec![base.clone()];

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use crate::source::{none, sources};
 
-/// All folders with Rust code that is written by hand.
+/// All folders with hand-written Rust code.
 const FOLDERS: [&str; 6] = ["runtime/src", "macros/src", "tests", "examples", "bench/src", "fixtures"];
 
 #[test]
 fn unsafe_and_the_kernel_are_in_sys() {
-    /// The promise that users make themselves, handed on to `sys`.
+    /// The promise of the user, passed on to `sys`.
     const EXCEPTION: &str = "fork_despite_threads";
     let mut offences = Vec::new();
     for source in sources("runtime/src").iter().filter(|source| !source.path.starts_with("sys")) {
@@ -23,7 +23,7 @@ fn unsafe_and_the_kernel_are_in_sys() {
             if names_kernel || is_unsafe && !is_exception {
                 offences.push(format!("{}: {}", source.at(line), code.trim()));
             }
-            // The function ends where its brace does.
+            // The function ends at its closing brace.
             excepted &= code != "    }";
         }
     }
@@ -81,14 +81,14 @@ fn no_line_puts_something_off() {
     none("lines that put something off", offences);
 }
 
-/// As `rustfmt.toml` says, for comments too, which it leaves alone.
+/// The width in `rustfmt.toml`, also for comments, which rustfmt leaves alone.
 const LONGEST_LINE: usize = 120;
 
 #[test]
 fn no_line_is_too_long() {
     let mut offences = Vec::new();
     for folder in FOLDERS {
-        // Each case of `ui` stands as its user wrote it.
+        // Each case of `ui` stands as a user would write it.
         for source in sources(folder).iter().filter(|source| !source.path.starts_with("ui")) {
             let long = source.text.lines().enumerate().filter(|(_, line)| line.chars().count() > LONGEST_LINE);
             offences.extend(long.map(|(index, _)| format!("{folder}/{}", source.at(index + 1))));

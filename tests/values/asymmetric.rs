@@ -1,4 +1,4 @@
-//! Types that write themselves as one thing and read another, which is as good in a format that tells what comes.
+//! Types that serialise in one form and deserialise from another, as a self-describing format allows.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -93,10 +93,10 @@ round_trips! {
     }
 }
 
-/// A value that is written as `A` and read as `B`.
+/// A value that is serialised as `A` and deserialised as `B`.
 struct As<A, B, How>(A, PhantomData<(B, How)>);
 
-/// How a `B` becomes an `A`.
+/// The conversion of a `B` into an `A`.
 trait Back<A, B> {
     fn back(read: B) -> A;
 }
@@ -185,7 +185,7 @@ fn short<S: Serializer>(ratio: &f64, serializer: S) -> Result<S::Ok, S::Error> {
     if ratio.fract() == 0.0 { serializer.serialize_i64(*ratio as i64) } else { serializer.serialize_f64(*ratio) }
 }
 
-/// Read as serde_json's value first, as code does that has to look at it.
+/// Deserialised by way of serde_json's value, as in code that inspects the value first.
 #[derive(Debug, PartialEq)]
 pub(crate) struct ViaValue<T>(pub(crate) T);
 
@@ -353,7 +353,7 @@ struct Unknown(Vec<u8>);
 
 impl Serialize for Unknown {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // What is filtered does not know how much is left.
+        // The filter does not know the number of remaining elements.
         serializer.serialize_newtype_struct("Unknown", &Filtered(&self.0))
     }
 }
@@ -430,7 +430,7 @@ impl Serialize for MapAsVariant {
     }
 }
 
-/// A list, of which one element stands for itself.
+/// A list, in which a single element stands for the list.
 #[derive(Debug, PartialEq)]
 struct OneOrMany(Vec<u8>);
 
@@ -465,7 +465,7 @@ impl<'de> Deserialize<'de> for OneOrMany {
     }
 }
 
-/// A dependency as Cargo has it: a text, or a table.
+/// A dependency as Cargo writes it: a text, or a table.
 #[derive(Debug, PartialEq)]
 struct NameOrStruct {
     name: String,
@@ -595,7 +595,7 @@ fn none<S: Serializer, T>(_: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_none()
 }
 
-/// An id that may also be a number or missing: nobody who wrote for JSON has a `visit_some`.
+/// An id that may also be a number or missing. Types written for JSON alone lack a `visit_some`.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Lenient {
     #[serde(deserialize_with = "text_or_number")]
@@ -710,7 +710,7 @@ impl Serialize for TextsAsKeys {
     }
 }
 
-/// What is a text of JSON on its way.
+/// A text of JSON on its way.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Embedded {
     #[serde(serialize_with = "to_text", deserialize_with = "of_text")]
@@ -726,7 +726,7 @@ fn of_text<'de, D: Deserializer<'de>, T: de::DeserializeOwned>(deserializer: D) 
     serde_json::from_str(&String::deserialize(deserializer)?).map_err(de::Error::custom)
 }
 
-/// Writes more than it reads, of every kind.
+/// Serialises more than it deserialises, of every kind.
 #[derive(Debug, PartialEq, Deserialize)]
 struct Ignoring {
     kept: u8,
@@ -752,7 +752,7 @@ impl Serialize for Ignoring {
     }
 }
 
-/// A text for people, a number for machines; both sides must agree which.
+/// A text for humans, a number for machines. Both sides must agree on the form.
 #[derive(Debug, PartialEq)]
 struct Readable(u8);
 

@@ -1,4 +1,4 @@
-//! serde's attributes on structs, enums, fields and variants, at their beginning, in their middle and at their end.
+//! serde's attributes on structs, enums, fields and variants, at the beginning, in the middle and at the end.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -38,7 +38,7 @@ round_trips! {
     one_way_fields {
         skip_serializing: User = User { id: 1, attempts: 0, age: 30 };
         skip_serializing_loses: User = User { id: 1, attempts: 3, age: 30 } => User { id: 1, attempts: 0, age: 30 };
-        // An argument of its own behind one that is shorter than it looks.
+        // Checks that no byte of the shortened argument before is left over.
         a_second_argument: u32 = 77;
         skip_serializing_first: SerializeLess = SerializeLess { first: "d".into(), rest: vec![1, 2] };
         skip_deserializing: Counted = Counted { seen: 0, name: "n".into(), last: 5 };
@@ -458,7 +458,7 @@ fn five() -> u8 {
     5
 }
 
-/// Of each kind something that has to be passed over.
+/// A field of each kind to be skipped.
 #[derive(Debug, Default, PartialEq, Serialize)]
 struct Ignored {
     numbers: (u8, i128, f32, f64),
@@ -726,7 +726,7 @@ struct FlatLeaveOut {
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct FlatKinds {
-    // The name is also that of a field of the flattened one's enums, which are deeper.
+    // The name is also the name of a deeper field, in the enums of the flattened field.
     #[serde(rename = "outer")]
     id: u8,
     #[serde(flatten)]
@@ -1042,7 +1042,7 @@ enum WithVariant {
     Tags(Vec<String>),
 }
 
-/// Types whose crate does not know serde.
+/// Types of a crate without serde.
 mod foreign {
     #[derive(Debug, PartialEq)]
     pub(super) struct Point {

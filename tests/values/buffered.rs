@@ -1,9 +1,9 @@
-//! Values that serde takes apart before it knows their type, and loses there in some formats: equal or refused, never
-//! another.
+//! Values that serde buffers before their type is known, and loses in some formats. Each arrives equal or is refused,
+//! and never arrives changed.
 //!
-//! `flatten`, `tag` and `untagged` keep what comes in a buffer of serde's own, which has no integers of 128 bits, and
-//! makes one of an option in an option if the format does. What the buffer cannot hold nobody can carry; to say so is
-//! all that is asked.
+//! `flatten`, `tag` and `untagged` keep content in a buffer of serde, which has no integers of 128 bits, and merges
+//! nested options if the format does. No format can carry a value that the buffer cannot hold, so an error is all that
+//! is asked.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -106,7 +106,7 @@ never_another! {
     a_flattened_option_of_a_tagged_enum: Vec<FlatOptional> =
         [None, Some(Tagged::It { it: 1 })].map(|it| FlatOptional { first: 1, it, last: 2 }).into();
     a_flattened_option_that_is_empty: FlatEmpty = FlatEmpty { first: 1, inner: Some(AllOptional { a: None, b: None }) };
-    // Bytes are read as a list there, which other types of values, such as CBOR's, take for one.
+    // The buffer holds bytes as a list, which other value types, such as CBOR's, take for a list.
     bytes_read_as_json: ViaValue<ByteBuf> = ViaValue(vec![1, 2, 255].into());
     a_float_of_message_pack: rmpv::Value = rmpv::Value::F32(0.5);
     numbers_of_ron: Vec<ron::Value> =
@@ -132,7 +132,7 @@ enum Tagged<T> {
     It { it: T },
 }
 
-/// Its content may come before its tag, for all that serde knows.
+/// serde allows the content to come before the tag.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t", content = "c")]
 enum Adjacent<T> {
@@ -184,7 +184,7 @@ enum Variant {
     Of(u8),
 }
 
-/// Floats that are what their bits are.
+/// Floats with equality by bits.
 #[derive(Debug, Serialize, Deserialize)]
 struct Bits(f64);
 
@@ -268,7 +268,7 @@ fn chain(length: u32) -> Chain {
     (1..length).fold(Chain { number: 0, next: None }, |next, number| Chain { number, next: Some(Box::new(next)) })
 }
 
-/// Each of these is buffered within the buffer of the one around it.
+/// Each level is buffered within the buffer of the level above.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t")]
 enum Tags {

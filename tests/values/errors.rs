@@ -1,5 +1,5 @@
-//! What is said of a value that is refused: the task, the argument, the way to it, and what its own implementation
-//! says.
+//! The error texts of refused values: the task, the argument, the path to the value, and the text of the value's own
+//! implementation.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -31,19 +31,19 @@ cases! {
     here what_std_does_not_write_is_named;
 }
 
-/// Fails on one side when its number is odd.
+/// Fails on one side if the number is odd.
 #[derive(Clone, Debug, PartialEq)]
 struct When {
     number: u8,
     is_read_only: bool,
 }
 
-/// An odd one cannot be written.
+/// Returns a value that cannot be serialised if odd.
 fn unwritable(number: u8) -> When {
     When { number, is_read_only: false }
 }
 
-/// An odd one cannot be read.
+/// Returns a value that cannot be deserialised if odd.
 fn unreadable(number: u8) -> When {
     When { number, is_read_only: true }
 }
@@ -87,13 +87,13 @@ struct Rule {
     when: When,
 }
 
-/// Its fourth rule is odd.
+/// Returns a config whose fourth rule is odd.
 fn config(when: fn(u8) -> When) -> Config {
     let rules = [0, 2, 4, 3, 6].map(|number| Rule { id: 7, when: when(number) });
     Config { name: "c".into(), rules: rules.into() }
 }
 
-/// A text must name all of these.
+/// Checks that a text contains all parts.
 #[track_caller]
 fn says(text: impl ToString, parts: &[&str]) {
     let text = text.to_string();
@@ -164,7 +164,7 @@ fn of_messages_that_cannot_be_decoded(method: StartMethod) {
     assert_eq!(from.recv_timeout(wait::LIMIT).unwrap().rules[3].when.number, 2, "the next one is good");
 }
 
-/// What a send in a child says.
+/// Returns the error of a send in a child.
 #[child_task]
 fn send_odd(to: Sender<Config>, batched: bool) -> (String, String) {
     if batched {
@@ -234,7 +234,7 @@ fn config_of(when: When) -> Config {
     Config { name: String::new(), rules: vec![Rule { id: 1, when }] }
 }
 
-/// What is on the way to a value.
+/// Levels on the path to a value.
 #[derive(Debug, Serialize, Deserialize)]
 enum Way {
     Newtype(Box<Way>),
@@ -280,7 +280,7 @@ fn the_way_through_every_structure(method: StartMethod) {
     }
 }
 
-/// Writes itself as `W`, and is read as `R`.
+/// Serialises as `W`, and deserialises as `R`.
 struct Mismatch<W, R>(W, std::marker::PhantomData<R>);
 
 impl<W: Serialize, R> Serialize for Mismatch<W, R> {

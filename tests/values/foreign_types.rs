@@ -1,4 +1,4 @@
-//! Types of well-known crates, whose implementations suppose a format for people to read, or one that tells what comes.
+//! Types of well-known crates, whose implementations assume a human-readable or a self-describing format.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Debug};
@@ -189,7 +189,7 @@ round_trips! {
     }
 }
 
-/// A value of JSON as it is written, spaces included.
+/// A JSON value in its written form, spaces included.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Raw(Box<RawValue>);
@@ -252,7 +252,7 @@ struct Seconds {
     after: u8,
 }
 
-/// A span is equal to no other, as a month may be longer than another; its fields are.
+/// A span without equality, as months differ in length. The fields are compared.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 struct Fields(Span);
@@ -282,7 +282,7 @@ enum Side {
     Right,
 }
 
-/// Graphs have no equality; their nodes and edges do.
+/// Graphs have no equality. Nodes and edges are compared.
 #[derive(Debug, Serialize, Deserialize)]
 struct Graphs {
     directed: DiGraph<String, u8>,
@@ -305,7 +305,7 @@ impl Graphs {
 
 impl PartialEq for Graphs {
     fn eq(&self, other: &Self) -> bool {
-        // What is shown has all nodes and edges.
+        // The debug text has all nodes and edges.
         format!("{self:?}") == format!("{other:?}")
     }
 }
@@ -352,7 +352,7 @@ struct PairList {
     after: u8,
 }
 
-/// A trait's object, which has its type's name with it.
+/// A trait object, serialised with the name of its type.
 #[typetag::serde(tag = "job")]
 trait Job: Debug {
     fn shown(&self) -> String {

@@ -1,14 +1,14 @@
-//! Values of every shape that serde has, by every start method: each arrives equal, or an error says why not.
+//! Values of every serde shape, by every start method: each value arrives equal, or an error tells the reason.
 //!
 //! ```text
-//!   attributes, asymmetric   what serde's attributes, and implementations by hand, make of structs and enums
-//!   std_types, foreign_types what std and well-known crates implement
+//!   attributes, asymmetric   structs and enums with serde's attributes, and implementations by hand
+//!   std_types, foreign_types types of std and of well-known crates
 //!   places                   the same few values in every place where a value crosses to another process
-//!   buffered                 values that serde itself may lose on the way: equal or refused, never another
-//!   errors                   what is said of a value that is refused
+//!   buffered                 values that serde itself may lose on the way: equal or refused, never changed
+//!   errors                   the error texts of refused values
 //! ```
 //!
-//! What must arrive is told by another format: a value that comes out of serde_json as it went in.
+//! serde_json tells which values must arrive: every value that serde_json returns unchanged.
 
 mod asymmetric;
 mod attributes;

@@ -10,7 +10,7 @@ use offspring_tests::{Case, start, sys, value};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// Each type with its values, of which there is one or more.
+/// Makes a module for each type with its values, at least one.
 macro_rules! everywhere {
     ($($name:ident: $type:ty = $values:expr;)+) => {
         pub(crate) const CASES: &[Case] = &[
@@ -44,7 +44,7 @@ macro_rules! everywhere {
                 $values.into()
             }
 
-            /// What comes before and after it has its own place.
+            /// Takes arguments before and after the value, which must stay in their places.
             #[child_task]
             fn turned(before: u8, value: It, list: Vec<It>, after: String) -> (String, Vec<It>, It, u8) {
                 assert!(values().contains(&value), "{value:?} is an argument that nobody gave");
@@ -144,7 +144,7 @@ macro_rules! everywhere {
                 assert_eq!(value(offspring::fork(values).unwrap()), values());
             }
 
-            /// Not every type can be cloned.
+            /// Copies by serialisation, as some types lack `Clone`.
             fn copy(value: &It) -> It {
                 values().into_iter().find(|it| it == value).expect("one of the values")
             }
@@ -208,7 +208,7 @@ everywhere! {
     nothings: Vec<()> = [vec![], vec![(); 1000]];
 }
 
-/// Left out are fields, at all times or while they are empty, on both sides or one, and a variant.
+/// Skips fields, always or while empty, on both sides or one, and a variant.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct LeftOut {
     #[serde(skip)]
@@ -286,7 +286,7 @@ enum Untagged {
     List(Vec<Untagged>),
 }
 
-/// A float that is what its bits are.
+/// A float with equality by bits.
 #[derive(Debug, Serialize, Deserialize)]
 struct Nan(f64);
 
@@ -296,7 +296,7 @@ impl PartialEq for Nan {
     }
 }
 
-/// An end of a channel in each structure that serde keeps aside before it knows what it is.
+/// An end of a channel in each structure that serde buffers before its type is known.
 #[derive(Serialize, Deserialize)]
 struct Job {
     id: u32,
@@ -347,7 +347,7 @@ fn descriptors_in_structures(method: StartMethod) {
     assert_eq!([next(&line), next(&logged), next(&by_name)], ["7 in", "logged", "named"]);
 }
 
-/// The first variant takes the file and then misses a field; the second one needs the file as well, and may not get it.
+/// The first variant takes the file, and then lacks a field. The second variant needs the file too, and may not get it.
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Source {

@@ -1,4 +1,4 @@
-//! Types of the standard library that serde knows, and their extremes.
+//! Types of the standard library with serde implementations, and their extremes.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
@@ -49,7 +49,7 @@ round_trips! {
         no_numbers: Vec<Bits> = vec![
             Bits(f64::NAN),
             Bits(-f64::NAN),
-            // A payload, and one that signals.
+            // A quiet NaN with a payload, and a signalling NaN.
             Bits(f64::from_bits(0x7ff8_0000_dead_beef)),
             Bits(f64::from_bits(0xfff0_0000_0000_0001)),
         ], beyond_json;
@@ -204,7 +204,7 @@ round_trips! {
     }
 }
 
-/// A float that is what its bits are.
+/// A float with equality by bits.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Bits(f64);
@@ -221,7 +221,7 @@ impl Debug for Bits {
     }
 }
 
-/// The same with half as many.
+/// As above, with half as many.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Bits32(f32);
@@ -284,7 +284,7 @@ enum Kind {
     Many(Vec<Kind>),
 }
 
-/// std compares and shows twelve.
+/// std implements equality and `Debug` up to twelve.
 #[derive(Serialize, Deserialize)]
 #[serde(transparent)]
 struct Sixteen(SixteenTuple);

@@ -1,8 +1,8 @@
-//! Tables of values, and the way that each of them goes.
+//! Tables of values, and the path of each value.
 //!
-//! A group of values is a case. Each value goes through serde_json, which tells whether it has to arrive at all, then
-//! through a channel within this process, so that a failure names every value that is lost; then all of them together
-//! are the arguments of one child, which compares them with its own, and its result.
+//! A group of values is a case. Each value goes through serde_json, which tells whether the value must arrive. Then
+//! each value goes through a channel within this process, so that a failure names every lost value. Then all values
+//! together are the arguments of one child, which compares the values with its own, and the child's result.
 
 use std::fmt::Debug;
 
@@ -10,11 +10,11 @@ use offspring::channel;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A file's groups, as cases: `group { name: Type = value; }`.
+/// The groups of a file, as cases: `group { name: Type = value; }`.
 ///
-/// `value => other` stands for one that its own type changes on the way, as serde_json does: a field that is not
-/// serialised, for instance. `value, beyond_json` is one that serde_json cannot carry, and that must arrive all the
-/// same.
+/// `value => other` stands for a value that its own type changes on the way, also by serde_json, such as a value with a
+/// field that is not serialised. `value, beyond_json` stands for a value that serde_json cannot carry, and that must
+/// arrive all the same.
 macro_rules! round_trips {
     ($($group:ident {
         $($name:ident: $type:ty = $value:expr $(=> $becomes:expr)? $(, $mark:ident)?;)+
@@ -36,7 +36,7 @@ macro_rules! round_trips {
                     }
                 )+
 
-                /// What the values are when they arrive.
+                /// The expected values at the arrival.
                 mod expected {
                     use super::*;
 
@@ -80,7 +80,7 @@ macro_rules! round_trips {
     };
 }
 
-/// The last of one or two.
+/// Returns the last of one or two.
 macro_rules! last {
     ($value:expr) => {
         $value
@@ -100,7 +100,7 @@ pub(crate) fn is_beyond_json(marks: &[&str]) -> bool {
     }
 }
 
-/// What has become of the values of a group.
+/// The results of the values of a group.
 #[derive(Default)]
 pub(crate) struct Lost(Vec<String>);
 
@@ -126,13 +126,13 @@ impl Lost {
     }
 }
 
-/// What serde_json makes of a value.
+/// Returns the value after a pass through serde_json.
 pub(crate) fn by_json<T: Serialize + DeserializeOwned>(value: &T) -> Result<T, String> {
     let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
     serde_json::from_str(&text).map_err(|error| format!("{error} in {text}"))
 }
 
-/// What a channel within this process makes of a value.
+/// Returns the value after a pass through a channel within this process.
 pub(crate) fn by_channel<T: Serialize + DeserializeOwned>(value: T) -> Result<T, String> {
     let (to, from) = channel().expect("a channel");
     to.send(value).map_err(|error| error.to_string())?;

@@ -1,5 +1,4 @@
-//! This program started anew, by `std::process::Command` and by `posix_spawn`, with a child that does no more than
-//! answer.
+//! This program started anew, by `std::process::Command` and by `posix_spawn`, with a child that only answers.
 
 use std::ffi::CString;
 use std::io::{PipeReader, PipeWriter, Read, pipe};
@@ -14,7 +13,7 @@ use crate::contender::{Round, timed};
 use crate::idle::{self, Footprint, footprint};
 use crate::tasks::{ANSWER, QUESTION, square};
 
-/// The first argument of such a child; the second says what it does.
+/// The first argument of such a child. The second argument names the work.
 const MODE: &str = "bare";
 const ANSWERS: &str = "answer";
 const WAITS: &str = "wait";
@@ -22,7 +21,7 @@ const IDLES: &str = "idle";
 
 const PROGRAM: &str = "/proc/self/exe";
 
-/// In such a child, what it does; to be asked before anything else.
+/// Runs such a child's work, and returns its exit code. `None` in any other process. Must be called first in `main`.
 pub(crate) fn child() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next()? != MODE {
@@ -69,7 +68,7 @@ pub(crate) fn idle_child(what: Footprint) -> Result<Round> {
     })
 }
 
-/// Ends with its handle.
+/// Kills the child when dropped.
 struct Killed(Child);
 
 impl Drop for Killed {

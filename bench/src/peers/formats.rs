@@ -1,7 +1,7 @@
 //! Other formats of serde.
 //!
-//! Those that can write into a slice have that as a way of their own. It is the fastest, for nothing can have to grow,
-//! and it asks for a caller who knows how much there will be.
+//! Formats that can write into a slice have a contender for the slice too. Writing into a slice is fastest, as no
+//! buffer grows, and requires a caller that knows the length.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -81,7 +81,7 @@ impl Format for BincodeToSlice {
     }
 }
 
-/// MessagePack, with the names of fields: its bytes say by themselves what they are.
+/// MessagePack, with the names of fields. The format is self-describing.
 pub(crate) struct MessagePack;
 
 impl Format for MessagePack {

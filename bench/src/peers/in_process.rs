@@ -1,4 +1,4 @@
-//! What the operation takes without another process.
+//! The cost of the operation within this process.
 
 use std::hint::black_box;
 
@@ -18,7 +18,7 @@ pub(crate) fn parallel_map() -> Result<Round> {
     }))
 }
 
-/// Memory for it, and one copy; for what has owners of memory in it, of each of them.
+/// Allocates and copies once. A value with owned memory in its parts allocates for each part.
 pub(crate) fn clone<S: Sample>(sample: S, parts: usize) -> Result<Round> {
     Ok(timed_parts(parts, move || {
         assert!(black_box(black_box(&sample).clone()).is_like(&sample));
@@ -26,7 +26,7 @@ pub(crate) fn clone<S: Sample>(sample: S, parts: usize) -> Result<Round> {
     }))
 }
 
-/// One copy, into memory that was used before.
+/// Copies once, into memory that was used before.
 pub(crate) fn copy<T: Copy + 'static>(sample: Vec<T>, parts: usize) -> Result<Round>
 where
     Vec<T>: Sample,

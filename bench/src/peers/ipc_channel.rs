@@ -10,7 +10,7 @@ use crate::raw::Forked;
 use crate::samples::Sample;
 use crate::tasks::{ECHO_BYTE, ECHO_BYTES, END, QUESTION, is_echo};
 
-/// A child that answers every message, and both channels.
+/// A child that answers every message, with both channels.
 struct Answering<A, B> {
     requests: IpcSender<A>,
     answers: IpcReceiver<B>,
@@ -22,7 +22,7 @@ where
     A: Serialize + DeserializeOwned + 'static,
     B: Serialize + DeserializeOwned + 'static,
 {
-    /// The child answers with what this makes of the message, if anything.
+    /// Starts a child that answers each message with the result of `answer`, if there is a result.
     fn start(mut answer: impl FnMut(A) -> Option<B>) -> Result<Self> {
         let ((requests, inbox), (outbox, answers)) = (ipc::channel::<A>()?, ipc::channel::<B>()?);
         let child = Forked::start_bound(move || {
@@ -82,7 +82,7 @@ pub(crate) fn echo_of<S: Sample>(sample: S) -> Result<Round> {
     }))
 }
 
-/// From ordinary memory, through its shared memory.
+/// Sends bytes from ordinary memory through shared memory.
 pub(crate) fn echo_of_bytes() -> Result<Round> {
     let child = Answering::start(|data: IpcSharedMemory| Some(data))?;
     let data = vec![ECHO_BYTE; ECHO_BYTES];
@@ -92,7 +92,7 @@ pub(crate) fn echo_of_bytes() -> Result<Round> {
     }))
 }
 
-/// Shared memory that is there already.
+/// Sends memory that is already shared.
 pub(crate) fn echo_of_shared() -> Result<Round> {
     let child = Answering::start(|data: IpcSharedMemory| Some(data))?;
     let data = IpcSharedMemory::from_byte(ECHO_BYTE, ECHO_BYTES);

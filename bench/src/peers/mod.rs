@@ -1,4 +1,4 @@
-//! The same operations by others: the kernel alone, other crates, and this process alone.
+//! The same operations by the kernel alone, by other crates, and within this process.
 
 pub(crate) mod command;
 pub(crate) mod formats;

@@ -1,4 +1,4 @@
-//! A fork, an exit and a wait, with nothing between them.
+//! A fork, an exit and a wait, and nothing else.
 
 use crate::Result;
 use crate::children::{gated, many};

@@ -12,7 +12,7 @@ use crate::ours::workers;
 use crate::samples::Sample;
 use crate::tasks::{ANSWER, ECHO_BYTE, ECHO_BYTES, QUESTION, Whole, is_echo, square};
 
-/// How many calls are with its pool at once: each queued one costs three descriptors.
+/// The number of calls in the pool at once. Each queued call costs three descriptors.
 const WINDOW: usize = 64;
 
 pub(crate) fn start() -> Result<Round> {
@@ -36,7 +36,7 @@ pub(crate) fn idle_child(what: Footprint) -> Result<Round> {
     })
 }
 
-/// Ends with its handle.
+/// Kills the child when dropped.
 struct Killed(JoinHandle<()>);
 
 impl Drop for Killed {
@@ -88,7 +88,7 @@ pub(crate) fn echo_of<S: Sample>(sample: S) -> Result<Round> {
     }))
 }
 
-/// By serde's bytes, which is the fastest that it has.
+/// Sends bytes by `serde_bytes`, the fastest way of `procspawn`.
 pub(crate) fn echo_of_bytes() -> Result<Round> {
     let pool = Pool::new(1)?;
     let data = vec![ECHO_BYTE; ECHO_BYTES];

@@ -9,10 +9,10 @@ use crate::contender::{Round, timed, timed_batch};
 use crate::raw::{Forked, Words};
 use crate::tasks::{END, QUESTION};
 
-/// A small message, as large as ours are with what stands around the number.
+/// The length of a small message, equal to our message with its framing.
 const MESSAGE_BYTES: usize = 32;
 
-/// A pair of the kind that channels use: messages stay whole.
+/// Returns a socket pair of the same kind as our channels: messages stay whole.
 fn pair() -> Result<(UnixDatagram, UnixDatagram)> {
     let (one, other) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)?;
     Ok((one.into(), other.into()))
@@ -70,7 +70,7 @@ pub(crate) fn throughput() -> Result<Round> {
     }))
 }
 
-/// The words of a conversation by futex.
+/// The indices of the two words of a conversation by futex.
 const REQUEST: usize = 0;
 const REPLY: usize = 1;
 

@@ -23,7 +23,7 @@ fn expect_answer(child: &Zygote) -> Result<()> {
     Ok(())
 }
 
-/// After its task, which is when it waits for the next.
+/// Counts the resources of a child after its task, which is when the child waits for the next task.
 pub(crate) fn idle_child(what: Footprint) -> Result<Round> {
     Zygote::init();
     footprint(what, || {

@@ -1,4 +1,4 @@
-//! The page.
+//! The report as a Markdown page.
 
 use std::fmt::Write;
 
@@ -28,7 +28,7 @@ says how many times the other's cost ours is, for a rate as for a time: less tha
 Ratios within a row can be compared with those of another machine; the numbers cannot.
 ";
 
-/// The whole page.
+/// Returns the whole page.
 pub(super) fn page(results: &Results) -> String {
     let mut page = INTRODUCTION.to_owned();
     page += &machine(results);

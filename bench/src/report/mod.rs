@@ -1,4 +1,4 @@
-//! What came of it: as lines, as a page, and as pictures. JSON is what serde makes of `Results`.
+//! The results as lines, as a page, and as pictures. JSON is the serde form of `Results`.
 
 mod markdown;
 mod plot;
@@ -9,10 +9,10 @@ use std::path::Path;
 
 use crate::{Result, Results};
 
-/// A part of the page: the rows whose ids begin so.
+/// A part of the page: the rows with a common prefix of their ids.
 struct Section {
     title: &'static str,
-    /// What its rows' ids begin with, up to a slash; also the picture's name.
+    /// The prefix of the rows' ids, up to a slash, and the name of the picture.
     prefix: &'static str,
     about: &'static str,
     picture: Picture,
@@ -21,7 +21,7 @@ struct Section {
 enum Picture {
     /// Every row with all its contenders.
     Points,
-    /// The same, of the rows whose ids end so.
+    /// As `Points`, for rows with this suffix of their ids.
     PointsOf(&'static str),
     /// Cost against the number at the end of the id.
     Lines { against: &'static str },

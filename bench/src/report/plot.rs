@@ -26,7 +26,7 @@ const FLOOR: RGBColor = RGBColor(0x40, 0x40, 0x40);
 const PEER: RGBColor = RGBColor(0xd9, 0x7a, 0x1a);
 const GRID: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
 
-/// Draws the picture of a part of the page, if any of its rows was measured.
+/// Draws the picture of a part of the page, if any row of the part was measured.
 pub(super) fn draw(section: &Section, results: &Results, directory: &Path) -> Result<()> {
     let is_shown = |row: &&Measured| match section.picture {
         Picture::PointsOf(end) => row.id.ends_with(end),
@@ -42,7 +42,7 @@ pub(super) fn draw(section: &Section, results: &Results, directory: &Path) -> Re
     }
 }
 
-/// A line of a picture of points.
+/// A line of a picture with points.
 enum Line<'r> {
     Row(&'r str),
     Contender { name: &'r str, median: f64, low: f64, high: f64, color: RGBColor },
@@ -91,7 +91,7 @@ fn points(path: &Path, rows: &[&Measured]) -> Result<()> {
     Ok(())
 }
 
-/// The powers of ten around all values.
+/// Returns the powers of ten around all values.
 fn decades(values: impl Iterator<Item = f64>) -> (f64, f64) {
     let (low, high) = values
         .filter(|value| *value > 0.0)
@@ -99,7 +99,7 @@ fn decades(values: impl Iterator<Item = f64>) -> (f64, f64) {
     (10_f64.powf(low.log10().floor()), 10_f64.powf((high * 1.01).log10().ceil()))
 }
 
-/// A line and a word for each power of ten.
+/// Draws a line and a label for each power of ten.
 fn decade_lines(area: &Area, chart: &Chart, unit: Unit, (low, high): (f64, f64), bottom: f64) -> Result<()> {
     let mut value = low;
     while value < high * 1.1 {
@@ -132,7 +132,7 @@ fn point(area: &Area, chart: &mut Chart, unit: Unit, line: &Line, y: f64) -> Res
     Ok(())
 }
 
-/// What the colors and the strokes mean.
+/// Draws the legend of colors and strokes.
 fn key(area: &Area, y: i32) -> Result<()> {
     let entries = [(OURS, "offspring"), (OURS_TOO, "offspring, another way"), (FLOOR, "floor"), (PEER, "peer")];
     let mut x = i32::try_from(NAMES_WIDTH)?;
@@ -204,7 +204,7 @@ fn lines(path: &Path, against: &str, rows: &[&Measured]) -> Result<()> {
     Ok(())
 }
 
-/// The name of each line at its end, moved down where another is in its place.
+/// Writes the name of each line at its end, moved down where the place is taken.
 fn name_lines(area: &Area, mut ends: Vec<(&Series, (i32, i32))>) -> Result<()> {
     const HEIGHT: i32 = 17;
     ends.sort_by_key(|(_, (_, y))| *y);

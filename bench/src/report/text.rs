@@ -1,4 +1,4 @@
-//! Numbers as people read them, and a row as some lines.
+//! Readable numbers, and a row as a few lines.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -7,7 +7,7 @@ use crate::measure::Measured;
 use crate::rows::Unit;
 
 impl Unit {
-    /// With three digits that count, and a unit that suits them.
+    /// Formats with three significant digits, in a suitable unit.
     pub(crate) fn show(self, value: f64) -> String {
         match self {
             Self::Nanos => seconds(value / 1e9),
@@ -30,7 +30,7 @@ fn scaled(value: f64, units: &[(f64, &str)]) -> String {
     format!("{}{name}", digits(if size == 0.0 { value } else { value / size }))
 }
 
-/// Three digits that count, and no zeros behind a point that say nothing.
+/// Formats three significant digits, without trailing zeros.
 fn digits(value: f64) -> String {
     let places = match value {
         100.0.. => 0,
@@ -45,7 +45,7 @@ pub(crate) fn ratio(ratio: Option<f64>) -> String {
     ratio.map_or("–".to_owned(), |ratio| if ratio < 0.01 { format!("{ratio:.1e}") } else { digits(ratio) })
 }
 
-/// The row, and one line for each contender.
+/// Formats the row, and one line for each contender.
 pub(crate) fn of(row: &Measured) -> String {
     let mut text = format!("{}\n", row.id);
     for (name, value) in row.everybody() {
@@ -60,7 +60,7 @@ pub(crate) fn of(row: &Measured) -> String {
 }
 
 impl Measured {
-    /// All that have a number: ours, ours in other ways, the floor, the peers.
+    /// Returns all contenders with a number: offspring, our variants, the floor, the peers.
     pub(crate) fn everybody(&self) -> Vec<(&str, f64)> {
         let ours = self.ours.map(|value| ("offspring", value));
         let floor = self.floor_name.as_deref().zip(self.floor);

@@ -9,12 +9,12 @@ use crate::peers::formats::{Bincode, BincodeToSlice, Json, MessagePack, Postcard
 use crate::peers::in_process;
 use crate::samples::{self, Sample};
 
-/// What is encoded, and in how many parts its cost is told.
+/// An encoded value, and the number of parts for the reported cost.
 struct Shape<S> {
     name: &'static str,
     make: fn() -> S,
     parts: usize,
-    /// How often a round does it: some milliseconds, so that what the others have left in the caches matters little.
+    /// Operations in a round: some milliseconds, so that the caches' state after other contenders matters little.
     times: u64,
 }
 
@@ -42,7 +42,7 @@ impl<S: Sample> Shape<S> {
         [self.by_all(Encode), self.by_all(Decode).floor("clone", self.clones())]
     }
 
-    /// The formats that can carry whatever has a type.
+    /// Adds the formats that can carry any type.
     fn by_all(&self, direction: Direction) -> Row {
         let row = self.by_ours(direction);
         let row = row.peer(Postcard::NAME, self.by::<Postcard>(direction));
@@ -94,7 +94,7 @@ where
     }
 }
 
-/// Without the formats whose bytes mean nothing to one who does not know the type.
+/// Leaves out formats that need the type to decode.
 fn document() -> [Row; 2] {
     let json = Shape { name: "json", make: samples::document, parts: 1, times: 100 };
     let row = |direction| {

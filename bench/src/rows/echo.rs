@@ -14,7 +14,7 @@ pub(super) fn rows() -> Vec<Row> {
     vec![vec(), f64(), string(), table(), bytes(), shared()]
 }
 
-/// By value, as serde sees it.
+/// Sends a value through serde.
 fn by_value<S: Sample>(name: &str, make: fn() -> S, call: fn(S) -> Call<S>, floor: &'static str) -> Row {
     Row::new(format!("echo/{name}/64m"), Unit::Millis, 1)
         .ours(move || ours::echo_of(make(), call))
@@ -23,14 +23,14 @@ fn by_value<S: Sample>(name: &str, make: fn() -> S, call: fn(S) -> Call<S>, floo
         .peer("procspawn Pool", move || procspawn::echo_of(make()))
 }
 
-/// As a `Vec<u8>`, whose elements serde knows one by one.
+/// Sends a `Vec<u8>`, whose elements reach serde one by one.
 fn vec() -> Row {
     by_value("vec", samples::echo_vec, echo_vec::call, COPY)
         .python("multiprocessing Pool", "echo-pool bytes")
         .python("concurrent.futures", "echo-executor bytes")
 }
 
-/// Python has its floats in an `array`, or as objects in a list.
+/// Sends floats. Python has floats in an `array`, or as objects in a list.
 fn f64() -> Row {
     by_value("f64", samples::echo_floats, echo_f64::call, COPY)
         .python("concurrent.futures, array", "echo-executor array")
@@ -44,14 +44,14 @@ fn string() -> Row {
         .python("concurrent.futures", "echo-executor text")
 }
 
-/// As a vector of structs, each with memory of its own; in Python as a list of tuples.
+/// Sends a vector of structs, each with memory of its own. In Python, a list of tuples.
 fn table() -> Row {
     by_value("rows", samples::echo_rows, echo_rows::call, "clone")
         .python("concurrent.futures", "echo-executor rows")
         .slow_if(true)
 }
 
-/// As what there is for bytes; the data begins in ordinary memory.
+/// Sends bytes by the best type of each contender. The data begins in ordinary memory.
 fn bytes() -> Row {
     Row::new("echo/bytes/64m", Unit::Millis, 1)
         .ours(ours::echo_of_bytes)
@@ -61,7 +61,7 @@ fn bytes() -> Row {
         .python("multiprocessing Pipe", "echo-bytes")
 }
 
-/// As shared memory that is there already.
+/// Sends memory that is already shared.
 fn shared() -> Row {
     Row::new("echo/shared/64m", Unit::Millis, 10)
         .ours(ours::echo_of_shared)

@@ -1,4 +1,4 @@
-//! `footprint/…`: what a child that does nothing keeps.
+//! `footprint/…`: the resources of an idle child.
 
 use offspring::StartMethod;
 

@@ -1,4 +1,4 @@
-//! The rows: what is measured, in what unit, and who is measured beside us.
+//! The rows: operations, units, and the contenders beside us.
 
 mod codec;
 mod echo;
@@ -19,20 +19,20 @@ pub(crate) struct Row {
     /// `operation/method/size`.
     pub(crate) id: String,
     pub(crate) unit: Unit,
-    /// How often one round does the operation, unless a contender has a number of its own.
+    /// Operations in one round, unless a contender has a number of its own.
     times: u64,
     pub(crate) contenders: Vec<Contender>,
 }
 
-/// Somebody who does the operation, in a process of its own.
+/// An implementation of the operation, in a process of its own.
 pub(crate) struct Contender {
     pub(crate) role: Role,
     pub(crate) name: &'static str,
     pub(crate) way: Way,
     pub(crate) times: u64,
-    /// Whether its process has touched 1 GiB of memory.
+    /// Whether the process has touched 1 GiB of memory.
     pub(crate) is_large: bool,
-    /// Whether a quick run has no time for it.
+    /// Whether a quick run has no time for the contender.
     pub(crate) is_slow: bool,
 }
 
@@ -40,20 +40,20 @@ pub(crate) struct Contender {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Role {
     Ours,
-    /// What the kernel asks for the operation, whoever does it.
+    /// The kernel's own cost of the operation.
     Floor,
     Peer,
-    /// Ours too, in another way than the row's.
+    /// Another way of ours.
     Variant,
 }
 
-/// How a contender comes to its rounds.
+/// The source of a contender's rounds.
 pub(crate) enum Way {
-    /// By this program, in a process that has done nothing else before.
+    /// This program, in a process that has done nothing else before.
     Rust(Box<dyn Fn() -> Result<Round>>),
-    /// By `python/contender.py`, with these arguments.
+    /// `python/contender.py`, with these arguments.
     Python(String),
-    /// Not at all, for this reason.
+    /// No rounds, for this reason.
     LeftOut(&'static str),
 }
 
@@ -74,7 +74,7 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    /// From what a round says: seconds for one operation, bytes, or a number.
+    /// Converts the result of a round: seconds for one operation, bytes, or a number.
     pub(crate) fn of(self, measured: f64) -> f64 {
         match self {
             Self::Nanos => measured * 1e9,
@@ -86,7 +86,7 @@ impl Unit {
         }
     }
 
-    /// How many times the other's cost the one is; a rate of half is a cost of twice.
+    /// Returns one cost divided by another. For a rate, the other rate divided by the first.
     pub(crate) fn ratio(self, one: f64, other: f64) -> Option<f64> {
         let ratio = if self == Self::PerSecond { other / one } else { one / other };
         ratio.is_finite().then_some(ratio)
@@ -118,7 +118,7 @@ impl Row {
         self.with(Role::Peer, name, Way::Python(arguments.into()))
     }
 
-    /// Somebody who is looked for here, and why he has no number.
+    /// Adds a contender without a number, and the reason.
     fn left_out(self, name: &'static str, why: &'static str) -> Self {
         self.with(Role::Peer, name, Way::LeftOut(why))
     }
@@ -128,19 +128,19 @@ impl Row {
         self
     }
 
-    /// The contender named last does the operation this often in a round: one that takes long keeps the others waiting.
+    /// Sets the operations per round of the contender added last. A slow contender takes fewer.
     fn times(mut self, times: u64) -> Self {
         self.last().times = times;
         self
     }
 
-    /// The contender named last has touched 1 GiB.
+    /// Makes the contender added last touch 1 GiB.
     fn large(mut self, is_large: bool) -> Self {
         self.last().is_large = is_large;
         self
     }
 
-    /// The contender named last takes seconds to set up, or for a round.
+    /// Marks the contender added last as slow: its setup or a round takes seconds.
     fn slow_if(mut self, is_slow: bool) -> Self {
         self.last().is_slow = is_slow;
         self
@@ -151,7 +151,7 @@ impl Row {
     }
 }
 
-/// All rows, in the order in which they are measured.
+/// Returns all rows, in the order of measurement.
 pub(crate) fn all() -> Vec<Row> {
     [
         start::rows(),
@@ -168,5 +168,5 @@ pub(crate) fn all() -> Vec<Row> {
     .collect()
 }
 
-/// Ours for all methods, as rows name them.
+/// All start methods, in the order of rows.
 const METHODS: [StartMethod; 3] = [StartMethod::Spawn, StartMethod::Fork, StartMethod::ForkServer];

@@ -1,4 +1,4 @@
-//! `scale/…`: what one costs when there are many.
+//! `scale/…`: the cost of each among many.
 
 use offspring::StartMethod;
 
@@ -6,13 +6,13 @@ use super::{Row, Unit};
 use crate::ours;
 use crate::peers::{command, plain_fork, procspawn};
 
-/// Children that are alive at the same time.
+/// Numbers of children that are alive at once.
 const CHILDREN: [u64; 4] = [1, 10, 100, 1000];
 
-/// Jobs that are queued before the first is waited for.
+/// Numbers of jobs that are queued before the first wait.
 const JOBS: [u64; 4] = [1, 100, 10_000, 1_000_000];
 
-/// From here on, a round takes others seconds.
+/// From this number on, a round takes seconds for some contenders.
 const MANY_CHILDREN: u64 = 1000;
 const MANY_JOBS: u64 = 10_000;
 
@@ -23,7 +23,7 @@ pub(super) fn rows() -> Vec<Row> {
     CHILDREN.into_iter().map(children).chain(JOBS.into_iter().map(queue)).collect()
 }
 
-/// The cost of each child, from the start of the first to the join of the last.
+/// Measures the cost of each child, from the start of the first to the join of the last.
 fn children(count: u64) -> Row {
     Row::new(format!("scale/children/{count}"), Unit::Micros, count)
         .ours(|| ours::live_children(StartMethod::ForkServer))
@@ -35,7 +35,7 @@ fn children(count: u64) -> Row {
         .slow_if(count >= MANY_CHILDREN)
 }
 
-/// The cost of each job, from the submission of the first to the result of the last.
+/// Measures the cost of each job, from the submission of the first to the result of the last.
 fn queue(count: u64) -> Row {
     let row = Row::new(format!("scale/queue/{count}"), Unit::Micros, count).ours(ours::queued_jobs);
     if count > MANY_JOBS {

@@ -6,10 +6,10 @@ use super::{METHODS, Row, Unit};
 use crate::ours::{self, Spares};
 use crate::peers::{command, plain_fork, procspawn, zygote};
 
-/// How many starts make a round. A round of more would use up the spares of the rows that have some.
+/// Starts in a round. More starts would use up the spares of the rows with spares.
 const STARTS: u64 = ours::SPARES as u64;
 
-/// A fork of a process of 1 GiB takes as long as a hundred others.
+/// Starts in a round with a parent of 1 GiB, whose fork takes a hundred times as long.
 const LARGE_FORKS: u64 = 2;
 
 const MANY: u64 = 1000;
@@ -28,7 +28,7 @@ pub(super) fn rows() -> Vec<Row> {
 fn row(method: &str, size: &str, is_large: bool, start: StartMethod, spares: Spares, times: u64) -> Row {
     let row = Row::new(format!("start/{method}/{size}"), Unit::Micros, times);
     let row = row.ours(move || ours::start(start, spares)).large(is_large);
-    // The same in a parent that is small, in the same rounds: the ratio of the two is what the size costs.
+    // The same in a small parent, in the same rounds. The ratio of both is the cost of the size.
     if is_large { row.variant(SMALL_PARENT, move || ours::start(start, spares)) } else { row }
 }
 
@@ -76,7 +76,7 @@ fn spare(size: &str, is_large: bool) -> Row {
         .large(is_large)
 }
 
-/// All started, then all joined.
+/// Starts all children, then joins all.
 pub(super) fn many() -> Vec<Row> {
     METHODS.into_iter().map(many_by).collect()
 }

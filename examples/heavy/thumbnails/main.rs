@@ -1,13 +1,13 @@
-//! Shrinks a folder of pictures to a contact sheet, and loses none of them to those that are broken.
+//! Shrinks a folder of pictures to a contact sheet, and loses no good picture to the broken ones.
 //!
-//! Decoders are a favourite target: pictures are cut short, are no pictures at all, unfold to gigabytes, or crash or
-//! stall the decoder. Each is decoded by a worker of a pool, whose memory and time are limited; whatever a picture does
-//! to its worker, the others go on. Prints a line with name and reason for each that failed, and how many there were.
-//! The others are on the sheet (a PNG), in the order of their names, a crossed cell for each that is missing. Shows a
-//! progress bar meanwhile, if it runs in a terminal.
+//! Decoders are a favourite target: a file is cut short, is no picture at all, unfolds to gigabytes, or crashes or
+//! stalls the decoder. A worker of a pool with limits on memory and time decodes each picture. A picture that ends its
+//! worker has no effect on the remaining pictures. Prints a line with name and reason for each failed picture, and the
+//! number of failures. The sheet (a PNG) has the thumbnails in the order of their names, and a crossed cell for each
+//! failed picture. Shows a progress bar meanwhile, if the program runs in a terminal.
 //!
-//! Without a folder it draws itself one, in which some pictures are broken on purpose, and ends with exit code 1 unless
-//! each of them fails in its own way and the others do not.
+//! Without a folder, the program draws a folder of pictures, some of them broken on purpose. Exit code 1 then means
+//! that a broken picture did not fail in its own way, or that a sound picture failed.
 //!
 //! ```text
 //! cargo run --release --example thumbnails -- [--sheet FILE] [--size N] [--columns N] [--memory-mib N] \
@@ -55,12 +55,12 @@ struct Arguments {
     /// The time for each picture, in `ms` or `s`
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     timeout: Duration,
-    /// Pictures in PNG and JPEG; by default some that this program draws
+    /// Pictures in PNG and JPEG; by default pictures drawn by this program
     #[arg(value_name = "FOLDER")]
     folder: Option<PathBuf>,
 }
 
-/// A picture on its way home.
+/// A thumbnail on its way to the parent.
 #[derive(Serialize, Deserialize)]
 struct Thumbnail {
     width: u32,
@@ -68,7 +68,7 @@ struct Thumbnail {
     pixels: ByteBuf,
 }
 
-/// What each worker does first.
+/// Prepares a worker.
 #[child_task(report)]
 fn confine(memory_mib: u64) -> nix::Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
@@ -83,7 +83,7 @@ fn thumbnail(path: OsString, size: u32) -> Result<Thumbnail, ImageError> {
         misbehave(bug);
     }
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
-    reader.no_limits(); // the process has limits, which bind decoders too that know of none
+    reader.no_limits(); // the limits of the process also bind decoders without limits
     let mut decoder = reader.into_decoder()?;
     let orientation = decoder.orientation()?;
     let mut picture = DynamicImage::from_decoder(decoder)?;
@@ -93,11 +93,11 @@ fn thumbnail(path: OsString, size: u32) -> Result<Thumbnail, ImageError> {
     Ok(Thumbnail { width: small.width(), height: small.height(), pixels: ByteBuf::from(small.into_raw()) })
 }
 
-/// What a decoder might do that has not been written with care, when a file asks for it.
+/// Plays a careless decoder: misbehaves as the file asks.
 #[expect(unsafe_code, reason = "a decoder in another language is as unsafe as this")]
 fn misbehave(bug: &[u8]) {
     match bug {
-        // SAFETY: none. The kernel ends the process, which is a worker kept for that.
+        // SAFETY: none. The kernel ends the process, a worker meant for such an end.
         b"crash" => unsafe { std::ptr::without_provenance_mut::<u8>(1).write_volatile(1) },
         b"panic" => panic!("a length is {}, which cannot be", -1),
         b"stall" => loop {
@@ -107,16 +107,16 @@ fn misbehave(bug: &[u8]) {
     }
 }
 
-/// Why there is no thumbnail.
+/// The reason for a missing thumbnail.
 enum Failure {
-    /// The task has returned an error: the decoder's word.
+    /// The task has returned an error of the decoder.
     Failed(Report),
-    /// It has not returned.
+    /// The task has not returned.
     Ended(JoinError),
 }
 
 impl Failure {
-    /// What kind of failure it is, in one word, with its number if it has one.
+    /// Returns the kind of failure in one word, with its number if there is a number.
     fn label(&self) -> String {
         let Self::Ended(error) = self else { return "Failed".to_owned() };
         let label = format!("{:?}", error.kind());
@@ -131,7 +131,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(report) => report.fmt(f),
-            Self::Ended(error) => error.kind().fmt(f), // the error itself also names its process, another in every run
+            Self::Ended(error) => error.kind().fmt(f), // the error's own text names the process
         }
     }
 }
@@ -153,7 +153,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if is_as_meant { Ok(()) } else { Err("other pictures failed than should, or otherwise".into()) }
 }
 
-/// Makes the sheet of a folder; returns the names of those that are not on it, and why.
+/// Makes the sheet of a folder, and returns the names of missing pictures with reasons.
 fn shrink(folder: &Path, arguments: &Arguments) -> Result<Vec<(String, Failure)>, Box<dyn Error>> {
     let files = files_below(&[folder])?;
     let pool = arguments.workers.pool()?.task_timeout(arguments.timeout);
@@ -165,7 +165,7 @@ fn shrink(folder: &Path, arguments: &Arguments) -> Result<Vec<(String, Failure)>
     for ((place, path), result) in files.iter().enumerate().zip(results) {
         match result.map_err(Failure::Ended).and_then(|result| result.map_err(Failure::Failed)) {
             Ok(thumbnail) => sheet.show(place, &picture(thumbnail)?),
-            // That is not the picture's fault.
+            // Not the fault of the picture.
             Err(Failure::Ended(error)) if matches!(error.kind(), JoinErrorKind::NotStarted(_)) => {
                 return Err(error.into());
             }
@@ -183,7 +183,7 @@ fn shrink(folder: &Path, arguments: &Arguments) -> Result<Vec<(String, Failure)>
     Ok(failures)
 }
 
-/// Pixels that a worker has sent, which may be too few or too many if it was not itself any more.
+/// Turns a thumbnail into an image. A worker gone wrong may have sent too few or too many pixels.
 fn picture(thumbnail: Thumbnail) -> Result<RgbaImage, Box<dyn Error>> {
     let picture = RgbaImage::from_raw(thumbnail.width, thumbnail.height, thumbnail.pixels.into_vec());
     picture.ok_or_else(|| "a worker has sent fewer pixels than it says".into())

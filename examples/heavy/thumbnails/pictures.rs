@@ -7,7 +7,7 @@ use std::path::Path;
 
 use image::{Rgb, RgbImage};
 
-/// Those that are broken, and the label of how each must fail.
+/// The names of the broken pictures, each with the label of its expected failure.
 pub(crate) const BROKEN: [(&str, &str); 6] = [
     ("bomb.png", "Signaled(6)"),
     ("crash.img", "Signaled(11)"),
@@ -17,7 +17,7 @@ pub(crate) const BROKEN: [(&str, &str); 6] = [
     ("text.jpg", "Failed"),
 ];
 
-/// The color of a place, whose coordinates are from 0 to 1.
+/// The colour of a place, whose coordinates are from 0 to 1.
 type Draw = fn(f64, f64) -> [f64; 3];
 
 const SOUND: [(&str, Draw); 6] = [
@@ -38,14 +38,14 @@ const SOUND: [(&str, Draw); 6] = [
     }),
 ];
 
-/// Lying, standing, square, wide, larger, and smaller than its cell.
+/// Landscape, portrait, square, wide, larger, and smaller than the cell.
 const SIZES: [(u32, u32); 6] = [(640, 480), (300, 500), (400, 400), (900, 200), (1600, 1200), (60, 40)];
 
 /// Fills the folder.
 pub(crate) fn draw_into(folder: &Path) -> Result<(), Box<dyn Error>> {
     for (number, (name, draw)) in SOUND.iter().cycle().take(24).enumerate() {
         let kind = if number % 2 == 0 { "png" } else { "jpg" };
-        // One further each time round, so that every motif has several sizes.
+        // A shift of one after each round gives every motif several sizes.
         let (width, height) = SIZES[(number + number / SOUND.len()) % SIZES.len()];
         let (across, down) = (f64::from(width), f64::from(height));
         let picture = RgbImage::from_fn(width, height, |x, y| {
@@ -67,8 +67,8 @@ fn break_some(folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// 30,000 × 30,000 black pixels of one bit: some hundred kilobytes of file, and 858 MiB when a decoder has given each a
-/// byte.
+/// Writes 30,000 × 30,000 black pixels of one bit: some hundred kilobytes of file, and 858 MiB decoded to a byte a
+/// pixel.
 fn bomb(path: &Path) -> Result<(), Box<dyn Error>> {
     const SIDE: u32 = 30_000;
     let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), SIDE, SIDE);

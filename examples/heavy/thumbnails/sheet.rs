@@ -6,7 +6,7 @@ use image::{Rgba, RgbaImage};
 const GROUND: Rgba<u8> = Rgba([32, 34, 38, 255]);
 const CELL: Rgba<u8> = Rgba([48, 51, 57, 255]);
 const CROSS: Rgba<u8> = Rgba([190, 60, 60, 255]);
-/// Pixels between two cells, and around them all.
+/// Pixels between two cells, and around all cells.
 const GAP: u32 = 8;
 
 pub(crate) struct Sheet {
@@ -29,7 +29,7 @@ impl Sheet {
         sheet
     }
 
-    /// The upper left corner of a cell.
+    /// Returns the upper left corner of a cell.
     fn corner(&self, place: usize) -> (u32, u32) {
         let place = place as u32;
         let at = |cells: u32| cells * (self.side + GAP) + GAP;

@@ -1,4 +1,4 @@
-//! Moments that a pool comes to seldom: what must be moved on all the same, by whoever is there.
+//! Rare moments of a pool, in which the available thread has to lead.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -9,15 +9,15 @@ use offspring::sync::Event;
 use offspring::{ErrorKind, JoinErrorKind, Pool, StartMethod, child_task};
 use offspring_tests::{cases, sys, wait};
 
-use super::{build, builder, event, failure, nobody_is_left, pid, pids, pool, running, square, value};
+use super::{build, builder, event, failure, no_process_is_left, pid, pids, pool, running, square, value};
 
 cases! {
     alone no_tasks_per_worker_is_refused;
     alone fewer_workers_while_rings_are_full;
     alone a_waker_that_drops_the_pool_of_who_waits;
-    alone a_death_that_nobody_has_watched_for;
-    alone a_worker_is_tried_for_again_while_somebody_waits;
-    alone idle_after_a_job_that_nobody_wants;
+    alone an_unwatched_death;
+    alone a_worker_is_tried_for_again_while_a_thread_waits;
+    alone idle_after_an_unwanted_job;
 }
 
 fn no_tasks_per_worker_is_refused(method: StartMethod) {
@@ -31,7 +31,7 @@ fn signal(pids: &[u32], signal: i32) {
 
 fn fewer_workers_while_rings_are_full(method: StartMethod) {
     let pool = pool(method, 2);
-    // From now on jobs are known to be short.
+    // From now on the pool knows that jobs are short.
     assert_eq!(pool.map((0..5000).map(square::call)).filter(Result::is_ok).count(), 5000);
     let workers = pids(&pool);
     signal(&workers, libc::SIGSTOP);
@@ -44,7 +44,7 @@ fn fewer_workers_while_rings_are_full(method: StartMethod) {
     wait::until("one has left", || pids(&pool).len() == 1);
 }
 
-/// Holds the last of a pool until it is woken.
+/// Holds the last handle of a pool until woken.
 struct Owner(Mutex<Option<Pool>>, Event);
 
 impl Wake for Owner {
@@ -75,11 +75,11 @@ fn a_waker_that_drops_the_pool_of_who_waits(method: StartMethod) {
     assert!(dropped.wait_timeout(wait::LIMIT), "the waker cannot drop the pool");
     assert!(matches!(waiter.join().unwrap().kind(), JoinErrorKind::PoolClosed));
     drop(awaited);
-    nobody_is_left();
+    no_process_is_left();
 }
 
-/// One that was started by a thread that waited then, and that dies when nobody waits.
-fn a_death_that_nobody_has_watched_for(method: StartMethod) {
+/// A worker that a since departed thread has started dies while no thread waits.
+fn an_unwatched_death(method: StartMethod) {
     let pool = build(builder(method).workers(2).min_workers(1));
     wait::a_moment();
     let (job, gate) = running(&pool);
@@ -87,7 +87,7 @@ fn a_death_that_nobody_has_watched_for(method: StartMethod) {
     std::thread::scope(|scope| {
         let waiter = scope.spawn(|| value(job));
         wait::a_moment();
-        // It has to be started now.
+        // The second worker has to be started now.
         drop(pool.submit(super::begin_and_wait::call(begun.clone(), opened.clone())));
         assert!(begun.wait_timeout(wait::LIMIT));
         gate.set();
@@ -103,7 +103,7 @@ fn if_open(gate: Event) -> Result<(), String> {
     if gate.is_set() { Ok(()) } else { Err("closed".to_owned()) }
 }
 
-fn a_worker_is_tried_for_again_while_somebody_waits(method: StartMethod) {
+fn a_worker_is_tried_for_again_while_a_thread_waits(method: StartMethod) {
     let gate = event();
     gate.set();
     let pool = build(builder(method).workers(2).min_workers(1).initializer(if_open::call(gate.clone())));
@@ -124,7 +124,7 @@ fn a_worker_is_tried_for_again_while_somebody_waits(method: StartMethod) {
     });
 }
 
-fn idle_after_a_job_that_nobody_wants(method: StartMethod) {
+fn idle_after_an_unwanted_job(method: StartMethod) {
     let pool = build(builder(method).workers(1).min_workers(0).idle_timeout(Duration::from_millis(10)));
     let before = offspring::active_children().len();
     let (job, gate) = running(&pool);

@@ -1,4 +1,4 @@
-//! Workers that die: what each takes with it is the job that it was running, and no other.
+//! Workers that die. Only the job that the worker was running is lost.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use offspring::{JoinErrorKind, Pool, StartMethod, child_task};
 use offspring_tests::{cases, procs, sys, wait};
 
 use super::{
-    Counts, add_one, all_serve, begin_and_wait, build, builder, count, counts, event, failure, nobody_is_left, now,
+    Counts, add_one, all_serve, begin_and_wait, build, builder, count, counts, event, failure, no_process_is_left, now,
     outcome, pid, pids, pool, square, value,
 };
 use crate::outcomes::panic_in_a_panic;
@@ -16,15 +16,15 @@ cases! {
     alone each_death_costs_the_job_that_ran;
     alone memory_runs_out;
     alone idle_workers_are_replaced;
-    alone deaths_that_nobody_waits_for;
+    alone deaths_while_no_thread_waits;
     alone idempotent_tasks_are_tried_again;
     alone other_tasks_are_not;
     alone tries_come_to_an_end;
     alone a_stopped_worker_is_killed;
-    alone a_stopped_worker_keeps_no_job_from_others;
+    alone a_stopped_worker_holds_up_no_job;
     alone an_exit_by_another_thread;
     alone a_worker_whose_children_live_on;
-    alone statuses_that_somebody_else_takes;
+    alone statuses_taken_by_foreign_code;
     alone all_workers_at_once;
 }
 
@@ -69,7 +69,7 @@ fn each_death_costs_the_job_that_ran(method: StartMethod) {
             let victims = pids(&pool);
             let bad = pool.submit(end::call(how.to_owned(), begun.clone(), gate.clone()));
             assert!(begun.wait_timeout(wait::LIMIT));
-            // Behind it, in its ring and in the queue.
+            // Jobs behind the fatal job, in the worker's ring and in the queue.
             let jobs: Vec<_> = (0..32).map(|n| pool.submit(count::call(counts.clone(), n))).collect();
             gate.set();
             let error = failure(bad);
@@ -85,19 +85,19 @@ fn each_death_costs_the_job_that_ran(method: StartMethod) {
                 assert_eq!(value(job) as usize, n, "{how}");
             }
             assert_eq!(now(&counts), [1; 32], "{how}: each has run once");
-            // The others may have done all this by themselves before the next one was there.
+            // The remaining workers may have run all jobs before the replacement was ready.
             wait::until("the worker is replaced", || pids(&pool).len() == workers && !pids(&pool).contains(&pid));
         }
         let stats = pool.stats();
         assert_eq!((stats.failed, stats.replaced), (6, 6), "{stats:?}");
         pool.join().unwrap();
-        nobody_is_left();
+        no_process_is_left();
     }
 }
 
 #[child_task]
 fn allocate(bytes: usize) -> u8 {
-    // What the parent may use, and no more than a little above what this process has now.
+    // The task leaves little room above the memory that this process has now.
     let pages: u64 = std::fs::read_to_string("/proc/self/statm").unwrap().split(' ').next().unwrap().parse().unwrap();
     let (_, hard) = sys::limit(libc::RLIMIT_AS);
     assert!(sys::set_limit(libc::RLIMIT_AS, pages * 4096 + (64 << 20), hard));
@@ -123,18 +123,18 @@ fn idle_workers_are_replaced(method: StartMethod) {
     for _ in 0..5 {
         let before = pids(&pool);
         sys::kill(before[0] as i32, libc::SIGKILL);
-        // Nobody waits for a job: it is the pool itself that sees to it.
+        // No thread waits for a job, so the supervisor has to replace the worker.
         wait::until("the worker is replaced", || pids(&pool).len() == 2 && !pids(&pool).contains(&before[0]));
         assert!(pids(&pool).contains(&before[1]), "the other one stays");
         assert!(procs::stat(before[0]).is_none(), "it was reaped");
-        // Three that die before they serve are the end of the pool.
+        // Three workers that die before they serve would end the pool.
         all_serve(&pool, 2);
         assert_eq!(pool.map((0..50).map(square::call)).filter(Result::is_ok).count(), 50);
     }
     assert_eq!(pool.stats().failed, 0, "nothing was lost");
 }
 
-fn deaths_that_nobody_waits_for(method: StartMethod) {
+fn deaths_while_no_thread_waits(method: StartMethod) {
     let pool = pool(method, 2);
     let (gate, counts) = (event(), counts());
     gate.set();
@@ -149,7 +149,7 @@ fn deaths_that_nobody_waits_for(method: StartMethod) {
     assert_eq!(pool.stats().failed, 4);
 }
 
-/// Dies as long as it has not run so often.
+/// Dies until the given number of runs.
 fn die_until(counts: &Counts, number: u32, runs: u32) -> u32 {
     add_one(counts, number);
     let run = now(counts)[number as usize];
@@ -194,18 +194,18 @@ fn other_tasks_are_not(method: StartMethod) {
     let counts = counts();
     was_killed(&failure(pool.submit(harmful::call(counts.clone(), 0, 2))), libc::SIGKILL);
     assert_eq!(now(&counts)[0], 1);
-    // A panic is an answer.
+    // A panic is a result, so no retry follows.
     let counts = super::counts();
     let error = failure(pool.submit(harmless_panic::call(counts.clone())));
     assert!(matches!(error.kind(), JoinErrorKind::Panicked(_)), "{error:?}");
     assert_eq!(now(&counts)[0], 1);
-    // Without retries, an idempotent task is none either.
+    // Without retries, an idempotent task is not repeated either.
     let pool = super::pool(method_after(method, pool), 1);
     was_killed(&failure(pool.submit(harmless::call(counts.clone(), 1, 2))), libc::SIGKILL);
     assert_eq!(now(&counts)[1], 1);
 }
 
-/// The method again, when a pool and its thread are gone.
+/// Returns the method again after the end of a pool and its thread.
 fn method_after(method: StartMethod, pool: Pool) -> StartMethod {
     drop(pool);
     method
@@ -218,7 +218,7 @@ fn tries_come_to_an_end(method: StartMethod) {
     was_killed(&error, libc::SIGKILL);
     assert_eq!(now(&counts)[0], 4, "once and three times more");
     assert_eq!(value(pool.submit(square::call(2))), 4);
-    // One that was cancelled or timed out is not tried again.
+    // A cancelled or timed out job is not tried again.
     let pool = super::pool(method_after(method, pool), 1);
     drop(pool);
     let pool = build(builder(method).workers(1).retries(3).task_timeout(Duration::from_millis(40)));
@@ -246,7 +246,7 @@ fn a_stopped_worker_is_killed(method: StartMethod) {
         let stopped = if is_busy { busy } else { idle };
         sys::kill(stopped as i32, libc::SIGSTOP);
         wait::until("it is stopped", || procs::stat(stopped).is_some_and(|stat| stat.state == 'T'));
-        // Jobs that the stopped one was given are taken back, if not begun; the other one goes on.
+        // Jobs in the stopped worker's window are taken back unless begun. The other worker goes on.
         if is_busy {
             for n in 0..20 {
                 assert_eq!(value(pool.submit(square::call(n))), n * n);
@@ -266,8 +266,8 @@ fn a_stopped_worker_is_killed(method: StartMethod) {
     }
 }
 
-/// It was idle when it was stopped, and is given what it does not begin.
-fn a_stopped_worker_keeps_no_job_from_others(method: StartMethod) {
+/// A worker that was stopped while idle receives jobs, and does not begin them.
+fn a_stopped_worker_holds_up_no_job(method: StartMethod) {
     let pool = pool(method, 2);
     for stopped in pids(&pool) {
         all_serve(&pool, 2);
@@ -278,12 +278,12 @@ fn a_stopped_worker_keeps_no_job_from_others(method: StartMethod) {
         }
         assert!(pool.map((0..50).map(|_| pid::call())).all(|pid| pid.unwrap() != stopped));
         sys::kill(stopped as i32, libc::SIGCONT);
-        // It is not left out for good.
+        // After it continues, the worker receives jobs again.
         all_serve(&pool, 2);
     }
     assert_eq!((pool.stats().replaced, pool.stats().failed), (0, 0));
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 #[child_task]
@@ -298,7 +298,7 @@ fn an_exit_by_another_thread(method: StartMethod) {
     assert_eq!(value(pool.submit(square::call(3))), 9);
 }
 
-/// Leaves a program and a copy of itself behind, which have open what is passed on to them.
+/// Leaves a program and a copy of the worker behind, which keep inherited descriptors open.
 #[child_task]
 #[expect(clippy::zombie_processes, reason = "it is to outlive this worker")]
 fn leave_children_and_die(left: Counts) {
@@ -325,7 +325,7 @@ fn a_worker_whose_children_live_on(method: StartMethod) {
     }
 }
 
-fn statuses_that_somebody_else_takes(method: StartMethod) {
+fn statuses_taken_by_foreign_code(method: StartMethod) {
     let pool = pool(method, 1);
     for _ in 0..5 {
         let (begun, gate) = (event(), event());

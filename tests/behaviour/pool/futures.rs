@@ -1,4 +1,4 @@
-//! Jobs as futures, and pools and jobs that several threads use at once.
+//! Jobs as futures, and pools and jobs in use by several threads at once.
 
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ cases! {
     alone a_value_and_failures;
     alone many_at_once;
     alone the_first_of_two;
-    alone a_backlog_is_moved_on_by_nobody_but_the_pool;
+    alone a_backlog_is_moved_on_by_the_pool_alone;
     alone a_later_waker_replaces_the_first;
     alone a_job_that_was_polled_can_be_waited_for;
     alone a_dropped_future_runs_all_the_same;
@@ -24,7 +24,7 @@ cases! {
     alone a_waker_that_panics;
     alone a_pool_that_threads_share;
     alone jobs_that_other_threads_wait_for;
-    alone looks_from_outside_keep_nobody_waiting;
+    alone looks_from_outside_keep_no_thread_waiting;
     alone a_short_wait_ends_although_another_thread_waits;
 }
 
@@ -44,7 +44,7 @@ fn a_value_and_failures(method: StartMethod) {
     assert!(matches!(error.kind(), JoinErrorKind::AlreadyTaken), "{error:?}");
 }
 
-/// All of some jobs; `between` runs after each look.
+/// Awaits all jobs. `between` runs after each poll.
 fn all<T>(jobs: Vec<Job<T>>, mut between: impl FnMut()) -> Vec<Result<T, JoinError>> {
     let mut slots: Vec<_> = jobs.into_iter().map(|job| (Some(job), None)).collect();
     block_on(std::future::poll_fn(|polling| {
@@ -62,7 +62,7 @@ fn all<T>(jobs: Vec<Job<T>>, mut between: impl FnMut()) -> Vec<Result<T, JoinErr
     slots.into_iter().filter_map(|(_, result)| result).collect()
 }
 
-/// Nobody but its own executor is hurt, whoever's turn it was to wake it.
+/// A panicking waker hurts only its own executor, whichever thread wakes.
 fn a_waker_that_panics(method: StartMethod) {
     struct Bomb(AtomicUsize);
     impl Wake for Bomb {
@@ -79,14 +79,14 @@ fn a_waker_that_panics(method: StartMethod) {
         let waker = Waker::from(Arc::clone(&bomb));
         assert!(Pin::new(&mut job).poll(&mut Context::from_waker(&waker)).is_pending());
         gate.set();
-        // By the pool's own thread, or by this one.
+        // The supervisor or this thread wakes the waker.
         if round == 2 {
             value(pool.submit(square::call(3)));
         }
         wait::until("it was woken", || bomb.0.load(Ordering::Relaxed) == round);
         value(job);
     }
-    // The pool's own thread is there still.
+    // The supervisor is still running.
     sys::kill(super::pids(&pool)[0] as i32, libc::SIGKILL);
     wait::until("it is replaced", || pool.stats().replaced == 1 && super::pids(&pool).len() == 2);
     assert_eq!(block_on(pool.submit(square::call(4))).unwrap(), 16);
@@ -122,7 +122,7 @@ fn the_first_of_two(method: StartMethod) {
     assert_ne!(block_on(one).unwrap(), first.1);
 }
 
-fn a_backlog_is_moved_on_by_nobody_but_the_pool(method: StartMethod) {
+fn a_backlog_is_moved_on_by_the_pool_alone(method: StartMethod) {
     let pool = pool(method, 2);
     let counts = counts();
     let before: Vec<_> = (0..20 * 32).map(|n| pool.submit(count::call(counts.clone(), n % 32))).collect();
@@ -191,7 +191,7 @@ fn of_a_pool_that_is_dropped(method: StartMethod) {
     }
 }
 
-/// Submits another job when it is woken, and looks at the pool when it is dropped.
+/// Submits another job when woken, and looks at the pool when dropped.
 struct Busybody(Arc<Pool>, mpsc::SyncSender<Job<u64>>);
 
 impl Wake for Busybody {
@@ -213,7 +213,7 @@ fn wakers_that_use_the_pool(method: StartMethod) {
         let waker = Waker::from(Arc::new(Busybody(Arc::clone(&pool), told.clone())));
         let (mut job, gate) = running(&pool);
         assert!(Pin::new(&mut job).poll(&mut Context::from_waker(&waker)).is_pending());
-        // Replaced by another one, and dropped.
+        // The first waker is replaced, and dropped.
         let other = Waker::from(Arc::new(Busybody(Arc::clone(&pool), told.clone())));
         assert!(Pin::new(&mut job).poll(&mut Context::from_waker(&other)).is_pending());
         drop((waker, other));
@@ -267,8 +267,8 @@ fn jobs_that_other_threads_wait_for(method: StartMethod) {
     assert_eq!(pool.stats().done, 80);
 }
 
-/// A look takes results in; those who wait for them have to be told.
-fn looks_from_outside_keep_nobody_waiting(method: StartMethod) {
+/// A look at the pool receives results, and has to wake the threads that wait for the results.
+fn looks_from_outside_keep_no_thread_waiting(method: StartMethod) {
     let pool = pool(method, 2);
     let gate = event();
     let long = pool.submit(wait_for::call(gate.clone()));
@@ -289,7 +289,7 @@ fn looks_from_outside_keep_nobody_waiting(method: StartMethod) {
     });
 }
 
-/// One thread moves the pool for all; when it is done, another one has to.
+/// One thread leads for all. When the leader is done, another thread has to lead.
 fn a_short_wait_ends_although_another_thread_waits(method: StartMethod) {
     let pool = pool(method, 2);
     let gate = event();

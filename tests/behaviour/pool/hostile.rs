@@ -1,5 +1,4 @@
-//! Workers that lie: one that writes whatever it likes into the memory that it shares with its pool spoils its own jobs
-//! alone.
+//! Workers that write random values into the memory shared with their pool, and spoil only their own jobs.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -9,24 +8,24 @@ use offspring::{Job, JoinErrorKind, Pool, StartMethod, child_task};
 use offspring_tests::random::Random;
 use offspring_tests::{cases, sys, wait};
 
-use super::{all_serve, nobody_is_left, outcome, pid, pids, pool, running, square, value};
+use super::{all_serve, no_process_is_left, outcome, pid, pids, pool, running, square, value};
 
 cases! {
     alone counters_that_are_not_so;
     alone a_word_at_random;
     alone all_of_it;
     alone while_the_parent_looks;
-    alone a_worker_that_others_wake_for_nothing;
+    alone a_worker_woken_by_foreign_signals;
 }
 
-/// How a task spoils its worker's memory.
+/// The ways in which a task spoils its worker's memory.
 const ONE_WORD: u8 = 0;
 const ZEROS: u8 = 1;
 const ONES: u8 = 2;
 const RANDOM: u8 = 3;
 const FOR_EVER: u8 = 4;
 
-/// Where the counters and flags are: at the beginning.
+/// The length of the counters and flags at the beginning, in words.
 const COUNTERS: u64 = 64;
 
 #[child_task]
@@ -43,7 +42,7 @@ fn spoil(how: u8, seed: u64, gate: Event) -> u64 {
     };
     match how {
         ONE_WORD => {
-            // Most of them where it matters.
+            // Most writes go to the counters and flags.
             let end = if odd() % 4 == 0 { words.len() as u64 } else { COUNTERS };
             let place = odd() % end;
             words[place as usize].store(odd(), Relaxed);
@@ -59,7 +58,7 @@ fn spoil(how: u8, seed: u64, gate: Event) -> u64 {
     7
 }
 
-/// Whatever it is, it comes; if the worker that has it has lost it, a kill brings it about.
+/// Waits for any outcome of a job, and kills the job if its worker has lost it.
 #[track_caller]
 fn ends<T>(mut job: Job<T>) -> Result<T, offspring::JoinError> {
     match job.wait_timeout(Duration::from_millis(700)) {
@@ -70,7 +69,7 @@ fn ends<T>(mut job: Job<T>) -> Result<T, offspring::JoinError> {
     outcome(job)
 }
 
-/// One worker is spoilt while the other one is busy and jobs wait.
+/// Spoils one worker while the other worker is busy and jobs wait.
 #[track_caller]
 fn spoilt(pool: &Pool, how: u8, seed: u64) {
     let before = pids(pool);
@@ -80,7 +79,7 @@ fn spoilt(pool: &Pool, how: u8, seed: u64) {
     let behind: Vec<_> = (0..6).map(|n| pool.submit(square::call(n))).collect();
     now.set();
     if how == FOR_EVER {
-        // Looked at while it changes.
+        // Looks at the pool while the memory changes.
         let end = Instant::now() + Duration::from_millis(20);
         while Instant::now() < end {
             pool.stats();
@@ -90,14 +89,14 @@ fn spoilt(pool: &Pool, how: u8, seed: u64) {
     gate.set();
     let kept = value(honest);
     assert!(before.contains(&kept), "the honest worker has done its job");
-    // What was given to the liar may fail or be wrong; but it ends.
+    // Jobs in the corrupt worker's window may fail or have wrong results, but they end.
     let wrong = behind
         .into_iter()
         .map(ends)
         .enumerate()
         .filter(|(n, result)| !matches!(result, Ok(value) if *value == (n * n) as u64));
     assert!(wrong.count() <= 2, "no more than its ring had");
-    // A worker may still be one that has been spoilt, but has not been found out: its end is that of one job more.
+    // A corrupt worker may still be unnoticed, and needs another job to be found.
     for _ in 0..3 {
         let _ = pool.map((0..4).map(|_| pid::call())).filter(Result::is_ok).count();
     }
@@ -124,7 +123,7 @@ fn again_and_again(method: StartMethod, how: u8, limit: Duration) {
         rounds += 1;
     }
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn counters_that_are_not_so(method: StartMethod) {
@@ -133,7 +132,7 @@ fn counters_that_are_not_so(method: StartMethod) {
 
 fn a_word_at_random(method: StartMethod) {
     let pool = pool(method, 2);
-    // Every counter and flag once, with what is most likely to be taken for good.
+    // Writes each counter and flag once, with the most plausible values.
     for place in (0..COUNTERS).step_by(8) {
         for word in [0, 1, 2, u64::MAX] {
             let (honest, gate) = running(&pool);
@@ -171,8 +170,8 @@ fn while_the_parent_looks(method: StartMethod) {
     again_and_again(method, FOR_EVER, Duration::from_secs(6));
 }
 
-/// Signals and stops are no lies; nothing comes of them.
-fn a_worker_that_others_wake_for_nothing(method: StartMethod) {
+/// Signals and stops are no corruption, and have no effect.
+fn a_worker_woken_by_foreign_signals(method: StartMethod) {
     let pool = pool(method, 2);
     let workers = pids(&pool);
     for n in 0..200_u64 {
@@ -188,7 +187,7 @@ fn a_worker_that_others_wake_for_nothing(method: StartMethod) {
     assert!(matches!(error.kind(), JoinErrorKind::Exited(0)), "{error:?}");
 }
 
-/// What ends well without having returned has not returned.
+/// Ends the process without a return, which is a failure in spite of exit code 0.
 #[child_task]
 fn quit() {
     std::process::exit(0)

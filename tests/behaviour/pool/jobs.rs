@@ -1,4 +1,4 @@
-//! One job as its user holds it: waited for, dropped, cancelled, killed.
+//! One job in its user's hands: awaited, dropped, cancelled, killed.
 
 use std::time::Duration;
 
@@ -21,11 +21,11 @@ cases! {
     alone one_that_runs_is_told_that_it_is_cancelled;
     alone one_that_runs_behind_a_result_is_told;
     alone one_that_is_cancelled_is_not_tried_again;
-    alone cancels_at_any_moment_tell_nobody_else;
+    alone cancels_at_any_moment_reach_no_other_job;
     alone one_that_is_done_cannot_be_cancelled;
     alone killed_wherever_it_is;
-    alone a_kill_hits_nobody_else;
-    alone a_kill_at_any_moment_hits_nobody_else;
+    alone a_kill_hits_no_other_job;
+    alone a_kill_at_any_moment_hits_no_other_job;
     alone time_runs_out;
     alone time_runs_out_for_one_alone;
     alone some_grace;
@@ -34,7 +34,7 @@ cases! {
     alone a_time_of_its_own_and_grace;
     alone a_time_that_another_thread_has_to_watch;
     alone time_that_was_spent_idle_does_not_count;
-    alone nobody_waits_and_time_runs_out;
+    alone no_thread_waits_and_time_runs_out;
     alone cancelled_beside_a_worker_that_leaves;
 }
 
@@ -85,7 +85,7 @@ fn a_dropped_job_runs_all_the_same(method: StartMethod) {
     assert_eq!(now(&counts), [1; 32]);
 }
 
-/// Who waits for one job moves the pool on; when it has what it wants, the rest still has to go on.
+/// The thread that waits for one job leads the pool. After its return, the other jobs still have to run.
 fn a_dropped_backlog_runs_all_the_same(method: StartMethod) {
     let pool = pool(method, 2);
     for round in 0..200 {
@@ -117,7 +117,7 @@ fn queued_ones_can_be_cancelled(method: StartMethod) {
     let (first, gate) = running(&pool);
     let counts = counts();
     let jobs: Vec<_> = (0..32).map(|n| pool.submit(count::call(counts.clone(), n))).collect();
-    // From the middle, from the end, the next one; also of those that are in the ring already.
+    // From the middle, from the end, and the next job, also if already in the ring.
     let unwanted = [16, 31, 0, 1, 17];
     for n in unwanted {
         assert!(jobs[n].cancel(), "job {n}");
@@ -136,7 +136,7 @@ fn queued_ones_can_be_cancelled(method: StartMethod) {
     assert_eq!(now(&counts)[..], wanted);
 }
 
-/// Runs until it is told to end; whether it was.
+/// Runs until cancelled, and returns whether the cancellation was seen.
 #[child_task]
 fn until_cancelled(begun: Event) -> bool {
     assert!(!is_cancelled(), "it has just begun");
@@ -167,7 +167,7 @@ fn one_that_runs_is_told_that_it_is_cancelled(method: StartMethod) {
     }
 }
 
-/// The result before it has come, but nobody has looked.
+/// The result before has been sent, but not received.
 fn one_that_runs_behind_a_result_is_told(method: StartMethod) {
     let pool = pool(method, 1);
     for _ in 0..3 {
@@ -201,8 +201,8 @@ fn one_that_is_cancelled_is_not_tried_again(method: StartMethod) {
     assert!(!value(pool.submit(is_told::call())));
 }
 
-/// Of a pair of jobs the first one is cancelled, whatever it is doing; the second one must not hear of it.
-fn cancels_at_any_moment_tell_nobody_else(method: StartMethod) {
+/// Cancels the first of two jobs at any moment. The second job must not notice.
+fn cancels_at_any_moment_reach_no_other_job(method: StartMethod) {
     let pool = pool(method, 2);
     std::thread::scope(|scope| {
         for _ in 0..2 {
@@ -245,8 +245,8 @@ fn killed_wherever_it_is(method: StartMethod) {
     assert_eq!(pool.stats().replaced, 1);
 }
 
-/// Its own result has come, but nobody has looked; it is the next one that runs.
-fn a_kill_hits_nobody_else(method: StartMethod) {
+/// The killed job's own result has been sent, but not received, and the next job is running.
+fn a_kill_hits_no_other_job(method: StartMethod) {
     let pool = pool(method, 1);
     let worker = pids(&pool)[0];
     for _ in 0..3 {
@@ -270,7 +270,7 @@ fn take_a_moment(n: u64) -> u64 {
     n * n
 }
 
-fn a_kill_at_any_moment_hits_nobody_else(method: StartMethod) {
+fn a_kill_at_any_moment_hits_no_other_job(method: StartMethod) {
     let pool = pool(method, 2);
     let mut random = offspring_tests::random::Random::new();
     let mut killed = 0;
@@ -305,7 +305,7 @@ fn time_runs_out(method: StartMethod) {
     assert_eq!(pool.stats().replaced, 1);
 }
 
-/// Its clock starts when it begins, not when it is queued, and those around it do not pay for it.
+/// The time limit counts from the begin of a job, not from its submission, and neighbours are not affected.
 fn time_runs_out_for_one_alone(method: StartMethod) {
     let pool = build(builder(method).workers(2).task_timeout(Duration::from_secs(1)));
     let (counts, gate) = (counts(), event());
@@ -353,7 +353,7 @@ fn a_time_of_its_own(method: StartMethod) {
     let (other, gate) = running(&pool);
     ran_out_of_time(pool.submit(brief::call(event())));
     ran_out_of_time(pool.submit(wait_for::call(event()).timeout(Duration::from_millis(20))));
-    // What is said of one call holds instead of what is said of the task.
+    // Settings of a call take precedence over settings of the task.
     let opened = event();
     let longer = pool.submit(brief::call(opened.clone()).timeout(2 * wait::LIMIT));
     ran_out_of_time(pool.submit(brief::call(event())));
@@ -366,7 +366,7 @@ fn a_time_of_its_own(method: StartMethod) {
     gate.set();
     value(other);
     assert_eq!(value(pool.submit(square::call(5).timeout(Duration::MAX))), 25);
-    // Nobody waits for it.
+    // No thread waits for the job.
     drop(pool.submit(brief::call(event())));
     wait::until("it was killed", || pool.stats().failed == 10);
 }
@@ -377,7 +377,7 @@ fn the_shorter_time_holds(method: StartMethod) {
     drop(pool);
     let pool = build(builder(method).workers(1).task_timeout(2 * wait::LIMIT));
     ran_out_of_time(pool.submit(brief::call(event())));
-    // For a process of its own as well.
+    // The same in a process of its own.
     let context = offspring::get_context(method).unwrap();
     drop(pool);
     let process = context.start(wait_for::call(event()).timeout(Duration::from_millis(30))).unwrap();
@@ -385,7 +385,7 @@ fn the_shorter_time_holds(method: StartMethod) {
     assert!(matches!(error.kind(), JoinErrorKind::TimedOut), "{error:?}");
 }
 
-/// It moves the pool on, and sleeps with nothing to watch.
+/// The other thread leads the pool, and sleeps without a job to watch.
 fn a_time_that_another_thread_has_to_watch(method: StartMethod) {
     let pool = pool(method, 2);
     let (other, gate) = running(&pool);
@@ -410,7 +410,7 @@ fn a_time_of_its_own_and_grace(method: StartMethod) {
     assert_eq!(value(pool.submit(pid::call())), worker, "it has ended in order");
 }
 
-/// The moment when the job before it began is long ago.
+/// The job before has begun long ago.
 fn time_that_was_spent_idle_does_not_count(method: StartMethod) {
     const LIMIT: Duration = Duration::from_millis(100);
     let pool = pool(method, 1);
@@ -424,7 +424,7 @@ fn time_that_was_spent_idle_does_not_count(method: StartMethod) {
     }
 }
 
-fn nobody_waits_and_time_runs_out(method: StartMethod) {
+fn no_thread_waits_and_time_runs_out(method: StartMethod) {
     let pool = build(builder(method).workers(2).task_timeout(Duration::from_millis(30)));
     let counts = counts();
     for _ in 0..3 {
@@ -443,7 +443,7 @@ fn add_one_and_hang(counts: super::Counts) {
     }
 }
 
-/// What a worker was told about leaving is not lost when jobs are taken back from it.
+/// A worker's order to retire is not lost when its jobs are taken back.
 fn cancelled_beside_a_worker_that_leaves(method: StartMethod) {
     let pool = pool(method, 2);
     let ((one, gate), (two, other_gate)) = (running(&pool), running(&pool));

@@ -1,4 +1,4 @@
-//! How a pool ends: in order, at once, with its program, and in a copy of its process.
+//! The end of a pool: in order, at once, with its program, and in a copy of its process.
 
 use std::os::fd::AsFd;
 use std::sync::Barrier;
@@ -8,7 +8,7 @@ use offspring::{JoinErrorKind, Pool, StartMethod, child_task};
 use offspring_tests::{Program, cases, procs, program, sys, wait};
 
 use super::{
-    Counts, count, counts, event, failure, nobody_is_left, now, outcome, pid, pids, pool, running, square, value,
+    Counts, count, counts, event, failure, no_process_is_left, now, outcome, pid, pids, pool, running, square, value,
     wait_for,
 };
 
@@ -17,9 +17,9 @@ cases! {
     alone a_join_minds_no_failures;
     alone a_closed_pool_takes_no_more;
     alone one_that_runs_when_its_pool_ends_says_that_it_had_begun;
-    alone terminated_it_waits_for_nobody;
-    alone dropped_it_waits_for_nobody;
-    alone dropped_while_others_wait;
+    alone terminated_it_waits_for_no_job;
+    alone dropped_it_waits_for_no_job;
+    alone dropped_while_other_threads_wait;
     alone one_after_the_other;
     alone several_at_once;
     alone nothing_is_left_open;
@@ -37,7 +37,7 @@ cases! {
 
 #[child_task]
 fn count_slowly(counts: Counts, number: u32) -> u32 {
-    // Longer than a look at the queue takes.
+    // Longer than a look at the queue.
     let end = Instant::now() + Duration::from_millis(2);
     while Instant::now() < end {
         std::thread::yield_now();
@@ -53,7 +53,7 @@ fn a_join_waits_for_all(method: StartMethod) {
     (16..32).for_each(|n| drop(pool.submit(count_slowly::call(counts.clone(), n))));
     pool.join().unwrap();
     assert_eq!(now(&counts), [1; 32]);
-    nobody_is_left();
+    no_process_is_left();
     for (n, job) in kept.into_iter().enumerate() {
         assert_eq!(value(job) as usize, n, "results are there after the pool");
     }
@@ -73,7 +73,7 @@ fn a_join_minds_no_failures(method: StartMethod) {
     let jobs: Vec<_> = (0..9).map(|n| pool.submit(bad::call(n))).collect();
     pool.join().unwrap();
     assert_eq!(jobs.into_iter().filter_map(|job| outcome(job).ok()).sum::<u32>(), 2 + 5 + 8);
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn a_closed_pool_takes_no_more(method: StartMethod) {
@@ -90,7 +90,7 @@ fn a_closed_pool_takes_no_more(method: StartMethod) {
     assert_eq!(value(before), 9);
     pool.resize(3).unwrap();
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 #[track_caller]
@@ -102,7 +102,7 @@ fn ends_at_once(pool: Pool, end: impl FnOnce(Pool)) {
     end(pool);
     assert!(begun.elapsed() < wait::LIMIT / 2, "{:?}", begun.elapsed());
     assert!(workers.iter().all(|pid| procs::stat(*pid).is_none()), "they are gone and reaped");
-    nobody_is_left();
+    no_process_is_left();
     for job in jobs {
         let error = failure(job);
         assert!(matches!(error.kind(), JoinErrorKind::PoolClosed), "{error:?}");
@@ -120,15 +120,15 @@ fn one_that_runs_when_its_pool_ends_says_that_it_had_begun(method: StartMethod) 
     assert_eq!((first.pid(), second.pid()), (Some(worker), None));
 }
 
-fn terminated_it_waits_for_nobody(method: StartMethod) {
+fn terminated_it_waits_for_no_job(method: StartMethod) {
     ends_at_once(pool(method, 2), Pool::terminate);
 }
 
-fn dropped_it_waits_for_nobody(method: StartMethod) {
+fn dropped_it_waits_for_no_job(method: StartMethod) {
     ends_at_once(pool(method, 2), drop);
 }
 
-fn dropped_while_others_wait(method: StartMethod) {
+fn dropped_while_other_threads_wait(method: StartMethod) {
     let pool = pool(method, 2);
     let jobs: Vec<_> = (0..4).map(|_| pool.submit(wait_for::call(event()))).collect();
     let all_there = Barrier::new(5);
@@ -150,7 +150,7 @@ fn dropped_while_others_wait(method: StartMethod) {
             assert!(matches!(error.kind(), JoinErrorKind::PoolClosed), "{error:?}");
         }
     });
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn one_after_the_other(method: StartMethod) {
@@ -164,12 +164,12 @@ fn one_after_the_other(method: StartMethod) {
             1 => pool.terminate(),
             _ => drop(pool),
         }
-        nobody_is_left();
+        no_process_is_left();
     }
 }
 
 fn several_at_once(method: StartMethod) {
-    // Of the fork method there can be only one: it makes a thread.
+    // Only one pool of the fork method is possible, since the pool makes a thread.
     let count = if method == StartMethod::Fork { 1 } else { 3 };
     let pools: Vec<_> = (0..count).map(|_| pool(method, 2)).collect();
     let maps: Vec<_> = pools.iter().map(|pool| pool.map((0..500).map(square::call))).collect();
@@ -177,19 +177,19 @@ fn several_at_once(method: StartMethod) {
         assert!((0..500).all(|n| map.next().unwrap().unwrap() == n * n));
     }
     pools.into_iter().for_each(|pool| pool.join().unwrap());
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn nothing_is_left_open(method: StartMethod) {
     let round = || {
         let pool = pool(method, 2);
-        // Through slots, links and memory files. No more of them: unoptimised, a byte takes its time to be encoded.
+        // Through slots, links and memory files. Unoptimised encoding is slow, so few suffice.
         drop(pool.map((0..30).map(|n| super::reversed::call(vec![1; n * 3000]))).map(Result::unwrap).last());
         sys::kill(pids(&pool)[0] as i32, libc::SIGKILL);
         wait::until("it is replaced", || pool.stats().replaced == 1 && pids(&pool).len() == 2);
         drop(running(&pool));
         drop(pool);
-        nobody_is_left();
+        no_process_is_left();
     };
     round();
     let before = procs::lasting_kinds();
@@ -209,7 +209,7 @@ fn hang() {
     }
 }
 
-/// A program with a pool whose workers are busy; it does not wait for them.
+/// A program that ends without a wait for a pool with busy workers.
 pub(crate) fn has_a_pool(method: StartMethod, arguments: &[String]) {
     if arguments[0] == "survive" {
         sys::on_signal(libc::SIGINT, sys::Disposition::Nothing);
@@ -225,7 +225,7 @@ pub(crate) fn has_a_pool(method: StartMethod, arguments: &[String]) {
         "exit" => std::process::exit(7),
         "survive" => {
             let mut input = String::new();
-            // Interrupted again and again.
+            // Signals interrupt the read again and again.
             while std::io::stdin().read_line(&mut input).is_err() {}
             for round in 0..10 {
                 let sum: u64 = pool.map((0..2000).map(square::call)).map(Result::unwrap).sum();
@@ -277,7 +277,7 @@ fn a_panic_of_main(method: StartMethod) {
     are_gone(&workers);
 }
 
-/// What Ctrl-C does: all that are of the terminal's process group get it.
+/// Plays Ctrl-C, which signals all processes in the terminal's group.
 fn an_interrupt_ends_the_program_once(method: StartMethod) {
     for how in ["wait", "map"] {
         let mut program = Program::new("pool::life::has_a_pool", method).args([how]).start();
@@ -385,7 +385,7 @@ fn a_copy_of_the_process_cannot_spoil_it(method: StartMethod) {
     pool.join().unwrap();
 }
 
-/// The copy has a lock that nobody will ever open.
+/// The copy has a lock that no thread will ever release.
 fn a_copy_made_while_another_thread_uses_it(method: StartMethod) {
     let pool = pool(method, 2);
     let stop = std::sync::atomic::AtomicBool::new(false);
@@ -420,7 +420,7 @@ fn a_copy_made_while_another_thread_uses_it(method: StartMethod) {
     value(job);
     assert_eq!(pool.map((0..300).map(square::call)).filter(Result::is_ok).count(), 300);
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn a_pool_outlives_the_thread_that_made_it(method: StartMethod) {
@@ -432,5 +432,5 @@ fn a_pool_outlives_the_thread_that_made_it(method: StartMethod) {
     let (one, two) = (value(pool.submit(pid::call())), pids(&pool));
     assert!(two.contains(&one));
     std::thread::spawn(move || pool.join().unwrap()).join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }

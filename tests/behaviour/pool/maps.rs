@@ -1,4 +1,4 @@
-//! Many calls at once: in order or as they come, lazily, and without an end.
+//! Many calls at once: in order or in order of completion, lazily, and without an end.
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
@@ -9,7 +9,7 @@ use offspring::sync::Event;
 use offspring::{JoinErrorKind, StartMethod, child_task};
 use offspring_tests::{cases, procs, wait};
 
-use super::{count, counts, event, nobody_is_left, now, pids, pool, running, square, value, wait_for};
+use super::{count, counts, event, no_process_is_left, now, pids, pool, running, square, value, wait_for};
 
 cases! {
     alone results_come_in_the_order_of_their_calls;
@@ -26,7 +26,7 @@ cases! {
     alone failures_are_in_their_places;
     alone maps_of_a_closed_pool;
     alone a_long_job_holds_up_no_short_one;
-    alone a_long_job_holds_up_nobody_although_nobody_waits;
+    alone a_long_job_holds_up_no_other_while_no_thread_waits;
 }
 
 #[child_task]
@@ -38,7 +38,7 @@ fn spin(n: u64, time: Duration) -> u64 {
     n
 }
 
-/// Some take far longer than others.
+/// Returns calls of very different durations.
 fn times(count: u64) -> impl Iterator<Item = offspring::Call<u64>> {
     (0..count).map(|n| spin::call(n, Duration::from_micros(if n % 50 == 0 { 3000 } else { n % 7 })))
 }
@@ -59,7 +59,7 @@ fn unordered_results_come_as_they_are_done(method: StartMethod) {
         })
         .collect();
     assert!(places.into_iter().eq(0..2000), "each once");
-    // The first cannot end before all others have come.
+    // The first job cannot end before all other results have come.
     let gate = event();
     let calls =
         std::iter::once(wait_then::call(gate.clone(), 0)).chain((1..100).map(|n| spin::call(n, Duration::ZERO)));
@@ -80,7 +80,7 @@ fn wait_then(gate: Event, n: u64) -> u64 {
     n
 }
 
-/// Most calls that may be taken ahead of the results: twice what fits into the rings of two workers.
+/// The most calls taken ahead of the results: twice the rings of two workers.
 const AHEAD: u64 = 2 * 2 * 128;
 
 fn an_endless_input_is_taken_as_results_leave(method: StartMethod) {
@@ -99,7 +99,7 @@ fn an_endless_input_is_taken_as_results_leave(method: StartMethod) {
         assert_eq!(value.unwrap(), (place * place) as u64);
         assert!(taken.get() <= n as u64 + 1 + AHEAD, "{} taken for {n} results", taken.get());
     }
-    // Long ones at the front keep results waiting; also those are not to pile up.
+    // Long jobs at the front delay results, which must not pile up either.
     taken.set(0);
     let slow = |n: u64| spin::call(n, Duration::from_micros(if n < 60 { 2000 } else { 0 }));
     let input = || (0_u64..).inspect(|_| taken.set(taken.get() + 1)).map(slow);
@@ -211,7 +211,7 @@ fn a_dropped_map_cancels_what_has_not_begun(method: StartMethod) {
     let (first, gate) = running(&pool);
     for unordered in [false, true] {
         let calls = (0..).map(|n| count::call(counts.clone(), n % 32));
-        // Nothing of the second map can end before the gate is open: it is taken, and then let go.
+        // No job of the second map can end before the gate is open, so its jobs are queued, and then dropped.
         if unordered {
             let mut results = pool.map_unordered(std::iter::once(count::call(counts.clone(), 0)).chain(calls));
             let polled = std::thread::scope(|scope| {
@@ -231,7 +231,7 @@ fn a_dropped_map_cancels_what_has_not_begun(method: StartMethod) {
     value(first);
     let stats = pool.stats();
     assert_eq!(stats.queued, 0, "{stats:?}");
-    // One may have been running when the map was dropped.
+    // One job may have been running when the map was dropped.
     value(pool.submit(square::call(3)));
     assert!(now(&counts).iter().sum::<u32>() <= ran + 1, "what had not begun was run");
 }
@@ -290,7 +290,7 @@ fn failures_are_in_their_places(method: StartMethod) {
     let stats = pool.stats();
     assert_eq!((stats.done, stats.failed), (360, 40), "{stats:?}");
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn maps_of_a_closed_pool(method: StartMethod) {
@@ -298,7 +298,7 @@ fn maps_of_a_closed_pool(method: StartMethod) {
     let mut results = pool.map((0..3_u64).chain(10..).map(square::call));
     results.next().unwrap().unwrap();
     pool.close();
-    // What it had taken is done, and the rest is refused: as long as anybody asks.
+    // Jobs already taken are done, and all later jobs are refused.
     let error = results.find_map(Result::err).unwrap();
     assert!(matches!(error.kind(), JoinErrorKind::PoolClosed), "{error:?}");
     assert!(results.by_ref().take(1000).all(|result| result.is_err()));
@@ -309,7 +309,7 @@ fn maps_of_a_closed_pool(method: StartMethod) {
     pool.join().unwrap();
 }
 
-/// Enough short jobs to make rings deep.
+/// Runs enough short jobs to make the windows large.
 #[track_caller]
 fn with_deep_rings(method: StartMethod) -> offspring::Pool {
     let pool = pool(method, 2);
@@ -320,7 +320,7 @@ fn with_deep_rings(method: StartMethod) -> offspring::Pool {
 fn a_long_job_holds_up_no_short_one(method: StartMethod) {
     let pool = with_deep_rings(method);
     let gate = event();
-    // In the rings of both, before it is known that one will take long.
+    // The jobs go into both rings before the pool knows that one will take long.
     let mut jobs: Vec<_> = (0..50).map(|n| pool.submit(square::call(n))).collect();
     let long = pool.submit(wait_for::call(gate.clone()));
     jobs.extend((50..200).map(|n| pool.submit(square::call(n))));
@@ -331,7 +331,7 @@ fn a_long_job_holds_up_no_short_one(method: StartMethod) {
     value(long);
 }
 
-fn a_long_job_holds_up_nobody_although_nobody_waits(method: StartMethod) {
+fn a_long_job_holds_up_no_other_while_no_thread_waits(method: StartMethod) {
     let pool = with_deep_rings(method);
     for _ in 0..10 {
         let (counts, gate) = (counts(), event());

@@ -1,4 +1,4 @@
-//! Pools. What a case waits for are events and counts in memory that it shares with its tasks.
+//! Pools. Cases wait for events and counts in memory shared with the tasks.
 
 pub(crate) mod corners;
 pub(crate) mod faults;
@@ -17,7 +17,7 @@ use offspring::{Job, JoinError, Pool, PoolBuilder, StartMethod, child_task, get_
 use offspring_tests::wait::outcome;
 use offspring_tests::{procs, wait};
 
-/// A pool of `method`.
+/// Builds a pool of `method`.
 #[track_caller]
 fn pool(method: StartMethod, workers: usize) -> Pool {
     build(builder(method).workers(workers))
@@ -46,7 +46,7 @@ fn event() -> Event {
     Event::new().expect("an event")
 }
 
-/// How often each of some tasks has run.
+/// The number of runs of each of some tasks.
 type Counts = Mutex<[u32; 32]>;
 
 fn counts() -> Counts {
@@ -54,7 +54,7 @@ fn counts() -> Counts {
 }
 
 fn add_one(counts: &Counts, number: u32) {
-    // Who had it before may have been killed.
+    // The owner before may have been killed.
     counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)[number as usize] += 1;
 }
 
@@ -62,12 +62,12 @@ fn now(counts: &Counts) -> [u32; 32] {
     *counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The process ids of a pool's workers.
+/// Returns the process ids of a pool's workers.
 fn pids(pool: &Pool) -> Vec<u32> {
     pool.stats().workers.iter().map(|worker| worker.pid).collect()
 }
 
-/// Waits until so many workers serve: all are there, and each runs a job at the same time as the others.
+/// Waits until `workers` workers serve, each with a job at the same time.
 #[track_caller]
 fn all_serve(pool: &Pool, workers: usize) {
     let jobs: Vec<_> = (0..workers).map(|_| running(pool)).collect();
@@ -76,9 +76,9 @@ fn all_serve(pool: &Pool, workers: usize) {
     assert_eq!(served.len(), workers);
 }
 
-/// Waits until nobody is left of a pool that was, and nothing runs in this process but its own thread.
+/// Waits until a dropped pool has no process left, and this process only its own thread.
 #[track_caller]
-fn nobody_is_left() {
+fn no_process_is_left() {
     wait::until("no worker is left", || offspring::active_children().is_empty());
     wait::until("no thread is left", || procs::status("self", "Threads") == "1");
 }
@@ -99,14 +99,14 @@ fn reversed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Waits for an event, no longer than anything may take.
+/// Waits for an event, within the usual deadline.
 #[child_task]
 fn wait_for(gate: Event) -> u32 {
     assert!(gate.wait_timeout(2 * wait::LIMIT), "the gate was not opened");
     std::process::id()
 }
 
-/// The same, and says when it has begun.
+/// The same, and sets an event at its begin.
 #[child_task]
 fn begin_and_wait(begun: Event, gate: Event) -> u32 {
     begun.set();
@@ -120,7 +120,7 @@ fn count(counts: Counts, number: u32) -> u32 {
     number
 }
 
-/// A job that runs, and the event by which it ends.
+/// Returns a running job, and the event that ends the job.
 #[track_caller]
 fn running(pool: &Pool) -> (Job<u32>, Event) {
     let (begun, gate) = (event(), event());

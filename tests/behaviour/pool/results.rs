@@ -1,4 +1,4 @@
-//! What comes back: values as they are, failures with their names, and a worker that outlives them.
+//! Results: values unchanged, failures with their names, and workers that outlive failures.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -7,7 +7,7 @@ use offspring::sync::Mutex;
 use offspring::{ErrorKind, Fd, JoinErrorKind, Receiver, Report, Sender, StartMethod, channel, child_task};
 use offspring_tests::{cases, procs, sys, wait};
 
-use super::{build, builder, failure, nobody_is_left, pid, pids, pool, reversed, running, square, value};
+use super::{build, builder, failure, no_process_is_left, pid, pids, pool, reversed, running, square, value};
 use crate::outcomes::{Fragile, fragile};
 
 cases! {
@@ -43,7 +43,7 @@ fn equal_serial_ones(method: StartMethod) {
             assert_eq!(submitted, serial, "submit");
         }
         pool.join().unwrap();
-        nobody_is_left();
+        no_process_is_left();
     }
 }
 
@@ -72,7 +72,7 @@ fn bytes(length: usize) -> Vec<u8> {
     (0..length).map(|index| (index % 251) as u8).collect()
 }
 
-/// Around what fits into a slot, into a frame, and into neither.
+/// Lengths around the size of a slot, of a frame, and above both.
 fn lengths(method: StartMethod) {
     const K: usize = 1024;
     let pool = pool(method, 2);
@@ -92,11 +92,11 @@ fn lengths(method: StartMethod) {
     assert_eq!(pool.stats().replaced, 0);
 }
 
-/// More than links hold: neither side may wait for the other to receive first.
+/// More bytes than links hold. Neither side may wait for the other side to receive first.
 fn many_long_ones_at_once(method: StartMethod) {
     let pool = pool(method, 2);
     let of = |length: usize, count: usize| {
-        // As jobs, whose results nobody takes in before all are submitted.
+        // As jobs, whose results are received only after all submissions.
         let jobs: Vec<_> = (0..count).map(|n| pool.submit(reversed::call(bytes(length + n)))).collect();
         for (n, job) in jobs.into_iter().enumerate().rev() {
             assert_eq!(value(job).len(), length + n);
@@ -111,10 +111,10 @@ fn many_long_ones_at_once(method: StartMethod) {
     assert_eq!(pool.stats().replaced, 0);
 }
 
-/// What was sent ahead for jobs that are taken back may fill the link, so that the next one could not be sent.
+/// Payloads sent ahead for revoked jobs may fill the link, which would block the next payload.
 fn long_ones_that_were_taken_back_make_room(method: StartMethod) {
     let pool = pool(method, 1);
-    // The shorter jobs are, the more of them are given ahead.
+    // Short jobs enlarge the window.
     assert!(pool.map((0..1000).map(square::call)).all(|square| square.is_ok()));
     let worker = pids(&pool)[0];
     for _ in 0..3 {
@@ -124,13 +124,13 @@ fn long_ones_that_were_taken_back_make_room(method: StartMethod) {
         assert!(jobs.iter().all(offspring::Job::cancel), "none has begun");
         sys::kill(worker as i32, libc::SIGCONT);
         assert_eq!(value(pool.submit(reversed::call(bytes(1000)))).len(), 1000);
-        // And one that needs no link comes through between them.
+        // A job without a payload on the link comes through between the large jobs.
         assert_eq!(value(pool.submit(square::call(3))), 9);
     }
     assert_eq!(pids(&pool), [worker]);
 }
 
-/// What was sent ahead for a job that is taken back stays on the link, before that of the next job.
+/// A payload sent ahead for a revoked job stays on the link, before the payload of the next job.
 fn long_ones_that_were_taken_back_do_not_mix_up(method: StartMethod) {
     let pool = pool(method, 1);
     for length in [600, 200 << 10] {
@@ -176,7 +176,7 @@ fn open_files(method: StartMethod) {
     let mut text = String::new();
     file.into_inner().read_to_string(&mut text).unwrap();
     assert!(!text.is_empty());
-    // Each call has a descriptor: more at once than links and tables hold, unless they are closed again.
+    // Each call has a descriptor, together more than links and tables hold, unless closed again.
     let (mut reader, writer) = std::io::pipe().unwrap();
     let calls = (0..2000).map(|n| {
         let copy = File::from(std::os::fd::OwnedFd::from(writer.try_clone().unwrap()));

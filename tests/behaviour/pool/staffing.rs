@@ -1,5 +1,4 @@
-//! How many workers there are: as few as there may be, as many as there is work for, and what happens when none can be
-//! had.
+//! The number of workers: the minimum, as many as there is work for, and failures to start any.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,14 +8,14 @@ use offspring::{ErrorKind, JoinErrorKind, Pool, Resource, StartMethod, child_tas
 use offspring_tests::{cases, procs, sys, wait};
 
 use super::{
-    Counts, add_one, all_serve, build, builder, counts, event, failure, nobody_is_left, now, outcome, pid, pids,
+    Counts, add_one, all_serve, build, builder, counts, event, failure, no_process_is_left, now, outcome, pid, pids,
     running, square, value,
 };
 
 cases! {
     alone as_few_as_there_is_work_for;
     alone none_until_there_is_work;
-    alone one_more_while_somebody_waits;
+    alone one_more_while_a_thread_waits;
     alone more_than_there_may_be_is_refused;
     alone idle_ones_leave;
     alone idle_ones_that_have_to_be_there_stay;
@@ -27,7 +26,7 @@ cases! {
     alone limits_of_each;
     alone a_limit_that_cannot_be.as_root();
     alone told_when_none_can_be_had_and_back_when_one_can;
-    alone nobody_hears_of_it_while_another_serves;
+    alone no_message_of_it_while_another_serves;
     alone the_dead_and_the_dismissed_are_counted_apart;
 }
 
@@ -52,28 +51,28 @@ fn as_few_as_there_is_work_for(method: StartMethod) {
     all_serve(&pool, 3);
     assert_eq!(pids(&pool).len(), 3, "and no more");
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn none_until_there_is_work(method: StartMethod) {
     let pool = build(builder(method).workers(2).min_workers(0));
     assert_eq!(pids(&pool).len(), 0);
-    // Nobody waits for it.
+    // No thread waits for the job.
     let counts = counts();
     drop(pool.submit(super::count::call(counts.clone(), 3)));
     wait::until("it has run", || now(&counts)[3] == 1);
     assert_eq!(value(pool.submit(square::call(3))), 9);
-    // A second one, if the first was not known to be idle when the second job came.
+    // A second worker starts if the first was not known to be idle when the second job came.
     pids(&pool).into_iter().for_each(|pid| sys::kill(pid as i32, libc::SIGKILL));
     so_many(&pool, 0);
     assert_eq!(value(pool.submit(square::call(4))), 16);
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
     build(builder(method).workers(2).min_workers(0)).join().unwrap();
 }
 
-/// Another thread moves the pool on, and sleeps.
-fn one_more_while_somebody_waits(method: StartMethod) {
+/// Another thread leads the pool, and sleeps.
+fn one_more_while_a_thread_waits(method: StartMethod) {
     let pool = build(builder(method).workers(2).min_workers(1));
     let (first, gate) = running(&pool);
     std::thread::scope(|scope| {
@@ -102,7 +101,7 @@ fn idle_ones_leave(method: StartMethod) {
     let stats = pool.stats();
     assert_eq!((stats.replaced, stats.failed), (0, 0), "{stats:?}");
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn idle_ones_that_have_to_be_there_stay(method: StartMethod) {
@@ -113,7 +112,7 @@ fn idle_ones_that_have_to_be_there_stay(method: StartMethod) {
     }
     all_serve(&pool, 2);
     assert!(pids(&pool).into_iter().eq(workers), "{:?}", pool.stats());
-    // A time without an end is none.
+    // A limit of infinite length is no limit.
     drop(pool);
     let pool = build(builder(method).workers(2).min_workers(0).idle_timeout(Duration::MAX));
     all_serve(&pool, 2);
@@ -125,12 +124,12 @@ fn names_of_ones_own(method: StartMethod) {
     let names: BTreeSet<String> = pool.stats().workers.into_iter().map(|worker| worker.name).collect();
     assert!(names.iter().eq(["resize-1", "resize-2"]));
     for pid in pids(&pool) {
-        // What `ps` shows.
+        // The name in `ps`.
         assert!(procs::stat(pid).unwrap().comm.starts_with("resize-"));
     }
 }
 
-/// Keeps so much memory for as long as its worker lives.
+/// Keeps memory for the life of its worker.
 #[child_task]
 fn keep(bytes: usize) -> u32 {
     std::mem::forget(std::hint::black_box(vec![1_u8; bytes]));
@@ -143,7 +142,7 @@ fn begin_and_keep(begun: Event, gate: Event) -> u32 {
     keep(260 * MIB)
 }
 
-/// Needs so much memory while it runs.
+/// Needs memory while it runs.
 #[child_task]
 fn use_and_free(bytes: usize) -> u32 {
     drop(std::hint::black_box(vec![1_u8; bytes]));
@@ -152,7 +151,7 @@ fn use_and_free(bytes: usize) -> u32 {
 
 const MIB: usize = 1 << 20;
 
-/// Above what a worker that has done nothing has, with all that this program has.
+/// Above the size of an idle worker, with all code of this program.
 const LARGE: u64 = 256 * MIB as u64;
 
 fn recycled_when_they_have_grown(method: StartMethod) {
@@ -168,10 +167,10 @@ fn recycled_when_they_have_grown(method: StartMethod) {
     let stats = pool.stats();
     assert_eq!((stats.done, stats.failed, stats.replaced), (7, 0, 1), "{stats:?}");
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
-/// None of those that were given to it ahead is done by it.
+/// A recycled worker begins none of the jobs in its window.
 fn recycled_with_jobs_in_line(method: StartMethod) {
     let pool = build(builder(method).workers(2).max_worker_memory_bytes(LARGE));
     for _ in 0..3 {
@@ -189,7 +188,7 @@ fn recycled_with_jobs_in_line(method: StartMethod) {
     }
     assert_eq!(pool.stats().failed, 0);
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn too_large_from_the_beginning(method: StartMethod) {
@@ -197,7 +196,7 @@ fn too_large_from_the_beginning(method: StartMethod) {
     let pids: BTreeSet<u32> = pool.map((0..8).map(|_| pid::call())).map(Result::unwrap).collect();
     assert_eq!(pids.len(), 8, "each has done one");
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 #[child_task]
@@ -225,7 +224,7 @@ fn a_limit_that_cannot_be(method: StartMethod) {
     sys::become_user(61_000);
     let error = builder(method).workers(2).limit(Resource::OpenFiles, 300).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Setting, "{error:?}");
-    nobody_is_left();
+    no_process_is_left();
 }
 
 #[child_task]
@@ -261,10 +260,10 @@ fn told_when_none_can_be_had_and_back_when_one_can(method: StartMethod) {
     wait::until("jobs are done again", || outcome(pool.submit(square::call(3))).is_ok());
     all_serve(&pool, 2);
     pool.join().unwrap_err();
-    nobody_is_left();
+    no_process_is_left();
 }
 
-fn nobody_hears_of_it_while_another_serves(method: StartMethod) {
+fn no_message_of_it_while_another_serves(method: StartMethod) {
     let allowed = counts();
     allow(&allowed, true);
     let pool = build(builder(method).workers(2).initializer(begin_if::call(allowed.clone())));
@@ -279,7 +278,7 @@ fn nobody_hears_of_it_while_another_serves(method: StartMethod) {
     all_serve(&pool, 2);
     assert!(pids(&pool).contains(&kept));
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn the_dead_and_the_dismissed_are_counted_apart(method: StartMethod) {

@@ -1,11 +1,11 @@
-//! The template of a fork pool: what its copies have of this process, and how it ends.
+//! The template of a fork pool: the inherited state of its copies, and its end.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use offspring::{ErrorKind, JoinErrorKind, Pool, RecvErrorKind, StartMethod, child_task};
 use offspring_tests::{Program, cases, procs, sys, wait};
 
-use super::{failure, nobody_is_left, pids, pool, value};
+use super::{failure, no_process_is_left, pids, pool, value};
 
 const NO_TEMPLATE: &str = "a pool of this method has no template";
 
@@ -27,7 +27,7 @@ cases! {
         .except(StartMethod::Spawn, NO_TEMPLATE).except(StartMethod::ForkServer, NO_TEMPLATE);
 }
 
-/// The templates that a process has.
+/// Returns the templates of a process.
 fn templates_of(parent: u32) -> Vec<u32> {
     let children = procs::children_of(parent).into_iter();
     children.filter(|child| child.comm == "pool template").map(|child| child.pid).collect()
@@ -37,7 +37,7 @@ fn own_templates() -> Vec<u32> {
     templates_of(std::process::id())
 }
 
-/// Has the only worker replaced.
+/// Makes the pool replace the only worker.
 #[track_caller]
 fn replace_worker(pool: &Pool) {
     let before = pids(pool);
@@ -57,7 +57,7 @@ fn square(n: u64) -> u64 {
     n * n
 }
 
-/// In a pool of forked workers, and once more in each of its workers.
+/// Runs in a pool of forked workers, and once more in each of the workers.
 #[child_task]
 fn sum_of_squares(to: u64, levels: u32) -> u64 {
     let pool = pool(StartMethod::Fork, 1);
@@ -65,7 +65,7 @@ fn sum_of_squares(to: u64, levels: u32) -> u64 {
     if levels == 0 { calls(&pool) } else { calls(&pool) + value(pool.submit(sum_of_squares::call(to, levels - 1))) }
 }
 
-/// A template is a copy of a process that is one itself.
+/// A template works as a copy of a process that is a copy itself.
 fn in_a_child_of_any_method(method: StartMethod) {
     assert_eq!(offspring_tests::value(offspring_tests::start(method, sum_of_squares::call(4, 2))), 90);
 }
@@ -97,7 +97,7 @@ fn ends_with_its_pool(method: StartMethod) {
         let job = pool.submit(mark::call());
         end(pool);
         assert!(own_templates().is_empty(), "gone and reaped");
-        nobody_is_left();
+        no_process_is_left();
         drop(job);
     }
 }
@@ -125,21 +125,21 @@ fn killed_it_is_missed_by_name(method: StartMethod) {
     assert_eq!(cause.kind(), ErrorKind::ForkServer);
     assert!(error.to_string().contains("template") && error.to_string().contains(&template.to_string()), "{error}");
     assert_eq!(pool.resize(3).unwrap_err().kind(), ErrorKind::ForkServer);
-    // None of them waits for an attempt that would fail too: one in turn would take hours.
+    // No job waits for another attempt that would fail too, as attempts in turn would take hours.
     let failed = pool.map((0..100_000).map(|_| mark::call())).filter(Result::is_err).count();
     assert_eq!(failed, 100_000);
     drop(pool);
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn stopped_it_holds_up_no_end(method: StartMethod) {
     let pool = pool(method, 1);
     sys::kill(own_templates()[0] as i32, libc::SIGSTOP);
     sys::kill(pids(&pool)[0] as i32, libc::SIGKILL);
-    // From here on the pool's own thread waits for a worker that does not come.
+    // From here on the supervisor waits for a worker that does not come.
     wait::until("the worker is buried", || pids(&pool).is_empty());
     drop(pool);
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn a_process_with_threads_is_refused(method: StartMethod) {
@@ -157,5 +157,5 @@ fn a_process_with_threads_is_refused(method: StartMethod) {
     drop(stop);
     let _ = thread.join();
     drop(pool(method, 1));
-    nobody_is_left();
+    no_process_is_left();
 }

@@ -1,4 +1,4 @@
-//! The workers of a pool: how many, how long, and what each does first.
+//! The workers of a pool: their number, their length of life, and their initializer.
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -9,8 +9,8 @@ use offspring::{ErrorKind, JoinErrorKind, PoolBuilder, StartMethod, child_task, 
 use offspring_tests::{cases, procs, sys, wait};
 
 use super::{
-    Counts, add_one, begin_and_wait, build, builder, counts, event, failure, nobody_is_left, now, outcome, pid, pids,
-    pool, running, square, value, wait_for,
+    Counts, add_one, begin_and_wait, build, builder, counts, event, failure, no_process_is_left, now, outcome, pid,
+    pids, pool, running, square, value, wait_for,
 };
 
 cases! {
@@ -51,7 +51,7 @@ fn as_many_as_processors_by_default(method: StartMethod) {
     assert_eq!(pids(&pool).len(), usable, "std knows affinity and quota as well");
 }
 
-/// A copy of this process has what this process has set.
+/// Set in this process, and so in a copy of this process.
 static MARK: AtomicU32 = AtomicU32::new(0);
 
 #[child_task]
@@ -67,7 +67,7 @@ fn are_started_by_the_method(method: StartMethod) {
         assert_eq!(mark, if method == StartMethod::Fork { 7 } else { 0 });
         assert!(method != StartMethod::Spawn || parent == std::process::id());
         assert_eq!(offspring::active_children()[0].start_method(), Some(method));
-        // And the next one.
+        // The same in the next worker.
         let before = pids(&pool);
         sys::kill(before[0] as i32, libc::SIGKILL);
         wait::until("the worker is replaced", || pids(&pool).len() == 1 && pids(&pool) != before);
@@ -96,7 +96,7 @@ fn more_and_less_of_them(method: StartMethod) {
         pool.resize(wanted).unwrap();
         wait::until("there are as many as wanted", || pids(&pool).len() == wanted);
         assert_eq!(pool.map((0..100).map(square::call)).filter(Result::is_ok).count(), 100);
-        // So many can run at once.
+        // That many jobs can run at once.
         let gates: Vec<_> = (0..wanted).map(|_| running(&pool)).collect();
         let mut workers = BTreeSet::new();
         for (job, gate) in gates {
@@ -108,7 +108,7 @@ fn more_and_less_of_them(method: StartMethod) {
     let stats = pool.stats();
     assert_eq!(stats.failed, 0, "{stats:?}");
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn less_of_them_while_they_work(method: StartMethod) {
@@ -155,7 +155,7 @@ fn recycled_after_so_many_tasks(method: StartMethod) {
     let stats = pool.stats();
     assert_eq!((stats.done, stats.failed), (60, 0), "{stats:?}");
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn recycled_after_each_task(method: StartMethod) {
@@ -167,7 +167,7 @@ fn recycled_after_each_task(method: StartMethod) {
     }
 }
 
-/// Row 61's other half: the pool is closed while workers leave.
+/// The pool is closed while workers retire.
 fn recycled_while_the_pool_ends(method: StartMethod) {
     for tasks in [1, 2, 7] {
         let pool = build(builder(method).workers(2).max_tasks_per_worker(3));
@@ -175,7 +175,7 @@ fn recycled_while_the_pool_ends(method: StartMethod) {
         (0..tasks).for_each(|n| drop(pool.submit(super::count::call(counts.clone(), n))));
         pool.join().unwrap();
         assert_eq!(now(&counts).iter().sum::<u32>(), tasks);
-        nobody_is_left();
+        no_process_is_left();
     }
 }
 
@@ -252,15 +252,15 @@ fn initializers_that_fail(method: StartMethod) {
     let error = refused(two().initializer(panicking::call()));
     assert_eq!(error.kind(), ErrorKind::Setting, "{error:?}");
     assert!(error.to_string().contains("panicking") && error.to_string().contains("no such luck"), "{error}");
-    nobody_is_left();
+    no_process_is_left();
     let error = refused(two().initializer(set_up_from::call("/no/such/file".to_owned())));
     assert_eq!(error.kind(), ErrorKind::Setting, "{error:?}");
     assert!(error.to_string().contains("set_up_from") && error.to_string().contains("No such file"), "{error}");
-    nobody_is_left();
+    no_process_is_left();
     for error in [refused(two().initializer(exiting::call(4))), refused(two().initializer(dying::call(libc::SIGKILL)))]
     {
         assert!(matches!(error.kind(), ErrorKind::LimitReached | ErrorKind::Setting), "{error:?}");
-        nobody_is_left();
+        no_process_is_left();
     }
     let pool = pool(method, 1);
     assert_eq!(value(pool.submit(square::call(2))), 4, "other pools have nothing to do with it");
@@ -282,7 +282,7 @@ fn an_initializer_that_fails_later(method: StartMethod) {
     let behind: Vec<_> = (0..10).map(|n| pool.submit(square::call(n))).collect();
     drop(outcome(job));
     for job in behind {
-        // No worker is left to run it, and none will come: that is said, not waited for.
+        // No worker is left and none will come, so the job fails without a wait.
         let Err(error) = outcome(job) else { continue };
         assert!(matches!(error.kind(), JoinErrorKind::NotStarted(_) | JoinErrorKind::Signaled(_)), "{error:?}");
     }
@@ -290,7 +290,7 @@ fn an_initializer_that_fails_later(method: StartMethod) {
     let JoinErrorKind::NotStarted(cause) = error.kind() else { panic!("{error:?}") };
     assert!(cause.to_string().contains("only_so_often"), "{cause}");
     assert!(pool.join().is_err(), "jobs were not run");
-    nobody_is_left();
+    no_process_is_left();
 }
 
 #[child_task]
@@ -306,7 +306,7 @@ fn an_initializer_with_descriptors_and_much_to_read(method: StartMethod) {
         assert!(gate.is_set());
         assert_eq!(value(pool.submit(state::call())).0.unwrap().len(), length);
         drop(pool);
-        nobody_is_left();
+        no_process_is_left();
     }
 }
 
@@ -320,10 +320,10 @@ fn an_initializer_that_hangs_and_has_a_limit(method: StartMethod) {
     let error = builder(method).workers(2).initializer(never_return::call().timeout(limit)).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Setting);
     assert!(error.to_string().contains("never_return") && error.to_string().contains("out of time"), "{error}");
-    nobody_is_left();
+    no_process_is_left();
 }
 
-/// Three in a row are enough to know that there is no point in going on.
+/// Three early deaths in a row show that further workers would die too.
 fn die_before_they_serve(method: StartMethod) {
     let counts = counts();
     let pool = build(builder(method).workers(1).initializer(die_after_the_first::call(counts.clone())));
@@ -342,7 +342,7 @@ fn die_before_they_serve(method: StartMethod) {
     let tries = now(&counts)[0];
     assert!((2..=10).contains(&tries), "{tries} tries");
     drop(pool);
-    nobody_is_left();
+    no_process_is_left();
 }
 
 #[child_task]
@@ -390,7 +390,7 @@ fn a_pool_in_a_worker(method: StartMethod) {
         }
     }
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn resident_bytes() -> u64 {
@@ -398,7 +398,7 @@ fn resident_bytes() -> u64 {
     line.trim_end_matches(" kB").trim().parse::<u64>().unwrap() * 1024
 }
 
-/// What a queued job may cost.
+/// The most memory of a queued job, in bytes.
 const BYTES_PER_JOB: u64 = 400;
 
 fn memory_of_a_hundred_thousand_queued_jobs(method: StartMethod) {
@@ -416,7 +416,7 @@ fn memory_of_a_hundred_thousand_queued_jobs(method: StartMethod) {
     let grown = resident_bytes().saturating_sub(before);
     eprintln!("{} bytes per queued job", grown / JOBS);
     assert!(grown < JOBS * BYTES_PER_JOB, "{} bytes per job", grown / JOBS);
-    // The pool's own thread may have duplicates at this moment.
+    // The supervisor may have duplicates at this moment.
     assert!(procs::descriptors().len() <= descriptors + 3, "and no descriptor");
     assert_eq!(pool.stats().queued as u64, JOBS);
     for (job, gate) in busy {

@@ -1,4 +1,4 @@
-//! Children that lie about shared memory, or try to change what they may only read.
+//! Children that forge shared memory values, or try to change read-only memory.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -30,7 +30,7 @@ fn a_store_ends_its_process(method: StartMethod) {
     assert_eq!(bytes[7], 9);
 }
 
-/// The attempts that were not refused.
+/// Returns the attempts that succeeded.
 #[child_task]
 fn change(bytes: Bytes) -> Vec<String> {
     let descriptors = procs::descriptors();
@@ -54,22 +54,22 @@ fn no_way_to_write_or_shrink_what_is_sealed(method: StartMethod) {
     assert!(bytes.iter().all(|byte| *byte == 9));
 }
 
-/// What a child says that it returns. Its parent decodes the real thing.
+/// A forged result. The parent decodes the true type.
 #[derive(Debug)]
 enum Claim {
-    /// Element size, offset and length of a slice; the descriptor's place in the value.
+    /// Element size, offset and length of a slice, and the descriptor's index in the value.
     Slice(u64, u64, u64, u32),
-    /// Element size and length of an array; the descriptor's place in the value.
+    /// Element size and length of an array, and the descriptor's index in the value.
     Array(u64, u64, u32),
 }
 
-/// A slice as it is encoded.
+/// A slice in encoded form.
 #[derive(Serialize)]
 enum Slice {
     File { size: u64, offset: u64, length: u64, file: Forged },
 }
 
-/// An array as it is encoded.
+/// An array in encoded form.
 #[derive(Serialize)]
 struct Array {
     size: u64,
@@ -77,7 +77,7 @@ struct Array {
     memory: Forged,
 }
 
-/// A result that is not what its type says: first honest memory, at places 0 (sealed) and 1 (not), then a claim.
+/// A result of a wrong type: first real memory, at index 0 (sealed) and 1 (not sealed), then a claim.
 #[derive(Debug)]
 struct Lie<T> {
     claim: Option<Claim>,
@@ -147,7 +147,7 @@ fn write_for_ever(array: SharedArray<[u64; 512]>) {
     }
 }
 
-/// (A writer that is stopped in the middle keeps its lock: nobody can tell that it will not go on.)
+/// A stopped writer keeps its lock, since no process can know that the writer will not go on.
 fn stops_and_a_kill_leave_elements_whole(method: StartMethod) {
     let array = SharedArray::new(1).unwrap();
     let writer = start(method, write_for_ever::call(array.clone()));

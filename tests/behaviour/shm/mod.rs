@@ -1,4 +1,4 @@
-//! Shared memory: between parent and child, grandchild and siblings, read in place, written by all, freed with the last
+//! Shared memory between parent, child, grandchild and siblings: read in place, written by all, freed with the last
 //! holder.
 
 pub(crate) mod hostile;
@@ -36,10 +36,10 @@ cases! {
         .except(StartMethod::ForkServer, "runs no closure");
 }
 
-/// Long enough to be in a file.
+/// A length that needs a memory file.
 const LONG: usize = 1 << 20;
 
-/// Runs it, and sees to it that it leaves no shared memory mapped. (Descriptors are looked after for every case.)
+/// Runs the closure, and checks that no shared memory stays mapped. Every case checks descriptors.
 #[track_caller]
 fn leaving_nothing<R>(work: impl FnOnce() -> R) -> R {
     let before = procs::mapped_memory("self");
@@ -53,7 +53,7 @@ fn pattern(length: usize) -> Bytes {
         .unwrap()
 }
 
-/// The memory that a process has mapped, and the sum of what is in the slice.
+/// Returns the mapped memory of the process, and the sum of the slice.
 #[child_task]
 fn mapped_and_sum(bytes: Bytes) -> (Vec<u64>, u64) {
     (procs::mapped_memory("self"), sum(&bytes))
@@ -126,7 +126,7 @@ struct Album {
     counts: Result<Bytes, String>,
 }
 
-/// The same with every part cut by one at its front.
+/// The same with every part shortened by one at its front.
 #[child_task]
 fn cut(album: Album) -> Album {
     let cut = |bytes: Bytes| bytes.slice(1..);
@@ -198,8 +198,7 @@ fn last(bytes: Bytes) -> (u8, Bytes) {
     (bytes[bytes.len() - 1], bytes)
 }
 
-/// That it is the same memory is the point; the time is a bound that a machine which is busy with other things keeps
-/// too.
+/// Checks that the memory is the same. The bound on time is generous, for a busy machine.
 fn sixty_four_mebibytes_are_handed_over_at_once(method: StartMethod) {
     leaving_nothing(|| {
         let bytes = pattern(64 << 20);
@@ -251,7 +250,7 @@ fn writes_by_several_processes_are_exact(method: StartMethod) {
     });
 }
 
-/// Sets the flag when the data are there, then waits for the answer.
+/// Sets the flag after the data, then waits for the answer.
 #[child_task]
 fn answer(data: SharedArray<[u32; 9]>, flags: SharedArray<u8>) {
     (0..data.len()).for_each(|index| data.set(index, [index as u32; 9]));
@@ -270,7 +269,7 @@ fn a_parent_sees_what_a_child_writes_meanwhile(method: StartMethod) {
     });
 }
 
-/// Writes elements whose words are all alike until told to end; the number of rounds.
+/// Writes elements of equal words until told to end, and returns the number of rounds.
 #[child_task]
 fn write_alike(array: SharedArray<[u64; 40]>, end: SharedArray<u8>) -> u64 {
     let mut round = 0;
@@ -396,7 +395,7 @@ fn a_closure_in_a_copy_writes_it(_: StartMethod) {
     assert_eq!(array.to_vec(), [[sum(&bytes); 3], [0; 3]]);
 }
 
-/// As `std::process::Command` makes one if it must, in another thread of the program.
+/// The copy is a fork in another thread of the program, as `std::process::Command` may make.
 fn a_copy_that_is_made_meanwhile_does_not_keep_it_open(method: StartMethod) {
     let mut copy = None;
     let bytes = Bytes::build(LONG, |bytes| {

@@ -1,4 +1,4 @@
-//! A rendezvous, and how it breaks.
+//! Barriers, and their ways to break.
 
 use std::time::Instant;
 
@@ -19,7 +19,7 @@ cases! {
     here a_stopped_party_does_not_spoil_the_next_round;
 }
 
-/// How often the child came last; each time that it goes on, all have come as often.
+/// Returns the number of rounds in which the child came last. After each wait, all parties have come equally often.
 #[child_task]
 fn rounds(barrier: Barrier, arrivals: Mutex<u64>, parties: u64, count: u64) -> u64 {
     let mut leads = 0;
@@ -109,7 +109,7 @@ fn wait_as_first(barrier: Barrier) {
     barrier.wait().unwrap();
 }
 
-/// A party that has not left yet does not keep others from the next round.
+/// A party that has not left yet does not delay the next round of the other parties.
 fn a_stopped_party_does_not_spoil_the_next_round(method: StartMethod) {
     let barrier = Barrier::new(2).unwrap();
     let stopped = begun(method, build(method, wait_as_first::call(barrier.clone())));

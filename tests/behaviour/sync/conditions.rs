@@ -1,4 +1,4 @@
-//! Waiting for what another process does to a value.
+//! Waits for a change of a value by another process.
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +19,7 @@ cases! {
 }
 
 const ROOM: usize = 4;
-/// The numbers in the buffer, the place of the first, how many there are, and how many are still to come.
+/// The numbers in the buffer, the index of the first, their count, and the count of numbers still to come.
 type Buffer = Mutex<[u64; ROOM + 3]>;
 const FIRST: usize = ROOM;
 const FILLED: usize = ROOM + 1;
@@ -67,7 +67,7 @@ fn producers_and_consumers(method: StartMethod) {
     assert_eq!(consumers.map(value).iter().sum::<u64>(), 500 * 501);
 }
 
-/// Waits for the value to be something else than zero.
+/// Waits for the value to become other than zero.
 #[child_task]
 fn wait_for(number: Mutex<u64>, changed: Condvar) -> Option<u64> {
     say("ready");
@@ -76,7 +76,7 @@ fn wait_for(number: Mutex<u64>, changed: Condvar) -> Option<u64> {
     Some(*guard)
 }
 
-/// Whoever waits has given the lock up: so this comes after the beginning of its wait.
+/// Sets the number. A waiter has released the lock, so the change comes after the begin of its wait.
 #[track_caller]
 fn set_under_lock(number: &Mutex<u64>, changed: &Condvar) -> Instant {
     *number.lock().unwrap() = 5;
@@ -99,7 +99,7 @@ fn a_killed_waiter_takes_no_notification_along(method: StartMethod) {
         let (number, changed) = (Mutex::new(0).unwrap(), Condvar::new().unwrap());
         let victims = [(); 2].map(|()| blocked(method, wait_for::call(number.clone(), changed.clone())));
         let waiter = blocked(method, wait_for::call(number.clone(), changed.clone()));
-        // Those who are woken now wait for the lock, and die before they can act.
+        // The waiters woken now wait for the lock, and die before they can act.
         let mut guard = number.lock().unwrap();
         *guard = 5;
         changed.notify_one();
@@ -120,7 +120,7 @@ fn hold(number: Mutex<u64>) {
     forever()
 }
 
-/// Nobody notifies them: they look again by themselves.
+/// No notification comes. The waiters check again by themselves.
 fn a_holder_that_dies_is_told_to_those_who_wait(method: StartMethod) {
     let (number, changed) = (Mutex::new(0).unwrap(), Condvar::new().unwrap());
     let waiter = blocked(method, wait_for::call(number.clone(), changed));

@@ -1,4 +1,4 @@
-//! Locks that processes share: each of them across processes, with limits, with holders and waiters that die.
+//! Locks shared by processes: across processes, with time limits, and with dying owners and waiters.
 
 pub(crate) mod barriers;
 pub(crate) mod conditions;
@@ -13,10 +13,10 @@ use std::time::{Duration, Instant};
 use offspring::{Process, ProcessBuilder, StartMethod, Stdio};
 use offspring_tests::{build, procs, run, wait};
 
-/// For waits that are to end by their limit.
+/// The time limit of waits that are to time out.
 const SHORT: Duration = Duration::from_millis(20);
 
-/// Starts a task that says `ready` and then waits for something, and comes back when it sleeps.
+/// Starts a task that prints `ready` and then waits, and returns when the task sleeps.
 #[track_caller]
 fn blocked<T>(method: StartMethod, call: offspring::Call<T>) -> Process<T> {
     blocked_by(method, build(method, call))
@@ -32,8 +32,8 @@ fn blocked_by<T>(method: StartMethod, builder: ProcessBuilder<T>) -> Process<T> 
     child
 }
 
-/// Repeats what takes so long, and sees to it that it happens by an event: those who would look again after a second
-/// take one each time.
+/// Repeats a measured wait, and checks that an event ends the wait. A waiter that polls once a second would take longer
+/// every time.
 #[track_caller]
 fn at_once(mut news: impl FnMut() -> Instant) {
     let delays: Vec<Duration> = (0..5).map(|_| news().elapsed()).collect();

@@ -1,4 +1,4 @@
-//! One at a time, whoever dies.
+//! One owner at a time, even if an owner dies.
 
 use std::sync::TryLockError;
 use std::time::Instant;
@@ -49,7 +49,7 @@ fn children_exclude_each_other(method: StartMethod) {
     assert_eq!(pair.get().unwrap(), [15_000; 2]);
 }
 
-/// Locks, changes the value, and never gives it back.
+/// Locks, changes the value, and never unlocks.
 #[child_task]
 fn hold(number: Mutex<u64>) {
     let mut guard = number.lock().unwrap();
@@ -58,7 +58,7 @@ fn hold(number: Mutex<u64>) {
     forever()
 }
 
-/// Waits for the lock; says what it has found, and whether it is poisoned.
+/// Locks, and returns the value and whether the lock is poisoned.
 #[child_task]
 fn wait_for(number: Mutex<u64>) -> (u64, bool) {
     say("ready");
@@ -167,7 +167,7 @@ fn is_locked(number: Mutex<u64>) -> bool {
     matches!(number.lock_timeout(SHORT), Err(TryLockError::WouldBlock))
 }
 
-/// The child starts well, and sees the lock as it is.
+/// The child starts well, and finds the lock in its true state.
 fn a_lock_that_another_thread_holds(method: StartMethod) {
     let number = Mutex::new(1).unwrap();
     let (release, released) = std::sync::mpsc::channel::<()>();
@@ -219,13 +219,13 @@ fn a_copy_of_a_guard_is_harmless(_: StartMethod) {
     assert_eq!(number.get().unwrap(), 2);
 }
 
-/// What a thread holds is a list whose links lie in the locks: a copy must not write its own, at addresses that it
-/// alone has, into those of its original.
+/// A thread's held locks form a list with links inside the locks. A copy must not write addresses of its own memory
+/// into its original's list.
 fn a_copy_links_no_locks_with_its_originals(_: StartMethod) {
     let number = Mutex::new(0_u64).unwrap();
     let held = number.lock().unwrap();
     let child = offspring::fork(|| {
-        // The first ones may be where the original has something as well. It ends while it holds the last one.
+        // The first locks may lie where the original has memory as well. The child ends while it holds the last lock.
         let own = [(); 100].map(|()| Mutex::new(0_u64).unwrap());
         std::mem::forget(own[99].lock().unwrap());
         std::mem::forget(own);

@@ -1,4 +1,4 @@
-//! Many who read or one who writes, whoever dies.
+//! Many readers or one writer, even if a process dies.
 
 use std::sync::TryLockError;
 use std::time::Instant;
@@ -12,7 +12,7 @@ use super::{SHORT, at_once, blocked};
 use crate::tasks::{begun, forever};
 
 cases! {
-    here nobody_reads_what_is_half_written;
+    here half_written_values_are_never_read;
     here several_processes_read_at_once;
     here a_killed_reader_lets_a_writer_in_at_once;
     here a_killed_writer_is_told_at_once_to_one_who_waits.exclusive();
@@ -42,7 +42,7 @@ fn read_until(pair: RwLock<[u64; 2]>, last: u64) -> u64 {
     }
 }
 
-fn nobody_reads_what_is_half_written(method: StartMethod) {
+fn half_written_values_are_never_read(method: StartMethod) {
     let pair = RwLock::new([0; 2]).unwrap();
     let readers = [(); 2].map(|()| start(method, read_until::call(pair.clone(), 3000)));
     let writers = [(); 2].map(|()| start(method, write::call(pair.clone(), 1500)));
@@ -66,7 +66,7 @@ fn hold_to_write(pair: RwLock<[u64; 2]>) {
     forever()
 }
 
-/// Waits to write; whether it was poisoned.
+/// Waits to write, and returns whether the lock was poisoned.
 #[child_task]
 fn wait_to_write(pair: RwLock<[u64; 2]>) -> bool {
     say("ready");

@@ -1,4 +1,4 @@
-//! At most so many at a time, whoever dies.
+//! A limited number of permits, even if a process dies.
 
 use std::time::Instant;
 
@@ -16,11 +16,11 @@ cases! {
     here permits_of_a_killed_holder_come_back;
     here a_kill_is_told_at_once_to_one_who_waits.exclusive();
     here a_release_is_told_at_once_to_one_who_waits.exclusive();
-    here a_killed_waiter_keeps_nobody;
+    here a_killed_waiter_holds_up_no_process;
     here a_number_that_cannot_be_is_refused;
 }
 
-/// How many are inside now, and how many were at most.
+/// The number of processes inside now, and the maximum so far.
 type Gauge = Mutex<[u64; 2]>;
 
 #[child_task]
@@ -33,7 +33,7 @@ fn go_in(semaphore: Semaphore, gauge: Gauge, times: u64) {
             gauge[1] = gauge[1].max(gauge[0]);
         }
         std::thread::yield_now();
-        // Nobody is done before two have met inside, whenever they are started.
+        // No process goes on before two have met inside, however late they start.
         while gauge.lock().unwrap()[1] < 2 {
             std::thread::yield_now();
         }
@@ -117,7 +117,7 @@ fn a_release_is_told_at_once_to_one_who_waits(method: StartMethod) {
     });
 }
 
-fn a_killed_waiter_keeps_nobody(method: StartMethod) {
+fn a_killed_waiter_holds_up_no_process(method: StartMethod) {
     let semaphore = Semaphore::new(1).unwrap();
     let permit = semaphore.acquire();
     let first = blocked(method, wait_for::call(semaphore.clone()));

@@ -1,4 +1,4 @@
-//! Handles on their way: in any value, to any process, and what becomes of their memory.
+//! Handles in any value, to any process, and the end of their memory.
 
 use std::collections::HashMap;
 use std::fmt::{self, Write};
@@ -108,7 +108,7 @@ fn to_the_children_of_a_child(method: StartMethod) {
     assert_eq!(number.get().unwrap(), 7);
 }
 
-/// The memory files that this process has mapped.
+/// Returns the number of memory files mapped by this process.
 fn mapped() -> usize {
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     maps.lines().filter(|line| line.contains("memfd:offspring")).count()
@@ -122,7 +122,7 @@ fn nothing_is_left_of_them(method: StartMethod) {
     let before = (mapped(), open());
     for _ in 0..3 {
         let desk = Desk::new();
-        // Seven objects, of each one descriptor and one mapping, however many handles.
+        // Seven objects, each with one descriptor and one mapping, for any number of handles.
         let clones: Vec<_> = (0..10).map(|_| desk.totals["one"].clone()).collect();
         assert_eq!((mapped(), open()), (before.0 + 7, before.1 + 7));
         drop(clones);
@@ -149,7 +149,7 @@ impl<'de> Deserialize<'de> for Disguised {
     }
 }
 
-/// Memory of the right length, but of another kind: both are a lock and a word.
+/// Memory of the right length, but of another kind. Both kinds are a lock and a word.
 struct Confused(Result<Event, Once>);
 
 impl Serialize for Confused {
@@ -167,7 +167,7 @@ impl<'de> Deserialize<'de> for Confused {
     }
 }
 
-/// A place that no descriptor has come for.
+/// An index without a descriptor.
 #[derive(Serialize)]
 struct Nowhere(Forged);
 
@@ -208,7 +208,7 @@ fn a_descriptor_that_did_not_come_is_refused(method: StartMethod) {
     refused(start(method, take_nowhere::call(Nowhere(Forged::Descriptor(3)))), "did not come with it");
 }
 
-/// Prints what serde makes of a handle.
+/// Prints the serde form of a handle.
 struct Text(Mutex<u64>);
 
 impl fmt::Display for Text {

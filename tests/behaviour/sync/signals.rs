@@ -1,4 +1,4 @@
-//! Events, and what is done once.
+//! Events, and code that runs once.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::tasks::{begun, forever};
 cases! {
     here an_event_wakes_all_at_once;
     here an_event_stays_until_it_is_cleared;
-    here a_killed_waiter_or_setter_keeps_nobody;
+    here a_killed_waiter_or_setter_holds_up_no_process;
     here once_for_all_processes;
     here a_killed_run_is_told_at_once_to_one_who_waits.exclusive();
     here a_panicking_run_poisons;
@@ -59,7 +59,7 @@ fn an_event_stays_until_it_is_cleared(method: StartMethod) {
     failure(setter);
 }
 
-fn a_killed_waiter_or_setter_keeps_nobody(method: StartMethod) {
+fn a_killed_waiter_or_setter_holds_up_no_process(method: StartMethod) {
     let event = Event::new().unwrap();
     let victim = blocked(method, wait_for::call(event.clone()));
     let waiter = blocked(method, wait_for::call(event.clone()));
@@ -107,7 +107,7 @@ fn call(once: Once) {
     once.call_once(|| unreachable!("it is poisoned"));
 }
 
-/// Whether it was told of the run that was cut short.
+/// Returns whether the state tells of the interrupted run.
 #[child_task]
 fn call_all_the_same(once: Once) -> bool {
     say("ready");
@@ -121,7 +121,7 @@ fn a_killed_run_is_told_at_once_to_one_who_waits(method: StartMethod) {
         let once = Once::new().unwrap();
         let run = begun(method, build(method, never_finish::call(once.clone())));
         let (caller, waiter) = (call::call(once.clone()), wait_for_completion::call(once.clone()));
-        // A backtrace takes longer than the news.
+        // A backtrace would take longer than the event.
         let [caller, waiter] =
             [caller, waiter].map(|call| blocked_by(method, build(method, call).env("RUST_BACKTRACE", "0")));
         let killed = Instant::now();

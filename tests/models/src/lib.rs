@@ -1,5 +1,5 @@
-//! The rings of `runtime/src/pool/local/ring`, the very files, under loom: every order of the two sides' steps is
-//! tried, and every value that the memory model lets a load return.
+//! The rings of `runtime/src/pool/local/ring`, the very files, under loom: every order of both sides' steps, and every
+//! value that the memory model lets a load return.
 #![cfg(test)]
 #![expect(dead_code, reason = "the runtime uses more of the rings than the models do")]
 
@@ -24,7 +24,7 @@ struct Shared {
     futex: Futex,
 }
 
-/// The kernel's part: it compares and sleeps in one step, and wakes between such steps.
+/// The kernel's futex: compares and sleeps in one step, and wakes between such steps.
 #[derive(Default)]
 struct Futex(Mutex<()>, Condvar);
 
@@ -42,7 +42,7 @@ impl Futex {
     }
 }
 
-/// An eventfd: what was rung stays rung until it is answered.
+/// An eventfd: a signal stays until consumed.
 #[derive(Default)]
 struct Bell(Mutex<bool>, Condvar);
 
@@ -86,7 +86,7 @@ fn head(about: u64) -> Head {
     Head { about, kind: 1, spent: 0 }
 }
 
-/// Puts a job in, which must have room, and wakes the worker as the pool does.
+/// Puts a job into the ring, which must have room, and wakes the worker as the pool does.
 fn give(parent: &mut ParentSide<Model>, memory: &Model, about: u64) {
     assert_eq!(parent.push(head(about), &about.to_ne_bytes()), Ok(true));
     wake(parent, memory);
@@ -111,7 +111,7 @@ fn next(worker: &WorkerSide<Model>, memory: &Model, bytes: &mut Vec<u8>) -> u64 
 
 #[test]
 fn a_sleeping_worker_is_woken_by_each_job() {
-    // Two jobs have too many orders to try all: those with up to three switches that a side did not ask for.
+    // Two jobs have too many orders to try all, so only orders with up to three involuntary switches are tried.
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
     model.check(|| {
@@ -149,7 +149,7 @@ fn a_slot_that_is_used_again_is_never_read_half() {
             let mut bytes = Vec::new();
             worker.take(&mut bytes).map(|(_, head)| (head.about, bytes))
         });
-        // The slot of the one that is taken back is free for the next.
+        // The slot of the revoked job is free for the next job.
         if parent.take_back().unwrap().is_some() {
             let _ = parent.push(head(7), &7_u64.to_ne_bytes()).unwrap();
         }

@@ -1,5 +1,5 @@
-//! Prints what each task of four crates says that it is, by the default start method, in a process of its own and in a
-//! pool.
+//! Prints the crate that each task of four crates reports, by the default start method, in a process of its own and in
+//! a pool.
 
 #[allow(unreachable_pub, reason = "in the library, which has the same file, it is reachable")]
 mod tasks;
@@ -8,14 +8,14 @@ use std::error::Error;
 
 use offspring::{Call, Context, child_task, process_main};
 
-/// Two functions of one crate under one name: neither can be found.
+/// Two functions of one crate under one name, of which neither can be found.
 #[child_task(name = "taken")]
 fn taken() {}
 
 #[child_task(name = "taken")]
 fn taken_too() {}
 
-/// Tasks of one path, then tasks of one given name.
+/// Returns the tasks of one path, then the tasks of one given name.
 fn calls() -> [Call<String>; 6] {
     [
         offspring_twins::tasks::which::call(),

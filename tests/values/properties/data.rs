@@ -1,10 +1,9 @@
 //! serde's data model as a type: values that call every method of a serialiser, read back in three ways.
 //!
-//! - As they were written: each part asks for what it was (`deserialize_u8`, `deserialize_struct`, …), and nothing may
-//!   differ.
-//! - Without knowledge: each part asks for anything. What a format cannot tell then (a struct from a map, a letter from
-//!   a text) is made alike on both sides before they are compared.
-//! - Not at all: all of it is passed over, to its exact end.
+//! - By type: each part is read by its own method (`deserialize_u8`, `deserialize_struct`, …), and must be equal.
+//! - By `deserialize_any`: parts that a format cannot tell apart (a struct from a map, a letter from a text) are made
+//!   alike   on both sides before the comparison.
+//! - By `deserialize_ignored_any`: the whole value is skipped, to its exact end.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -22,7 +21,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{by_codec, by_json, codec, config};
 
-/// A value of any kind that serde knows.
+/// A value of any kind in serde's data model.
 #[derive(Clone, Debug, PartialEq)]
 enum Data {
     Bool(bool),
@@ -36,9 +35,9 @@ enum Data {
     U32(u32),
     U64(u64),
     U128(u128),
-    /// By its bits.
+    /// The bits of a float.
     F32(u32),
-    /// By its bits.
+    /// The bits of a float.
     F64(u64),
     Char(char),
     Str(String),
@@ -59,7 +58,7 @@ enum Data {
     StructVariant(Place, Fields),
 }
 
-/// What is told of a length before it is known.
+/// The length that a serialiser is given before the elements.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Hint {
     Right,
@@ -67,10 +66,10 @@ enum Hint {
     Wrong(usize),
 }
 
-/// The place of a variant.
+/// The index of a variant.
 type Place = usize;
 
-/// By their places; one without a value is skipped.
+/// Fields by index. A field without a value is skipped.
 type Fields = Vec<(usize, Option<Data>)>;
 
 const FIELDS: &[&str] = &["a", "type", "", "é", "a longer name of a field", "0"];
@@ -100,7 +99,7 @@ fn text() -> impl Strategy<Value = String> {
 }
 
 fn number() -> impl Strategy<Value = Data> {
-    // Numbers of every size, in types that are wider than they need.
+    // Numbers of every size, in types wider than necessary.
     let wide = (any::<i128>(), 0..128_u32).prop_map(|(number, shift)| number >> shift);
     prop_oneof![
         any::<i8>().prop_map(Data::I8),
@@ -242,13 +241,13 @@ impl Serialize for Data {
     }
 }
 
-/// The fields that are not skipped.
+/// Returns the fields that are not skipped.
 fn kept(fields: &Fields) -> impl Iterator<Item = (usize, &Data)> {
     fields.iter().filter_map(|(place, value)| Some((*place, value.as_ref()?)))
 }
 
 impl Data {
-    /// Without what the reader is not told: lengths, skipped fields.
+    /// Removes details that a reader does not receive: lengths, skipped fields.
     fn settled(&self) -> Self {
         let all = |values: &[Self]| values.iter().map(Self::settled).collect::<Vec<_>>();
         let fields = |fields: &Fields| kept(fields).map(|(place, value)| (place, Some(value.settled()))).collect();
@@ -270,7 +269,7 @@ impl Data {
         }
     }
 
-    /// Only what a format can tell which is asked for anything.
+    /// Keeps only distinctions that a format can tell by `deserialize_any`.
     fn plain(&self) -> Self {
         let all = |values: &[Self]| Self::Seq(Hint::Right, values.iter().map(Self::plain).collect());
         let text = |text: &str| Self::Str(text.to_owned());
@@ -310,7 +309,7 @@ impl Data {
     }
 }
 
-/// Read without knowledge of what was written.
+/// Deserialises by `deserialize_any`.
 impl<'de> Deserialize<'de> for Data {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Anything;
@@ -385,7 +384,7 @@ impl<'de> Deserialize<'de> for Data {
     }
 }
 
-/// Reads what is like another value: the same kinds of parts, each asked for by its own method.
+/// Deserialises a value of the same shape as another value: each part by its own method.
 struct Like<'a>(&'a Data);
 
 impl<'de> DeserializeSeed<'de> for Like<'_> {
@@ -429,11 +428,11 @@ impl<'de> DeserializeSeed<'de> for Like<'_> {
     }
 }
 
-/// What visits the parts of a value that is like this one.
+/// Visits the parts of a value of the same shape.
 struct Parts<'a>(&'a Data);
 
 impl<'a> Parts<'a> {
-    /// One for each that comes, as far as they are alike, and an error for one more.
+    /// Reads one value for each element, and fails on an element too many.
     fn list<'de, A: SeqAccess<'de>>(values: &'a [Data], mut seq: A) -> Result<Vec<Data>, A::Error> {
         let mut read = Vec::new();
         for value in values {
@@ -470,7 +469,7 @@ impl<'de> Visitor<'de> for Parts<'_> {
         match self.0 {
             Data::Unit => Ok(Data::Unit),
             Data::UnitStruct => Ok(Data::UnitStruct),
-            // As for serde's own option.
+            // As serde's own option does.
             Data::None | Data::Some(_) => Ok(Data::None),
             _ => Err(E::invalid_type(de::Unexpected::Unit, &self)),
         }
@@ -551,7 +550,7 @@ impl<'de> Visitor<'de> for Parts<'_> {
     }
 }
 
-/// The place of a name, which is read as derived code does.
+/// The index of a name, deserialised as in derived code.
 struct Name(&'static [&'static str]);
 
 impl Visitor<'_> for Name {
@@ -594,7 +593,7 @@ thread_local! {
     static LIKE: RefCell<Option<Data>> = const { RefCell::new(None) };
 }
 
-/// What is like the value of this thread, as the codec's function takes no seed.
+/// A value of the same shape as this thread's value, since the codec's function takes no seed.
 #[derive(Debug, PartialEq)]
 struct Known(Data);
 
@@ -605,7 +604,7 @@ impl<'de> Deserialize<'de> for Known {
     }
 }
 
-/// What serde_json gives back must come back, and nothing else instead.
+/// Checks that a value that serde_json returns is returned by the codec too, and that no other value is.
 fn check<T: PartialEq + fmt::Debug>(
     expected: &T,
     json: Result<T, String>,
@@ -650,7 +649,7 @@ proptest! {
         }
     }
 
-    /// Bytes from a process that has gone mad end in a value or an error.
+    /// Random bytes end in a value or an error.
     #[test]
     fn spoilt_bytes_are_an_error_at_most(data in data(), place: proptest::sample::Index, byte: u8, cut: bool) {
         if let Ok(mut bytes) = codec::to_vec(&data) && !bytes.is_empty() {

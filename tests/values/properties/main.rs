@@ -1,8 +1,8 @@
-//! Values at random, through the codec alone: what serde_json gives back equal comes back equal, and nothing ever comes
-//! back as another value.
+//! Random values through the codec alone. Every value that serde_json returns equal is returned equal, and no value is
+//! ever returned changed.
 //!
-//! `data` has values of serde's data model, which call every method of a serialiser; `shapes` has types as people
-//! derive them. `PROPTEST_CASES=10000` tries more; a failure prints the smallest value that fails.
+//! `data` has values of serde's data model, which call every method of a serialiser. `shapes` has ordinary derived
+//! types. `PROPTEST_CASES=10000` tries more. A failure prints the smallest failing value.
 
 mod data;
 mod shapes;
@@ -15,25 +15,25 @@ use proptest::{prop_assert, prop_assert_eq};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A failure goes into no file: the smallest value that fails is printed, and becomes a case of the tables.
+/// Writes no file for a failure, as the smallest failing value is printed, and becomes a case of the tables.
 fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
 }
 
-/// What the codec makes of a value.
+/// Encodes and decodes a value by the codec.
 fn by_codec<W: Serialize, R: DeserializeOwned>(value: &W) -> Result<R, String> {
     let bytes = codec::to_vec(value).map_err(|error| error.to_string())?;
     codec::from_slice(&bytes).map_err(|error| error.to_string())
 }
 
-/// What serde_json makes of a value.
+/// Encodes and decodes a value by serde_json.
 fn by_json<W: Serialize, R: DeserializeOwned>(value: &W) -> Result<R, String> {
     let text = serde_json::to_string(value).map_err(|error| error.to_string())?;
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
-/// A value that its own type changes on the way, such as one with a skipped field, may become what serde_json makes of
-/// it.
+/// Checks a value. With `may_change`, as for a type with a skipped field, the value may also become the value that
+/// serde_json returns.
 fn check<T>(value: &T, may_change: bool) -> Result<(), TestCaseError>
 where
     T: Serialize + DeserializeOwned + PartialEq + Debug,

@@ -1,4 +1,4 @@
-//! Types as people derive them, with attributes beside and within each other.
+//! Ordinary derived types, with attributes beside and within each other.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddrV4};
@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{check, config};
 
-/// A property of each type; one that its own attributes change on the way `may_change`.
+/// Makes a property of each type. `may_change` marks a type that its own attributes change on the way.
 macro_rules! properties {
     ($($name:ident: $type:ty $(, $mark:ident)?;)+) => {
         proptest! {
@@ -69,7 +69,7 @@ properties! {
     other_variant: [Other; 4], may_change;
 }
 
-/// proptest's own lists have up to a hundred elements, and lists in lists ten thousand.
+/// Returns short lists, as proptest's own lists have up to a hundred elements, and nested lists ten thousand.
 fn few<T: Arbitrary>() -> impl Strategy<Value = Vec<T>> {
     proptest::collection::vec(any::<T>(), 0..4)
 }
