@@ -28,11 +28,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::local::{LocalLink, LocalStart};
 use super::model::{GroupId, JobEntry, JobId, LONGEST_SPIN, Outcome, PoolConfig};
-use super::scheduler::{Phase, Scheduler};
+use super::scheduler::{EXIT_GRACE, Phase, Scheduler};
 use super::stats::PoolStats;
 use crate::error::Error;
 use crate::ipc::spin::AdaptiveSpin;
@@ -74,9 +74,6 @@ struct PoolInner {
     terms: u64,
     spin: AdaptiveSpin,
 }
-
-/// How long workers without jobs may take to exit before they are killed. One that was stopped never does.
-const EXIT_GRACE: Duration = Duration::from_secs(2);
 
 /// The numbers of the sources in `events`.
 mod source {
@@ -296,7 +293,7 @@ impl PoolCore {
     /// Tells every worker to exit after its jobs.
     pub(super) fn shut_down(&self) {
         let mut inner = self.lock();
-        inner.scheduler.shut_down();
+        inner.scheduler.shut_down(Instant::now());
         self.wake_all(&inner);
     }
 
@@ -322,7 +319,7 @@ impl PoolCore {
         if let Some(cause) = inner.scheduler.hopeless() {
             return Err(cause.again());
         }
-        inner.scheduler.resize(max_workers);
+        inner.scheduler.resize(max_workers, Instant::now());
         self.wake_if_needed(&mut inner);
         self.wake_all(&inner);
         Ok(())

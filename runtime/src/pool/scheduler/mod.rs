@@ -37,6 +37,7 @@ use super::transport::WorkerLink;
 use crate::error::{Error, JoinErrorKind};
 use crate::sys::poll::Deadline;
 use backoff::Backoff;
+pub(super) use worker::EXIT_GRACE;
 use worker::Worker;
 
 /// Whether a pool takes jobs.
@@ -197,12 +198,13 @@ impl<L: WorkerLink> Scheduler<L> {
     pub(super) fn scale(&mut self, now: Instant) {
         self.retire_idle(now);
         self.end_slow_starts(now);
+        self.end_slow_exits(now);
     }
 
     /// Tells every worker to exit after its jobs.
-    pub(super) fn shut_down(&mut self) {
+    pub(super) fn shut_down(&mut self, now: Instant) {
         for (_, worker) in &mut self.workers {
-            worker.retire(worker::RetireReason::Surplus);
+            worker.retire(worker::RetireReason::Surplus, now);
         }
     }
 
