@@ -1,8 +1,9 @@
 //! Counts lines, words and bytes into counters that all children share, and loses a child in the middle of it.
 //!
-//! Each child adds what is in its files to a shared `Mutex<Counters>`, file by file. The first child stops with the lock held
-//! and its last file half added, and is killed there. The kernel hands the lock on with the news; whoever gets it throws away
-//! what the dead child has counted, and the others go on. Another child then counts those files again.
+//! Each child adds what is in its files to a shared `Mutex<Counters>`, file by file. The first child stops with the
+//! lock held and its last file half added, and is killed there. The kernel hands the lock on with the news; whoever
+//! gets it throws away what the dead child has counted, and the others go on. Another child then counts those files
+//! again.
 //!
 //! Prints the totals to standard output, and what happened to standard error. Ends with exit code 1 if the totals are
 //! not those of a serial count in this process, or if nobody got the news.
@@ -24,7 +25,8 @@ use offspring::sync::{Event, Mutex, MutexGuard};
 use offspring::{Context, JoinErrorKind, Process, Report, child_task, process_main};
 use offspring_examples::{Method, Unreadable, conclude, deal, files_below};
 
-/// Counts the files below PATH… in children that share their counters, one of which is killed with the lock in its hands.
+/// Counts the files below PATH… in children that share their counters, one of which is killed with the lock in its
+/// hands.
 #[derive(Parser)]
 struct Arguments {
     #[command(flatten)]

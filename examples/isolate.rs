@@ -1,12 +1,12 @@
 //! Faults that stay in their child: a crash, a hunger for memory and a hang, while the program goes on.
 //!
-//! Starts four children, one after the other, and prints a line for each: one dies of a segmentation fault, one wants more
-//! memory than its limit, one would never end but for its time limit, and the last one keeps within its limits and
+//! Starts four children, one after the other, and prints a line for each: one dies of a segmentation fault, one wants
+//! more memory than its limit, one would never end but for its time limit, and the last one keeps within its limits and
 //! returns its value. Each fault arrives as an error of its own kind. Ends with exit code 1 if one of them ends
 //! otherwise than it should.
 //!
-//! The limit is on address space. Under `fork` and `forkserver` a child is a copy of a process, and what that had mapped
-//! counts: leave room for it.
+//! The limit is on address space. Under `fork` and `forkserver` a child is a copy of a process, and what that had
+//! mapped counts: leave room for it.
 //!
 //! ```text
 //! cargo run --release --example isolate -- [--memory-mib N] [--timeout 500ms] [--start-method METHOD]

@@ -6,11 +6,11 @@
 //!        of the texts    └─▶ split ─┘   by the piece
 //! ```
 //!
-//! Prints the most frequent words to standard output, as `wordcount` does, and checks them against a serial count: exit code
-//! 1 if that is another. A channel holds little, so that the reader is never far ahead of the splitters, however much there
-//! is to read: how often and how long it had to wait for room goes to standard error. When the reader has ended, the
-//! splitters find the end of their channel, and after them the counter: nobody is told to stop. A word is a run of letters
-//! and digits, in lower case.
+//! Prints the most frequent words to standard output, as `wordcount` does, and checks them against a serial count: exit
+//! code 1 if that is another. A channel holds little, so that the reader is never far ahead of the splitters, however
+//! much there is to read: how often and how long it had to wait for room goes to standard error. When the reader has
+//! ended, the splitters find the end of their channel, and after them the counter: nobody is told to stop. A word is a
+//! run of letters and digits, in lower case.
 //!
 //! ```text
 //! cargo run --release --example pipeline -- [--top N] [--splitters N] [--start-method METHOD] [PATH…]

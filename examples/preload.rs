@@ -1,8 +1,8 @@
 //! A table that is loaded once, in the forkserver, and read by many children.
 //!
-//! The table is an index of a text file (this repository's README unless given): for each word, the lines that it is on.
-//! Several children look the words up; each reports which process loaded the table that it read, and when. Prints the
-//! lookups to standard output and, to standard error, how often the table was loaded, and where:
+//! The table is an index of a text file (this repository's README unless given): for each word, the lines that it is
+//! on. Several children look the words up; each reports which process loaded the table that it read, and when. Prints
+//! the lookups to standard output and, to standard error, how often the table was loaded, and where:
 //!
 //! - under `forkserver` once, by a `#[preload]` function, before the server serves: its children inherit the table;
 //! - under `fork` once, by this process: its children are copies of it, table included;

@@ -1,8 +1,8 @@
 //! Counts the words in the files of directory trees by a pool of children, and checks that against a serial count.
 //!
-//! Prints the most frequent words to standard output, most frequent first. How many words, files and children there were
-//! goes to standard error, so that the output is the same under every start method. Ends with exit code 1 if the children
-//! and the serial count in this process do not agree. A word is a run of letters and digits, in lower case.
+//! Prints the most frequent words to standard output, most frequent first. How many words, files and children there
+//! were goes to standard error, so that the output is the same under every start method. Ends with exit code 1 if the
+//! children and the serial count in this process do not agree. A word is a run of letters and digits, in lower case.
 //!
 //! ```text
 //! cargo run --release --example wordcount -- [--top N] [--children N] [--start-method METHOD] PATH…

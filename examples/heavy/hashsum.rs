@@ -1,8 +1,8 @@
 //! Prints SHA-256 sums as `sha256sum` does, byte for byte, the files hashed by the workers of a pool.
 //!
-//! Prints a line for each file to standard output, in the order of the arguments; `-`, or no file, is standard input. A file
-//! that cannot be read is told on standard error, as is one whose worker has died; the others are hashed all the same, and the
-//! program ends with exit code 1.
+//! Prints a line for each file to standard output, in the order of the arguments; `-`, or no file, is standard input. A
+//! file that cannot be read is told on standard error, as is one whose worker has died; the others are hashed all the
+//! same, and the program ends with exit code 1.
 //!
 //! ```text
 //! cargo run --release --example hashsum -- [--workers N] [--start-method METHOD] [FILE…]
@@ -40,8 +40,8 @@ fn hash_path(path: OsString) -> io::Result<String> {
     hash(File::open(path)?)
 }
 
-/// Hashes a file that the parent has opened, or tells the system's number for why it has not: the error goes the same way
-/// home as all others.
+/// Hashes a file that the parent has opened, or tells the system's number for why it has not: the error goes the same
+/// way home as all others.
 #[child_task(report)]
 fn hash_open(file: Result<Fd<OwnedFd>, i32>) -> io::Result<String> {
     hash(file.map_err(io::Error::from_raw_os_error)?.into_inner().into())

@@ -1,15 +1,17 @@
 //! Paints over a picture, the rows of it dealt out to child processes, and checks that against one process's work.
 //!
 //! Each pixel becomes the mean of the calmest of the four squares that it is a corner of (the Kuwahara filter), which
-//! smooths areas, keeps edges, and looks like a brush. All children read the picture in place (`SharedSlice`), write into
-//! the same result (`SharedArray`), and take the next rows from a counter that they share, so that none waits for a slower one.
+//! smooths areas, keeps edges, and looks like a brush. All children read the picture in place (`SharedSlice`), write
+//! into the same result (`SharedArray`), and take the next rows from a counter that they share, so that none waits for
+//! a slower one.
 //!
 //! Writes the result as a PNG and prints the size of the picture and a checksum of its pixels, which are the same under
-//! every start method; times go to standard error. Ends with exit code 1 if the children's result and that of one process
-//! differ. Without a picture it draws one.
+//! every start method; times go to standard error. Ends with exit code 1 if the children's result and that of one
+//! process differ. Without a picture it draws one.
 //!
 //! ```text
-//! cargo run --release --example matrix -- [--radius N] [--children N] [--start-method METHOD] [--output FILE] [PICTURE.png]
+//! cargo run --release --example matrix -- [--radius N] [--children N] [--start-method METHOD] [--output FILE] \
+//!     [PICTURE.png]
 //! ```
 
 use std::error::Error;

@@ -16,59 +16,58 @@
 //! }
 //! ```
 //!
+//! The guide has a page for each topic, with programs that run: see [`_guide`].
+//!
 //! # The life of a child
 //!
 //! ```text
 //!  context        launcher                        child                               handle
 //!  ───────        ────────                        ─────                               ──────
-//!  Call ─encode─▶ ChildSpec ─spawn / fork / ask────▶ bootstrap: read order, settle in
-//!                   │  link: one socket pair       look the task up by name, decode
-//!                   │  lifeline: kills the child    run it, catch its panic
+//!  Call ─encode─▶ ChildSpec ─spawn / fork / ask───▶ read spec, apply settings
+//!                   │  link: one socket pair        find the task by name, decode
+//!                   │  lifeline: kills the child    run the task, catch a panic
 //!                   ▼  when this process is gone
 //!                 pid + pidfd ◀────────────────── send outcome, flush, exit ──────▶ join: outcome + status
 //! ```
 //!
-//! 1. `#[child_task]` leaves a function as it is and registers it by name; `square::call(12)` encodes its arguments
-//!    into a [`Call`], an inert value.
-//! 2. A [`Context`] gives the call to the launcher of its [`StartMethod`], which makes a child: by starting this
-//!    program anew, by copying this process, or by asking a small server to copy itself.
-//! 3. The child (in `#[process_main]`, before the user's `main`) makes itself what its options say, finds the task by
-//!    name, runs it, and sends back what it returned or how it failed.
-//! 4. The [`Process`] handle waits for the child's end and takes what it has said. Whatever happens to the child (a
-//!    panic, a signal, an exit, a timeout), the handle gets a [`JoinError`] that says so.
+//! 1. `#[child_task]` leaves a function unchanged and registers the function by name. `square::call(12)` encodes its
+//!    arguments into a [`Call`], an inert value.
+//! 2. A [`Context`] gives the call to the launcher of its [`StartMethod`]. The launcher makes a child: starts this
+//!    program anew, copies this process, or asks a small server for a copy of the server.
+//! 3. The child applies its options in `#[process_main]`, before the user's `main`. Then the child finds the task by
+//!    name, runs the task, and sends the value or the failure.
+//! 4. The [`Process`] handle waits for the child's end and returns the value. After a panic, a signal, an exit or a
+//!    timeout, the handle returns a [`JoinError`].
 //!
-//! # Many calls
+//! # Main types
 //!
-//! A [`Pool`] keeps workers that run one call after the other. A worker that dies costs the call that it was running,
-//! and nothing else.
+//! | type | purpose |
+//! | --- | --- |
+//! | [`Context`], [`ProcessBuilder`], [`Process`] | one child, its options and its handle |
+//! | [`Pool`], [`Job`] | workers that run many calls |
+//! | [`channel`], [`duplex`], [`Fd`] | messages and open files between processes |
+//! | [`sync`] | locks that survive the death of a holder |
+//! | [`Bytes`], [`SharedSlice`], [`SharedArray`] | large data, and data that several processes write |
+//! | [`Error`], [`JoinError`], [`Report`] | a start that failed, a child that ended badly, an error of a task |
 //!
-//! # Children that talk
+//! Ends of channels, handles of locks and shared memory go wherever serde goes: into arguments, results and messages.
 //!
-//! [`channel`] carries values between any processes, [`duplex`] goes both ways, [`Fd`] passes open files, [`sync`] has
-//! locks that survive whoever holds them. Their ends and handles go wherever serde goes: into arguments, results and
-//! messages.
+//! # Guarantees
 //!
-//! # Large data
-//!
-//! Arguments and results are encoded and copied. What is too large for that, or is to be written by several processes
-//! at once, goes into shared memory: [`Bytes`], [`SharedSlice`] and [`SharedArray`], in the module [`shm`].
-//!
-//! # What always holds
-//!
-//! - A child ends when the process that started it ends, however that happens, unless it was
+//! - A child ends when the process that started the child ends, by whatever cause, unless the child was
 //!   [detached](Process::detach).
 //! - No zombies, no leaked descriptors, no named kernel objects.
 //! - The `fork` method is refused in a process with several threads.
-//! - A dead child, forkserver or parent is an error at once, never a hang. One that somebody has stopped (`SIGSTOP`) is
+//! - A dead child, forkserver or parent is an error at once, never a hang. A process that was stopped by `SIGSTOP` is
 //!   waited for until it goes on.
-//! - A child gets descriptors 0 to 2, its link and its lifeline, what its arguments hold, and nothing else (under
-//!   `fork`: and what its parent has opened itself).
+//! - A child has descriptors 0 to 2, its link, its lifeline, and the descriptors in its arguments. Under `fork` a child
+//!   also has the descriptors that its parent has opened.
 //!
 //! # Tests
 //!
-//! A test binary is started anew for a child as well. Binary crates with `#[process_main]` need nothing for it; a
-//! library and each file of `tests/` say [`test_guard!`]`();` once. libtest always has two threads, so the `fork`
-//! method is refused there.
+//! A test binary is started anew for a child too. A library, and each file of `tests/`, invokes [`test_guard!`] once. A
+//! binary crate with `#[process_main]` needs nothing more. libtest has two threads, so the `fork` method is refused
+//! there.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![deny(unsafe_code)]
 
@@ -126,8 +125,8 @@ pub use crate::this_process::children::ExitStatus;
 
 /// Lets the tests of this crate, or of this file of `tests/`, start children. Write it once, at the top level.
 ///
-/// It adds one hidden test, `__offspring_child`, which does nothing in a test run; a child is this test binary again,
-/// told to run that test alone.
+/// Adds one hidden test, `__offspring_child`, which does nothing in a test run. A child is this test binary, started
+/// anew to run the hidden test alone.
 ///
 /// ```
 /// offspring::test_guard!();
@@ -155,16 +154,18 @@ mod readme {}
 /// The guide: one page for each topic, as a module without items.
 ///
 /// # Files
-/// The source of the pages is in `docs/guide` of the package. Beside the guide, `docs` has the format of values (`format.md`), the measured
-/// times (`benchmarks.md`) and the reasons behind the design (`decisions`).
+/// The source of the pages is in `docs/guide` of the package. Beside the guide, `docs` has the format of values
+/// (`format.md`), the measured times (`benchmarks.md`) and the reasons behind the design (`decisions`).
 #[cfg(any(doc, doctest))]
 pub mod _guide {
-    // The links of a page lead to files. Of two definitions the first counts, so `links.txt` makes them lead to modules.
+    // The links of a page lead to files. Of two definitions the first counts, so `links.txt` makes the links lead to
+    // modules.
     macro_rules! pages {
-        ($($name:ident $file:literal)*) => {
+        ($($name:ident $file:literal $items:literal)*) => {
             $(
                 #[doc = include_str!("../docs/guide/links.txt")]
                 #[doc = include_str!($file)]
+                #[doc = concat!("\n\n# Items\n\n", $items)]
                 pub mod $name {}
             )*
         };
@@ -172,10 +173,11 @@ pub mod _guide {
 
     /// Programs that use crates which this one is tested without; `tests/guide` runs them.
     macro_rules! untested_pages {
-        ($($name:ident $file:literal)*) => {
+        ($($name:ident $file:literal $items:literal)*) => {
             $(
                 #[cfg_attr(not(doctest), doc = include_str!("../docs/guide/links.txt"))]
                 #[cfg_attr(not(doctest), doc = include_str!($file))]
+                #[cfg_attr(not(doctest), doc = concat!("\n\n# Items\n\n", $items))]
                 #[cfg_attr(doctest, doc = "")]
                 pub mod $name {}
             )*
@@ -184,23 +186,50 @@ pub mod _guide {
 
     pages! {
         start_methods "../docs/guide/start-methods.md"
+            "[`StartMethod`](crate::StartMethod), [`Context`](crate::Context), [`get_context`](crate::get_context), \
+             [`set_start_method`](crate::set_start_method), [`fork`](crate::fork()), \
+             [`preload`](macro@crate::preload), [`after_fork`](macro@crate::after_fork), \
+             [`set_spares`](crate::set_spares)"
         errors "../docs/guide/errors.md"
+            "[`Error`](crate::Error), [`ErrorKind`](crate::ErrorKind), [`JoinError`](crate::JoinError), \
+             [`JoinErrorKind`](crate::JoinErrorKind), [`Panic`](crate::Panic), [`Report`](crate::Report)"
         values "../docs/guide/values.md"
+            "[`child_task`](macro@crate::child_task), [`Call`](crate::Call), [`Fd`](crate::Fd)"
         options "../docs/guide/options.md"
+            "[`ProcessBuilder`](crate::ProcessBuilder), [`Stdio`](crate::Stdio), [`Resource`](crate::Resource), \
+             [`Process`](crate::Process)"
         pools "../docs/guide/pools.md"
+            "[`Pool`](crate::Pool), [`PoolBuilder`](crate::PoolBuilder), [`Job`](crate::Job), [`Map`](crate::Map), \
+             [`PoolStats`](crate::PoolStats), [`is_cancelled`](crate::is_cancelled)"
         channels "../docs/guide/channels.md"
+            "[`channel`](crate::channel()), [`Sender`](crate::Sender), [`Receiver`](crate::Receiver), \
+             [`duplex`](crate::duplex()), [`Duplex`](crate::Duplex), [`wait`](crate::wait()), [`Fd`](crate::Fd)"
         shared_memory "../docs/guide/shared-memory.md"
+            "[`shm`](crate::shm), [`SharedSlice`](crate::SharedSlice), [`Bytes`](crate::Bytes), \
+             [`SharedArray`](crate::SharedArray)"
         locks "../docs/guide/locks.md"
+            "[`sync`](crate::sync)"
         tests "../docs/guide/tests.md"
+            "[`test_guard!`](crate::test_guard!)"
         python "../docs/guide/python.md"
+            "[`Process`](crate::Process), [`Pool`](crate::Pool), [`channel`](crate::channel())"
         plugins "../docs/guide/plugins.md"
+            "[`guard`](crate::guard()), [`process_main`](macro@crate::process_main), [`fork`](crate::fork()), \
+             [`test_guard!`](crate::test_guard!)"
         containers "../docs/guide/containers.md"
+            "[`ErrorKind`](crate::ErrorKind), [`JoinErrorKind`](crate::JoinErrorKind), \
+             [`PoolBuilder`](crate::PoolBuilder)"
         limits "../docs/guide/limits.md"
+            "[`Platform`](crate::Platform), [`ErrorKind`](crate::ErrorKind)"
     }
 
     untested_pages! {
         threads "../docs/guide/threads.md"
+            "[`PoolBuilder`](crate::PoolBuilder), [`Pool`](crate::Pool)"
         tokio "../docs/guide/tokio.md"
+            "[`Process`](crate::Process), [`Job`](crate::Job), [`RecvFuture`](crate::RecvFuture), \
+             [`SendFuture`](crate::SendFuture)"
         logging "../docs/guide/logging.md"
+            "[`PoolBuilder`](crate::PoolBuilder), [`preload`](macro@crate::preload), [`Stdio`](crate::Stdio)"
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   behaviour                       the harness: several cases at once, each in another process
-//!   behaviour --runner              runs cases for the harness on its only thread, since `fork` needs a process with one
+//!   behaviour --runner              runs cases for the harness on its only thread, as `fork` needs one
 //!   behaviour --case NAME METHOD    one case that changes its process, in a process of its own
 //!   behaviour --program NAME METHOD a program that a case watches from outside, kills, or traces to its end
 //!   behaviour --states PID          prints a process and its descendants

@@ -43,7 +43,7 @@ pub(crate) fn run(method: StartMethod, name: &str) -> Result<(), Failed> {
             IDLE.lock().expect("no panic with the lock held").push(runner);
             result
         }
-        // Its standard error is that of the harness, and has the reason.
+        // The reason is on standard error, which runner and harness share.
         None => {
             let status = runner.process.wait().expect("a child");
             Err(format!("the process that ran the case has ended: {status}").into())

@@ -1,16 +1,17 @@
 //! Shrinks a folder of pictures to a contact sheet, and loses none of them to those that are broken.
 //!
-//! Decoders are a favourite target: pictures are cut short, are no pictures at all, unfold to gigabytes, or crash or stall the
-//! decoder. Each is decoded by a worker of a pool, whose memory and time are limited; whatever a picture does to its worker, the
-//! others go on. Prints a line with name and reason for each that failed, and how many there were. The others are on the sheet (a PNG), in
-//! the order of their names, a crossed cell for each that is missing. Shows a progress bar meanwhile, if it runs in a terminal.
+//! Decoders are a favourite target: pictures are cut short, are no pictures at all, unfold to gigabytes, or crash or
+//! stall the decoder. Each is decoded by a worker of a pool, whose memory and time are limited; whatever a picture does
+//! to its worker, the others go on. Prints a line with name and reason for each that failed, and how many there were.
+//! The others are on the sheet (a PNG), in the order of their names, a crossed cell for each that is missing. Shows a
+//! progress bar meanwhile, if it runs in a terminal.
 //!
-//! Without a folder it draws itself one, in which some pictures are broken on purpose, and ends with exit code 1 unless each of
-//! them fails in its own way and the others do not.
+//! Without a folder it draws itself one, in which some pictures are broken on purpose, and ends with exit code 1 unless
+//! each of them fails in its own way and the others do not.
 //!
 //! ```text
-//! cargo run --release --example thumbnails -- [--sheet FILE] [--size N] [--columns N] [--memory-mib N] [--timeout 2s] \
-//!     [--workers N] [--start-method METHOD] [FOLDER]
+//! cargo run --release --example thumbnails -- [--sheet FILE] [--size N] [--columns N] [--memory-mib N] \
+//!     [--timeout 2s] [--workers N] [--start-method METHOD] [FOLDER]
 //! ```
 
 use std::error::Error;

@@ -67,7 +67,8 @@ fn break_some(folder: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// 30,000 × 30,000 black pixels of one bit: some hundred kilobytes of file, and 858 MiB when a decoder has given each a byte.
+/// 30,000 × 30,000 black pixels of one bit: some hundred kilobytes of file, and 858 MiB when a decoder has given each a
+/// byte.
 fn bomb(path: &Path) -> Result<(), Box<dyn Error>> {
     const SIDE: u32 = 30_000;
     let mut encoder = png::Encoder::new(BufWriter::new(File::create(path)?), SIDE, SIDE);

@@ -1,29 +1,38 @@
-//! How deep a value may nest.
+//! The limit of nesting.
 //!
-//! Each level of nesting takes stack of the encoding or decoding thread, and only the compiler knows how much. The
-//! limit is therefore the rest of the stack. The check begins at a depth for which any stack has room.
+//! Each level of nesting takes stack of the encoding or decoding thread. Only the compiler knows the size of a level,
+//! so the rest of the stack is the limit. The first 16 levels go unchecked, since any stack has room for 16 levels.
 
 use super::error::Error;
 use crate::sys::headroom;
 
-/// Levels that are not checked.
+/// Levels without a check.
 const UNCHECKED: u32 = 16;
 
-/// Levels in a buffer of serde's (`untagged`, `tag`, `flatten`): as many as serde_json allows everywhere. The
-/// conversion from the buffer has the frames of the user's types, of any size.
+/// Most levels in a buffer of serde's (`untagged`, `tag`, `flatten`). serde_json has the same limit for all values.
+///
+/// The conversion from the buffer has the frames of the user's types, of any size.
 const BUFFERED: u32 = 128;
 
-/// Levels where the end of the stack is unknown: as many as serde_json allows everywhere.
+/// Most levels where the end of the stack is unknown. serde_json has the same limit for all values.
 const WITHOUT_BOUNDS: u32 = 128;
 
-/// Stack for the user's code at the innermost level, and for dropping a half-decoded value.
+/// Bytes of stack for the user's code at the innermost level, and for dropping a half-decoded value.
 const RESERVE: usize = 128 * 1024;
 
-/// Levels of one value inside of another.
+/// Counts an `Option` of a type for which the message has no option.
+///
+/// # Errors
+/// At 256 such options, since a type of nothing but options would ask without end.
+pub(super) fn unwritten_option(levels: u8) -> Result<u8, Error> {
+    levels.checked_add(1).ok_or_else(|| Error::new("a type of options without end"))
+}
+
+/// The nesting of the current value.
 #[derive(Debug, Default)]
 pub(super) struct Depth {
     levels: u32,
-    /// What was left of the stack at the first level that is checked.
+    /// Bytes of stack left at the first checked level.
     at_first: usize,
 }
 

@@ -1,23 +1,20 @@
-//! What can be wrong with a value, and where in it.
+//! The errors of the format, with the path to the failed part of a value.
 
 use std::fmt::{self, Display};
 
-use super::decode::{self, ShownKey};
-
-/// Why a value could not be encoded or decoded: serde's own message, and the path to the part of the value that it is
-/// about.
+/// The failure of encoding or decoding a value, with serde's own message and the path to the failed part.
 ///
-/// The path is empty as long as nothing has gone wrong. Each container that an error passes on its way out puts its own
-/// step in front of it, so that success costs nothing.
+/// A path is built after the failure. Each container around the failed part adds a step to the error. A success
+/// costs nothing.
 #[derive(Clone)]
 pub struct Error(Box<Fault>);
 
 #[derive(Clone, Debug)]
 struct Fault {
     text: String,
-    /// From the inside out.
+    /// The steps of the path, from the innermost to the outermost.
     steps: Vec<Step>,
-    /// The argument of a task that the value is.
+    /// The name of the task's argument, if the value is an argument.
     argument: Option<&'static str>,
 }
 
@@ -27,6 +24,13 @@ enum Step {
     Variant(String),
     Index(usize),
     Key(String),
+}
+
+/// The key of a map in the form for a path.
+pub(super) enum ShownKey {
+    Text(String),
+    /// A number, or the name of a variant.
+    Other(String),
 }
 
 impl Error {
@@ -49,10 +53,10 @@ impl Error {
         self.step(Step::Index(index))
     }
 
-    /// The key is given as it is encoded.
+    /// Adds an entry of a map to the path. `None` stands for a key without a short text.
     #[cold]
-    pub(super) fn at_key(self, key: &[u8]) -> Self {
-        match decode::key(key) {
+    pub(super) fn at_key(self, key: Option<ShownKey>) -> Self {
+        match key {
             Some(ShownKey::Text(name)) if is_identifier(&name) => self.step(Step::Field(name)),
             Some(ShownKey::Text(text)) => self.step(Step::Key(format!("{text:?}"))),
             Some(ShownKey::Other(text)) => self.step(Step::Key(text)),
@@ -70,12 +74,14 @@ impl Error {
         self
     }
 
-    /// What is wrong.
+    /// Returns the message without the path.
     pub fn text(&self) -> &str {
         &self.0.text
     }
 
-    /// Where, as it is written in Rust behind the name of the whole: `.rules[3].when`. Empty if it is the whole.
+    /// Returns the path to the failed part in the notation of Rust, as `.rules[3].when`.
+    ///
+    /// Empty if the failure concerns the value as a whole.
     pub fn path(&self) -> String {
         const SHOWN: usize = 8;
         let steps = &self.0.steps;

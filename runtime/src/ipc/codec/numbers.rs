@@ -1,6 +1,7 @@
 //! Blocks of numbers, which are copied as a whole.
 //!
-//! Serde hands over the elements of a sequence one by one, without their type. Types tell a `Vec<f64>` all the same:
+//! Serde hands over the elements of a sequence one by one, without their type. The types of Rust reveal a `Vec<f64>` in
+//! both directions:
 //!
 //! - Encoding: `Vec<f64>` calls `collect_seq` with a `&Vec<f64>`.
 //! - Decoding: `Vec<f64>` calls `deserialize_seq` with a visitor of a certain type. A probe learns the type by
@@ -18,19 +19,19 @@ use serde::forward_to_deserialize_any;
 use super::tag;
 use crate::sys::{cast, huge_pages};
 
-/// A number that has blocks.
-trait Number: Pod + DeserializeOwned {
-    /// Its tag in a block.
+/// A type of number with blocks.
+trait BlockNumber: Pod + DeserializeOwned {
+    /// The tag in a block.
     const TAG: u8;
 }
 
 macro_rules! numbers {
     ($($(#[$cfg:meta])? $number:ident $tag:ident;)*) => {
-        $($(#[$cfg])? impl Number for $number {
+        $($(#[$cfg])? impl BlockNumber for $number {
             const TAG: u8 = tag::$tag;
         })*
 
-        /// The number that a value is or refers to, as its tag in a block and its bytes.
+        /// Returns the tag and the bytes of a value of a number type, or of a reference to a number.
         #[inline]
         pub(super) fn number<T: ?Sized>(value: &T) -> Option<(u8, &[u8])> {
             $($(#[$cfg])? if let Some(number) = cast::reference::<T, $number>(value) {
@@ -39,7 +40,7 @@ macro_rules! numbers {
             None
         }
 
-        /// The block that an iterable is, as the tag of its numbers and their bytes.
+        /// Returns the tag of the numbers and the bytes of a `Vec`, a slice or an array of numbers.
         #[inline]
         pub(super) fn block<I>(iterable: &I) -> Option<(u8, &[u8])> {
             $($(#[$cfg])? if let Some(numbers) = cast::slice::<I, $number>(iterable) {
@@ -48,7 +49,7 @@ macro_rules! numbers {
             None
         }
 
-        /// The value of a visitor of `Vec`'s for a whole block.
+        /// Copies a block into a `Vec`, if the visitor is the visitor of `Vec` for the type of the numbers.
         #[inline]
         pub(super) fn collect<'de, V: Visitor<'de>>(tag: u8, bytes: &[u8]) -> Option<V::Value> {
             $($(#[$cfg])? if tag == $number::TAG && typeid::of::<V>() == visitor_of::<Vec<$number>>() {
@@ -59,7 +60,7 @@ macro_rules! numbers {
     };
 }
 
-// As they are in memory on a little-endian machine. Elsewhere all go one by one.
+// Blocks have the bytes of the memory of a little-endian machine. On other machines, numbers go one by one.
 #[cfg(target_endian = "little")]
 numbers! {
     u8 U8;
@@ -84,14 +85,14 @@ numbers! {
     i8 I8;
 }
 
-/// The bytes need not be aligned.
-fn copy<T: Number>(bytes: &[u8]) -> Vec<T> {
+/// Copies a block of numbers. The bytes may have any alignment.
+fn copy<T: BlockNumber>(bytes: &[u8]) -> Vec<T> {
     let mut numbers = huge_pages::with_capacity(bytes.len() / size_of::<T>());
     numbers.extend(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned::<T>));
     numbers
 }
 
-/// The type of the visitor by which a `T` is deserialised.
+/// Returns the type of the visitor by which a `T` is deserialised.
 #[inline]
 pub(super) fn visitor_of<T: for<'de> Deserialize<'de>>() -> TypeId {
     match T::deserialize(Probe) {
@@ -100,7 +101,7 @@ pub(super) fn visitor_of<T: for<'de> Deserialize<'de>>() -> TypeId {
     }
 }
 
-/// The type of the visitor by which a `T` deserialises the first key of a map.
+/// Returns the type of the visitor by which a `T` deserialises the first key of a map.
 #[inline]
 pub(super) fn key_visitor_of<T: for<'de> Deserialize<'de>>() -> TypeId {
     match T::deserialize(KeyProbe) {
@@ -109,7 +110,7 @@ pub(super) fn key_visitor_of<T: for<'de> Deserialize<'de>>() -> TypeId {
     }
 }
 
-/// A deserializer of a map that only looks at the visitor of the first key.
+/// A deserializer of a map, which returns the type of the visitor of the first key as an error.
 struct KeyProbe;
 
 impl<'de> Deserializer<'de> for KeyProbe {
@@ -140,7 +141,7 @@ impl<'de> MapAccess<'de> for KeyProbe {
     }
 }
 
-/// A deserializer that only looks at the visitor.
+/// A deserializer, which returns the type of the visitor as an error.
 struct Probe;
 
 struct Found(TypeId);

@@ -1,22 +1,35 @@
-//! The first byte of each value. `docs/format.md` describes what follows each of them.
+//! The first byte of each value. `docs/format.md` describes the content behind each tag.
 
-/// Of the format. The first byte of a message.
+/// The version of the format, which is the first byte of a message.
 pub(crate) const VERSION: u8 = 1;
 
-/// Up to this many bytes of text, the tag itself is the length.
+/// The most bytes of a text with the length as tag.
 pub(super) const SHORT_MAX: usize = 0x3F;
 
-/// The longest length of one byte. Longer ones are one of the three marks and 2, 4 or 8 bytes.
+/// The greatest length of one byte. A greater length is a mark and 2, 4 or 8 bytes.
 pub(super) const LENGTH_MAX: usize = 0xFC;
 pub(super) const LENGTH_16: u8 = 0xFD;
 pub(super) const LENGTH_32: u8 = 0xFE;
 pub(super) const LENGTH_64: u8 = 0xFF;
 
-/// In place of a shape's number: its names follow, and it gets the next number.
+/// Returns the bytes of an encoded length.
+pub(super) fn length_size(length: usize) -> usize {
+    match length {
+        0..=LENGTH_MAX => 1,
+        _ if u16::try_from(length).is_ok() => 1 + size_of::<u16>(),
+        _ if u32::try_from(length).is_ok() => 1 + size_of::<u32>(),
+        _ => 1 + size_of::<u64>(),
+    }
+}
+
+/// Most shapes with a number in one message. A decoder keeps all of them.
+pub(super) const MAX_SHAPES: u32 = 1 << 16;
+
+/// In place of a shape's number: the names follow, and the shape gets the next number.
 pub(super) const NEW_SHAPE: usize = 0;
-/// The same, without a number.
+/// In place of a shape's number: the names follow, and the shape gets no number.
 pub(super) const PASSING_SHAPE: usize = 1;
-/// What is added to a shape's number.
+/// The difference between a shape's number and the number in a message.
 pub(super) const FIRST_SHAPE: usize = 2;
 
 pub(super) const UNIT: u8 = 0x40;
@@ -52,7 +65,8 @@ pub(super) const F64: u8 = 0x63;
 pub(super) const U128: u8 = 0x64;
 pub(super) const I128: u8 = 0x65;
 
-// Each of these begins a range: the tag minus the first of its range is the number of bytes that follow.
+// Each tag below begins a range. The distance of a tag from the first tag of the range is the count of the bytes
+// behind.
 pub(super) const U16: u8 = 0x70;
 pub(super) const I16: u8 = 0x74;
 pub(super) const U32: u8 = 0x78;
@@ -60,7 +74,7 @@ pub(super) const I32: u8 = 0x80;
 pub(super) const U64: u8 = 0x88;
 pub(super) const I64: u8 = 0x98;
 
-/// A number's tag when all of its bytes follow, as they do in a block of numbers.
+/// The tag of a number with all bytes, as in a block of numbers.
 pub(super) const U16_WHOLE: u8 = U16 + 2;
 pub(super) const I16_WHOLE: u8 = I16 + 2;
 pub(super) const U32_WHOLE: u8 = U32 + 4;
@@ -68,7 +82,7 @@ pub(super) const I32_WHOLE: u8 = I32 + 4;
 pub(super) const U64_WHOLE: u8 = U64 + 8;
 pub(super) const I64_WHOLE: u8 = I64 + 8;
 
-/// Whether anything follows a value's tag.
+/// Returns whether a value has bytes behind the tag.
 #[inline(always)]
 pub(super) fn has_more(tag: u8) -> bool {
     HAS_MORE[usize::from(tag)]
@@ -85,7 +99,7 @@ const HAS_MORE: [bool; 256] = {
     has_more
 };
 
-/// The bytes of a number in a block, if there are blocks of this kind.
+/// Returns the bytes of a number in a block, or `None` if the tag has no blocks.
 pub(super) fn number_size(tag: u8) -> Option<usize> {
     Some(match tag {
         U8 | I8 => 1,

@@ -1,4 +1,4 @@
-//! Values that the format must carry, and bytes that it must refuse.
+//! Values for the format to carry, and bytes for the format to refuse.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -10,7 +10,7 @@ use super::*;
 
 #[track_caller]
 fn same<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
-    // The second time, the shapes are known.
+    // From the second time on, the encoder knows the shapes.
     for _ in 0..3 {
         let bytes = to_vec(&value).unwrap();
         assert_eq!(from_slice::<T>(&bytes).unwrap(), value, "{bytes:02x?}");
@@ -51,12 +51,12 @@ struct User {
 #[serde(tag = "kind")]
 enum Tagged {
     A { n: u64, c: char, o: Option<Option<u8>> },
-    B(Inner),
+    B(Addressed),
     C,
 }
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Inner {
+struct Addressed {
     address: std::net::IpAddr,
     #[serde(flatten)]
     rest: HashMap<String, u64>,
@@ -86,7 +86,7 @@ fn attributes_of_every_kind() {
     same(vec![
         Tagged::A { n: 5, c: 'é', o: Some(Some(3)) },
         Tagged::A { n: 5, c: 'x', o: None },
-        Tagged::B(Inner { address: "::1".parse().unwrap(), rest: HashMap::from([("x".into(), 1)]) }),
+        Tagged::B(Addressed { address: "::1".parse().unwrap(), rest: HashMap::from([("x".into(), 1)]) }),
         Tagged::C,
     ]);
     same(Untagged::Deep {
@@ -111,7 +111,7 @@ fn plain_values() {
     same(HashMap::from([(1_u64, "a".to_owned()), (u64::MAX, "b".to_owned())]));
 }
 
-/// Made for JSON: it knows no `Option` and no bytes.
+/// A type made for JSON, without `Option` and bytes.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Lenient {
     #[serde(deserialize_with = "text_or_number")]
@@ -152,7 +152,7 @@ fn text_or_number<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<O
 #[test]
 fn types_that_know_json_alone() {
     same(vec![Lenient { id: Some("x".into()), bytes: vec![1, 2, 255] }, Lenient { id: None, bytes: vec![] }]);
-    // Of a message with several values, each has an attempt of its own.
+    // Each value of a message has an attempt of its own.
     let mut encoder = Encoder::new(scratch(), InMemory);
     let lenient = Lenient { id: Some("x".into()), bytes: vec![7] };
     let user = User { id: 1, attempts: 0, age: 2, nick: None, mail: None };
@@ -264,7 +264,7 @@ fn depth_is_an_error_and_no_abort() {
     let thread = |work: fn()| {
         std::thread::Builder::new().stack_size(2 << 20).spawn(work).unwrap().join().unwrap();
     };
-    // By hand: neither encoding nor dropping them would go well.
+    // Bytes by hand, since encoding or dropping so deep a value would overflow the stack.
     thread(|| {
         let mut bytes = to_vec(&Node { next: None }).unwrap();
         let level = [tag::MAP, 1, 4, b'n', b'e', b'x', b't', tag::SOME];
@@ -287,8 +287,8 @@ fn depth_is_an_error_and_no_abort() {
 
 #[test]
 fn a_failed_value_leaves_no_trace_in_its_message() {
-    struct Fails;
-    impl Serialize for Fails {
+    struct Unencodable;
+    impl Serialize for Unencodable {
         fn serialize<S: serde::Serializer>(&self, _serializer: S) -> Result<S::Ok, S::Error> {
             Err(serde::ser::Error::custom("no"))
         }
@@ -297,7 +297,7 @@ fn a_failed_value_leaves_no_trace_in_its_message() {
     let _ = to_vec(&user);
     let mut encoder = Encoder::new(scratch(), InMemory);
     encoder.push(&1_u8).unwrap();
-    assert!(encoder.push(&(&user, Fails)).is_err());
+    assert!(encoder.push(&(&user, Unencodable)).is_err());
     encoder.push(&user).unwrap();
     encoder.push(&user).unwrap();
     let bytes = encoder.scratch.buffer.clone();
@@ -360,7 +360,7 @@ fn keys_that_are_numbers_are_no_positions() {
     }
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
     #[serde(tag = "tag")]
-    enum Tagged {
+    enum TaggedKeys {
         Keys(Keys),
     }
     #[derive(Debug, PartialEq, Serialize, Deserialize)]
@@ -371,7 +371,7 @@ fn keys_that_are_numbers_are_no_positions() {
     }
     let keys = || Keys { one: 1, zero: 2 };
     same(keys());
-    same(Tagged::Keys(keys()));
+    same(TaggedKeys::Keys(keys()));
     same(Flat { first: 3, keys: keys() });
 }
 
@@ -413,7 +413,7 @@ impl<'de> Deserialize<'de> for Forgiving {
     }
 }
 
-/// Looks at nothing.
+/// A type with a `Deserialize` that reads nothing.
 #[derive(Debug, PartialEq, Serialize)]
 struct Blind(#[serde(skip)] u8, Vec<u8>, Option<u8>);
 
@@ -437,11 +437,11 @@ fn a_type_that_goes_on_after_a_failure_is_no_other_value() {
 
 #[test]
 fn a_part_that_fails_to_be_encoded_is_not_left_in() {
-    struct Fails;
-    impl Serialize for Fails {
+    struct FailsInside;
+    impl Serialize for FailsInside {
         fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             use serde::ser::SerializeStruct as _;
-            let mut fields = serializer.serialize_struct("Fails", 2)?;
+            let mut fields = serializer.serialize_struct("FailsInside", 2)?;
             fields.serialize_field("a", &1_u8)?;
             Err(serde::ser::Error::custom("no"))
         }
@@ -451,7 +451,7 @@ fn a_part_that_fails_to_be_encoded_is_not_left_in() {
         fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
             use serde::ser::SerializeSeq as _;
             let mut elements = serializer.serialize_seq(None)?;
-            let _ = elements.serialize_element(&Fails);
+            let _ = elements.serialize_element(&FailsInside);
             elements.serialize_element(&5_u8)?;
             elements.end()
         }

@@ -1,52 +1,99 @@
 //! Maps, and structs that are read by the names of their fields.
 
-use serde::de::{self, DeserializeSeed, Error as _};
+use serde::de::{self, DeserializeSeed, Error as _, Visitor};
 
+use super::decoder::Decoder;
 use super::key::{Key, MapKey};
 use super::shape::next_name;
-use super::variant::Named;
-use super::{Decoder, Error, tag};
+use super::shown_key::shown_key;
+use super::value::Value;
+use crate::ipc::codec::error::Error;
+use crate::ipc::codec::tag;
 
-/// The entries of a map, or of a struct that is read by the names of its fields.
-pub(super) struct Entries<'a, 'de> {
-    pub(super) decoder: &'a mut Decoder<'de>,
-    pub(super) names: Names<'de>,
-    pub(super) is_struct: bool,
-    /// Whether a key has been read and its value has not.
-    pub(super) has_value: bool,
-    /// Of the value that is next.
-    pub(super) key: KeyOf<'de>,
+impl<'de> Value<'_, 'de> {
+    #[inline(never)]
+    pub(super) fn fields_of<V: Visitor<'de>>(
+        self,
+        names: &'de [u8],
+        left: usize,
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        self.entries_of(Names::Shape { names, left }, visitor, true)
+    }
+
+    /// Gives a map, or the fields of a struct by names. `is_struct` says whether the type requests a struct, for which
+    /// all keys are names of fields.
+    #[inline]
+    pub(super) fn entries<V: Visitor<'de>>(self, visitor: V, is_struct: bool) -> Result<V::Value, Error> {
+        let names = match self.tag {
+            tag::MAP => Names::Pairs { hint: self.decoder.hint()? },
+            tag::STRUCT => {
+                let message = self.decoder.input;
+                let shape = self.decoder.mention()?;
+                Names::Shape { names: shape.names(message), left: shape.fields }
+            }
+            tag::PARTIAL => Names::Partial { names: self.decoder.names()? },
+            _ => Names::Shape { names: self.decoder.names()?, left: 1 },
+        };
+        self.entries_of(names, visitor, is_struct)
+    }
+
+    #[inline]
+    fn entries_of<V: Visitor<'de>>(self, names: Names<'de>, visitor: V, is_struct: bool) -> Result<V::Value, Error> {
+        self.decoder.nested(|decoder| {
+            let mut entries = EntryAccess { decoder, names, is_struct, has_value: false, key: KeyOf::Encoded(&[]) };
+            let mut value = visitor.visit_map(&mut entries);
+            if value.is_ok()
+                && let Err(error) = entries.finish()
+            {
+                value = Err(error);
+            }
+            value
+        })
+    }
 }
 
-/// Where the names are.
+/// The entries of a map, or the fields of a struct by names.
+pub(super) struct EntryAccess<'a, 'de> {
+    decoder: &'a mut Decoder<'de>,
+    names: Names<'de>,
+    is_struct: bool,
+    /// Whether the next part is the value of a key.
+    has_value: bool,
+    /// The key of the next value.
+    key: KeyOf<'de>,
+}
+
+/// The place of the names.
 pub(super) enum Names<'de> {
-    /// In a shape, as many as are left.
+    /// The next `left` names of a shape.
     Shape {
         names: &'de [u8],
         left: usize,
     },
-    /// In a shape up to a mark, then each in front of its value.
+    /// The names of a shape up to a mark, and then a key before each value.
     Partial {
         names: &'de [u8],
     },
-    /// Each in front of its value. The message need not be right about their number.
+    /// A key before each value. The message may give a wrong number of keys.
     Pairs {
         hint: usize,
     },
     Over,
 }
 
+/// The last key, for the path of an error.
 #[derive(Clone, Copy)]
 pub(super) enum KeyOf<'de> {
     Name(&'de [u8]),
-    /// What lies behind includes the key.
+    /// The message from the key on.
     Encoded(&'de [u8]),
 }
 
-impl<'de> Entries<'_, 'de> {
-    /// The next name from a shape, if it is from there.
+impl<'de> EntryAccess<'_, 'de> {
+    /// Returns the next name of the shape. `None` if a key follows in the message or the map ends.
     #[inline]
-    pub(super) fn next_name(&mut self) -> Result<Option<&'de [u8]>, Error> {
+    fn next_name(&mut self) -> Result<Option<&'de [u8]>, Error> {
         match &mut self.names {
             Names::Shape { left: 0, .. } => {
                 self.names = Names::Over;
@@ -68,9 +115,9 @@ impl<'de> Entries<'_, 'de> {
         }
     }
 
-    /// The tag of the next key.
+    /// Reads the tag of the next key.
     #[inline]
-    pub(super) fn next_tag(&mut self) -> Result<Option<u8>, Error> {
+    fn next_tag(&mut self) -> Result<Option<u8>, Error> {
         if matches!(self.names, Names::Over) {
             return Ok(None);
         }
@@ -84,7 +131,7 @@ impl<'de> Entries<'_, 'de> {
     }
 
     #[inline]
-    pub(super) fn finish(&mut self) -> Result<(), Error> {
+    fn finish(&mut self) -> Result<(), Error> {
         if std::mem::take(&mut self.has_value) {
             self.decoder.skip_next()?;
         }
@@ -96,15 +143,15 @@ impl<'de> Entries<'_, 'de> {
     }
 
     #[cold]
-    pub(super) fn locate(&self, error: Error) -> Error {
+    fn locate(&self, error: Error) -> Error {
         match self.key {
             KeyOf::Name(name) => error.in_field(&String::from_utf8_lossy(name)),
-            KeyOf::Encoded(key) => error.at_key(key),
+            KeyOf::Encoded(key) => error.at_key(shown_key(key)),
         }
     }
 }
 
-impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
+impl<'de> de::MapAccess<'de> for EntryAccess<'_, 'de> {
     type Error = Error;
 
     #[inline]
@@ -143,39 +190,5 @@ impl<'de> de::MapAccess<'de> for Entries<'_, 'de> {
             Names::Pairs { hint } => hint,
             Names::Partial { .. } | Names::Over => 0,
         })
-    }
-}
-
-impl<'de> Decoder<'de> {
-    /// The only entry of a map, if its key is a name.
-    #[cold]
-    pub(super) fn single_entry(&mut self, tag: u8) -> Result<Option<Named<'de>>, Error> {
-        match tag {
-            tag::STRUCT => {
-                let message = self.input;
-                let shape = self.mention()?;
-                return if shape.fields == 1 {
-                    Ok(Some(Named { name: next_name(&mut shape.names(message))?, has_value: true, end: &[] }))
-                } else {
-                    Ok(None)
-                };
-            }
-            tag::PARTIAL => {
-                let mut names = self.names()?;
-                if self.rest.first() != Some(&tag::REST) {
-                    let name = next_name(&mut names)?;
-                    return Ok(Some(Named { name, has_value: true, end: &[tag::REST, tag::END] }));
-                }
-                self.byte()?;
-            }
-            _ => drop(self.length()?),
-        }
-        let key = self.value()?.unwrapped()?;
-        let name = match key.tag {
-            tag::UNIT_VARIANT => Some(key.decoder.variant_name()?),
-            _ if key.is_text() => Some(key.decoder.text(key.tag)?.as_bytes()),
-            _ => None,
-        };
-        Ok(name.map(|name| Named { name, has_value: true, end: &[tag::END] }))
     }
 }

@@ -2,19 +2,21 @@
 
 use serde::de::{self, Deserializer, Visitor};
 
-use super::sequence::unwritten_level;
-use super::value::{Value, is_key_of_buffer};
-use super::{Decoder, Error, tag, to_text};
+use super::buffer::is_key_of_buffer;
+use super::bytes::to_text;
+use super::value::Value;
+use crate::ipc::codec::depth::unwritten_option;
+use crate::ipc::codec::error::Error;
+use crate::ipc::codec::tag;
 
 /// A key of a map, or the name of a field.
 ///
-/// In JSON all keys are text. A type may count on that: it writes its keys as numbers and reads them as text, or the
-/// other way round.
+/// In JSON all keys are text. A type may therefore write keys as numbers and read the keys as text, or the reverse.
 pub(super) struct MapKey<'a, 'de> {
     pub(super) key: Key<'a, 'de>,
-    /// Whether it can be nothing but the name of a struct's field.
+    /// Whether the key is the name of a struct's field.
     pub(super) is_field: bool,
-    /// Options that were asked for and not written.
+    /// The options asked for and not written.
     pub(super) levels: u8,
 }
 
@@ -24,9 +26,9 @@ pub(super) enum Key<'a, 'de> {
 }
 
 impl<'a, 'de> Key<'a, 'de> {
-    /// As text, if it is one.
+    /// Returns the text of the key, or the value if the key is no text.
     #[inline]
-    pub(super) fn text(self) -> Result<Result<&'de str, Value<'a, 'de>>, Error> {
+    fn text(self) -> Result<Result<&'de str, Value<'a, 'de>>, Error> {
         match self {
             Self::Name(name) => to_text(name).map(Ok),
             Self::Value(value) => {
@@ -98,14 +100,14 @@ impl<'de> Deserializer<'de> for MapKey<'_, 'de> {
 
     #[inline]
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        // What is kept for later may be read as a struct, whose visitor would take a number for a field's position.
+        // A struct may be read from the buffer later, and would take a number for the position of a field.
         match self.key {
             Key::Value(value) if !is_key_of_buffer::<V>() => value.deserialize_any(visitor),
             _ => self.deserialize_str(visitor),
         }
     }
 
-    /// A number becomes text, for a visitor of text.
+    /// Gives a number as text, to a visitor of text.
     #[inline]
     fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self.key.text()? {
@@ -143,7 +145,7 @@ impl<'de> Deserializer<'de> for MapKey<'_, 'de> {
                 value.decoder.depth.enter()?;
                 value.tag = value.decoder.byte()?;
             }
-            _ => self.levels = unwritten_level(self.levels)?,
+            _ => self.levels = unwritten_option(self.levels)?,
         }
         visitor.visit_some(self)
     }
@@ -182,7 +184,7 @@ impl<'de> Deserializer<'de> for Identifier<'de> {
         visitor.visit_borrowed_str(to_text(self.0)?)
     }
 
-    /// A visitor that serde's derive has written takes bytes as well, which need not be looked at twice.
+    /// Gives bytes to a visitor of serde's derive, without a check of UTF-8.
     #[inline]
     fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         if std::any::type_name::<V>().ends_with("::__FieldVisitor") {
@@ -196,25 +198,4 @@ impl<'de> Deserializer<'de> for Identifier<'de> {
         unit_struct newtype_struct
         seq tuple tuple_struct map struct enum ignored_any
     }
-}
-
-/// A key for a person to read.
-pub(in super::super) enum ShownKey {
-    Text(String),
-    Other(String),
-}
-
-/// Reads the key of a map's entry, if it is a text or a number.
-pub(in super::super) fn key(encoded: &[u8]) -> Option<ShownKey> {
-    const SHOWN: usize = 64;
-    let mut decoder = Decoder::over(encoded);
-    let value = decoder.value().ok()?;
-    if value.is_text() {
-        return Some(ShownKey::Text(value.decoder.text(value.tag).ok()?.chars().take(SHOWN).collect()));
-    }
-    if value.is_number() {
-        return Some(ShownKey::Other(value.decoder.number(value.tag).ok()?.to_string()));
-    }
-    let name = if value.tag == tag::UNIT_VARIANT { value.decoder.variant_name().ok()? } else { return None };
-    Some(ShownKey::Other(String::from_utf8_lossy(name).into_owned()))
 }

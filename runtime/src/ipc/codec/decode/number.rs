@@ -1,9 +1,13 @@
-//! A single number, under the type that it was written with.
+//! A single number of any type.
 
 use serde::de::Visitor;
 
-use super::{Decoder, Error, tag, unknown};
+use super::bytes::unknown;
+use super::decoder::Decoder;
+use crate::ipc::codec::error::Error;
+use crate::ipc::codec::tag;
 
+/// A number with the type from the message.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Number {
     U8(u8),
@@ -21,7 +25,7 @@ pub(super) enum Number {
 }
 
 impl Number {
-    /// As what it was written.
+    /// Gives the number as written.
     #[inline]
     pub(super) fn visit<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         match self {
@@ -40,7 +44,8 @@ impl Number {
         }
     }
 
-    /// As JSON tells it: integers of one kind each, whether there is a sign or not.
+    /// Gives the number in the JSON form. An integer is a `u64`, or an `i64` if negative. An integer of
+    /// more than 64 bits keeps 128 bits.
     #[inline]
     pub(super) fn visit_plain<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         let integer = match self {
@@ -59,7 +64,7 @@ impl Number {
             Self::I32(number) => number.into(),
             Self::I64(number) => number.into(),
             Self::I128(number) => number,
-            // By way of its decimals: 0.1 is 0.1.
+            // By way of the decimals, so that 0.1 stays 0.1.
             Self::F32(number) if number.is_finite() => {
                 return match number.to_string().parse() {
                     Ok(number) => visitor.visit_f64(number),
@@ -95,7 +100,7 @@ impl std::fmt::Display for Number {
     }
 }
 
-/// As serde_json writes them: with a sign of the exponent.
+/// Writes a number as serde_json does, with a sign before the exponent.
 fn decimals(number: String, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
     match number.split_once('e') {
         Some((digits, exponent)) if !exponent.starts_with('-') => write!(f, "{digits}e+{exponent}"),

@@ -1,26 +1,18 @@
-//! A value, as serde asks for it.
+//! A value with a known tag.
 //!
-//! Serde may ask for another type than was written. What JSON would give for it is given then: text for the variant of
-//! an enum, a map for a struct, and so on. A type that was not meant is serde's own error.
+//! `Deserializer` for [`Value`] is in `deserializer`.
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, Visitor};
-
-use super::super::numbers;
-use super::entries::{Entries, KeyOf, Names};
-use super::sequence::Positions;
-use super::variant::Named;
-use super::{Decoder, Error, tag, to_text};
-use crate::sys::huge_pages;
-
-/// A value whose tag has been read.
+use super::decoder::Decoder;
+use crate::ipc::codec::error::Error;
+use crate::ipc::codec::tag;
+/// A value. The decoder stands behind the tag.
 pub(super) struct Value<'a, 'de> {
     pub(super) decoder: &'a mut Decoder<'de>,
     pub(super) tag: u8,
 }
 
 impl<'a, 'de> Value<'a, 'de> {
-    /// What is in an `Option`, for a type that asks for something else: JSON does not tell them apart either.
+    /// Returns the content of a `Some`, or the value itself. In JSON, a `Some` equals the content.
     #[inline]
     pub(super) fn unwrapped(mut self) -> Result<Self, Error> {
         while self.tag == tag::SOME {
@@ -34,407 +26,45 @@ impl<'a, 'de> Value<'a, 'de> {
         usize::from(self.tag) <= tag::SHORT_MAX || self.tag == tag::TEXT
     }
 
-    /// Whether the tag is that of a number.
+    /// Returns whether the value is a single number.
     pub(super) fn is_number(&self) -> bool {
         (tag::U8..=tag::I64_WHOLE).contains(&self.tag)
     }
-
-    /// For a number where another type of number was written, if one was written at all.
-    #[cold]
-    pub(super) fn into_number<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let value = self.unwrapped()?;
-        if value.is_number() {
-            value.decoder.number(value.tag)?.visit_plain(visitor)
-        } else {
-            value.deserialize_any(visitor)
-        }
-    }
-
-    #[inline]
-    pub(super) fn sequence<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let Self { decoder, tag } = self;
-        let number = match tag {
-            tag::SEQ => return decoder.elements(visitor),
-            tag::NUMBERS => decoder.byte()?,
-            _ => tag::U8,
-        };
-        let count = decoder.length()?;
-        decoder.run(number, count)?.visit(visitor, decoder.is_plain)
-    }
-
-    /// The fields of a struct by their names, or what there is in its place.
-    #[inline(never)]
-    pub(super) fn fields<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let value = self.unwrapped()?;
-        match value.tag {
-            tag::STRUCT | tag::MAP | tag::PARTIAL | tag::VARIANT => value.entries(visitor, true),
-            _ => value.deserialize_any(visitor),
-        }
-    }
-
-    #[inline(never)]
-    fn fields_of<V: Visitor<'de>>(self, names: &'de [u8], left: usize, visitor: V) -> Result<V::Value, Error> {
-        self.entries_of(Names::Shape { names, left }, visitor, true)
-    }
-
-    /// Values with their names. `is_struct`: whether a struct was asked for, so that the keys can be nothing but names
-    /// of fields.
-    #[inline]
-    pub(super) fn entries<V: Visitor<'de>>(self, visitor: V, is_struct: bool) -> Result<V::Value, Error> {
-        let names = match self.tag {
-            tag::MAP => Names::Pairs { hint: self.decoder.hint()? },
-            tag::STRUCT => {
-                let message = self.decoder.input;
-                let shape = self.decoder.mention()?;
-                Names::Shape { names: shape.names(message), left: shape.fields }
-            }
-            tag::PARTIAL => Names::Partial { names: self.decoder.names()? },
-            _ => Names::Shape { names: self.decoder.names()?, left: 1 },
-        };
-        self.entries_of(names, visitor, is_struct)
-    }
-
-    #[inline]
-    pub(super) fn entries_of<V: Visitor<'de>>(
-        self,
-        names: Names<'de>,
-        visitor: V,
-        is_struct: bool,
-    ) -> Result<V::Value, Error> {
-        self.decoder.nested(|decoder| {
-            let mut entries = Entries { decoder, names, is_struct, has_value: false, key: KeyOf::Encoded(&[]) };
-            let mut value = visitor.visit_map(&mut entries);
-            if value.is_ok()
-                && let Err(error) = entries.finish()
-            {
-                value = Err(error);
-            }
-            value
-        })
-    }
-
-    #[inline]
-    pub(super) fn positions<V: Visitor<'de>>(
-        self,
-        visitor: V,
-        names: &'de [u8],
-        fields: usize,
-    ) -> Result<V::Value, Error> {
-        self.decoder.nested(|decoder| {
-            let mut left = fields;
-            let mut value = visitor.visit_seq(Positions { decoder, names, fields, left: &mut left });
-            if left > 0 && value.is_ok() {
-                value = Err(Error::invalid_length(fields, &"a struct of fewer fields"));
-            }
-            value
-        })
-    }
 }
 
-macro_rules! numbers {
-    ($($deserialize:ident $visit:ident $tags:pat => |$decoder:ident, $tag:ident| $read:expr;)*) => {
-        $(#[inline]
-        fn $deserialize<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-            match self.tag {
-                $tags if !self.decoder.is_plain => {
-                    let ($decoder, $tag) = (self.decoder, self.tag);
-                    let _ = $tag;
-                    visitor.$visit($read)
-                }
-                _ => self.into_number(visitor),
-            }
-        })*
-    };
-}
-
-impl<'de> Deserializer<'de> for Value<'_, 'de> {
-    type Error = Error;
-
-    numbers! {
-        deserialize_u8 visit_u8 tag::U8 => |decoder, tag| decoder.byte()?;
-        deserialize_i8 visit_i8 tag::I8 => |decoder, tag| decoder.byte()? as i8;
-        deserialize_u16 visit_u16 tag::U16..=tag::U16_WHOLE => |decoder, tag| decoder.unsigned(tag - tag::U16)? as u16;
-        deserialize_i16 visit_i16 tag::I16..=tag::I16_WHOLE => |decoder, tag| decoder.signed(tag - tag::I16)? as i16;
-        deserialize_u32 visit_u32 tag::U32..=tag::U32_WHOLE => |decoder, tag| decoder.unsigned(tag - tag::U32)? as u32;
-        deserialize_i32 visit_i32 tag::I32..=tag::I32_WHOLE => |decoder, tag| decoder.signed(tag - tag::I32)? as i32;
-        deserialize_u64 visit_u64 tag::U64..=tag::U64_WHOLE => |decoder, tag| decoder.unsigned(tag - tag::U64)?;
-        deserialize_i64 visit_i64 tag::I64..=tag::I64_WHOLE => |decoder, tag| decoder.signed(tag - tag::I64)?;
-        deserialize_u128 visit_u128 tag::U128 => |decoder, tag| u128::from_le_bytes(decoder.array()?);
-        deserialize_i128 visit_i128 tag::I128 => |decoder, tag| i128::from_le_bytes(decoder.array()?);
-        deserialize_f32 visit_f32 tag::F32 => |decoder, tag| f32::from_le_bytes(decoder.array()?);
-        deserialize_f64 visit_f64 tag::F64 => |decoder, tag| f64::from_le_bytes(decoder.array()?);
+impl<'de> Decoder<'de> {
+    /// Decodes a value of several parts, a level deeper. Records a failure in `is_spoilt`.
+    #[inline]
+    pub(super) fn nested<T>(&mut self, decode: impl FnOnce(&mut Self) -> Result<T, Error>) -> Result<T, Error> {
+        self.depth.enter()?;
+        let decoded = decode(self);
+        self.depth.leave();
+        self.is_spoilt |= decoded.is_err();
+        decoded
     }
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let is_buffer = is_buffer::<V>();
-        if is_buffer {
-            self.decoder.depth.check_buffered()?;
+    /// Decodes the value of a tag. Passes over the value if `decode` has read nothing.
+    #[inline(always)]
+    pub(super) fn decode<T>(
+        &mut self,
+        tag: u8,
+        decode: impl FnOnce(Value<'_, 'de>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let before = self.rest.len();
+        let mut decoded = decode(Value { decoder: self, tag });
+        if self.rest.len() == before
+            && tag::has_more(tag)
+            && decoded.is_ok()
+            && let Err(error) = self.skip(tag)
+        {
+            decoded = Err(error);
         }
-        let is_plain = is_buffer || self.decoder.is_plain;
-        match self.tag {
-            _ if self.is_text() => visit_text(self.decoder.text(self.tag)?, visitor),
-            tag::UNIT => visitor.visit_unit(),
-            tag::NONE if is_plain => visitor.visit_unit(),
-            tag::NONE => visitor.visit_none(),
-            tag::SOME => {
-                let value = self.decoder.value()?;
-                // An `Option` in an `Option` would be lost in a buffer.
-                let is_nested = matches!(value.tag, tag::UNIT | tag::NONE | tag::SOME);
-                let Value { decoder, tag } = value;
-                let is_transparent = is_plain && !(is_buffer && is_nested);
-                decoder.nested(|decoder| {
-                    decoder.decode(tag, |value| {
-                        if is_transparent { value.deserialize_any(visitor) } else { visitor.visit_some(value) }
-                    })
-                })
-            }
-            tag::FALSE => visitor.visit_bool(false),
-            tag::TRUE => visitor.visit_bool(true),
-            tag::CHAR => {
-                let [a, b, c] = self.decoder.array()?;
-                let number = u32::from_le_bytes([a, b, c, 0]);
-                let letter = char::from_u32(number).ok_or_else(|| Error::new("a `char` that is none"))?;
-                if is_plain { visitor.visit_string(letter.into()) } else { visitor.visit_char(letter) }
-            }
-            tag::BYTES if self.decoder.is_plain => self.sequence(visitor),
-            tag::BYTES => {
-                let length = self.decoder.length()?;
-                match self.decoder.bytes(length)? {
-                    large if length >= huge_pages::LARGE => visitor.visit_byte_buf(large_vec(large)),
-                    bytes => visitor.visit_borrowed_bytes(bytes),
-                }
-            }
-            tag::SEQ | tag::NUMBERS => self.sequence(visitor),
-            tag::MAP | tag::STRUCT | tag::PARTIAL | tag::VARIANT => self.entries(visitor, false),
-            tag::UNIT_VARIANT => visitor.visit_borrowed_str(to_text(self.decoder.variant_name()?)?),
-            tag => {
-                let number = self.decoder.number(tag)?;
-                if is_plain { number.visit_plain(visitor) } else { number.visit(visitor) }
-            }
-        }
+        decoded
     }
 
     #[inline]
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.tag {
-            tag::FALSE => visitor.visit_bool(false),
-            tag::TRUE => visitor.visit_bool(true),
-            _ => self.unwrapped()?.deserialize_any(visitor),
-        }
+    pub(super) fn value(&mut self) -> Result<Value<'_, 'de>, Error> {
+        let tag = self.byte()?;
+        Ok(Value { decoder: self, tag })
     }
-
-    #[inline]
-    fn deserialize_char<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.unwrapped()?.deserialize_any(visitor)
-    }
-
-    #[inline]
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.is_text() {
-            return visit_text(self.decoder.text(self.tag)?, visitor);
-        }
-        self.unwrapped()?.deserialize_any(visitor)
-    }
-
-    #[inline]
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.deserialize_str(visitor)
-    }
-
-    #[inline]
-    fn deserialize_bytes<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.is_text() {
-            return visitor.visit_borrowed_bytes(self.decoder.text(self.tag)?.as_bytes());
-        }
-        self.unwrapped()?.deserialize_any(visitor)
-    }
-
-    #[inline]
-    fn deserialize_byte_buf<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.deserialize_bytes(visitor)
-    }
-
-    #[inline]
-    fn deserialize_option<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Error> {
-        match self.tag {
-            tag::NONE | tag::UNIT => return visitor.visit_none(),
-            tag::SOME => self.tag = self.decoder.byte()?,
-            _ => {}
-        }
-        let Self { decoder, tag } = self;
-        decoder.nested(|decoder| decoder.decode(tag, |value| visitor.visit_some(value)))
-    }
-
-    #[inline]
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        let value = self.unwrapped()?;
-        match value.tag {
-            tag::UNIT | tag::NONE => visitor.visit_unit(),
-            _ => value.deserialize_any(visitor),
-        }
-    }
-
-    #[inline]
-    fn deserialize_unit_struct<V: Visitor<'de>>(self, _name: &'static str, visitor: V) -> Result<V::Value, Error> {
-        self.deserialize_unit(visitor)
-    }
-
-    #[inline]
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, name: &'static str, visitor: V) -> Result<V::Value, Error> {
-        /// serde_json writes what is to stay JSON as a struct of such a name, and reads it as a newtype that is a map.
-        const JSON: &str = "$serde_json::private::";
-        if name.starts_with(JSON) && matches!(self.tag, tag::STRUCT | tag::MAP) {
-            return self.entries(visitor, true);
-        }
-        let Self { decoder, tag } = self;
-        decoder.depth.enter()?;
-        let value = visitor.visit_newtype_struct(Value { decoder: &mut *decoder, tag });
-        decoder.depth.leave();
-        value
-    }
-
-    #[inline]
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.tag {
-            tag::NUMBERS => {
-                let before = self.decoder.rest;
-                let (number, count) = (self.decoder.byte()?, self.decoder.length()?);
-                let run = self.decoder.run(number, count)?;
-                if let Some(numbers) = numbers::collect::<V>(number, run.numbers) {
-                    return Ok(numbers);
-                }
-                self.decoder.rest = before;
-                self.sequence(visitor)
-            }
-            tag::SEQ | tag::BYTES => self.sequence(visitor),
-            _ => self.unwrapped()?.sequence_or_any(visitor),
-        }
-    }
-
-    #[inline]
-    fn deserialize_tuple<V: Visitor<'de>>(self, _length: usize, visitor: V) -> Result<V::Value, Error> {
-        self.unwrapped()?.sequence_or_any(visitor)
-    }
-
-    #[inline]
-    fn deserialize_tuple_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _length: usize,
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        self.unwrapped()?.sequence_or_any(visitor)
-    }
-
-    #[inline]
-    fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.unwrapped()?.deserialize_any(visitor)
-    }
-
-    #[inline]
-    fn deserialize_struct<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        fields: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        if self.tag != tag::STRUCT {
-            return self.fields(visitor);
-        }
-        let message = self.decoder.input;
-        let shape = self.decoder.mention()?;
-        let (names, count) = (shape.names(message), shape.fields);
-        if shape.has_positions::<V>(names, fields) && !self.decoder.is_plain {
-            // As many as the shape has, and known when this is compiled.
-            return self.positions(visitor, names, fields.len());
-        }
-        self.fields_of(names, count, visitor)
-    }
-
-    #[inline]
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _name: &'static str,
-        _variants: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, Error> {
-        let value = self.unwrapped()?;
-        let named = if matches!(value.tag, tag::UNIT_VARIANT | tag::VARIANT) {
-            let has_value = value.tag == tag::VARIANT;
-            Named { name: value.decoder.variant_name()?, has_value, end: &[] }
-        } else if value.is_text() || matches!(value.tag, tag::MAP | tag::STRUCT | tag::PARTIAL) {
-            value.decoder.other_variant(value.tag)?
-        } else {
-            return value.deserialize_any(visitor);
-        };
-        value.decoder.variant(named, visitor)
-    }
-
-    #[inline]
-    fn deserialize_identifier<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.deserialize_str(visitor)
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        self.decoder.skip(self.tag)?;
-        visitor.visit_unit()
-    }
-
-    fn is_human_readable(&self) -> bool {
-        true
-    }
-}
-
-impl<'de> Value<'_, 'de> {
-    #[inline]
-    fn sequence_or_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        match self.tag {
-            tag::SEQ | tag::NUMBERS | tag::BYTES => self.sequence(visitor),
-            _ => self.deserialize_any(visitor),
-        }
-    }
-}
-
-/// Whether a visitor is serde's buffer for `untagged`, `tag` and `flatten`.
-///
-/// The buffer cannot convert some of the format's values later, such as a `Some` to a plain value. It gets the values
-/// of JSON instead.
-#[inline]
-pub(super) fn is_buffer<V>() -> bool {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Untagged {
-        Only(()),
-    }
-    typeid::of::<V>() == numbers::visitor_of::<Untagged>()
-}
-
-/// Whether a visitor of a map's key is serde's buffer, for `untagged` or for `tag`.
-#[inline]
-pub(super) fn is_key_of_buffer<V>() -> bool {
-    #[derive(Deserialize)]
-    #[serde(tag = "tag")]
-    enum Tagged {
-        Only,
-    }
-    is_buffer::<V>() || typeid::of::<V>() == numbers::key_visitor_of::<Tagged>()
-}
-
-/// A large text is copied here, into large pages, as nearly every visitor would copy it into small ones.
-#[inline(always)]
-fn visit_text<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> Result<V::Value, Error> {
-    if text.len() >= huge_pages::LARGE { visit_large_text(text, visitor) } else { visitor.visit_borrowed_str(text) }
-}
-
-#[cold]
-fn visit_large_text<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> Result<V::Value, Error> {
-    let mut copy = String::from_utf8(huge_pages::with_capacity(text.len())).unwrap_or_default();
-    copy.push_str(text);
-    visitor.visit_string(copy)
-}
-
-fn large_vec(bytes: &[u8]) -> Vec<u8> {
-    let mut copy = huge_pages::with_capacity(bytes.len());
-    copy.extend_from_slice(bytes);
-    copy
 }

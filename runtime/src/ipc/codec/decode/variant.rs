@@ -3,19 +3,22 @@
 use serde::Deserialize;
 use serde::de::{self, DeserializeSeed, Deserializer, Error as _, Unexpected, Visitor};
 
+use super::decoder::Decoder;
 use super::key::Identifier;
+use super::shape::next_name;
 use super::value::Value;
-use super::{Decoder, Error, tag};
+use crate::ipc::codec::error::Error;
+use crate::ipc::codec::tag;
 
-/// A variant of an enum.
-pub(super) struct Variant<'a, 'de> {
-    pub(super) decoder: &'a mut Decoder<'de>,
+/// A variant of an enum, for serde's `EnumAccess` and `VariantAccess`.
+pub(super) struct VariantAccess<'a, 'de> {
+    decoder: &'a mut Decoder<'de>,
     pub(super) name: &'de [u8],
     pub(super) has_value: bool,
 }
 
-/// The name of a variant, whether a value follows, and the bytes behind that value.
-pub(super) struct Named<'de> {
+/// The name of a variant, whether a value follows, and the expected bytes behind the value.
+pub(super) struct VariantHead<'de> {
     pub(super) name: &'de [u8],
     pub(super) has_value: bool,
     pub(super) end: &'static [u8],
@@ -23,11 +26,11 @@ pub(super) struct Named<'de> {
 
 impl<'de> Decoder<'de> {
     #[inline]
-    pub(super) fn variant<V: Visitor<'de>>(&mut self, named: Named<'de>, visitor: V) -> Result<V::Value, Error> {
-        let Named { name, has_value, end } = named;
+    pub(super) fn variant<V: Visitor<'de>>(&mut self, named: VariantHead<'de>, visitor: V) -> Result<V::Value, Error> {
+        let VariantHead { name, has_value, end } = named;
         self.nested(|decoder| {
             let before = decoder.rest.len();
-            let mut value = visitor.visit_enum(Variant { decoder: &mut *decoder, name, has_value });
+            let mut value = visitor.visit_enum(VariantAccess { decoder: &mut *decoder, name, has_value });
             let is_unread = has_value && decoder.rest.len() == before;
             if (is_unread || !end.is_empty())
                 && value.is_ok()
@@ -39,20 +42,52 @@ impl<'de> Decoder<'de> {
         })
     }
 
-    /// A variant that was written as a text or as a map of one entry.
+    /// Reads a variant in the JSON form: a text, or a map of a single entry.
     #[cold]
-    pub(super) fn other_variant(&mut self, tag: u8) -> Result<Named<'de>, Error> {
+    pub(super) fn other_variant(&mut self, tag: u8) -> Result<VariantHead<'de>, Error> {
         if usize::from(tag) <= tag::SHORT_MAX || tag == tag::TEXT {
-            return Ok(Named { name: self.text(tag)?.as_bytes(), has_value: false, end: &[] });
+            return Ok(VariantHead { name: self.text(tag)?.as_bytes(), has_value: false, end: &[] });
         }
         let entry = self.single_entry(tag)?;
         self.is_spoilt |= entry.is_none();
         entry.ok_or_else(|| Error::invalid_type(Unexpected::Map, &"an enum, as a map of one entry"))
     }
 
-    /// Passes over a variant's value that nothing has looked at, and takes what is behind it.
+    /// Reads the only key of a map. Returns `None` if the key is no name.
     #[cold]
-    pub(super) fn finish_variant(&mut self, is_unread: bool, end: &[u8]) -> Result<(), Error> {
+    fn single_entry(&mut self, tag: u8) -> Result<Option<VariantHead<'de>>, Error> {
+        match tag {
+            tag::STRUCT => {
+                let message = self.input;
+                let shape = self.mention()?;
+                return if shape.fields == 1 {
+                    Ok(Some(VariantHead { name: next_name(&mut shape.names(message))?, has_value: true, end: &[] }))
+                } else {
+                    Ok(None)
+                };
+            }
+            tag::PARTIAL => {
+                let mut names = self.names()?;
+                if self.rest.first() != Some(&tag::REST) {
+                    let name = next_name(&mut names)?;
+                    return Ok(Some(VariantHead { name, has_value: true, end: &[tag::REST, tag::END] }));
+                }
+                self.byte()?;
+            }
+            _ => drop(self.length()?),
+        }
+        let key = self.value()?.unwrapped()?;
+        let name = match key.tag {
+            tag::UNIT_VARIANT => Some(key.decoder.variant_name()?),
+            _ if key.is_text() => Some(key.decoder.text(key.tag)?.as_bytes()),
+            _ => None,
+        };
+        Ok(name.map(|name| VariantHead { name, has_value: true, end: &[tag::END] }))
+    }
+
+    /// Passes over the value of a variant if the value is unread, and over the expected bytes behind the value.
+    #[cold]
+    fn finish_variant(&mut self, is_unread: bool, end: &[u8]) -> Result<(), Error> {
         if is_unread {
             self.skip_next()?;
         }
@@ -63,7 +98,7 @@ impl<'de> Decoder<'de> {
     }
 }
 
-impl<'a, 'de> de::EnumAccess<'de> for Variant<'a, 'de> {
+impl<'a, 'de> de::EnumAccess<'de> for VariantAccess<'a, 'de> {
     type Error = Error;
     type Variant = Self;
 
@@ -74,9 +109,9 @@ impl<'a, 'de> de::EnumAccess<'de> for Variant<'a, 'de> {
     }
 }
 
-impl<'a, 'de> Variant<'a, 'de> {
+impl<'a, 'de> VariantAccess<'a, 'de> {
     #[inline]
-    pub(super) fn with<T>(
+    fn with<T>(
         self,
         expected: &'static str,
         decode: impl FnOnce(Value<'_, 'de>) -> Result<T, Error>,
@@ -93,7 +128,7 @@ impl<'a, 'de> Variant<'a, 'de> {
     }
 }
 
-impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
+impl<'de> de::VariantAccess<'de> for VariantAccess<'_, 'de> {
     type Error = Error;
 
     #[inline]

@@ -2,37 +2,39 @@
 
 use serde::ser::{self, Serialize};
 
-use super::super::numbers;
-use super::{Error, Sink, Writer, tag};
+use super::sink::Sink;
+use super::writer::Writer;
+use crate::ipc::codec::error::Error;
+use crate::ipc::codec::{numbers, tag};
 
 impl<'m, S: Sink> Writer<'m, S> {
     #[inline(always)]
-    pub(super) fn elements<'a>(&'a mut self, length: Option<usize>) -> Result<Elements<'a, 'm, S>, Error> {
+    pub(super) fn elements<'a>(&'a mut self, length: Option<usize>) -> Result<SequenceWriter<'a, 'm, S>, Error> {
         self.depth.enter()?;
         self.byte(tag::SEQ)?;
         self.length(length.unwrap_or(0))?;
         let has_runs = length.is_none_or(|length| length >= RUN_MIN);
-        Ok(Elements { writer: self, index: 0, has_runs, run: 0, run_start: 0 })
+        Ok(SequenceWriter { writer: self, index: 0, has_runs, run: 0, run_start: 0 })
     }
 }
 
-/// Numbers of one type that are worth a run.
+/// The least count of numbers for a run.
 const RUN_MIN: usize = 8;
 
-/// A sequence or tuple that is being encoded. Numbers of one type that follow each other are put together as a run.
+/// Encodes a sequence or a tuple. Successive numbers of the same type become a run.
 #[derive(Debug)]
-pub(in super::super) struct Elements<'a, 'm, S> {
+pub(super) struct SequenceWriter<'a, 'm, S> {
     writer: &'a mut Writer<'m, S>,
-    /// Elements so far that are in no run.
+    /// The count of the elements before the open run.
     index: usize,
     has_runs: bool,
-    /// The tag of the numbers in the run at the end of the buffer; 0 if there is none.
+    /// The tag of the numbers in the open run, which is at the end of the buffer. 0 without an open run.
     run: u8,
-    /// Where in the buffer its numbers begin. It is not taken out before it is closed.
+    /// The place of the run's first number in the buffer. An open run stays in the buffer.
     run_start: usize,
 }
 
-impl<S: Sink> Elements<'_, '_, S> {
+impl<S: Sink> SequenceWriter<'_, '_, S> {
     #[inline(always)]
     pub(super) fn push<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Error> {
         if self.has_runs
@@ -54,7 +56,7 @@ impl<S: Sink> Elements<'_, '_, S> {
 
     #[cold]
     fn open_run(&mut self, tag: u8) -> Result<(), Error> {
-        /// Room for a few numbers too.
+        /// The bytes in front of the numbers.
         const HEAD: usize = 2 + size_of::<u32>();
         self.close_run();
         self.writer.room(HEAD + 256)?;
@@ -79,7 +81,7 @@ impl<S: Sink> Elements<'_, '_, S> {
         buffer[start - size_of::<u32>()..start].copy_from_slice(&(numbers as u32).to_le_bytes());
         self.index += numbers;
         self.run = 0;
-        // A tuple of many kinds of numbers.
+        // A short run hints at a tuple of many kinds of numbers, for which runs do not pay.
         self.has_runs = numbers >= RUN_MIN / 2;
     }
 
@@ -93,7 +95,7 @@ impl<S: Sink> Elements<'_, '_, S> {
 
 macro_rules! elements {
     ($($kind:ident $push:ident;)*) => {
-        $(impl<S: Sink> ser::$kind for Elements<'_, '_, S> {
+        $(impl<S: Sink> ser::$kind for SequenceWriter<'_, '_, S> {
             type Ok = ();
             type Error = Error;
 

@@ -1,17 +1,23 @@
-//! Structs, and what is bet on while their fields come.
+//! Structs, encoded by a bet on the shape.
 
 use serde::ser::{self, Serialize};
 
-use super::super::decode;
-use super::super::shapes::{Key, NAME_MAX};
-use super::{Error, Sink, Writer, tag};
+use super::shape_cache::{NAME_MAX, ShapeKey, count_names, is_next, push_name};
+use super::sink::Sink;
+use super::writer::Writer;
+use crate::ipc::codec::error::Error;
+use crate::ipc::codec::tag;
 
 impl<'m, S: Sink> Writer<'m, S> {
     #[inline(always)]
-    pub(super) fn fields<'a>(&'a mut self, name: &'static str, length: usize) -> Result<Fields<'a, 'm, S>, Error> {
+    pub(super) fn fields<'a>(
+        &'a mut self,
+        name: &'static str,
+        length: usize,
+    ) -> Result<StructWriter<'a, 'm, S>, Error> {
         self.depth.enter()?;
-        let key = Key::of_struct(name, length);
-        let head = self.len();
+        let key = ShapeKey::of_struct(name, length);
+        let head = self.position();
         let place = self.shapes.find(key);
         let named = match place.map(|place| (self.shapes.mention(place), place)) {
             Some((Some(mention), place)) => {
@@ -21,40 +27,40 @@ impl<'m, S: Sink> Writer<'m, S> {
             }
             unknown => Some(self.unknown(unknown.is_none().then_some(key), length)?),
         };
-        Ok(Fields { writer: self, place: place.unwrap_or_default() as u32, at: 0, head, named })
+        Ok(StructWriter { writer: self, place: place.unwrap_or_default() as u32, at: 0, head, named })
     }
 
-    /// A struct whose shape is not known before its end.
+    /// Begins a struct of an unknown shape.
     #[cold]
-    fn unknown(&mut self, key: Option<Key>, length: usize) -> Result<Box<Named>, Error> {
+    fn unknown(&mut self, key: Option<ShapeKey>, length: usize) -> Result<Box<NamedFields>, Error> {
         self.byte(tag::MAP)?;
         self.length(length)?;
-        Ok(Box::new(Named { key, ..Named::default() }))
+        Ok(Box::new(NamedFields { key, ..NamedFields::default() }))
     }
 }
 
-/// A struct that is being encoded.
+/// Encodes a struct. The names of the fields are compared with the shape of the bet.
 #[derive(Debug)]
-pub(in super::super) struct Fields<'a, 'm, S> {
+pub(super) struct StructWriter<'a, 'm, S> {
     writer: &'a mut Writer<'m, S>,
-    /// The shape of the bet. All fields so far match the shape. The next name begins at `at`.
+    /// The shape of the bet. All earlier fields match the shape. The next name begins at `at`.
     place: u32,
     at: u32,
-    /// Where the struct's tag is.
+    /// The position of the struct's tag in the message.
     head: usize,
-    /// Of a struct without a shape, or whose bet is lost.
-    named: Option<Box<Named>>,
+    /// The names of a struct of an unknown shape, or after a lost bet.
+    named: Option<Box<NamedFields>>,
 }
 
-/// The names so far, for a new shape. `key` is `None` for names that make no shape.
+/// The names of the earlier fields, for a new shape. `key` is `None` if a name is too long for a shape.
 #[derive(Debug, Default)]
-struct Named {
-    key: Option<Key>,
+struct NamedFields {
+    key: Option<ShapeKey>,
     names: Vec<u8>,
     fields: usize,
 }
 
-impl<S: Sink> Fields<'_, '_, S> {
+impl<S: Sink> StructWriter<'_, '_, S> {
     #[inline(always)]
     pub(super) fn push<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
         let names = self.writer.shapes.names(self.place as usize);
@@ -69,7 +75,7 @@ impl<S: Sink> Fields<'_, '_, S> {
         }
     }
 
-    /// Writes a field's name.
+    /// Writes the name of a field.
     #[cold]
     fn name(&mut self, name: &'static str) -> Result<(), Error> {
         let named = self.lose_bet()?;
@@ -81,17 +87,17 @@ impl<S: Sink> Fields<'_, '_, S> {
         self.writer.text(name)
     }
 
-    /// From here on, the fields are written with their names.
+    /// Writes the further fields with names.
     #[cold]
-    fn lose_bet(&mut self) -> Result<&mut Named, Error> {
+    fn lose_bet(&mut self) -> Result<&mut NamedFields, Error> {
         let named = match self.named.take() {
             Some(named) => named,
             None => {
                 self.writer.patch(self.head, tag::PARTIAL)?;
                 self.writer.byte(tag::REST)?;
                 let (key, names) = self.writer.shapes.first_names(self.place as usize, self.at as usize);
-                let fields = decode::names(&names).count();
-                Box::new(Named { key: Some(key), names, fields })
+                let fields = count_names(&names);
+                Box::new(NamedFields { key: Some(key), names, fields })
             }
         };
         Ok(self.named.insert(named))
@@ -107,18 +113,18 @@ impl<S: Sink> Fields<'_, '_, S> {
     #[cold]
     fn finish_named(mut self) -> Result<(), Error> {
         self.lose_bet()?;
-        if let Some(Named { key: Some(key), names, fields }) = self.named.as_deref() {
+        if let Some(NamedFields { key: Some(key), names, fields }) = self.named.as_deref() {
             self.writer.shapes.learn(*key, names, *fields);
         }
         self.writer.byte(tag::END)
     }
 }
 
-impl<S: Sink> ser::SerializeStruct for Fields<'_, '_, S> {
+impl<S: Sink> ser::SerializeStruct for StructWriter<'_, '_, S> {
     type Ok = ();
     type Error = Error;
 
-    // Where it is called, so that each name is compared as the constant that it is.
+    // Inlined into the caller, where each name is a constant.
     #[inline(always)]
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Error> {
         self.push(name, value)
@@ -128,17 +134,4 @@ impl<S: Sink> ser::SerializeStruct for Fields<'_, '_, S> {
     fn end(self) -> Result<(), Error> {
         self.finish()
     }
-}
-
-pub(super) fn push_name(names: &mut Vec<u8>, name: &str) {
-    names.push(name.len() as u8);
-    names.extend_from_slice(name.as_bytes());
-}
-
-/// Whether names begin with this one.
-#[inline(always)]
-pub(super) fn is_next(names: &[u8], name: &str) -> bool {
-    names.split_first().is_some_and(|(length, names)| {
-        usize::from(*length) == name.len() && names.get(..name.len()).is_some_and(|next| next == name.as_bytes())
-    })
 }

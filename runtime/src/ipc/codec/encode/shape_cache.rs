@@ -1,19 +1,21 @@
-//! The shapes of structs, as the encoder knows them.
+//! The shapes of earlier structs.
 //!
-//! A *shape* is the list of the field names of one serialised struct. A message tells each shape once, at its first
-//! use. Every further struct of the shape is the shape's number and the values.
+//! A *shape* is the list of the field names of a serialised struct. A message has the names of each shape once, at the
+//! first use. Every further struct of the shape is the shape's number and the values.
 //!
 //! Serde hands over each field name together with the field's value. The encoder therefore bets on the last shape of a
 //! struct with the same name and the same number of fields, and checks each name against the bet.
 //!
-//! The name of a variant is a shape of one name, known at once.
+//! The name of a variant is a shape of a single name, and needs no bet.
 
-/// Names in the order of their fields, each behind its length as one byte.
+use crate::ipc::codec::tag::{LENGTH_MAX, MAX_SHAPES};
+
+/// The names of a struct in order, each behind a byte with the length.
 #[derive(Debug)]
-struct Shape {
-    key: Key,
+struct CachedShape {
+    key: ShapeKey,
     names: Box<[u8]>,
-    /// The count of the names. The struct may have announced another one.
+    /// The count of the names. The struct may have announced a different count.
     fields: usize,
     /// The last message with this shape, and the shape's number in that message.
     message: u64,
@@ -22,13 +24,13 @@ struct Shape {
 
 /// The key of a shape. A wrong key costs a lost bet, and changes no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key {
-    /// Of the name of the struct or variant.
+pub(super) struct ShapeKey {
+    /// The address of the name of the struct or variant.
     address: usize,
     fields: usize,
 }
 
-impl Key {
+impl ShapeKey {
     pub(super) fn of_struct(name: &'static str, fields: usize) -> Self {
         Self { address: name.as_ptr().addr(), fields }
     }
@@ -44,21 +46,18 @@ impl Key {
     }
 }
 
-/// Most shapes that are known at a time.
+/// Most shapes in the cache.
 const MOST: usize = SLOTS / 2;
 const SLOTS: usize = 512;
 
 /// The longest name in a shape: the length takes one byte.
-pub(super) const NAME_MAX: usize = super::tag::LENGTH_MAX;
+pub(super) const NAME_MAX: usize = LENGTH_MAX;
 
-/// Most shapes in one message, so that a decoder can keep them all.
-pub(super) const MOST_IN_MESSAGE: u32 = 1 << 16;
-
-/// The shapes of this thread's earlier messages.
+/// The shapes of the thread's earlier messages.
 #[derive(Debug)]
-pub(super) struct Shapes {
-    list: Vec<Shape>,
-    /// One more than places in the list, each at its key's slot or behind it; 0 is free.
+pub(super) struct ShapeCache {
+    list: Vec<CachedShape>,
+    /// A hash table of the list: a place plus 1, at the key's slot or behind. 0 is free.
     slots: [u16; SLOTS],
     message: u64,
     in_message: u32,
@@ -67,18 +66,18 @@ pub(super) struct Shapes {
 /// How a message refers to a shape.
 pub(super) enum Mention {
     Number(u32),
-    /// The names, for a shape that is new to the message and gets the next number.
+    /// The names. The shape is new to the message and gets the next number.
     Names,
 }
 
-impl Default for Shapes {
+impl Default for ShapeCache {
     fn default() -> Self {
         Self { list: Vec::new(), slots: [0; SLOTS], message: 1, in_message: 0 }
     }
 }
 
-impl Shapes {
-    /// Begins a message without shapes.
+impl ShapeCache {
+    /// Begins a message, as yet without shapes.
     pub(super) fn begin(&mut self) {
         if self.list.len() == MOST {
             self.list.clear();
@@ -88,7 +87,7 @@ impl Shapes {
         self.in_message = 0;
     }
 
-    /// The shapes that the message has so far.
+    /// Returns the count of the message's shapes.
     pub(super) fn mark(&self) -> u32 {
         self.in_message
     }
@@ -103,9 +102,9 @@ impl Shapes {
         self.in_message = mark;
     }
 
-    /// The shape that was seen last under this key.
+    /// Returns the last shape of a key.
     #[inline]
-    pub(super) fn find(&self, key: Key) -> Option<usize> {
+    pub(super) fn find(&self, key: ShapeKey) -> Option<usize> {
         let mut slot = key.slot();
         loop {
             let place = usize::from(self.slots[slot]).checked_sub(1)?;
@@ -121,8 +120,8 @@ impl Shapes {
         self.list.get(place).map_or(&[], |shape| &shape.names)
     }
 
-    /// The names that begin before `end`, and the shape's key.
-    pub(super) fn first_names(&self, place: usize, end: usize) -> (Key, Vec<u8>) {
+    /// Returns the shape's key, and the names before `end`.
+    pub(super) fn first_names(&self, place: usize, end: usize) -> (ShapeKey, Vec<u8>) {
         let shape = &self.list[place];
         (shape.key, shape.names[..end].to_vec())
     }
@@ -131,14 +130,14 @@ impl Shapes {
         self.list[place].fields
     }
 
-    /// Mentions a shape in the message; `None` if the message has too many.
+    /// Mentions a shape in the message. Returns `None` if the message has too many shapes.
     #[inline(always)]
     pub(super) fn mention(&mut self, place: usize) -> Option<Mention> {
         let shape = &mut self.list[place];
         if shape.message == self.message {
             return Some(Mention::Number(shape.number));
         }
-        if self.in_message == MOST_IN_MESSAGE {
+        if self.in_message == MAX_SHAPES {
             return None;
         }
         shape.message = self.message;
@@ -147,15 +146,15 @@ impl Shapes {
         Some(Mention::Names)
     }
 
-    /// Adds a shape as the one to bet on; `None` if the list is full until the next message.
+    /// Adds a shape for the next bet. Returns `None` if the cache is full until the next message.
     #[cold]
-    pub(super) fn learn(&mut self, key: Key, names: &[u8], fields: usize) -> Option<usize> {
+    pub(super) fn learn(&mut self, key: ShapeKey, names: &[u8], fields: usize) -> Option<usize> {
         let known = self.list.iter().position(|shape| shape.key == key && *shape.names == *names);
         let place = match known {
             Some(place) => place,
             None if self.list.len() == MOST => return None,
             None => {
-                self.list.push(Shape { key, names: names.into(), fields, message: 0, number: 0 });
+                self.list.push(CachedShape { key, names: names.into(), fields, message: 0, number: 0 });
                 self.list.len() - 1
             }
         };
@@ -168,4 +167,27 @@ impl Shapes {
         self.slots[slot] = place as u16 + 1;
         Some(place)
     }
+}
+
+pub(super) fn push_name(names: &mut Vec<u8>, name: &str) {
+    names.push(name.len() as u8);
+    names.extend_from_slice(name.as_bytes());
+}
+
+/// Returns whether `names` begin with `name`.
+#[inline(always)]
+pub(super) fn is_next(names: &[u8], name: &str) -> bool {
+    names.split_first().is_some_and(|(length, names)| {
+        usize::from(*length) == name.len() && names.get(..name.len()).is_some_and(|next| next == name.as_bytes())
+    })
+}
+
+/// Counts the names of a shape.
+pub(super) fn count_names(mut names: &[u8]) -> usize {
+    let mut count = 0;
+    while let Some((length, rest)) = names.split_first() {
+        names = rest.get(usize::from(*length)..).unwrap_or_default();
+        count += 1;
+    }
+    count
 }
