@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use offspring::{ErrorKind, JoinErrorKind, PoolBuilder, StartMethod, child_task, current_process, get_context};
 use offspring_tests::{cases, procs, sys, wait};
 
+use crate::tasks::forever;
+
 use super::{
     Counts, add_one, begin_and_wait, build, builder, counts, event, failure, nobody_is_left, now, outcome, pid, pids,
     pool, running, square, value, wait_for,
@@ -24,6 +26,8 @@ cases! {
     alone recycled_after_so_many_tasks;
     alone recycled_after_each_task;
     alone recycled_while_the_pool_ends;
+    alone recycled_and_kept_from_its_exit;
+    alone kept_from_its_exit_while_the_pool_ends;
     alone an_initializer_runs_once_in_each;
     alone an_initializer_that_returns_a_report;
     alone initializers_that_fail;
@@ -155,6 +159,35 @@ fn recycled_after_so_many_tasks(method: StartMethod) {
     let stats = pool.stats();
     assert_eq!((stats.done, stats.failed), (60, 0), "{stats:?}");
     pool.join().unwrap();
+    nobody_is_left();
+}
+
+#[child_task]
+fn hang() {
+    forever()
+}
+
+/// Starts a child that never ends. The exit of this process joins the child. Returns both process ids.
+#[child_task]
+fn leave_a_child_behind() -> (u32, u32) {
+    (std::process::id(), hang::start().unwrap().pid())
+}
+
+fn recycled_and_kept_from_its_exit(method: StartMethod) {
+    let pool = build(builder(method).workers(1).max_tasks_per_worker(1));
+    let (worker, child) = value(pool.submit(leave_a_child_behind::call()));
+    assert_eq!(value(pool.submit(square::call(3))), 9, "another worker has the place");
+    wait::until("the worker is killed, and its child with it", || [worker, child].map(procs::stat) == [None, None]);
+    assert_eq!(pool.stats().failed, 0);
+    pool.join().unwrap();
+    nobody_is_left();
+}
+
+fn kept_from_its_exit_while_the_pool_ends(method: StartMethod) {
+    let pool = build(builder(method).workers(2));
+    let (_, child) = value(pool.submit(leave_a_child_behind::call()));
+    pool.join().unwrap();
+    wait::until("its child has ended", || procs::stat(child).is_none());
     nobody_is_left();
 }
 
