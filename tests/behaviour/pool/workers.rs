@@ -19,6 +19,7 @@ cases! {
     alone less_than_one_is_refused;
     alone as_many_as_processors_by_default;
     alone are_started_by_the_method;
+    alone begin_like_the_thread_that_built_the_pool;
     alone have_names;
     alone more_and_less_of_them;
     alone less_of_them_while_they_work;
@@ -53,6 +54,37 @@ fn as_many_as_processors_by_default(method: StartMethod) {
     let pool = build(builder(method));
     let usable = std::thread::available_parallelism().unwrap().get();
     assert_eq!(pids(&pool).len(), usable, "std knows affinity and quota as well");
+}
+
+/// The processors, the blocked signals and the nice value of this process.
+#[child_task]
+fn traits_of_a_thread() -> (String, String, i32) {
+    (procs::status("self", "Cpus_allowed_list"), procs::status("self", "SigBlk"), sys::nice())
+}
+
+fn begin_like_the_thread_that_built_the_pool(method: StartMethod) {
+    let pool = pool(method, 1);
+    let at_build = value(pool.submit(traits_of_a_thread::call()));
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let mut first = nix::sched::CpuSet::new();
+            first.set(0).unwrap();
+            nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &first).unwrap();
+            nix::sys::signal::SigSet::all().thread_block().unwrap();
+            sys::set_nice(sys::nice() + 3);
+            for _ in 0..3 {
+                sys::kill(pids(&pool)[0] as i32, libc::SIGKILL);
+                wait::until("it is replaced", || {
+                    outcome(pool.submit(traits_of_a_thread::call())).is_ok_and(|later| {
+                        assert_eq!(later, at_build);
+                        true
+                    })
+                });
+            }
+        });
+        other.join().unwrap();
+    });
+    assert_eq!(pool.stats().replaced, 3);
 }
 
 /// A copy of this process has what this process has set.

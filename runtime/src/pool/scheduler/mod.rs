@@ -191,7 +191,8 @@ impl<L: WorkerLink> Scheduler<L> {
         self.scale(now);
         let stalled = self.redistribute_stalled(now);
         let timeout = self.enforce_timeouts(now);
-        [timeout, self.scaling_due(), stalled].into_iter().flatten().min()
+        // A start that is due now is the supervisor's.
+        [timeout, self.scaling_due(), stalled].into_iter().flatten().filter(|due| *due > now).min()
     }
 
     /// The part of [`tick`](Self::tick) that is about the number of workers.
