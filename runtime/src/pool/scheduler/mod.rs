@@ -252,7 +252,8 @@ impl<L: WorkerLink> Scheduler<L> {
             running,
             done: self.done,
             failed: self.failed,
-            replaced: self.replaced,
+            // A recycled worker need not have ended for another one to have the place.
+            replaced: self.replaced + self.workers.iter().filter(|(_, worker)| worker.is_recycled()).count() as u64,
             retired: self.retired,
             max_workers: self.config.max_workers,
             workers: self.workers.iter().map(|(_, entry)| worker(entry)).collect(),

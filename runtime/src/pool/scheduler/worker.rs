@@ -89,6 +89,11 @@ impl<L: WorkerLink> Worker<L> {
         self.is_retiring() && self.in_flight.is_empty()
     }
 
+    /// Returns whether the worker is to exit, and another worker is to have the place.
+    pub(super) fn is_recycled(&self) -> bool {
+        self.is_exiting() && self.stage != Stage::Retiring(RetireReason::Surplus)
+    }
+
     /// Notes the time from which a worker has nothing left to do but to exit.
     pub(super) fn note_exiting(&mut self, now: Instant) {
         if self.is_exiting() && self.exit_deadline.is_none() {
