@@ -494,14 +494,12 @@ impl PoolBuilder {
         let core = PoolCore::new(config, starter).map_err(|error| Error::os("cannot make a pool", error))?;
         let core = Arc::new(core);
         // Before the workers, which may take all the processes that there can be.
-        let (thread, begin) = start_supervisor(&core)?;
+        let thread = start_supervisor(&core)?;
         if let Err(error) = core.wait_until_ready() {
             core.terminate();
-            drop(begin);
             let _ = thread.join();
             return Err(error);
         }
-        let _ = begin.send(());
         Ok(Pool { core, thread: Some(thread), retries: self.retries })
     }
 }

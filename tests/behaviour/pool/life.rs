@@ -27,6 +27,7 @@ cases! {
     alone a_panic_of_main;
     alone an_interrupt_ends_the_program_once;
     alone an_interrupt_that_the_program_survives;
+    alone an_interrupt_ends_the_programs_of_tasks;
     alone a_termination_ends_all;
     alone a_kill_ends_all;
     alone a_copy_of_the_process_cannot_spoil_it;
@@ -287,6 +288,28 @@ fn an_interrupt_ends_the_program_once(method: StartMethod) {
         assert_eq!((ended.code(), &*ended.stdout, &*ended.stderr), (-libc::SIGINT, "", ""), "{ended:?}");
         are_gone(&workers);
     }
+}
+
+/// Runs another program, and prints its process id.
+#[child_task]
+fn run_a_program() {
+    let mut child = std::process::Command::new("/bin/sleep").arg("600").spawn().unwrap();
+    program::say(child.id());
+    child.wait().unwrap();
+}
+
+pub(crate) fn has_a_task_with_a_program(method: StartMethod, _arguments: &[String]) {
+    let pool = pool(method, 1);
+    pool.submit(run_a_program::call()).wait().unwrap();
+}
+
+/// A program that a task runs outlives neither Ctrl-C nor the pool.
+fn an_interrupt_ends_the_programs_of_tasks(method: StartMethod) {
+    let mut program = Program::new("pool::life::has_a_task_with_a_program", method).start();
+    let pids = program.numbers();
+    sys::kill(-(program.pid() as i32), libc::SIGINT);
+    assert_eq!(program.finish().code(), -libc::SIGINT);
+    are_gone(&pids);
 }
 
 fn an_interrupt_that_the_program_survives(method: StartMethod) {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use offspring::{ErrorKind, JoinErrorKind, PoolBuilder, StartMethod, child_task, current_process, get_context};
 use offspring_tests::{cases, procs, sys, wait};
 
+use crate::tasks::forever;
+
 use super::{
     Counts, add_one, begin_and_wait, build, builder, counts, event, failure, no_process_is_left, now, outcome, pid,
     pids, pool, running, square, value, wait_for,
@@ -17,6 +19,7 @@ cases! {
     alone less_than_one_is_refused;
     alone as_many_as_processors_by_default;
     alone are_started_by_the_method;
+    alone begin_like_the_thread_that_built_the_pool;
     alone have_names;
     alone more_and_less_of_them;
     alone less_of_them_while_they_work;
@@ -24,6 +27,8 @@ cases! {
     alone recycled_after_so_many_tasks;
     alone recycled_after_each_task;
     alone recycled_while_the_pool_ends;
+    alone recycled_and_kept_from_its_exit;
+    alone kept_from_its_exit_while_the_pool_ends;
     alone an_initializer_runs_once_in_each;
     alone an_initializer_that_returns_a_report;
     alone initializers_that_fail;
@@ -49,6 +54,37 @@ fn as_many_as_processors_by_default(method: StartMethod) {
     let pool = build(builder(method));
     let usable = std::thread::available_parallelism().unwrap().get();
     assert_eq!(pids(&pool).len(), usable, "std knows affinity and quota as well");
+}
+
+/// The processors, the blocked signals and the nice value of this process.
+#[child_task]
+fn traits_of_a_thread() -> (String, String, i32) {
+    (procs::status("self", "Cpus_allowed_list"), procs::status("self", "SigBlk"), sys::nice())
+}
+
+fn begin_like_the_thread_that_built_the_pool(method: StartMethod) {
+    let pool = pool(method, 1);
+    let at_build = value(pool.submit(traits_of_a_thread::call()));
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| {
+            let mut first = nix::sched::CpuSet::new();
+            first.set(0).unwrap();
+            nix::sched::sched_setaffinity(nix::unistd::Pid::from_raw(0), &first).unwrap();
+            nix::sys::signal::SigSet::all().thread_block().unwrap();
+            sys::set_nice(sys::nice() + 3);
+            for _ in 0..3 {
+                sys::kill(pids(&pool)[0] as i32, libc::SIGKILL);
+                wait::until("it is replaced", || {
+                    outcome(pool.submit(traits_of_a_thread::call())).is_ok_and(|later| {
+                        assert_eq!(later, at_build);
+                        true
+                    })
+                });
+            }
+        });
+        other.join().unwrap();
+    });
+    assert_eq!(pool.stats().replaced, 3);
 }
 
 /// Set in this process, and so in a copy of this process.
@@ -156,6 +192,35 @@ fn recycled_after_so_many_tasks(method: StartMethod) {
     assert_eq!((stats.done, stats.failed), (60, 0), "{stats:?}");
     pool.join().unwrap();
     no_process_is_left();
+}
+
+#[child_task]
+fn hang() {
+    forever()
+}
+
+/// Starts a child that never ends. The exit of this process joins the child. Returns both process ids.
+#[child_task]
+fn leave_a_child_behind() -> (u32, u32) {
+    (std::process::id(), hang::start().unwrap().pid())
+}
+
+fn recycled_and_kept_from_its_exit(method: StartMethod) {
+    let pool = build(builder(method).workers(1).max_tasks_per_worker(1));
+    let (worker, child) = value(pool.submit(leave_a_child_behind::call()));
+    assert_eq!(value(pool.submit(square::call(3))), 9, "another worker has the place");
+    wait::until("the worker is killed, and its child with it", || [worker, child].map(procs::stat) == [None, None]);
+    assert_eq!(pool.stats().failed, 0);
+    pool.join().unwrap();
+    nobody_is_left();
+}
+
+fn kept_from_its_exit_while_the_pool_ends(method: StartMethod) {
+    let pool = build(builder(method).workers(2));
+    let (_, child) = value(pool.submit(leave_a_child_behind::call()));
+    pool.join().unwrap();
+    wait::until("its child has ended", || procs::stat(child).is_none());
+    nobody_is_left();
 }
 
 fn recycled_after_each_task(method: StartMethod) {

@@ -76,9 +76,15 @@ impl PoolCore {
             if condition(&inner.scheduler) || is_past(deadline) || inner.scheduler.has_woken() {
                 break;
             }
-            if inner.scheduler.must_start(Instant::now) {
+            let must_start = inner.scheduler.must_start(Instant::now);
+            if must_start && self.is_supervisor() {
                 inner = self.start_worker(inner);
-            } else if !has_moved && !inner.spin_for_event() {
+                continue;
+            }
+            if must_start {
+                self.wake_supervisor(&mut inner);
+            }
+            if !has_moved && !inner.spin_for_event() {
                 inner = self.wait_for_events(inner, deadline);
             }
         }
@@ -129,8 +135,10 @@ impl PoolCore {
         });
     }
 
-    /// Starts one worker, without the lock.
-    fn start_worker<'a>(&'a self, mut inner: MutexGuard<'a, PoolInner>) -> MutexGuard<'a, PoolInner> {
+    /// Starts one worker, without the lock. Called by the supervisor alone: a process begins with the processors, the
+    /// nice value and the signal mask of the thread that starts it, and the supervisor has those of the thread that
+    /// built the pool.
+    pub(super) fn start_worker<'a>(&'a self, mut inner: MutexGuard<'a, PoolInner>) -> MutexGuard<'a, PoolInner> {
         let name = inner.scheduler.begin_start();
         drop(inner);
         let started = self.starter.start(name).and_then(|mut link| match self.listen_to(&link) {
@@ -142,6 +150,10 @@ impl PoolCore {
         });
         let mut inner = self.lock();
         inner.scheduler.finish_start(started, Instant::now());
+        // The leader has to listen to the worker, or to take in that there is none.
+        if inner.leader_sleeps.is_some() {
+            eventfd::wake(self.leader_waker.as_fd());
+        }
         inner
     }
 
@@ -155,13 +167,12 @@ impl PoolCore {
     pub(super) fn wake_if_needed(&self, inner: &mut PoolInner) {
         if inner.is_led {
             let scheduler = &inner.scheduler;
-            let must_wake = |until| {
-                scheduler.must_start(Instant::now)
-                    || scheduler.has_limits()
-                    || is_sooner(scheduler.scaling_due(), until)
-            };
+            let must_wake = |until| scheduler.has_limits() || is_sooner(scheduler.scaling_due(), until);
             if inner.leader_sleeps.is_some_and(must_wake) {
                 eventfd::wake(self.leader_waker.as_fd());
+            }
+            if inner.scheduler.must_start(Instant::now) {
+                self.wake_supervisor(inner);
             }
         } else {
             self.wake_supervisor_if_needed(inner);

@@ -6,12 +6,12 @@
 //! | two epoll sets, two eventfds | the same | with the last handle of the pool and its jobs |
 //! | rings, eventfd, pidfd of a worker | its start | when the worker is reaped |
 //!
-//! One thread at a time is the *leader*: it takes events in, dispatches jobs, reaps and starts workers, and sleeps in
-//! `events` when there is nothing to do. A thread that waits for an outcome becomes the leader, since the outcome is
+//! One thread at a time is the *leader*: it takes events in, dispatches jobs, reaps workers, and sleeps in `events`
+//! when there is nothing to do. A thread that waits for an outcome becomes the leader, since the outcome is
 //! then at once in the thread that wants it. Other threads that wait are *followers*: they sleep on a condition
 //! variable until the leader has news or leaves. The supervisor leads while no other thread waits and there is
-//! something to move: a backlog, a future, a time limit, a worker to start. Else it sleeps until a worker dies, another
-//! thread wakes it, or a worker is to be started or retired.
+//! something to move: a backlog, a future, a time limit. It starts all workers, whichever thread leads. Else it sleeps
+//! until a worker dies, another thread wakes it, or a worker is to be started or retired.
 //!
 //! (Leader and followers: Schmidt and others, *Leader/Followers*, 2000.)
 //!
@@ -28,11 +28,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::task::Waker;
-use std::time::{Duration, Instant};
+use std::thread::ThreadId;
+use std::time::Instant;
 
 use super::local::{LocalLink, LocalStart};
 use super::model::{GroupId, JobEntry, JobId, LONGEST_SPIN, Outcome, PoolConfig};
-use super::scheduler::{Phase, Scheduler};
+use super::scheduler::{EXIT_GRACE, Phase, Scheduler};
 use super::stats::PoolStats;
 use crate::error::Error;
 use crate::ipc::spin::AdaptiveSpin;
@@ -55,6 +56,7 @@ pub(super) struct PoolCore {
     deaths: Poller,
     leader_waker: OwnedFd,
     supervisor_waker: OwnedFd,
+    supervisor: OnceLock<ThreadId>,
     /// A forked copy of the process has this memory, but neither the supervisor nor the workers.
     fork_generation: ForkGeneration,
     /// The scheduler of such a copy, if another thread held the lock when the copy was made.
@@ -74,9 +76,6 @@ struct PoolInner {
     terms: u64,
     spin: AdaptiveSpin,
 }
-
-/// How long workers without jobs may take to exit before they are killed. One that was stopped never does.
-const EXIT_GRACE: Duration = Duration::from_secs(2);
 
 /// The numbers of the sources in `events`.
 mod source {
@@ -99,6 +98,7 @@ impl PoolCore {
             deaths,
             leader_waker,
             supervisor_waker,
+            supervisor: OnceLock::new(),
             fork_generation: ForkGeneration::current(),
             substitute: OnceLock::new(),
         })
@@ -296,7 +296,7 @@ impl PoolCore {
     /// Tells every worker to exit after its jobs.
     pub(super) fn shut_down(&self) {
         let mut inner = self.lock();
-        inner.scheduler.shut_down();
+        inner.scheduler.shut_down(Instant::now());
         self.wake_all(&inner);
     }
 
@@ -322,7 +322,7 @@ impl PoolCore {
         if let Some(cause) = inner.scheduler.hopeless() {
             return Err(cause.again());
         }
-        inner.scheduler.resize(max_workers);
+        inner.scheduler.resize(max_workers, Instant::now());
         self.wake_if_needed(&mut inner);
         self.wake_all(&inner);
         Ok(())

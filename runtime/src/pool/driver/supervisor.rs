@@ -1,8 +1,9 @@
-//! The supervisor: the pool's own thread. It leads when there is something to move and no other thread waits.
+//! The supervisor: the pool's own thread. It starts all workers, and leads when there is something to move and no other
+//! thread waits.
 
 use std::os::fd::AsFd;
-use std::sync::{Arc, MutexGuard, mpsc};
-use std::thread::JoinHandle;
+use std::sync::{Arc, MutexGuard};
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::{PoolCore, PoolInner, is_sooner, needs_leader};
@@ -26,19 +27,32 @@ impl PoolCore {
     /// Wakes the supervisor if there is something to do that it would not see in time.
     pub(super) fn wake_supervisor_if_needed(&self, inner: &mut PoolInner) {
         match inner.supervisor {
-            SupervisorState::Busy => return,
-            SupervisorState::Sleeping(until) if !is_needed_before(&inner.scheduler, until) => return,
+            SupervisorState::Sleeping(until) if !is_needed_before(&inner.scheduler, until) => {}
+            _ => self.wake_supervisor(inner),
+        }
+    }
+
+    pub(super) fn wake_supervisor(&self, inner: &mut PoolInner) {
+        match inner.supervisor {
+            SupervisorState::Busy => {}
             SupervisorState::Sleeping(_) => eventfd::wake(self.supervisor_waker.as_fd()),
             SupervisorState::Following => self.changed.notify_all(),
         }
         inner.supervisor = SupervisorState::Busy;
     }
 
+    /// Whether this thread is the supervisor.
+    pub(super) fn is_supervisor(&self) -> bool {
+        self.supervisor.get() == Some(&thread::current().id())
+    }
+
     /// Runs until the pool is terminated and its last worker is reaped.
     fn supervise(&self) {
         let mut inner = self.lock();
         while inner.scheduler.phase() != Phase::Terminated || !inner.scheduler.is_empty() {
-            inner = if inner.is_led {
+            inner = if inner.scheduler.must_start(Instant::now) {
+                self.start_worker(inner)
+            } else if inner.is_led {
                 inner.supervisor = SupervisorState::Following;
                 let mut inner = self.follow(inner, None);
                 inner.supervisor = SupervisorState::Busy;
@@ -93,17 +107,13 @@ fn is_needed_before(scheduler: &Scheduler<LocalLink>, until: Deadline) -> bool {
         || (scheduler.has_jobs_in_line() && sleeps_too_long())
 }
 
-/// Starts the supervisor, which begins when it is told to, and exits if the sender is dropped.
-pub(in crate::pool) fn start_supervisor(core: &Arc<PoolCore>) -> Result<(JoinHandle<()>, mpsc::Sender<()>), Error> {
+/// Starts the supervisor.
+pub(in crate::pool) fn start_supervisor(core: &Arc<PoolCore>) -> Result<JoinHandle<()>, Error> {
     let core = Arc::clone(core);
-    let (begin, begun) = mpsc::channel();
     let supervise = move || {
-        if begun.recv().is_ok() {
-            core.supervise();
-        }
+        let _ = core.supervisor.set(thread::current().id());
+        core.supervise();
     };
-    let thread = std::thread::Builder::new().name(POOL_THREAD.to_owned()).spawn(supervise);
-    thread
-        .map(|thread| (thread, begin))
-        .map_err(|error| Error::with_source(ErrorKind::LimitReached, "cannot start the thread of a pool", error))
+    let started = thread::Builder::new().name(POOL_THREAD.to_owned()).spawn(supervise);
+    started.map_err(|error| Error::with_source(ErrorKind::LimitReached, "cannot start the thread of a pool", error))
 }

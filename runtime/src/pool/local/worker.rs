@@ -125,7 +125,7 @@ impl Worker {
 
     fn work(mut self, initializer: Option<PackedCall>, limit: Option<MemoryLimit>) {
         // The parent answers a terminal's interrupt, and its end is the end of its workers.
-        signal::ignore_interrupts();
+        signal::survive_interrupts();
         let (ready, limit) = match limit.map(MemoryLimit::check).transpose() {
             Ok(limit) => (initializer.map_or(TaskEnd::Returned(Payload::EMPTY), initialize), limit),
             Err(error) => (TaskEnd::Refused(error), None),

@@ -151,7 +151,10 @@ impl<L: WorkerLink> Scheduler<L> {
             worker.note_idle(clock());
         }
         if self.config.max_tasks.is_some_and(|max| worker.completed >= max) {
-            worker.retire(RetireReason::Recycled);
+            worker.retire(RetireReason::Recycled, clock());
+        }
+        if worker.is_exiting() {
+            worker.note_exiting(clock());
         }
     }
 
@@ -166,7 +169,7 @@ impl<L: WorkerLink> Scheduler<L> {
                 self.mean_duration += (duration.as_nanos() as f64 - self.mean_duration) * SMOOTHING;
                 self.finish(job, outcome);
                 if is_last {
-                    self.note_outgrown(id);
+                    self.note_outgrown(id, clock);
                 }
                 true
             }

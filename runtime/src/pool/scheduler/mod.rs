@@ -37,6 +37,7 @@ use super::transport::WorkerLink;
 use crate::error::{Error, JoinErrorKind};
 use crate::sys::poll::Deadline;
 use backoff::Backoff;
+pub(super) use worker::EXIT_GRACE;
 use worker::Worker;
 
 /// Whether a pool takes jobs.
@@ -190,19 +191,21 @@ impl<L: WorkerLink> Scheduler<L> {
         self.scale(now);
         let stalled = self.redistribute_stalled(now);
         let timeout = self.enforce_timeouts(now);
-        [timeout, self.scaling_due(), stalled].into_iter().flatten().min()
+        // A start that is due now is the supervisor's.
+        [timeout, self.scaling_due(), stalled].into_iter().flatten().filter(|due| *due > now).min()
     }
 
     /// The part of [`tick`](Self::tick) that is about the number of workers.
     pub(super) fn scale(&mut self, now: Instant) {
         self.retire_idle(now);
         self.end_slow_starts(now);
+        self.end_slow_exits(now);
     }
 
     /// Tells every worker to exit after its jobs.
-    pub(super) fn shut_down(&mut self) {
+    pub(super) fn shut_down(&mut self, now: Instant) {
         for (_, worker) in &mut self.workers {
-            worker.retire(worker::RetireReason::Surplus);
+            worker.retire(worker::RetireReason::Surplus, now);
         }
     }
 
@@ -249,7 +252,8 @@ impl<L: WorkerLink> Scheduler<L> {
             running,
             done: self.done,
             failed: self.failed,
-            replaced: self.replaced,
+            // A recycled worker need not have ended for another one to have the place.
+            replaced: self.replaced + self.workers.iter().filter(|(_, worker)| worker.is_recycled()).count() as u64,
             retired: self.retired,
             max_workers: self.config.max_workers,
             workers: self.workers.iter().map(|(_, entry)| worker(entry)).collect(),

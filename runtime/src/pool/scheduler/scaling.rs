@@ -28,7 +28,8 @@ impl<L: WorkerLink> Scheduler<L> {
         if self.hopeless().is_some() {
             return 0;
         }
-        self.target().saturating_sub(self.workers.len() + self.starting)
+        let staying = self.workers.iter().filter(|(_, worker)| !worker.is_exiting()).count();
+        self.target().saturating_sub(staying + self.starting)
     }
 
     /// Whether a worker is to be started now.
@@ -55,7 +56,7 @@ impl<L: WorkerLink> Scheduler<L> {
                     self.workers[key].kill(None);
                 }
                 // The pool may have become smaller meanwhile.
-                self.retire_surplus();
+                self.retire_surplus(now);
             }
             Err(failure) => self.note_failed_start(failure, now),
         }
@@ -74,8 +75,8 @@ impl<L: WorkerLink> Scheduler<L> {
     pub(in crate::pool) fn scaling_due(&self) -> Deadline {
         let start = self.backoff.next().filter(|_| self.vacancies() > 0);
         let retirement = self.longest_idle().and_then(|(_, due)| due);
-        let slow_start = self.workers.iter().filter_map(|(_, worker)| worker.start_deadline()).min();
-        [start, retirement, slow_start].into_iter().flatten().min()
+        let deadlines = self.workers.iter().flat_map(|(_, worker)| [worker.start_deadline(), worker.exit_deadline()]);
+        [start, retirement].into_iter().chain(deadlines).flatten().min()
     }
 
     /// The same for a supervisor that sees deaths, but no other events. If idle workers retire, it looks now and then
@@ -127,13 +128,14 @@ impl<L: WorkerLink> Scheduler<L> {
     }
 
     /// Takes in that a worker has grown too large: it exits of its own accord.
-    pub(super) fn note_outgrown(&mut self, id: WorkerId) {
+    pub(super) fn note_outgrown(&mut self, id: WorkerId, clock: &impl Fn() -> Instant) {
         if self.workers[id.0].stage != Stage::Serving {
             return;
         }
         self.workers[id.0].stage = Stage::Retiring(RetireReason::Outgrown);
         self.revoke_all(id);
         let worker = &mut self.workers[id.0];
+        worker.note_exiting(clock());
         // The worker says so itself, which may be untrue.
         if !worker.link.shut_down() {
             worker.kill(None);
@@ -210,22 +212,22 @@ impl<L: WorkerLink> Scheduler<L> {
     }
 
     /// Changes the number of workers.
-    pub(in crate::pool) fn resize(&mut self, max_workers: usize) {
+    pub(in crate::pool) fn resize(&mut self, max_workers: usize, now: Instant) {
         self.config.max_workers = max_workers;
-        self.retire_surplus();
+        self.retire_surplus(now);
     }
 
     /// Retires workers, idle ones first, until there are no more than there may be.
-    fn retire_surplus(&mut self) {
+    fn retire_surplus(&mut self, now: Instant) {
         let staying = self.workers.iter().filter(|(_, worker)| !worker.is_retiring());
         let mut idle_first: Vec<(usize, usize)> = staying.map(|(key, worker)| (worker.in_flight.len(), key)).collect();
         idle_first.sort_unstable();
         let surplus = idle_first.len().saturating_sub(self.config.max_workers);
         for (_, key) in idle_first.into_iter().take(surplus) {
-            if !self.workers[key].retire(RetireReason::Surplus) {
+            if !self.workers[key].retire(RetireReason::Surplus, now) {
                 // Its window is full. The jobs that it has not begun run elsewhere.
                 self.revoke_all(WorkerId(key));
-                self.workers[key].retire(RetireReason::Surplus);
+                self.workers[key].retire(RetireReason::Surplus, now);
             }
         }
     }
@@ -236,7 +238,7 @@ impl<L: WorkerLink> Scheduler<L> {
             && due <= now
         {
             let worker = &mut self.workers[key];
-            if !worker.retire(RetireReason::Surplus) {
+            if !worker.retire(RetireReason::Surplus, now) {
                 worker.kill(None);
             }
         }
@@ -251,6 +253,15 @@ impl<L: WorkerLink> Scheduler<L> {
         }
         let idle = self.workers.iter().filter_map(|(key, worker)| Some((key, worker.idle_since()?)));
         idle.min_by_key(|(_, since)| *since).map(|(key, since)| (key, since.checked_add(limit)))
+    }
+
+    /// Kills workers that were told to exit, and take too long.
+    pub(super) fn end_slow_exits(&mut self, now: Instant) {
+        for (_, worker) in &mut self.workers {
+            if worker.exit_deadline().is_some_and(|deadline| deadline <= now) {
+                worker.kill(None);
+            }
+        }
     }
 
     /// Kills workers whose initializer runs for too long.

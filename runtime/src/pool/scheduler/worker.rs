@@ -1,12 +1,15 @@
 //! One worker in the scheduler: the link, the stage, and the jobs in flight.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::JoinErrorKind;
 use crate::pool::model::JobId;
 use crate::pool::transport::{Broken, Death, Oldest, WorkerLink};
 use crate::sys::poll::Deadline;
+
+/// How long a worker without jobs may take to exit. An exit handler may hang, and a stopped worker never exits.
+pub(in crate::pool) const EXIT_GRACE: Duration = Duration::from_secs(2);
 
 pub(super) struct Worker<L> {
     pub(super) link: L,
@@ -19,6 +22,8 @@ pub(super) struct Worker<L> {
     /// Why the pool killed the worker, if for the running job.
     kill_reason: Option<JoinErrorKind>,
     idle_since: Instant,
+    /// When a worker that was told to exit, and has no job, is killed.
+    exit_deadline: Deadline,
     /// The deadline of the initializer.
     start_deadline: Deadline,
     /// The oldest job in flight, if not begun, and the time of the first look that found so.
@@ -68,6 +73,7 @@ impl<L: WorkerLink> Worker<L> {
             completed: 0,
             kill_reason: None,
             idle_since: now,
+            exit_deadline: None,
             start_deadline,
             not_begun: None,
             stalled: false,
@@ -76,6 +82,28 @@ impl<L: WorkerLink> Worker<L> {
 
     pub(super) fn is_healthy(&self) -> bool {
         self.health == Health::Ok
+    }
+
+    /// Returns whether the worker has nothing left to do but to exit. Another worker may have the place.
+    pub(super) fn is_exiting(&self) -> bool {
+        self.is_retiring() && self.in_flight.is_empty()
+    }
+
+    /// Returns whether the worker is to exit, and another worker is to have the place.
+    pub(super) fn is_recycled(&self) -> bool {
+        self.is_exiting() && self.stage != Stage::Retiring(RetireReason::Surplus)
+    }
+
+    /// Notes the time from which a worker has nothing left to do but to exit.
+    pub(super) fn note_exiting(&mut self, now: Instant) {
+        if self.is_exiting() && self.exit_deadline.is_none() {
+            self.exit_deadline = now.checked_add(EXIT_GRACE);
+        }
+    }
+
+    /// Returns the end of the grace for a worker that is to exit. A killed worker has none.
+    pub(super) fn exit_deadline(&self) -> Deadline {
+        self.exit_deadline.filter(|_| self.is_healthy())
     }
 
     pub(super) fn is_retiring(&self) -> bool {
@@ -178,13 +206,14 @@ impl<L: WorkerLink> Worker<L> {
     }
 
     /// Tells the worker to exit after the jobs in flight; `false` if the window has no room.
-    pub(super) fn retire(&mut self, reason: RetireReason) -> bool {
+    pub(super) fn retire(&mut self, reason: RetireReason, now: Instant) -> bool {
         if self.is_retiring() {
             return true;
         }
         let is_told = self.link.shut_down();
         if is_told {
             self.stage = Stage::Retiring(reason);
+            self.note_exiting(now);
         }
         is_told
     }

@@ -89,9 +89,16 @@ pub(crate) fn set_ignored(wanted: SignalSet) {
     }
 }
 
-/// Ignores the signal that a terminal sends for Ctrl-C.
-pub(crate) fn ignore_interrupts() {
-    set_disposition(libc::SIGINT, libc::SIG_IGN);
+/// Lets this process survive the signal that a terminal sends for Ctrl-C, unless the process ignores the signal
+/// already.
+///
+/// By a handler, since a program that this process executes gets the default action in place of a handler, but goes on
+/// ignoring what this process ignores (execve(2)). `signal(3)` restarts the system calls that the handler interrupts.
+pub(crate) fn survive_interrupts() {
+    extern "C" fn nothing(_signal: i32) {}
+    if !ignored().contains(libc::SIGINT) {
+        set_disposition(libc::SIGINT, nothing as extern "C" fn(i32) as libc::sighandler_t);
+    }
 }
 
 /// Blocks the signals that a terminal sends to every process of its group. A copy undoes a block at no cost.
@@ -116,7 +123,8 @@ fn action(signal: i32) -> io::Result<libc::sigaction> {
 }
 
 fn set_disposition(signal: i32, disposition: libc::sighandler_t) {
-    // SAFETY: SIG_IGN and SIG_DFL run no code; for a signal that cannot be changed the call fails, which is right.
+    // SAFETY: SIG_IGN and SIG_DFL run no code, and the one handler of this crate is empty; for a signal that cannot be
+    // changed the call fails, which is right.
     unsafe { libc::signal(signal, disposition) };
 }
 

@@ -85,7 +85,7 @@ const DEATHS: [Death; 9] = [
         enter: |pool| {
             serve(pool);
             pool.begin(1);
-            pool.scheduler.shut_down();
+            pool.shut_down();
         },
         commands: "1: send 0, 1: send 1, 1: shut down",
         outcomes: ["Signaled(11)", "-"],
@@ -94,7 +94,7 @@ const DEATHS: [Death; 9] = [
     },
     Death {
         state: "it retires before it served",
-        enter: |pool| pool.scheduler.shut_down(),
+        enter: |pool| pool.shut_down(),
         commands: "1: shut down",
         outcomes: ["-", "-"],
         counted: [0, 1],
@@ -265,7 +265,7 @@ fn a_closed_pool_finishes_its_jobs_and_takes_no_others() {
     pool.run(1, SHORT);
     assert_eq!(pool.outcome(before), "returned by 1");
     pool.commands();
-    pool.scheduler.shut_down();
+    pool.shut_down();
     assert_eq!(pool.commands(), "1: shut down, 2: shut down");
     [1, 2].into_iter().for_each(|worker| pool.die(worker, Exited(0)));
     assert!(pool.scheduler.is_empty());

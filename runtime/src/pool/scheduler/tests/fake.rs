@@ -379,6 +379,14 @@ impl FakePool {
         self.scheduler.dispatch();
     }
 
+    pub(super) fn shut_down(&mut self) {
+        self.scheduler.shut_down(self.now);
+    }
+
+    pub(super) fn resize(&mut self, max_workers: usize) {
+        self.scheduler.resize(max_workers, self.now);
+    }
+
     /// The commands since the last call, as `1: send 0, 2: kill`.
     pub(super) fn commands(&self) -> String {
         self.commands.borrow_mut().drain(..).collect::<Vec<_>>().join(", ")

@@ -6,6 +6,7 @@ use super::fake::{FakePool, config};
 use crate::error::ErrorKind;
 use crate::error::JoinErrorKind::{Exited, Signaled};
 use crate::pool::model::PoolConfig;
+use crate::pool::scheduler::EXIT_GRACE;
 
 const SHORT: Duration = Duration::from_micros(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -144,9 +145,9 @@ fn workers_above_the_least_come_with_the_work_and_retire_when_they_are_idle() {
     assert_eq!(pool.advance(Duration::ZERO), Some(8 * SECOND));
     pool.advance(8 * SECOND);
     assert_eq!(pool.commands(), "2: shut down");
+    pool.die(2, Exited(0));
     pool.advance(60 * SECOND);
     assert_eq!(pool.commands(), "3: shut down");
-    pool.die(2, Exited(0));
     pool.die(3, Exited(0));
     assert_eq!(pool.scheduler.stats().retired, 2);
     assert_eq!(pool.advance(60 * SECOND), None);
@@ -177,10 +178,83 @@ fn a_worker_that_has_done_its_share_is_replaced() {
     assert_eq!(pool.commands(), "", "its share is in flight");
     pool.run(1, SHORT);
     assert_eq!(pool.commands(), "1: shut down");
-    assert!(!pool.must_start(), "it is still there");
+    assert!(pool.must_start(), "it need not have ended");
+    let worker = pool.start();
+    pool.ready(worker);
+    pool.scheduler.dispatch();
+    assert_eq!(pool.commands(), "2: send 2");
     pool.die(1, Exited(0));
     assert_eq!(pool.scheduler.stats().replaced, 1);
-    assert!(pool.must_start());
+    assert!(!pool.must_start());
+}
+
+/// Pools whose first worker has just been told to exit.
+const EXITS: [(&str, fn() -> FakePool); 4] = [
+    ("it has done its share", || {
+        let mut pool = FakePool::serving(PoolConfig { max_tasks: Some(1), ..config(1) });
+        pool.submit();
+        pool.run(1, SHORT);
+        pool
+    }),
+    ("it has grown too large", || {
+        let mut pool = FakePool::serving(config(1));
+        pool.submit();
+        pool.begin(1);
+        pool.finish_unseen(1, SHORT, true);
+        pool.collect();
+        pool
+    }),
+    ("it was idle for too long", || {
+        let limits = PoolConfig { min_workers: Some(0), idle_timeout: Some(SECOND), ..config(1) };
+        let mut pool = FakePool::new(limits);
+        pool.submit();
+        pool.start();
+        pool.ready(1);
+        pool.scheduler.dispatch();
+        pool.run(1, SHORT);
+        pool.advance(SECOND);
+        pool
+    }),
+    ("there is one too many", || {
+        let mut pool = FakePool::serving(config(2));
+        pool.resize(1);
+        pool
+    }),
+];
+
+/// An exit handler may hang, a child of the task may keep the worker waiting, and a stopped worker does nothing.
+#[test]
+fn a_worker_that_is_told_to_exit_and_does_not_is_replaced_at_once_and_killed_after_a_grace() {
+    for (reason, told) in EXITS {
+        let mut pool = told();
+        assert!(pool.commands().ends_with("1: shut down"), "{reason}");
+        let job = pool.submit();
+        if pool.must_start() {
+            let worker = pool.start();
+            pool.ready(worker);
+            pool.scheduler.dispatch();
+        }
+        pool.run(2, SHORT);
+        assert_eq!(pool.outcome(job), "returned by 2", "{reason}: the job does not wait");
+        pool.commands();
+        assert_eq!(pool.advance(EXIT_GRACE - 2 * SHORT), Some(SHORT), "{reason}");
+        assert!(!pool.commands().contains("1: kill"), "{reason}");
+        pool.advance(SHORT);
+        assert!(pool.commands().contains("1: kill"), "{reason}");
+        pool.die(1, Signaled(9));
+    }
+}
+
+#[test]
+fn the_grace_begins_with_the_end_of_the_last_job() {
+    let mut pool = FakePool::serving(config(1));
+    pool.submit();
+    pool.begin(1);
+    pool.shut_down();
+    assert_eq!(pool.advance(60 * SECOND), None);
+    pool.finish_unseen(1, SHORT, false);
+    pool.collect();
+    assert_eq!(pool.advance(Duration::ZERO), Some(EXIT_GRACE));
 }
 
 #[test]
@@ -211,15 +285,15 @@ fn a_pool_made_smaller_retires_idle_workers_first_and_takes_the_jobs_of_full_one
     pool.begin(1);
     pool.begin(2);
     pool.commands();
-    pool.scheduler.resize(2);
+    pool.resize(2);
     assert_eq!(pool.commands(), "3: shut down");
     pool.submit();
     pool.commands();
     pool.refuse_shutdown(2);
-    pool.scheduler.resize(1);
+    pool.resize(1);
     pool.scheduler.dispatch();
     assert_eq!(pool.commands(), "", "worker 2 cannot be told as yet");
-    pool.scheduler.resize(4);
+    pool.resize(4);
     assert!(pool.must_start());
 }
 
@@ -227,7 +301,7 @@ fn a_pool_made_smaller_retires_idle_workers_first_and_takes_the_jobs_of_full_one
 fn a_worker_that_retires_while_it_starts_is_no_liar() {
     let mut pool = FakePool::new(config(2));
     let _ = [pool.start(), pool.start()];
-    pool.scheduler.resize(1);
+    pool.resize(1);
     assert_eq!(pool.commands(), "1: shut down");
     pool.ready(1);
     pool.ready(2);
