@@ -29,7 +29,7 @@ impl Forked {
         }
     }
 
-    /// Forks a child that does not outlive its parent, whatever end the parent has.
+    /// Forks a child that does not outlive its parent, by any end of the parent.
     pub(crate) fn start_bound(body: impl FnOnce() -> i32) -> Result<Self> {
         Self::start(|| match prctl::set_pdeathsig(Signal::SIGKILL) {
             Ok(()) => body(),

@@ -163,7 +163,7 @@ fn a_child_that_has_ended_needs_no_thread(method: StartMethod) {
 }
 
 fn a_dropped_future_is_forgotten(method: StartMethod) {
-    // The order matters: a later copy would hold the stdin pipe of the first child.
+    // In this order, since a later copy holds the taken stdin pipe of an earlier child.
     let (mut other, told) = told_later(method, 2);
     let (mut child, stdin) = told_later(method, 1);
     assert!(poll_once(&mut child).is_pending());

@@ -1,4 +1,4 @@
-//! A child runs the same executable as its parent, whatever happened to the file, and under any user.
+//! A child runs the same executable as its parent, even if the file has changed, and under any user.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;

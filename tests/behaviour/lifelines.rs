@@ -1,4 +1,4 @@
-//! A child ends with the process that started the child, whatever end the process has, and with no other process.
+//! A child ends with the process that started the child, by any end of the process, and with no other process.
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;

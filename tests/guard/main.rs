@@ -1,9 +1,9 @@
 //! System calls of the hot paths, counted and compared with recorded counts, since times are too noisy to compare.
 //!
 //! ```text
-//!   guard                       counts what each path takes
+//!   guard                       counts the calls of each path
 //!   guard --subject PATH        does the path's operation again and again, with a mark before each; it is traced
-//!   UPDATE_COUNTS=1 guard       records what it counts
+//!   UPDATE_COUNTS=1 guard       records the counts
 //! ```
 //!
 //! `paths` has the operations, `tracer` counts the calls of all processes involved, `counts` holds the results, and

@@ -326,7 +326,7 @@ pub fn redirect(fd: &impl AsRawFd, number: RawFd) {
     assert_eq!(unsafe { libc::dup2(fd.as_raw_fd(), number) }, number);
 }
 
-/// Ends this process by a signal, whatever the disposition.
+/// Ends this process by a signal, after a reset of the disposition.
 pub fn die_by(signal: i32) {
     on_signal_by_default(signal);
     // SAFETY: the default action is to die.

@@ -38,7 +38,7 @@ round_trips! {
     one_way_fields {
         skip_serializing: User = User { id: 1, attempts: 0, age: 30 };
         skip_serializing_loses: User = User { id: 1, attempts: 3, age: 30 } => User { id: 1, attempts: 0, age: 30 };
-        // Checks that no byte of the shortened argument before is left over.
+        // An argument after an argument with fewer fields than declared.
         a_second_argument: u32 = 77;
         skip_serializing_first: SerializeLess = SerializeLess { first: "d".into(), rest: vec![1, 2] };
         skip_deserializing: Counted = Counted { seen: 0, name: "n".into(), last: 5 };

@@ -221,7 +221,7 @@ impl Debug for Bits {
     }
 }
 
-/// As above, with half as many.
+/// A float of 32 bits with equality by bits.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(transparent)]
 struct Bits32(f32);

@@ -1,4 +1,4 @@
-//! Prints the crate that each task of four crates reports, by the default start method, in a process of its own and in
+//! Prints the crate reported by each task of four crates, by the default start method, in a process of its own and in
 //! a pool.
 
 #[allow(unreachable_pub, reason = "in the library, which has the same file, it is reachable")]

@@ -2,7 +2,7 @@
 //!
 //! - By type: each part is read by its own method (`deserialize_u8`, `deserialize_struct`, …), and must be equal.
 //! - By `deserialize_any`: parts that a format cannot tell apart (a struct from a map, a letter from a text) are made
-//!   alike   on both sides before the comparison.
+//!   alike on both sides before the comparison.
 //! - By `deserialize_ignored_any`: the whole value is skipped, to its exact end.
 
 use std::cell::RefCell;
@@ -58,7 +58,7 @@ enum Data {
     StructVariant(Place, Fields),
 }
 
-/// The length that a serialiser is given before the elements.
+/// The length hint for a serialiser: right, missing, or wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Hint {
     Right,
