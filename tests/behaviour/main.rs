@@ -88,7 +88,7 @@ const SUITES: &[Suite] = &[
     ("pool::faults", pool::faults::CASES),
     ("pool::workers", pool::workers::CASES),
     ("pool::template", pool::template::CASES),
-    ("pool::staffing", pool::staffing::CASES),
+    ("pool::scaling", pool::scaling::CASES),
     ("pool::life", pool::life::CASES),
     ("pool::futures", pool::futures::CASES),
     ("pool::hostile", pool::hostile::CASES),

@@ -8,7 +8,7 @@ pub(crate) mod jobs;
 pub(crate) mod life;
 pub(crate) mod maps;
 pub(crate) mod results;
-pub(crate) mod staffing;
+pub(crate) mod scaling;
 pub(crate) mod template;
 pub(crate) mod workers;
 

@@ -212,7 +212,7 @@ fn recycled_and_kept_from_its_exit(method: StartMethod) {
     wait::until("the worker is killed, and its child with it", || [worker, child].map(procs::stat) == [None, None]);
     assert_eq!(pool.stats().failed, 0);
     pool.join().unwrap();
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn kept_from_its_exit_while_the_pool_ends(method: StartMethod) {
@@ -220,7 +220,7 @@ fn kept_from_its_exit_while_the_pool_ends(method: StartMethod) {
     let (_, child) = value(pool.submit(leave_a_child_behind::call()));
     pool.join().unwrap();
     wait::until("its child has ended", || procs::stat(child).is_none());
-    nobody_is_left();
+    no_process_is_left();
 }
 
 fn recycled_after_each_task(method: StartMethod) {

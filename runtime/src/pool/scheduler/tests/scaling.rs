@@ -188,8 +188,10 @@ fn a_worker_that_has_done_its_share_is_replaced() {
     assert!(!pool.must_start());
 }
 
+type MakePool = fn() -> FakePool;
+
 /// Pools whose first worker has just been told to exit.
-const EXITS: [(&str, fn() -> FakePool); 4] = [
+const EXITS: [(&str, MakePool); 4] = [
     ("it has done its share", || {
         let mut pool = FakePool::serving(PoolConfig { max_tasks: Some(1), ..config(1) });
         pool.submit();
