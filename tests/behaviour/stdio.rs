@@ -15,12 +15,28 @@ cases! {
     here a_file;
     here a_pipe_from_one_child_to_another;
     here input_is_empty_unless_asked_for;
+    alone input_without_devices.as_root();
     here an_untaken_input_ends_at_the_join;
     here much_output_in_a_pipe;
     here inherited_output;
     here output_without_a_newline_is_not_lost;
     here what_was_printed_before_is_printed_once;
     here streams_are_taken_once;
+}
+
+/// A chroot or a container without devices.
+fn input_without_devices(method: StartMethod) {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS).unwrap();
+    let private = nix::mount::MsFlags::MS_REC | nix::mount::MsFlags::MS_PRIVATE;
+    nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+    nix::mount::mount(Some("none"), "/dev", Some("tmpfs"), nix::mount::MsFlags::empty(), None::<&str>).unwrap();
+    assert!(File::open("/dev/null").is_err());
+    assert_eq!(value(start(method, upper::call())), 0, "an empty input");
+    let pool = offspring::get_context(method).unwrap().pool().workers(1).build().unwrap();
+    assert_eq!(pool.submit(upper::call()).wait().unwrap(), 0);
+    let error =
+        build(method, upper::call()).stdout(Stdio::null()).start().map(|child| child.join()).unwrap().unwrap_err();
+    assert!(error.to_string().contains("standard stream 1"), "{error}");
 }
 
 #[child_task]

@@ -61,6 +61,9 @@ fn set_stream(stream: Stream, setting: StreamSetting, given: Option<OwnedFd>) ->
     match (setting, given) {
         (StreamSetting::Keep, _) => Ok(()),
         (StreamSetting::Given, Some(given)) => fd::redirect(given.as_fd(), stream),
+        (StreamSetting::Null | StreamSetting::Given, _) if stream == Stream::In => {
+            fd::redirect(fd::empty_input()?.as_fd(), stream)
+        }
         (StreamSetting::Null | StreamSetting::Given, _) => fd::redirect(fd::null()?.as_fd(), stream),
     }
 }

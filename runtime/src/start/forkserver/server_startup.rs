@@ -96,8 +96,8 @@ fn prepare() -> Result<InheritedState, Error> {
 }
 
 fn redirect_input() -> Result<(), Error> {
-    let null = fd::null().and_then(|null| fd::redirect(null.as_fd(), Stream::In));
-    null.map_err(|error| Error::os("the forkserver cannot open /dev/null", error))
+    let redirected = fd::empty_input().and_then(|input| fd::redirect(input.as_fd(), Stream::In));
+    redirected.map_err(|error| Error::os("the forkserver cannot have an empty standard input", error))
 }
 
 /// Redirects all standard streams to `/dev/null`, after the preloads have printed.
@@ -106,9 +106,11 @@ fn redirect_input() -> Result<(), Error> {
 /// parent closes the stream, not when the server ends. A preload may have redirected the input.
 fn silence() -> Result<(), Error> {
     sys::flush_output();
+    // Without /dev/null too: the server neither reads nor prints from here on.
+    let silent = fd::null().or_else(|_| fd::empty_input());
     let silenced =
-        fd::null().and_then(|null| Stream::ALL.into_iter().try_for_each(|stream| fd::redirect(null.as_fd(), stream)));
-    silenced.map_err(|error| Error::os("the forkserver cannot open /dev/null", error))
+        silent.and_then(|silent| Stream::ALL.into_iter().try_for_each(|stream| fd::redirect(silent.as_fd(), stream)));
+    silenced.map_err(|error| Error::os("the forkserver cannot redirect its standard streams", error))
 }
 
 /// Runs every `#[preload]` function, sorted by name.

@@ -47,6 +47,14 @@ pub(crate) fn null() -> io::Result<OwnedFd> {
     above_stdio(unsafe { OwnedFd::from_raw_fd(raw as RawFd) })
 }
 
+/// Opens an input without a byte: `/dev/null`, or else a pipe whose other end is closed. A bare chroot has no devices.
+pub(crate) fn empty_input() -> io::Result<OwnedFd> {
+    null().or_else(|_| {
+        let (reader, _writer) = io::pipe()?;
+        above_stdio(reader.into())
+    })
+}
+
 /// Makes a standard stream (0, 1 or 2) refer to the open file of `fd`, also over a later exec (dup2(2)).
 pub(crate) fn redirect(fd: BorrowedFd<'_>, stream: Stream) -> io::Result<()> {
     // SAFETY: both numbers are valid, and the target is a standard stream, which no object owns.
