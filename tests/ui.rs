@@ -16,6 +16,8 @@ fn ui() {
         println!("skipped: the messages are those of {RELEASE}x, and this is {version}");
         return;
     }
+    // No case is debugged, and debug information is a good part of the work.
+    offspring_tests::sys::set_variable("CARGO_PROFILE_DEV_DEBUG", "0");
     let cases = trybuild::TestCases::new();
     cases.pass("ui/pass/*.rs");
     for attribute in ["child_task", "process_main", "preload", "after_fork"] {

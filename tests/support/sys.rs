@@ -390,7 +390,7 @@ pub fn segfault() {
 
 /// Sets a variable. No other thread may read the environment meanwhile.
 pub fn set_variable(name: &str, value: &str) {
-    // SAFETY: the callers have one thread.
+    // SAFETY: the callers have one thread, or a second one of libtest, which waits for the only test of its binary.
     unsafe { std::env::set_var(name, value) };
 }
 
