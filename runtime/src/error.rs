@@ -274,7 +274,7 @@ pub enum JoinErrorKind {
     Signaled(i32),
     /// The time limit of the task was over, and the child was killed.
     TimedOut,
-    /// The task was cancelled before it ran.
+    /// The job was cancelled before it began, or was killed by [`Job::kill`](crate::Job::kill).
     Cancelled,
     /// The pool of the job is closed. With a [`pid`](JoinError::pid), the task had begun and was killed.
     PoolClosed,

@@ -34,8 +34,8 @@
 //!    arguments into a [`Call`], an inert value.
 //! 2. A [`Context`] gives the call to the launcher of its [`StartMethod`]. The launcher makes a child: starts this
 //!    program anew, copies this process, or asks a small server for a copy of the server.
-//! 3. The child applies its options in `#[process_main]`, before the user's `main`. Then the child finds the task by
-//!    name, runs the task, and sends the value or the failure.
+//! 3. The child applies its options before any code of the user runs. A spawned child does so in `#[process_main]`. Then
+//!    the child finds the task by name, runs the task, and sends the value or the failure.
 //! 4. The [`Process`] handle waits for the child's end and returns the value. After a panic, a signal, an exit or a
 //!    timeout, the handle returns a [`JoinError`].
 //!
@@ -56,7 +56,7 @@
 //!
 //! - A child ends when the process that started the child ends, by whatever cause, unless the child was
 //!   [detached](Process::detach).
-//! - No zombies, no leaked descriptors, no named kernel objects.
+//! - No leaked descriptors, no named kernel objects. No zombie outlives the next start or the end of `main`.
 //! - The `fork` method is refused in a process with several threads.
 //! - A dead child, forkserver or parent is an error at once, never a hang. A process that was stopped by `SIGSTOP` is
 //!   waited for until it goes on.

@@ -74,7 +74,7 @@ impl Options {
         for (stream, stdio) in Stream::ALL.into_iter().zip(streams) {
             let index = stream as usize;
             (settings.streams[index], fds.streams[index], parent_ends[index]) =
-                stdio::plan(stream, stdio).map_err(failed)?;
+                stdio::resolve(stream, stdio).map_err(failed)?;
         }
         let title = name.clone().unwrap_or_else(|| task.rsplit("::").next().unwrap_or(task).to_owned());
         let ancestry = Ancestry::of_next_child(name, method, daemon);

@@ -142,7 +142,7 @@ impl From<io::PipeWriter> for Stdio {
 }
 
 /// Returns the setting of a stream, the child's descriptor, and the parent's end of a pipe.
-pub(super) fn plan(
+pub(super) fn resolve(
     stream: Stream,
     stdio: Option<Stdio>,
 ) -> io::Result<(StreamSetting, Option<OwnedFd>, Option<OwnedFd>)> {

@@ -2,7 +2,7 @@
 //!
 //! A launcher makes the child, gives the child one end of a new socket pair (the *link*), and sends the [`ChildSpec`]
 //! through the link. Under `fork` the spec is in the copied memory already. The child then runs `child::run` or
-//! `child::run_received`. A launcher knows no tasks and no handles. Every launcher returns the same [`Launched`]: pid,
+//! `child::run_received`. A launcher runs no tasks and knows no handles. Every launcher returns the same [`Launched`]: pid,
 //! pidfd, lifeline, and the parent's end of the link, in which the child's result will arrive.
 //!
 //! | file | the child is |
@@ -15,7 +15,7 @@
 //!
 //! 1. Add a variant to [`StartMethod`] and a line to `Platform`, both in `platform.rs`.
 //! 2. Implement [`Launcher`] in a new file of this folder. Send the spec with `Request::send`.
-//! 3. Add a line to [`launcher`] and a row to the README's table.
+//! 3. Add a line to [`launcher`], and a column to the tables of README and guide.
 //!
 //! Every behaviour test then runs for the new method too.
 

@@ -94,7 +94,7 @@ impl<T> Clone for SealedSlice<T> {
     }
 }
 
-// SAFETY: a view is a shared reference to its elements with their owner, and nothing else.
+// SAFETY: a slice is a shared reference to its elements with their owner, and nothing else.
 unsafe impl<T: Send + Sync> Send for SealedSlice<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for SealedSlice<T> {}
@@ -112,13 +112,13 @@ mod tests {
     #[test]
     fn a_part_of_a_file_is_read_in_place_and_knows_where_it_is() {
         let bytes: Vec<u8> = (0..64).collect();
-        let view = SealedSlice::<u32>::of_file(sealed(&bytes), 8, 3).unwrap();
+        let slice = SealedSlice::<u32>::of_file(sealed(&bytes), 8, 3).unwrap();
         assert_eq!(
-            *view,
+            *slice,
             [8_u32, 12, 16].map(|first| u32::from_ne_bytes(std::array::from_fn(|k| first as u8 + k as u8)))
         );
-        let part = view.slice(1..3);
-        drop(view);
+        let part = slice.slice(1..3);
+        drop(slice);
         assert_eq!((part.len(), part.place().unwrap().1), (2, 12));
     }
 
@@ -135,8 +135,8 @@ mod tests {
 
     #[test]
     fn a_view_of_the_heap_has_no_place() {
-        let view = SealedSlice::of_heap(Arc::from([1_u16, 2, 3]));
-        assert!(view.place().is_none());
-        assert_eq!(*view.clone().slice(1..2), [2]);
+        let slice = SealedSlice::of_heap(Arc::from([1_u16, 2, 3]));
+        assert!(slice.place().is_none());
+        assert_eq!(*slice.clone().slice(1..2), [2]);
     }
 }

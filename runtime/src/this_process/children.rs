@@ -37,7 +37,7 @@ use crate::sys::pidfd::{self, WaitStatus};
 use crate::sys::poll::{self, Deadline};
 use crate::sys::signal::{KILL, OVERDUE};
 
-/// A child that a launcher has made. The child has its order, or will find the order in its link.
+/// A child that a launcher has made. The child has its spec, or will find the spec in its link.
 #[derive(Debug)]
 pub(crate) struct Launched {
     pub(crate) pid: u32,
@@ -216,7 +216,7 @@ impl From<WaitStatus> for ExitStatus {
     }
 }
 
-/// The name of a forkserver, and of each child of a forkserver until the child has its order or waits as a spare.
+/// The name of a forkserver, and of each child of a forkserver until the child has its spec or waits as a spare.
 pub(crate) const SERVER_NAME: &str = "forkserver";
 
 /// The same for the template of a pool.

@@ -1,6 +1,6 @@
-//! Spares: children that were made ahead, and that wait for an order.
+//! Spares: children that were made ahead, and that wait for a spec.
 //!
-//! A launcher inserts a spare when it asks the server for one, and takes a spare out when it has an order to give. A
+//! A launcher inserts a spare when it asks the server for one, and takes a spare out when it has a spec to send. A
 //! spare that is not taken ends with its link or by `SIGKILL`. It is reaped as an orphan is, by
 //! [`reaper`](super::reaper).
 //!
@@ -35,10 +35,10 @@ use crate::sys::poll::{self, Deadline};
 use crate::sys::signal::KILL;
 use crate::sys::socket;
 
-/// The process name of a spare until the spare has its order.
+/// The process name of a spare until the spare has its spec.
 pub(crate) const NAME: &str = "offspring-spare";
 
-/// A child that waits for an order, or is about to be made.
+/// A child that waits for a spec, or is about to be made.
 #[derive(Debug)]
 pub(crate) struct Spare {
     pub(crate) link: OwnedFd,
@@ -56,10 +56,10 @@ struct Known {
 
 impl Known {
     /// Returns `None` if there was no room for the descriptors. The spare is of no use without them, and is ended.
-    fn read(word: ReceivedFrame) -> io::Result<Option<Self>> {
+    fn read(frame: ReceivedFrame) -> io::Result<Option<Self>> {
         // The kernel names the sender. A pid in the message could be that of any process.
-        let pid = word.sender.ok_or(io::ErrorKind::InvalidData)?.pid;
-        let mut descriptors = word.descriptors.into_iter();
+        let pid = frame.sender.ok_or(io::ErrorKind::InvalidData)?.pid;
+        let mut descriptors = frame.descriptors.into_iter();
         if let (Some(pidfd), Some(read_side)) = (descriptors.next(), descriptors.next()) {
             return Ok(Some(Self { pid, pidfd, lifeline: Lifeline { read_side, own_write_end: None } }));
         }
@@ -102,7 +102,7 @@ pub(crate) fn insert(link: OwnedFd) {
     SPARES.lock().waiting.push_back(Spare { link, process: None });
 }
 
-/// Takes the spare that has waited longest, for an order.
+/// Takes the spare that has waited longest, for a spec.
 pub(crate) fn take() -> Option<Spare> {
     SPARES.lock_used()?.waiting.pop_front()
 }
@@ -178,7 +178,7 @@ pub(crate) fn finish(limit: Duration) {
 /// Reaps the children that a server has made and that have ended before this process could learn of them. Returns
 /// whether there was one.
 ///
-/// Such a child is told from the user's by its name, which a child keeps until the child has its order.
+/// Such a child is told from the user's by its name, which a child keeps until the child has its spec.
 pub(crate) fn reap_unknown() -> bool {
     let mut zombies = pidfd::zombies_called(&[SERVER_NAME, TEMPLATE_NAME, NAME]);
     zombies.retain(|pid| !children::is_registered(*pid));
@@ -222,27 +222,27 @@ impl Spare {
         if self.process.is_some() {
             return Ok(true);
         }
-        let word = frame::receive_at_least_head(self.link.as_fd(), deadline).inspect_err(|error| {
+        let received = frame::receive_at_least_head(self.link.as_fd(), deadline).inspect_err(|error| {
             if error.kind() != io::ErrorKind::TimedOut {
                 note_stranger();
             }
         })?;
-        let Some(word) = word.filter(|word| word.kind == kind::WAITING) else {
+        let Some(frame) = received.filter(|frame| frame.kind == kind::WAITING) else {
             note_stranger();
             return Ok(false);
         };
-        self.process = Known::read(word)?;
+        self.process = Known::read(frame)?;
         reap_last_strangers();
         Ok(self.process.is_some())
     }
 
-    /// Waits until the spare has taken its order. Returns `None` if the spare will not: then the spare has been ended,
-    /// and no spare has looked at the order.
+    /// Waits until the spare has taken its spec. Returns `None` if the spare will not: then the spare has been ended,
+    /// and no spare has looked at the spec.
     ///
     /// Has no time limit. The kernel does all that comes before the answer, so a spare that does not answer was
     /// stopped, and goes on some time.
     pub(crate) fn into_child(mut self) -> Option<Launched> {
-        let has_begun = self.meet(None).and_then(|met| if met { self.has_taken_order() } else { Ok(false) });
+        let has_begun = self.meet(None).and_then(|met| if met { self.has_taken_spec() } else { Ok(false) });
         let known = self.process.take()?;
         if let Ok(true) = has_begun {
             return Some(known.launched(self.link));
@@ -252,8 +252,8 @@ impl Spare {
         None
     }
 
-    fn has_taken_order(&self) -> io::Result<bool> {
-        Ok(frame::receive(self.link.as_fd(), None)?.is_some_and(|word| word.kind == kind::TAKEN))
+    fn has_taken_spec(&self) -> io::Result<bool> {
+        Ok(frame::receive(self.link.as_fd(), None)?.is_some_and(|frame| frame.kind == kind::TAKEN))
     }
 
     /// Ends a spare that has begun nothing. Returns the spare if its first message is still to come.

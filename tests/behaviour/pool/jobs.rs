@@ -19,6 +19,7 @@ cases! {
     alone a_job_outlives_its_pool;
     alone queued_ones_can_be_cancelled;
     alone one_that_runs_is_told_that_it_is_cancelled;
+    alone a_copy_of_a_worker_is_not_cancelled;
     alone one_that_runs_behind_a_result_is_told;
     alone one_that_is_cancelled_is_not_tried_again;
     alone cancels_at_any_moment_reach_no_other_job;
@@ -187,6 +188,23 @@ fn die_when_cancelled(counts: super::Counts, begun: Event) {
     add_one(&counts, 0);
     assert!(until_cancelled(begun));
     sys::die_by(libc::SIGKILL);
+}
+
+/// Waits until it is cancelled, and then copies the worker. Whether the worker and the copy are to end.
+#[child_task]
+fn fork_once_cancelled(begun: Event) -> (bool, bool) {
+    begun.set();
+    wait::until("the job is cancelled", is_cancelled);
+    let copy = offspring::fork(is_cancelled).unwrap();
+    (is_cancelled(), copy.join().unwrap())
+}
+
+fn a_copy_of_a_worker_is_not_cancelled(method: StartMethod) {
+    let (pool, begun) = (pool(method, 1), event());
+    let job = pool.submit(fork_once_cancelled::call(begun.clone()));
+    assert!(begun.wait_timeout(wait::LIMIT));
+    assert!(!job.cancel());
+    assert_eq!(value(job), (true, false));
 }
 
 fn one_that_is_cancelled_is_not_tried_again(method: StartMethod) {

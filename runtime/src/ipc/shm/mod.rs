@@ -32,7 +32,7 @@
 //!
 //! | | [`SharedSlice`] | [`SharedArray`] |
 //! | --- | --- | --- |
-//! | written | once, by its maker | at any time, by any process |
+//! | written | once, by its creator | at any time, by any process |
 //! | read as | `&[T]`, in place | `T`, copied out |
 //! | memory | a sealed memory file; up to 16 KiB ordinary memory | a memory file of fixed length |
 //! | for | input and results of any size | counters, flags, cells of a result that many processes fill in |
@@ -98,7 +98,7 @@
 //!
 //! # Hostile processes
 //!
-//! A received [`SharedSlice`] is sealed. No process can change or shrink the memory, not even the maker. The receiver
+//! A received [`SharedSlice`] is sealed. No process can change or shrink the memory, not even the creator. The receiver
 //! checks the seals, and all numbers received, before reading anything.
 //!
 //! A [`SharedArray`] has a fixed length. A hostile process can write wrong values and keep a lock. It cannot make

@@ -4,9 +4,8 @@ use std::os::fd::AsFd;
 use std::sync::{MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::{PoolCore, PoolInner, is_past, is_sooner, source};
+use super::{Link, PoolCore, PoolInner, is_past, is_sooner, source};
 use crate::error::Error;
-use crate::pool::local::LocalLink;
 use crate::pool::scheduler::Scheduler;
 use crate::pool::transport::{StartFailure, StartWorker, WorkerLink};
 use crate::sys::eventfd;
@@ -18,7 +17,7 @@ impl PoolCore {
     pub(super) fn wait_until(
         &self,
         deadline: Deadline,
-        condition: impl Fn(&Scheduler<LocalLink>) -> bool,
+        condition: impl Fn(&Scheduler<Link>) -> bool,
     ) -> MutexGuard<'_, PoolInner> {
         let mut inner = self.lock();
         // Also before a wait of no time: no other thread may have looked.
@@ -59,7 +58,7 @@ impl PoolCore {
         &'a self,
         mut inner: MutexGuard<'a, PoolInner>,
         deadline: Deadline,
-        condition: impl Fn(&Scheduler<LocalLink>) -> bool,
+        condition: impl Fn(&Scheduler<Link>) -> bool,
     ) -> MutexGuard<'a, PoolInner> {
         inner.is_led = true;
         inner.terms += 1;
@@ -157,7 +156,7 @@ impl PoolCore {
         inner
     }
 
-    fn listen_to(&self, link: &LocalLink) -> Result<(), Error> {
+    fn listen_to(&self, link: &Link) -> Result<(), Error> {
         let failed = |error| Error::os("cannot wait for a worker", error);
         self.events.add_edge(link.event_source()?, source::WORKER).map_err(failed)?;
         self.deaths.add(link.death_source()?, source::WORKER).map_err(failed)

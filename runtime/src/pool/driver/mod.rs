@@ -44,12 +44,16 @@ use crate::sys::poll::{self, Deadline};
 use supervisor::SupervisorState;
 pub(super) use supervisor::start_supervisor;
 
+/// The transport of this pool's jobs. Another transport takes its place here and in the builder.
+type Link = LocalLink;
+type Starter = LocalStart;
+
 /// A pool, shared by its handle, its jobs and its supervisor.
 pub(super) struct PoolCore {
     inner: Mutex<PoolInner>,
     /// Signalled when the leader leaves, or has news for a follower.
     changed: Condvar,
-    starter: LocalStart,
+    starter: Starter,
     /// The event sources of the workers, `deaths` and `leader_waker`.
     events: Poller,
     /// The death sources of the workers.
@@ -65,7 +69,7 @@ pub(super) struct PoolCore {
 
 /// The scheduler, and the threads that are busy with it.
 struct PoolInner {
-    scheduler: Scheduler<LocalLink>,
+    scheduler: Scheduler<Link>,
     is_led: bool,
     /// The leader sleeps, until this time.
     leader_sleeps: Option<Deadline>,
@@ -85,7 +89,7 @@ mod source {
 }
 
 impl PoolCore {
-    pub(super) fn new(config: PoolConfig, starter: LocalStart) -> io::Result<Self> {
+    pub(super) fn new(config: PoolConfig, starter: Starter) -> io::Result<Self> {
         let (events, deaths) = (Poller::new()?, Poller::new()?);
         let (leader_waker, supervisor_waker) = (eventfd::create()?, eventfd::create()?);
         events.add(&deaths, source::DEATHS)?;
@@ -360,7 +364,7 @@ impl PoolCore {
 }
 
 impl PoolInner {
-    fn new(scheduler: Scheduler<LocalLink>) -> Self {
+    fn new(scheduler: Scheduler<Link>) -> Self {
         Self {
             scheduler,
             is_led: false,
@@ -381,7 +385,7 @@ impl Drop for PoolCore {
 }
 
 /// Whether a pool has to be moved on although no thread waits for an outcome.
-fn needs_leader(scheduler: &Scheduler<LocalLink>) -> bool {
+fn needs_leader(scheduler: &Scheduler<Link>) -> bool {
     let has_more = || scheduler.has_backlog() || scheduler.has_futures() || scheduler.has_limits();
     scheduler.must_start(Instant::now)
         || (scheduler.unfinished() > 0 && has_more())

@@ -6,9 +6,8 @@ use std::sync::{Arc, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use super::{PoolCore, PoolInner, is_sooner, needs_leader};
+use super::{Link, PoolCore, PoolInner, is_sooner, needs_leader};
 use crate::error::{Error, ErrorKind};
-use crate::pool::local::LocalLink;
 use crate::pool::scheduler::{Phase, Scheduler, TICK};
 use crate::start::POOL_THREAD;
 use crate::sys::eventfd;
@@ -100,7 +99,7 @@ impl PoolCore {
 }
 
 /// Whether the supervisor is needed before the end of its sleep.
-fn is_needed_before(scheduler: &Scheduler<LocalLink>, until: Deadline) -> bool {
+fn is_needed_before(scheduler: &Scheduler<Link>, until: Deadline) -> bool {
     let sleeps_too_long = || until.is_none_or(|until| until > Instant::now() + TICK);
     needs_leader(scheduler)
         || is_sooner(scheduler.supervision_due(Instant::now), until)

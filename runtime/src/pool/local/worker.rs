@@ -4,8 +4,8 @@
 
 use std::io;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use super::protocol::{self, Assignment, OutOfLine, PackedCall, RingMemory, inline, slot};
 use super::ring::{Head, WorkerSide};
@@ -20,6 +20,7 @@ use crate::sys::fork_private::ForkPrivateFd;
 use crate::sys::resident::Resident;
 use crate::sys::{self, eventfd, futex, signal};
 use crate::task::{self, ArgumentDecoder, EncodedOutput, Origin, TaskEntry, UndecodableArguments};
+use crate::this_process::per_process::{OnCopy, PerProcess};
 use crate::this_process::role;
 
 /// The name of the worker's own task.
@@ -110,7 +111,7 @@ impl MemoryLimit {
 
 impl Worker {
     fn new(memory: RingMemory, eventfd: ValueFd, link: Arc<ForkPrivateFd>) -> Self {
-        *sys::lock(&OWN_RINGS) = Some(WorkerSide::new(memory.clone()));
+        *OWN_RINGS.lock() = Some(WorkerSide::new(memory.clone()));
         Self {
             side: WorkerSide::new(memory),
             eventfd,
@@ -264,7 +265,7 @@ fn call(task_index: u64, bytes: &[u8], descriptors: Vec<ValueFd>) -> TaskEnd {
 }
 
 /// This process's side of its rings, if it is a worker.
-static OWN_RINGS: Mutex<Option<WorkerSide<RingMemory>>> = Mutex::new(None);
+static OWN_RINGS: PerProcess<Option<WorkerSide<RingMemory>>> = PerProcess::new(OnCopy::Leak);
 
 /// The number of the job that runs.
 static CURRENT: AtomicU64 = AtomicU64::new(0);
@@ -302,5 +303,5 @@ static CURRENT: AtomicU64 = AtomicU64::new(0);
 /// ```
 pub fn is_cancelled() -> bool {
     let number = CURRENT.load(Ordering::Relaxed);
-    sys::lock(&OWN_RINGS).as_ref().is_some_and(|side| side.is_cancelled(number))
+    OWN_RINGS.lock_used().is_some_and(|rings| rings.as_ref().is_some_and(|side| side.is_cancelled(number)))
 }

@@ -2,7 +2,7 @@
 //!
 //! A process owns one pipe and keeps the write end alone, which the kernel closes at the end of the process. For each
 //! child the process opens the read side of the pipe anew, so that the child has an open file description of its own,
-//! and sends the descriptor along with the order. The child arms the description. From then on the end of the pipe is a
+//! and sends the descriptor along with the spec. The child arms the description. From then on the end of the pipe is a
 //! `SIGKILL`, which cannot be blocked, ignored or missed while stopped.
 //!
 //! | descriptor | made by | held by | closed |
@@ -14,7 +14,7 @@
 //!   [`close_in_copy`].
 //! - The owner set by `F_SETOWN` belongs to the open file description. Children that shared one would leave all but the
 //!   last unprotected. Hence one opening for each child. The parent opens, so the child needs neither `/proc` nor
-//!   matching ids. A pipe has mode 0600 of its maker, whose ids may have changed since. Hence the change of mode.
+//!   matching ids. A pipe has mode 0600 of its creator, whose ids may have changed since. Hence the change of mode.
 //! - The forkserver opens the read side of a spare through its own. The spare sends its parent a duplicate.
 //! - A child that arms late gets no signal for an end that is already there. Hence the poll after the arming.
 //! - `PR_SET_PDEATHSIG` is not used. It fires at the end of the starting *thread*, and only the child can take it back,
