@@ -49,10 +49,10 @@ use crate::this_process::{after_fork, reaper, role};
 pub(crate) const VARIABLE: &str = "OFFSPRING_BOOTSTRAP";
 
 /// The exit code of a child that could not begin the task: link, spec or a setting was wrong.
-pub(crate) const FAILED: i32 = 125;
+pub(crate) const EXIT_NOT_STARTED: i32 = 125;
 
 /// The exit code of a Rust program that panicked.
-const PANICKED: i32 = 101;
+const EXIT_PANICKED: i32 = 101;
 
 /// The interval at which a child without a spec checks its parent's pid.
 ///
@@ -198,7 +198,7 @@ pub(crate) fn inherited_link() -> Option<OwnedFd> {
 pub(crate) fn fail(text: &str) -> ! {
     // Exits even without a standard error: the user's `main` would follow.
     let _ = writeln!(std::io::stderr(), "offspring: {text}");
-    sys::exit_now(FAILED)
+    sys::exit_now(EXIT_NOT_STARTED)
 }
 
 /// Ends a child that cannot read its spec, and sends the reason to the parent.
@@ -213,7 +213,7 @@ pub(crate) struct NoWayBack;
 
 impl Drop for NoWayBack {
     fn drop(&mut self) {
-        sys::exit_now(FAILED);
+        sys::exit_now(EXIT_NOT_STARTED);
     }
 }
 
@@ -237,7 +237,7 @@ pub(crate) fn first_message(link: &OwnedFd) -> ReceivedFrame {
     match message {
         Ok(Some(frame)) => frame,
         // The parent is gone.
-        Ok(None) => sys::exit_now(FAILED),
+        Ok(None) => sys::exit_now(EXIT_NOT_STARTED),
         Err(error) if sys::is_limit(&error) => {
             refuse(link.as_fd(), Error::os("the child cannot receive its spec", error))
         }
@@ -281,10 +281,10 @@ fn run_spec(
     origin: &ProcessOrigin,
     mut arguments: Payload,
 ) -> ! {
-    let (name, mark) = (spec.task.clone(), spec.mark);
+    let (name, id) = (spec.task.clone(), spec.id);
     prepare_and_work(spec, fds, sender, origin, move || {
         let descriptors = ReceivedFds::new(std::mem::take(&mut arguments.descriptors));
-        run_task(task::lookup(&name, mark)?, &arguments, descriptors)
+        run_task(task::lookup(&name, id)?, &arguments, descriptors)
     })
 }
 
@@ -348,11 +348,11 @@ fn prepare_and_work(
 fn bind_to_parent(link: &Arc<ForkPrivateFd>, lifeline: OwnedFd) {
     match sys::lifeline::arm(lifeline.as_fd()) {
         Ok(true) => role::bind_to_parent(link, lifeline),
-        Ok(false) => sys::exit_now(FAILED),
+        Ok(false) => sys::exit_now(EXIT_NOT_STARTED),
         Err(error) => {
             let error = Error::os("the child cannot bind itself to its parent's life", error);
             ResultSender(Arc::clone(link)).send(kind::REFUSED, &Refusal::from(error));
-            sys::exit_now(FAILED)
+            sys::exit_now(EXIT_NOT_STARTED)
         }
     }
 }
@@ -442,11 +442,11 @@ impl ResultSender {
             }
             LastMessage::Panicked(panic) => {
                 self.send(kind::PANICKED, &panic);
-                PANICKED
+                EXIT_PANICKED
             }
             LastMessage::Refused(error) => {
                 self.send(kind::REFUSED, &Refusal::from(error));
-                FAILED
+                EXIT_NOT_STARTED
             }
         }
     }

@@ -3,7 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::{ChildFds, FAILED, NoWayBack, ProcessOrigin, ResultSender, Settings, decode_spec, fail, panic, run_spec};
+use super::{
+    ChildFds, EXIT_NOT_STARTED, NoWayBack, ProcessOrigin, ResultSender, Settings, decode_spec, fail, panic, run_spec,
+};
 use crate::ipc::wire::frame;
 use crate::ipc::wire::kind;
 use crate::sys::fork::FreshCopy;
@@ -16,7 +18,7 @@ pub(crate) fn wait_for_spec(link: OwnedFd, lifeline: OwnedFd, copy: FreshCopy) -
     sys::set_name(spares::NAME);
     let parents_copy = lifeline.try_clone();
     let sender = ResultSender::bound(link, Some(lifeline));
-    let Some(link) = sender.link() else { sys::exit_now(FAILED) };
+    let Some(link) = sender.link() else { sys::exit_now(EXIT_NOT_STARTED) };
     if let Err(error) = parents_copy.and_then(|lifeline| send_waiting(link, lifeline)) {
         fail(&format!("a spare cannot report to its parent: {error}"));
     }
@@ -31,7 +33,7 @@ pub(crate) fn wait_for_spec(link: OwnedFd, lifeline: OwnedFd, copy: FreshCopy) -
     // A kill before this message is the death of a spare, and the parent takes another. A kill after this message is
     // the death of a child. So a spare that cannot send the message must not run the spec: another child will.
     if frame::send_value(link, kind::TAKEN, &(), &[]).is_err() {
-        sys::exit_now(FAILED);
+        sys::exit_now(EXIT_NOT_STARTED);
     }
     run_spec(spec, fds, &sender, &ProcessOrigin::Copied(copy), arguments)
 }

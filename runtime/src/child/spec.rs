@@ -25,7 +25,7 @@ pub(crate) struct ChildSpec {
     /// The task's name.
     pub(crate) task: String,
     /// Distinguishes tasks of one name.
-    pub(crate) mark: TaskId,
+    pub(crate) id: TaskId,
     pub(crate) ancestry: Ancestry,
     /// The name in `ps` and `top`: a chosen name, or the task's name without its path.
     pub(crate) title: String,

@@ -79,7 +79,7 @@ impl Options {
         let title = name.clone().unwrap_or_else(|| task.rsplit("::").next().unwrap_or(task).to_owned());
         let ancestry = Ancestry::of_next_child(name, method, daemon);
         let name = ancestry.name.clone();
-        let spec = ChildSpec { task: task.to_owned(), mark: id, ancestry, title, settings, timeout, privileges: None };
+        let spec = ChildSpec { task: task.to_owned(), id, ancestry, title, settings, timeout, privileges: None };
         let overdue_from = timeout.and_then(poll::deadline_in);
         let launched = launch(Request { spec, arguments, fds, streams: parent_ends, threads })?;
         // The child's own timer starts now too. Work before this point, such as the start of a forkserver and its

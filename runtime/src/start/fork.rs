@@ -26,7 +26,7 @@ impl Launcher for Fork {
     fn launch(&self, request: Request<'_>) -> Result<Launched, Error> {
         let arguments = request.arguments;
         // In the parent, since each page read by the child costs a fault. The child reports a missing task.
-        let entry = task::lookup(&request.spec.task, request.spec.mark);
+        let entry = task::lookup(&request.spec.task, request.spec.id);
         fork_child(request, move |copy| {
             let descriptors = child::inherited_fds(arguments, copy);
             move || child::run_task(entry?, arguments, descriptors)

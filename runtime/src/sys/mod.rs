@@ -56,10 +56,10 @@ pub(crate) mod environ;
 pub(crate) mod exec;
 #[path = "unix/fd.rs"]
 pub(crate) mod fd;
+#[path = "unix/fd_bit_set.rs"]
+mod fd_bit_set;
 #[path = "unix/fork_private.rs"]
 pub(crate) mod fork_private;
-#[path = "unix/number_set.rs"]
-mod number_set;
 #[path = "unix/poll.rs"]
 pub(crate) mod poll;
 #[path = "unix/process_group.rs"]

@@ -18,7 +18,7 @@ use crate::sys::sealed_slice::SealedSlice;
 ///
 /// A memory file of any size takes about 20 µs to make and map, and an entry in three tables of the kernel. Copying 16
 /// KiB into and out of a datagram takes no longer. Copying 64 KiB, there and back, takes 200 µs more.
-pub(super) const INLINE_MAX: usize = 16 * 1024;
+pub(super) const SLICE_INLINE_MAX: usize = 16 * 1024;
 
 /// A memory file as serde sees it: a position in the descriptor list.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ pub(super) fn serialize_slice<T: Pod, S: Serializer>(
     fds::check_encoding()?;
     let size = size_of::<T>() as u64;
     let slice = match sealed.place() {
-        Some((file, offset)) if size_of_val::<[T]>(sealed) > INLINE_MAX => {
+        Some((file, offset)) if size_of_val::<[T]>(sealed) > SLICE_INLINE_MAX => {
             let (offset, length) = (offset as u64, sealed.len() as u64);
             Slice::File { size, offset, length, file: MemoryFd(Arc::clone(file)) }
         }
@@ -243,14 +243,14 @@ mod tests {
 
     #[test]
     fn a_descriptor_is_carried_once_however_often_it_is_meant() {
-        let memory = MemoryFile::filled(INLINE_MAX + 9, |memory| memory.fill(1)).unwrap();
+        let memory = MemoryFile::filled(SLICE_INLINE_MAX + 9, |memory| memory.fill(1)).unwrap();
         let file = Arc::new(SealedMapping::new(memory.seal().unwrap()).unwrap());
-        let all = SealedSlice::<u8>::of_file(file, 0, INLINE_MAX + 9).unwrap();
+        let all = SealedSlice::<u8>::of_file(file, 0, SLICE_INLINE_MAX + 9).unwrap();
         let (part, start) = (all.slice(8..all.len()), all.slice(0..5));
         let payload = Payload::encode(&(SentSlice(all), SentSlice(part), SentSlice(start))).unwrap();
         assert_eq!(payload.descriptors.len(), 1);
         assert!(payload.len() < 200);
         let (all, part, start) = decode::<(SentSlice<u8>, SentSlice<u8>, SentSlice<u8>)>(payload).unwrap();
-        assert_eq!((all.0.len(), part.0.len(), &*start.0), (INLINE_MAX + 9, INLINE_MAX + 1, &[1; 5][..]));
+        assert_eq!((all.0.len(), part.0.len(), &*start.0), (SLICE_INLINE_MAX + 9, SLICE_INLINE_MAX + 1, &[1; 5][..]));
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytemuck::Pod;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::encoding::{self, INLINE_MAX};
+use super::encoding::{self, SLICE_INLINE_MAX};
 use crate::error::{Error, ErrorKind};
 use crate::sys::mmap::{MemoryFile, SealedMapping};
 use crate::sys::sealed_slice::SealedSlice;
@@ -86,7 +86,7 @@ impl<T: Pod> SharedSlice<T> {
     /// ```
     pub fn new(elements: &[T]) -> Result<Self, Error> {
         let () = Self::HAS_SIZE;
-        if size_of_val(elements) <= INLINE_MAX {
+        if size_of_val(elements) <= SLICE_INLINE_MAX {
             return Ok(Self(SealedSlice::of_heap(elements.into())));
         }
         // write(2), not a copy into a mapping: the kernel would clear each page of a mapping first, which takes as long
@@ -130,7 +130,7 @@ impl<T: Pod> SharedSlice<T> {
             );
             return Err(Error::new(ErrorKind::LimitReached, text));
         };
-        if bytes <= INLINE_MAX {
+        if bytes <= SLICE_INLINE_MAX {
             let mut elements = vec![T::zeroed(); length];
             fill(&mut elements);
             return Ok(Self(SealedSlice::of_heap(elements.into())));
@@ -331,10 +331,14 @@ mod tests {
 
     #[test]
     fn every_length_comes_back_with_what_is_in_it() {
-        for length in [0, 1, 7, INLINE_MAX - 1, INLINE_MAX, INLINE_MAX + 1, 300_001] {
+        for length in [0, 1, 7, SLICE_INLINE_MAX - 1, SLICE_INLINE_MAX, SLICE_INLINE_MAX + 1, 300_001] {
             let bytes: Vec<u8> = (0..length).map(|index| index as u8).collect();
             let slice = SharedSlice::new(&bytes).unwrap();
-            assert_eq!((back(&slice) == bytes, slice.0.place().is_some()), (true, length > INLINE_MAX), "{length}");
+            assert_eq!(
+                (back(&slice) == bytes, slice.0.place().is_some()),
+                (true, length > SLICE_INLINE_MAX),
+                "{length}"
+            );
             let built = SharedSlice::build(length, |out| out.copy_from_slice(&bytes)).unwrap();
             assert!(back(&built) == bytes, "{length} built");
         }

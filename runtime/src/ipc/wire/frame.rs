@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::fds::{self, ValueFd};
-use super::limits::{INLINE_MAX, MESSAGE_MAX};
+use super::limits::{DATAGRAM_INLINE_MAX, MESSAGE_MAX};
 use super::payload::{Part, Payload, decode_bytes};
 use crate::sys::mmap::{MemoryFile, SealedFile};
 use crate::sys::poll::{self, Deadline};
@@ -65,7 +65,7 @@ impl OutgoingFrame<'_> {
     /// - `InvalidInput`: more descriptors than one datagram carries.
     pub(crate) fn send(self, link: BorrowedFd<'_>, timeout: impl Into<SendTimeout>) -> io::Result<()> {
         let timeout = timeout.into();
-        match self.send_with(link, timeout, INLINE_MAX) {
+        match self.send_with(link, timeout, DATAGRAM_INLINE_MAX) {
             // The socket's buffer is smaller than usual. Memory files leave only the header to the datagram.
             Err(error) if socket::is_too_long(&error) => self.send_with(link, timeout, 0),
             other => other,
@@ -193,7 +193,7 @@ fn wait_for(
 /// # Errors
 /// As [`receive`], and `WouldBlock` without a frame.
 pub(crate) fn try_receive(link: BorrowedFd<'_>) -> io::Result<Option<ReceivedFrame>> {
-    match socket::receive(link, HEADER + INLINE_MAX)? {
+    match socket::receive(link, HEADER + DATAGRAM_INLINE_MAX)? {
         Some(datagram) if datagram.descriptors_lost => {
             let text = "a message has lost its descriptors, since this process may not open more (RLIMIT_NOFILE)";
             Err(io::Error::new(io::ErrorKind::QuotaExceeded, text))
@@ -212,7 +212,7 @@ pub(crate) fn receive_at_least_head(link: BorrowedFd<'_>, deadline: Deadline) ->
 }
 
 fn try_receive_at_least_head(link: BorrowedFd<'_>) -> io::Result<Option<ReceivedFrame>> {
-    let Some(mut datagram) = socket::receive(link, HEADER + INLINE_MAX)? else { return Ok(None) };
+    let Some(mut datagram) = socket::receive(link, HEADER + DATAGRAM_INLINE_MAX)? else { return Ok(None) };
     let mut header = Header::decode(&datagram.bytes)?;
     if datagram.descriptors_lost {
         datagram.descriptors.clear();
@@ -347,8 +347,8 @@ mod tests {
 
     #[test]
     fn frames_of_every_size_arrive() {
-        for head in [0, 10, 5000, INLINE_MAX, INLINE_MAX + 1] {
-            for length in [0, 50, 1000, INLINE_MAX - 100, INLINE_MAX, 2_000_000] {
+        for head in [0, 10, 5000, DATAGRAM_INLINE_MAX, DATAGRAM_INLINE_MAX + 1] {
+            for length in [0, 50, 1000, DATAGRAM_INLINE_MAX - 100, DATAGRAM_INLINE_MAX, 2_000_000] {
                 let value: Vec<u8> = vec![7; length];
                 let frame = round_trip(&vec![1; head], &value);
                 assert_eq!(frame.kind, 3);

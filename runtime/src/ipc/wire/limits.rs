@@ -5,7 +5,7 @@
 ///
 /// A memory file costs about 25 µs to make and more to map; a datagram of 128 KiB costs about 20 µs. The usual buffer
 /// of a socket (`net.core.wmem_default`, 208 KiB) holds one such datagram.
-pub(crate) const INLINE_MAX: usize = 128 * 1024;
+pub(crate) const DATAGRAM_INLINE_MAX: usize = 128 * 1024;
 
 /// The longest value accepted from another process, in bytes. Checked before any allocation for the value.
 pub(crate) const MESSAGE_MAX: usize = 1 << 30;

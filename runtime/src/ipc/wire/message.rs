@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use super::fds::{self, ValueFd};
 use super::frame::{self, Body, HEADER, Opened, OutgoingFrame};
 use super::kind;
-use super::limits::INLINE_MAX;
+use super::limits::DATAGRAM_INLINE_MAX;
 use super::payload::{Part, PayloadDecoder, PayloadEncoder, PayloadProgress, decode_bytes};
 use crate::ipc::codec::Error;
 use crate::sys::mmap::Mapping;
@@ -186,7 +186,7 @@ fn with_datagram<R>(
 ) -> Result<Option<R>, Unread> {
     // A thread behind the end of its thread-locals has no buffer to keep.
     let mut buffer = INCOMING.try_with(Cell::take).unwrap_or_default();
-    buffer.resize(HEADER + INLINE_MAX, 0);
+    buffer.resize(HEADER + DATAGRAM_INLINE_MAX, 0);
     let opened = match socket::receive_into(end, &mut buffer, deadline) {
         Ok(None) => Ok(None),
         Ok(Some(received)) if received.control_truncated => Err(Unread::DescriptorsLost),
@@ -277,7 +277,9 @@ mod tests {
 
     #[test]
     fn messages_of_every_size_arrive() {
-        for length in [0, 1, 61, 62, 63, 5000, INLINE_MAX - 1, INLINE_MAX, INLINE_MAX + 1, 3_000_000] {
+        for length in
+            [0, 1, 61, 62, 63, 5000, DATAGRAM_INLINE_MAX - 1, DATAGRAM_INLINE_MAX, DATAGRAM_INLINE_MAX + 1, 3_000_000]
+        {
             let text = "x".repeat(length);
             assert_eq!(there_and_back(&text), text);
         }

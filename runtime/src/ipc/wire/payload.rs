@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::fds::{self, ValueFd};
-use super::limits::{INLINE_MAX, MESSAGE_MAX};
+use super::limits::{DATAGRAM_INLINE_MAX, MESSAGE_MAX};
 use crate::ipc::codec::{self, Error, Progress, Sink};
 use crate::sys::mmap::{Mapping, MemoryFile, SealedFile};
 
@@ -43,7 +43,7 @@ enum Content {
 const SMALL: usize = 62;
 
 /// The length from which bytes go into a memory file. Leaves 16 KiB of a datagram to the head of the frame.
-const SPILL: usize = INLINE_MAX - 16 * 1024;
+const SPILL: usize = DATAGRAM_INLINE_MAX - 16 * 1024;
 
 impl Payload {
     pub(crate) const EMPTY: Self =
@@ -455,7 +455,7 @@ mod tests {
         let content = |value: &[u8]| Payload::encode(value).unwrap().content;
         assert!(matches!(content(&[7]), Content::Small { .. }));
         assert!(matches!(content(&[1; 1000]), Content::Heap(_)));
-        assert!(matches!(content(&[1; INLINE_MAX]), Content::File(_)));
+        assert!(matches!(content(&[1; DATAGRAM_INLINE_MAX]), Content::File(_)));
     }
 
     #[test]

@@ -23,7 +23,7 @@ impl EventLoop {
     /// Ties this process to the life of the parent.
     pub(super) fn bind_to_parent(&self) {
         if !lifeline::arm(self.lifeline.as_fd()).unwrap_or(false) {
-            sys::exit_now(child::FAILED);
+            sys::exit_now(child::EXIT_NOT_STARTED);
         }
     }
 
@@ -56,7 +56,7 @@ impl EventLoop {
     /// Forks a child and answers the parent.
     fn fork_child(self, request: ReceivedFrame) -> Self {
         // The parent waits for an answer, and the exit is one.
-        let Some(link) = request.descriptors.into_iter().next() else { sys::exit_now(child::FAILED) };
+        let Some(link) = request.descriptors.into_iter().next() else { sys::exit_now(child::EXIT_NOT_STARTED) };
         let threads = self.single_threaded();
         let ((server, _link), forked) =
             fork::clone_sibling(&threads, (self, link), |(server, link), copy| server.become_child(link, copy));

@@ -149,7 +149,7 @@ impl EventLoop {
             }
             Err(error) => {
                 self.send(kind::REFUSED, &Refusal::from(error), None);
-                sys::exit_now(child::FAILED)
+                sys::exit_now(child::EXIT_NOT_STARTED)
             }
         }
     }

@@ -22,8 +22,8 @@ use std::os::fd::{BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::fd_bit_set::FdBitSet;
 use super::fork::FreshCopy;
-use super::number_set::NumberSet;
 
 /// What a fresh copy of the process does with a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,14 +151,14 @@ struct Registry {
 
 #[derive(Debug)]
 struct Class {
-    open: Mutex<NumberSet>,
+    open: Mutex<FdBitSet>,
     /// Descriptors of earlier epochs are closed.
     oldest_open: AtomicU32,
 }
 
 impl Registry {
     const fn new() -> Self {
-        let classes = [const { Class { open: Mutex::new(NumberSet::EMPTY), oldest_open: AtomicU32::new(0) } }; 2];
+        let classes = [const { Class { open: Mutex::new(FdBitSet::EMPTY), oldest_open: AtomicU32::new(0) } }; 2];
         Self { epoch: AtomicU32::new(0), classes }
     }
 
@@ -193,7 +193,7 @@ impl Registry {
 /// The numbers of a class that a fresh copy has taken out, and has yet to close.
 #[derive(Debug)]
 struct Taken {
-    numbers: NumberSet,
+    numbers: FdBitSet,
     /// Descriptors of earlier epochs were closed in the original already: their numbers may be another owner's.
     oldest_open: u32,
 }

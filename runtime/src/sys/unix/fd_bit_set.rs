@@ -8,11 +8,11 @@ use std::os::fd::RawFd;
 
 /// A set of descriptor numbers.
 #[derive(Debug, Default)]
-pub(super) struct NumberSet(Vec<u64>);
+pub(super) struct FdBitSet(Vec<u64>);
 
 const BITS: usize = u64::BITS as usize;
 
-impl NumberSet {
+impl FdBitSet {
     pub(super) const EMPTY: Self = Self(Vec::new());
 
     pub(super) fn insert(&mut self, number: RawFd) {
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     fn ends_of_runs(numbers: impl IntoIterator<Item = RawFd>) -> Vec<(RawFd, RawFd)> {
-        let mut set = NumberSet::default();
+        let mut set = FdBitSet::default();
         numbers.into_iter().for_each(|number| set.insert(number));
         set.runs().map(|run| (run.start, run.end)).collect()
     }
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_removed_number_is_in_no_run() {
-        let mut set = NumberSet::default();
+        let mut set = FdBitSet::default();
         (3..200).for_each(|number| set.insert(number));
         assert_eq!([0, 3, 70, 70, 4000].map(|number| set.remove(number)), [false, true, true, false, false]);
         assert!(set.runs().eq([4..70, 71..200]));
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn runs_are_the_set_after_any_inserts_and_removals() {
-        let (mut set, mut model, mut random) = (NumberSet::default(), BTreeSet::new(), 1_u64);
+        let (mut set, mut model, mut random) = (FdBitSet::default(), BTreeSet::new(), 1_u64);
         for _ in 0..20_000 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let number = (random >> 33) as RawFd % 300;
