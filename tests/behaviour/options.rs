@@ -8,10 +8,15 @@ use offspring_tests::{build, cases, failure, procs, run, start, sys, value};
 
 use crate::tasks::{begun, hang, nothing, status};
 
+const NO_EXEC: &str = "the child sets the environment itself";
+
 cases! {
     here environment_variables;
     here an_environment_cleared;
     here an_environment_that_cannot_be;
+    here an_environment_too_large_for_a_new_program
+        .except(StartMethod::Fork, NO_EXEC)
+        .except(StartMethod::ForkServer, NO_EXEC);
     here no_trace_of_the_bootstrap_in_the_environment;
     here directory;
     alone relative_directory;
@@ -71,6 +76,12 @@ fn an_environment_that_cannot_be(method: StartMethod) {
         let error = build(method, nothing::call()).env(name, value).start().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Setting, "{name:?}={value:?}");
     }
+}
+
+fn an_environment_too_large_for_a_new_program(method: StartMethod) {
+    let error = build(method, environment::call()).env("LARGE", "x".repeat(256 << 10)).start().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached, "{error:?}");
+    assert!(error.to_string().contains("the environment"), "{error}");
 }
 
 fn no_trace_of_the_bootstrap_in_the_environment(method: StartMethod) {

@@ -144,7 +144,7 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) fn is_limit(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, WouldBlock};
     matches!(error.kind(), WouldBlock | OutOfMemory | QuotaExceeded | FileTooLarge)
-        || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+        || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::E2BIG))
 }
 
 /// Returns the name of the limit behind an error, and the place where the limit is set.
@@ -157,6 +157,11 @@ pub(crate) fn limit_behind(error: &io::Error) -> Option<&'static str> {
         }
         libc::ENOMEM => {
             "there is no more memory, or this process may have no more (RLIMIT_AS, `ulimit -v`; memory.max)"
+        }
+        // execve(2), "Limits on size of arguments and environment".
+        libc::E2BIG => {
+            "the environment and the arguments of a new program are too large (128 KiB for each variable, a quarter of \
+             RLIMIT_STACK, `ulimit -s`, for all)"
         }
         libc::EFBIG => "no larger file may be made (RLIMIT_FSIZE, `ulimit -f`)",
         _ => return None,
