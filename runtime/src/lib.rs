@@ -34,8 +34,8 @@
 //!    arguments into a [`Call`], an inert value.
 //! 2. A [`Context`] gives the call to the launcher of its [`StartMethod`]. The launcher makes a child: starts this
 //!    program anew, copies this process, or asks a small server for a copy of the server.
-//! 3. The child applies its options before any code of the user runs. A spawned child does so in `#[process_main]`. Then
-//!    the child finds the task by name, runs the task, and sends the value or the failure.
+//! 3. The child applies its options before any code of the user runs. A spawned child does so in `#[process_main]`.
+//!    Then the child finds the task by name, runs the task, and sends the value or the failure.
 //! 4. The [`Process`] handle waits for the child's end and returns the value. After a panic, a signal, an exit or a
 //!    timeout, the handle returns a [`JoinError`].
 //!

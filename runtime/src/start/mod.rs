@@ -2,8 +2,8 @@
 //!
 //! A launcher makes the child, gives the child one end of a new socket pair (the *link*), and sends the [`ChildSpec`]
 //! through the link. Under `fork` the spec is in the copied memory already. The child then runs `child::run` or
-//! `child::run_received`. A launcher runs no tasks and knows no handles. Every launcher returns the same [`Launched`]: pid,
-//! pidfd, lifeline, and the parent's end of the link, in which the child's result will arrive.
+//! `child::run_received`. A launcher runs no tasks and knows no handles. Every launcher returns the same [`Launched`]:
+//! pid, pidfd, lifeline, and the parent's end of the link, in which the child's result will arrive.
 //!
 //! | file | the child is |
 //! | --- | --- |

@@ -40,7 +40,8 @@ impl FreshCopy {
 /// # Errors
 /// `EAGAIN` at the limit of processes, `ENOMEM`.
 pub(crate) fn fork(_threads: &SingleThreaded) -> io::Result<Side> {
-    // SAFETY: there is one thread, or the user has vouched for the others (SingleThreaded); the copy ends in `child::run`.
+    // SAFETY: there is one thread, or the user has vouched for the others (SingleThreaded); the copy ends in
+    // `child::run`.
     match check(unsafe { libc::fork() }.into())? {
         0 => Ok(Side::Child(FreshCopy(()))),
         pid => Ok(Side::Parent(pid as u32)),
