@@ -80,7 +80,7 @@ impl MemoryFile {
 
     /// Makes the content final.
     pub(crate) fn seal(self) -> io::Result<SealedFile> {
-        add_seals(self.file.as_fd(), SEALS)?;
+        while_pages_are_held(|| add_seals(self.file.as_fd(), SEALS))?;
         Ok(SealedFile { fd: self.file.into(), length: self.length as usize })
     }
 }
@@ -98,6 +98,24 @@ fn add_seals(fd: BorrowedFd<'_>, seals: libc::c_int) -> io::Result<()> {
     // SAFETY: F_ADD_SEALS takes flags; the descriptor is open.
     check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, seals) }.into())?;
     Ok(())
+}
+
+/// How often a file is sealed at most. Each attempt waits for up to 150 ms.
+const SEAL_ATTEMPTS: usize = 20;
+
+/// Seals a file against writes that no process has mapped for writing.
+///
+/// fcntl(2) gives `EBUSY` for a writable mapping, of which there is none. The kernel gives the same if it holds a page of
+/// the file for longer than it waits itself (mm/memfd.c, `memfd_wait_for_pins`). Reclaim, compaction and DAMON hold pages
+/// for a moment.
+fn while_pages_are_held(mut seal: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+    for _ in 1..SEAL_ATTEMPTS {
+        match seal() {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {}
+            other => return other,
+        }
+    }
+    seal()
 }
 
 /// Returns the seals of a memory file. Any other file has none.
@@ -350,6 +368,24 @@ mod tests {
         let mut file = MemoryFile::new().unwrap();
         file.write(bytes).unwrap();
         file.seal().unwrap()
+    }
+
+    #[test]
+    fn a_file_is_sealed_once_the_kernel_holds_its_pages_no_more() {
+        let busy = || Err(io::Error::from_raw_os_error(libc::EBUSY));
+        let attempts = |busy_for: usize| {
+            let mut made = 0;
+            let sealed = while_pages_are_held(|| {
+                made += 1;
+                if made <= busy_for { busy() } else { Ok(()) }
+            });
+            (made, sealed.is_ok())
+        };
+        assert_eq!(attempts(0), (1, true));
+        assert_eq!(attempts(3), (4, true));
+        assert_eq!(attempts(usize::MAX), (SEAL_ATTEMPTS, false));
+        let refused = while_pages_are_held(|| Err(io::ErrorKind::PermissionDenied.into()));
+        assert_eq!(refused.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
     }
 
     #[test]
