@@ -105,9 +105,9 @@ const SEAL_ATTEMPTS: usize = 20;
 
 /// Seals a file against writes that no process has mapped for writing.
 ///
-/// fcntl(2) gives `EBUSY` for a writable mapping, of which there is none. The kernel gives the same if it holds a page of
-/// the file for longer than it waits itself (mm/memfd.c, `memfd_wait_for_pins`). Reclaim, compaction and DAMON hold pages
-/// for a moment.
+/// fcntl(2) gives `EBUSY` for a writable mapping, of which there is none. The kernel gives the same if it holds a page
+/// of the file for longer than it waits itself (mm/memfd.c, `memfd_wait_for_pins`). Reclaim, compaction and DAMON hold
+/// pages for a moment.
 fn while_pages_are_held(mut seal: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     for _ in 1..SEAL_ATTEMPTS {
         match seal() {
