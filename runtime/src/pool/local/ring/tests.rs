@@ -1,8 +1,9 @@
 //! One side after the other; both at once are explored by the models in `tests/models`.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering::SeqCst;
 
-use super::layout::{AtomicU32, AtomicU64};
+use super::layout::{AtomicU32, AtomicU64, Rings};
 use super::*;
 
 #[derive(Clone)]
@@ -59,29 +60,13 @@ fn a_full_ring_takes_no_more_until_a_job_is_out() {
 fn counters_that_do_not_fit_are_the_workers_end() {
     let lies: [fn(&Plain); 4] = [
         // More taken than were put in.
-        |memory| {
-            memory.words().iter().skip(8).take(1).for_each(|taken| taken.store(9, std::sync::atomic::Ordering::SeqCst))
-        },
+        |memory| Rings(memory.clone()).taken().store(9, SeqCst),
         // More results than there are slots.
-        |memory| {
-            memory
-                .words()
-                .iter()
-                .skip(16)
-                .take(1)
-                .for_each(|tail| tail.store(SLOTS + 1, std::sync::atomic::Ordering::SeqCst))
-        },
+        |memory| Rings(memory.clone()).results_tail().store(SLOTS + 1, SeqCst),
         // Results that were never written, from behind.
-        |memory| {
-            memory
-                .words()
-                .iter()
-                .skip(16)
-                .take(1)
-                .for_each(|tail| tail.store(u64::MAX, std::sync::atomic::Ordering::SeqCst))
-        },
+        |memory| Rings(memory.clone()).results_tail().store(u64::MAX, SeqCst),
         // A slot that is longer than a slot.
-        |memory| memory.words().iter().for_each(|word| word.store(1, std::sync::atomic::Ordering::SeqCst)),
+        |memory| memory.words().iter().for_each(|word| word.store(1, SeqCst)),
     ];
     for (index, lie) in lies.into_iter().enumerate() {
         let memory = memory();
