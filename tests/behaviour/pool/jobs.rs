@@ -367,7 +367,8 @@ fn ran_out_of_time<T: std::fmt::Debug>(job: offspring::Job<T>) {
 }
 
 fn a_time_of_its_own(method: StartMethod) {
-    let pool = pool(method, 2);
+    // One for each job that waits for an event at the same time.
+    let pool = pool(method, 3);
     let (other, gate) = running(&pool);
     ran_out_of_time(pool.submit(brief::call(event())));
     ran_out_of_time(pool.submit(wait_for::call(event()).timeout(Duration::from_millis(20))));
