@@ -491,8 +491,8 @@ impl PoolBuilder {
             ..PoolConfig::new(workers)
         };
         let starter = LocalStart::new(self.context, template, self.limits, self.max_memory, initializer);
-        let core = PoolCore::new(config, starter).map_err(|error| Error::os("cannot make a pool", error))?;
-        let core = Arc::new(core);
+        let core = starter.and_then(|starter| PoolCore::new(config, starter));
+        let core = Arc::new(core.map_err(|error| Error::os("cannot make a pool", error))?);
         // Before the workers, which may take all the processes that there can be.
         let thread = start_supervisor(&core)?;
         if let Err(error) = core.wait_until_ready() {

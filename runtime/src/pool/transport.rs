@@ -71,15 +71,12 @@ pub(super) trait WorkerLink {
     /// Why a worker that ended like this before its first job cannot be had.
     fn startup_error(&self, failure: Failure) -> Error;
 
-    /// Makes [`event_source`](Self::event_source) readable at the next event. Events may have come before: look once
-    /// more.
-    fn arm(&self);
+    /// Makes [`StartWorker::event_source`] readable after `events` more events. Returns whether there are so many
+    /// already.
+    fn arm(&self, events: usize) -> bool;
 
-    /// Undoes [`arm`](Self::arm), to spare the worker a system call for each event.
+    /// Undoes [`arm`](Self::arm), to spare the worker a system call.
     fn disarm(&self);
-
-    /// Readable when an event has come to an armed link.
-    fn event_source(&self) -> Result<BorrowedFd<'_>, Error>;
 
     /// Readable when the worker has ended.
     fn death_source(&self) -> Result<BorrowedFd<'_>, Error>;
@@ -88,6 +85,10 @@ pub(super) trait WorkerLink {
 /// Starts workers. Each start may take milliseconds, and is made without the pool's lock.
 pub(super) trait StartWorker {
     type Link: WorkerLink;
+
+    /// An eventfd, readable after events on an armed link of any worker. The driver clears the eventfd, and writes it
+    /// to wake its own threads.
+    fn event_source(&self) -> BorrowedFd<'_>;
 
     fn start(&self, name: String) -> Result<Self::Link, StartFailure>;
 }

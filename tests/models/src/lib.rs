@@ -172,12 +172,36 @@ fn a_parent_that_listens_hears_of_each_result() {
         });
         let mut bytes = Vec::new();
         while parent.pop(&mut bytes).unwrap().is_none() {
-            parent.listen();
+            parent.listen(1);
             if !parent.has_result() {
                 rung.wait();
             }
             parent.stop_listening();
         }
+        child.join().unwrap();
+    });
+}
+
+#[test]
+fn a_parent_that_listens_for_two_results_hears_of_the_second() {
+    loom::model(|| {
+        let (mut parent, mut worker, _) = sides();
+        let bell = Arc::new(Bell::default());
+        let rung = Arc::clone(&bell);
+        let child = thread::spawn(move || {
+            for about in 0..2 {
+                if worker.push(head(about), &[]) {
+                    bell.ring();
+                }
+            }
+        });
+        parent.listen(2);
+        if !parent.has_results(2) {
+            rung.wait();
+        }
+        parent.stop_listening();
+        let mut bytes = Vec::new();
+        assert_eq!([0, 1].map(|_| parent.pop(&mut bytes).unwrap().map(|head| head.about)), [Some(0), Some(1)]);
         child.join().unwrap();
     });
 }

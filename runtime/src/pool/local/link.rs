@@ -11,7 +11,6 @@ use super::protocol::{self, RingMemory, inline, slot};
 use super::ring::{Corrupt, Head, ParentSide, SLOTS};
 use super::worker;
 use crate::error::{Error, ErrorKind, JoinErrorKind, Panic, Refusal};
-use crate::ipc::wire::fds::ValueFd;
 use crate::ipc::wire::frame::{self, ReceivedFrame};
 use crate::ipc::wire::kind;
 use crate::ipc::wire::payload::{Payload, decode};
@@ -24,8 +23,6 @@ use crate::this_process::children::{Child, ExitStatus};
 pub(in crate::pool) struct LocalLink {
     process: Process<()>,
     side: ParentSide<RingMemory>,
-    /// Written by the worker when the pool sleeps.
-    eventfd: ValueFd,
     initializer: Option<Initializer>,
     /// Whether the worker has sent its first event.
     is_ready: bool,
@@ -54,16 +51,10 @@ impl From<io::Error> for Broken {
 }
 
 impl LocalLink {
-    pub(super) fn new(
-        process: Process<()>,
-        memory: RingMemory,
-        eventfd: ValueFd,
-        initializer: Option<Initializer>,
-    ) -> Self {
+    pub(super) fn new(process: Process<()>, memory: RingMemory, initializer: Option<Initializer>) -> Self {
         Self {
             process,
             side: ParentSide::new(memory),
-            eventfd,
             initializer,
             is_ready: false,
             in_flight: VecDeque::new(),
@@ -304,16 +295,13 @@ impl WorkerLink for LocalLink {
         }
     }
 
-    fn arm(&self) {
-        self.side.listen();
+    fn arm(&self, events: usize) -> bool {
+        self.side.listen(events as u64);
+        self.side.has_results(events as u64)
     }
 
     fn disarm(&self) {
         self.side.stop_listening();
-    }
-
-    fn event_source(&self) -> Result<BorrowedFd<'_>, Error> {
-        self.eventfd.fd().map_err(|error| Error::os("cannot listen to a worker", error))
     }
 
     fn death_source(&self) -> Result<BorrowedFd<'_>, Error> {

@@ -1,5 +1,7 @@
 //! Starting a worker: a child process whose task is `worker`.
 
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
 use super::initializer::Initializer;
@@ -18,6 +20,8 @@ use crate::task::Call;
 #[derive(Debug)]
 pub(in crate::pool) struct LocalStart {
     context: Context,
+    /// Written by workers when the pool sleeps.
+    eventfd: Arc<OwnedFd>,
     /// The process that workers are copies of, under the start method `fork`.
     template: Mutex<Option<Arc<Template>>>,
     /// Resource limits of each worker.
@@ -34,8 +38,9 @@ impl LocalStart {
         limits: Vec<(Resource, u64)>,
         max_memory: Option<u64>,
         initializer: Option<Initializer>,
-    ) -> Self {
-        Self { context, template: Mutex::new(template.map(Arc::new)), limits, max_memory, initializer }
+    ) -> io::Result<Self> {
+        let (eventfd, template) = (Arc::new(eventfd::create()?), Mutex::new(template.map(Arc::new)));
+        Ok(Self { context, eventfd, template, limits, max_memory, initializer })
     }
 
     fn template(&self) -> Option<Arc<Template>> {
@@ -59,10 +64,9 @@ impl LocalStart {
     fn start_link(&self, name: String, template: Option<&Template>) -> Result<LocalLink, Error> {
         let failed = |error| Error::os("cannot start a worker of a pool", error);
         let memory = RingMemory::create().map_err(failed)?;
-        let eventfd = ValueFd::new(eventfd::create().map_err(failed)?);
         let assignment = Assignment {
             memory: memory.clone(),
-            eventfd: SentFd(eventfd.clone()),
+            eventfd: SentFd(ValueFd::from(&self.eventfd)),
             max_memory: self.max_memory,
             initializer: self.initializer.as_ref().map(Initializer::pack).transpose()?,
         };
@@ -70,12 +74,16 @@ impl LocalStart {
         let process = self.context.process(call).name(name).daemon(true);
         let process = self.limits.iter().fold(process, |process, (resource, value)| process.limit(*resource, *value));
         let process = process.start_by(template.map(|template| template as &dyn Launcher))?;
-        Ok(LocalLink::new(process, memory, eventfd, self.initializer.clone()))
+        Ok(LocalLink::new(process, memory, self.initializer.clone()))
     }
 }
 
 impl StartWorker for LocalStart {
     type Link = LocalLink;
+
+    fn event_source(&self) -> BorrowedFd<'_> {
+        self.eventfd.as_fd()
+    }
 
     fn start(&self, name: String) -> Result<LocalLink, StartFailure> {
         let template = self.template();

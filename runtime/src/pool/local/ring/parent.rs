@@ -47,7 +47,7 @@ impl<M: Memory> ParentSide<M> {
     /// Whether the worker sleeps, and is to be woken by [`wake`](Self::wake). Called after jobs were written or results
     /// taken.
     pub(crate) fn must_wake_worker(&self) -> bool {
-        sleeper::must_wake(self.rings.worker_sleeps())
+        sleeper::must_wake(self.rings.worker_sleeps(), sleeper::ANY)
     }
 
     /// Whether the worker sleeps, and was not woken yet.
@@ -103,13 +103,18 @@ impl<M: Memory> ParentSide<M> {
 
     /// Whether there is a result.
     pub(crate) fn has_result(&self) -> bool {
-        observe(self.rings.results_tail()) != self.results
+        self.has_results(1)
     }
 
-    /// Asks the worker to write its eventfd after its next result. The caller must look for results once more before it
-    /// sleeps.
-    pub(crate) fn listen(&self) {
-        sleeper::announce(self.rings.parent_sleeps());
+    /// Asks the worker to write the eventfd after `results` more results. The caller must look
+    /// [once more](Self::has_results) before it sleeps.
+    pub(crate) fn listen(&self, results: u64) {
+        sleeper::announce(self.rings.parent_sleeps(), self.results + results);
+    }
+
+    /// Whether there are so many results, or values that no worker writes.
+    pub(crate) fn has_results(&self, results: u64) -> bool {
+        observe(self.rings.results_tail()).wrapping_sub(self.results) >= results
     }
 
     /// Undoes [`listen`](Self::listen).

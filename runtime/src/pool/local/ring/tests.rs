@@ -87,7 +87,19 @@ fn only_a_sleeper_is_woken_and_only_once() {
     worker.sleep_unless(|_| true, |_, _| panic!("there was a job"));
     worker.take(&mut Vec::new()).unwrap();
     worker.sleep_unless(WorkerSide::has_job, |_, _| assert!(parent.must_wake_worker() && !parent.must_wake_worker()));
-    parent.listen();
+    parent.listen(1);
     assert!(worker.push(head(1), &[]));
     assert!(!worker.push(head(2), &[]));
+}
+
+#[test]
+fn a_parent_that_waits_for_several_results_is_woken_at_the_last() {
+    let memory = memory();
+    let (mut parent, mut worker) = (ParentSide::new(memory.clone()), WorkerSide::new(memory));
+    let pushed = |worker: &mut WorkerSide<Plain>| worker.push(head(1), &[]);
+    assert!(!pushed(&mut worker));
+    parent.pop(&mut Vec::new()).unwrap().unwrap();
+    parent.listen(3);
+    assert_eq!([(); 4].map(|()| pushed(&mut worker)), [false, false, true, false]);
+    assert!(parent.has_results(4) && !parent.has_results(5));
 }

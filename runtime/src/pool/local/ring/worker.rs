@@ -51,7 +51,7 @@ impl<M: Memory> WorkerSide<M> {
         write(self.rings.result(self.results), head, bytes);
         self.results += 1;
         publish(self.rings.results_tail(), self.results);
-        sleeper::must_wake(self.rings.parent_sleeps())
+        sleeper::must_wake(self.rings.parent_sleeps(), self.results)
     }
 
     /// Sleeps until the parent wakes this side, unless `is_ready`. `wait` is the system call, which returns at once if
@@ -59,7 +59,7 @@ impl<M: Memory> WorkerSide<M> {
     pub(crate) fn sleep_unless(&self, is_ready: impl Fn(&Self) -> bool, wait: impl FnOnce(&AtomicU32, u32)) {
         let word = self.rings.0.sleep_word();
         let before = word.load(Acquire);
-        sleeper::announce(self.rings.worker_sleeps());
+        sleeper::announce(self.rings.worker_sleeps(), sleeper::ANY);
         if !is_ready(self) {
             wait(word, before);
         }
