@@ -101,11 +101,13 @@ pub(super) struct StartFailure {
 }
 
 /// Whether a job was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Sent {
     Yes,
-    /// The window is full, or another buffer of the link.
+    /// The window is full, or another buffer of the link, or this process has no descriptor left.
     NoRoom,
+    /// The job cannot be sent to any worker.
+    Never(Error),
 }
 
 /// A link that cannot be used any more: the worker broke its protocol, or the link failed.

@@ -69,16 +69,33 @@ impl LocalLink {
         self.process.child()
     }
 
-    /// Sends arguments that do not fit into a slot; `false` if the link or the ring has no room for them now.
-    fn send_out_of_line(&mut self, number: u64, arguments: &Payload) -> Result<bool, Broken> {
+    /// Sends arguments that do not fit into a slot.
+    fn send_out_of_line(&mut self, number: u64, arguments: &Payload) -> Result<Sent, Broken> {
         // No frame may be on the link whose slot is never written.
         if !self.side.has_room()? {
-            return Ok(false);
+            return Ok(Sent::NoRoom);
         }
         let link = self.child().link().map_err(|_| Broken)?;
         match protocol::send_out_of_line(link, number, arguments, Some(Instant::now())) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(false),
+            Ok(()) => Ok(Sent::Yes),
+            Err(error) if frame::is_gone(&error) => Err(Broken),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut || sys::is_out_of_descriptors(&error) => {
+                Ok(Sent::NoRoom)
+            }
+            Err(error) => Ok(Sent::Never(Error::os("cannot send the arguments to a worker", error))),
+        }
+    }
+
+    /// Receives the payload of an outcome that did not fit into a slot.
+    fn receive_out_of_line(&self, number: u64) -> Result<Result<Payload, Failure>, Broken> {
+        match protocol::receive_out_of_line(number, || self.next_frame()) {
+            // Its descriptor would be this process's for as long as the outcome is not taken.
+            Ok(payload) => Ok(Ok(payload.without_file())),
+            // The fault of this process: the worker has sent it.
+            Err(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                let failure = Failure::new(JoinErrorKind::Undecodable, Some(self.pid()));
+                Ok(Err(Failure { detail: error.to_string(), ..failure }))
+            }
             Err(_) => Err(Broken),
         }
     }
@@ -173,8 +190,10 @@ impl WorkerLink for LocalLink {
         let number = self.side.next_number();
         let (kind, bytes) = match inline(&job.arguments) {
             Some(bytes) => (slot::JOB, bytes),
-            None if !self.send_out_of_line(number, &job.arguments)? => return Ok(Sent::NoRoom),
-            None => (slot::JOB | slot::ON_LINK, &[][..]),
+            None => match self.send_out_of_line(number, &job.arguments)? {
+                Sent::Yes => (slot::JOB | slot::ON_LINK, &[][..]),
+                unsent => return Ok(unsent),
+            },
         };
         if !self.side.push(Head { about: job.task_index, kind, spent: 0 }, bytes)? {
             return Ok(Sent::NoRoom);
@@ -196,11 +215,14 @@ impl WorkerLink for LocalLink {
     fn next_event(&mut self) -> Result<Option<LinkEvent>, Broken> {
         let Some(head) = self.side.pop(&mut self.bytes)? else { return Ok(None) };
         let payload = if head.kind & slot::ON_LINK == 0 {
-            Payload::local(&self.bytes)
+            Ok(Payload::local(&self.bytes))
         } else {
-            protocol::receive_out_of_line(head.about, || self.next_frame())?
+            self.receive_out_of_line(head.about)?
         };
-        let outcome = self.outcome(head.kind & !(slot::ON_LINK | slot::LAST), payload)?;
+        let outcome = match payload {
+            Ok(payload) => self.outcome(head.kind & !(slot::ON_LINK | slot::LAST), payload)?,
+            Err(failure) => Err(failure),
+        };
         if !self.is_ready {
             self.is_ready = true;
             return Ok(Some(LinkEvent::Ready(self.check_start(outcome))));

@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex};
 
 use super::initializer::Initializer;
 use super::link::LocalLink;
-use super::protocol::{Assignment, RingMemory, SentFd};
+use super::protocol::{Assignment, SentFd, SentMemory};
 use super::worker;
 use crate::error::Error;
 use crate::ipc::wire::fds::ValueFd;
 use crate::pool::transport::{StartFailure, StartWorker};
 use crate::process::{Context, Resource};
 use crate::start::{Launcher, Template};
-use crate::sys::{self, eventfd};
+use crate::sys::{self, eventfd, fd};
 use crate::task::Call;
+
+/// The descriptors that must be free before a start. A worker keeps three of them: link, pidfd, lifeline.
+const DESCRIPTORS_LEFT: usize = 16;
 
 /// Starts a pool's workers as children of this process.
 #[derive(Debug)]
@@ -61,11 +64,16 @@ impl LocalStart {
         drop(template);
     }
 
+    /// Checks that a start leaves descriptors to the program.
+    fn check_descriptors(&self) -> io::Result<()> {
+        (0..DESCRIPTORS_LEFT).map(|_| fd::duplicate(self.eventfd.as_fd())).collect::<io::Result<Vec<_>>>().map(drop)
+    }
+
     fn start_link(&self, name: String, template: Option<&Template>) -> Result<LocalLink, Error> {
         let failed = |error| Error::os("cannot start a worker of a pool", error);
-        let memory = RingMemory::create().map_err(failed)?;
+        self.check_descriptors().map_err(failed)?;
         let assignment = Assignment {
-            memory: memory.clone(),
+            memory: SentMemory::create().map_err(failed)?,
             eventfd: SentFd(ValueFd::from(&self.eventfd)),
             max_memory: self.max_memory,
             initializer: self.initializer.as_ref().map(Initializer::pack).transpose()?,
@@ -74,7 +82,7 @@ impl LocalStart {
         let process = self.context.process(call).name(name).daemon(true);
         let process = self.limits.iter().fold(process, |process, (resource, value)| process.limit(*resource, *value));
         let process = process.start_by(template.map(|template| template as &dyn Launcher))?;
-        Ok(LocalLink::new(process, memory, self.initializer.clone()))
+        Ok(LocalLink::new(process, assignment.memory.into_memory(), self.initializer.clone()))
     }
 }
 

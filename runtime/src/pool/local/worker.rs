@@ -57,7 +57,7 @@ fn run(arguments: &mut ArgumentDecoder<'_>) -> Result<EncodedOutput, Undecodable
     let assignment = arguments.pull::<Assignment>()?;
     arguments.finish()?;
     match role::link_to_parent() {
-        Some(link) => Worker::new(assignment.memory, assignment.eventfd.0, link)
+        Some(link) => Worker::new(assignment.memory.into_memory(), assignment.eventfd.0, link)
             .work(assignment.initializer, assignment.max_memory.map(MemoryLimit::new)),
         None => return Err(UndecodableArguments("a worker has no link".to_owned())),
     }

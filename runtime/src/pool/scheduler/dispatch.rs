@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::worker::{RetireReason, Worker};
 use super::{Scheduler, TICK};
-use crate::pool::model::{JobId, JobState, PoolConfig, WorkerId};
+use crate::error::JoinErrorKind;
+use crate::pool::model::{Failure, JobId, JobState, PoolConfig, WorkerId};
 use crate::pool::transport::{Broken, LinkEvent, Sent, WorkerLink};
 use crate::sys::poll::Deadline;
 
@@ -63,6 +64,11 @@ impl<L: WorkerLink> Scheduler<L> {
                 }
                 // The link of another worker may have room.
                 Ok(Sent::NoRoom) => full.push(key),
+                Ok(Sent::Never(error)) => {
+                    self.queue.pop_front();
+                    self.finish(id, Err(Failure::new(JoinErrorKind::NotStarted(error), None)));
+                    sent = true;
+                }
                 Err(Broken) => worker.kill(None),
             }
         }
