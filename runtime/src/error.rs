@@ -107,6 +107,13 @@ pub enum ErrorKind {
     Os,
 }
 
+pub(crate) fn copy_of(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
 impl Error {
     pub(crate) fn new(kind: ErrorKind, text: impl Into<String>) -> Self {
         Self(Box::new(ErrorInner { kind, text: text.into(), source: None }))
@@ -131,11 +138,7 @@ impl Error {
 
     /// Returns a copy, since `io::Error` has no `Clone`.
     pub(crate) fn again(&self) -> Self {
-        let copy = |source: &io::Error| match source.raw_os_error() {
-            Some(number) => io::Error::from_raw_os_error(number),
-            None => io::Error::new(source.kind(), source.to_string()),
-        };
-        let source = self.0.source.as_ref().map(copy);
+        let source = self.0.source.as_ref().map(copy_of);
         Self(Box::new(ErrorInner { kind: self.0.kind, text: self.0.text.clone(), source }))
     }
 

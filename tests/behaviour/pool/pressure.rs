@@ -16,6 +16,7 @@ cases! {
     alone calls_with_large_arguments_made_in_advance;
     alone without_a_descriptor_left;
     alone arguments_that_cannot_be_sent;
+    alone an_argument_above_a_limit;
     alone a_worker_costs_three;
     alone no_start_takes_the_last_ones;
 }
@@ -150,4 +151,16 @@ fn no_start_takes_the_last_ones(method: StartMethod) {
     drop(left);
     assert!((2..20).contains(&pool.stats().workers.len()), "{:?}", pool.stats());
     assert_eq!(value(pool.submit(length_of::call(large(0)))), LARGE);
+}
+
+fn an_argument_above_a_limit(method: StartMethod) {
+    let pool = pool(method, 1);
+    let (soft, hard) = sys::limit(libc::RLIMIT_FSIZE);
+    assert!(sys::set_limit(libc::RLIMIT_FSIZE, 1000, hard));
+    let call = length_of::call(large(0));
+    assert!(sys::set_limit(libc::RLIMIT_FSIZE, soft, hard));
+    let error = failure(pool.submit(call));
+    let offspring::JoinErrorKind::NotStarted(cause) = error.kind() else { panic!("{error:?}") };
+    assert_eq!(cause.kind(), ErrorKind::LimitReached, "{error:?}");
+    assert!(cause.to_string().contains("length_of") && cause.to_string().contains("file sizes"), "{cause}");
 }

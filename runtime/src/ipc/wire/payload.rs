@@ -197,7 +197,7 @@ impl PayloadEncoder {
         if pushed.is_err() {
             self.descriptors.truncate(descriptors);
         }
-        let pushed = pushed.and_then(|()| check_length(self.len()).map_err(os_error));
+        let pushed = pushed.and_then(|()| check_length(self.len()).map_err(Error::from));
         // Bytes in a buffer are taken back by the codec. Bytes in the file stay there.
         if let Err(error) = &pushed
             && self.values.sink.file.is_some()
@@ -214,10 +214,10 @@ impl PayloadEncoder {
         }
         let codec::Encoder { scratch, mut sink } = values;
         let file = sink.close(&scratch.buffer);
-        let content = match file {
+        let content: Result<_, Error> = match file {
             Ok(Some(file)) => Ok(Content::File(file)),
             Ok(None) => Ok(Content::from(&*scratch.buffer)),
-            Err(error) => Err(os_error(error)),
+            Err(error) => Err(error.into()),
         };
         sink.keep(scratch);
         let payload = Payload { content: content?, descriptors };
@@ -233,11 +233,6 @@ impl PayloadEncoder {
         let sealed = sink.close(&scratch.buffer)?;
         Ok((Encoded { scratch, sink, sealed }, self.descriptors))
     }
-}
-
-#[cold]
-fn os_error(error: io::Error) -> Error {
-    Error::new(error.to_string())
 }
 
 /// Encoded bytes in the buffer of the thread, or in a file.
@@ -351,7 +346,7 @@ fn check_length(length: usize) -> io::Result<()> {
         return Ok(());
     }
     let text = format!("the encoded value is longer than {MESSAGE_MAX} bytes");
-    Err(io::Error::new(io::ErrorKind::FileTooLarge, text))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
 /// Decodes values one after another from one payload.
@@ -407,7 +402,7 @@ impl PayloadProgress {
 /// Decodes a payload of exactly one value, which takes over the descriptors.
 pub(crate) fn decode<T: DeserializeOwned>(mut payload: Payload) -> Result<T, Error> {
     let descriptors = fds::ReceivedFds::new(std::mem::take(&mut payload.descriptors));
-    let bytes = payload.bytes().map_err(os_error)?;
+    let bytes = payload.bytes()?;
     decode_bytes(&bytes, descriptors)
 }
 
