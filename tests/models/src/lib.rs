@@ -13,7 +13,7 @@ use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use ring::{Head, Memory, ParentSide, WORDS, WorkerSide};
+use ring::{Awaited, Head, Memory, ParentSide, WORDS, WorkerSide};
 
 #[derive(Clone)]
 struct Model(Arc<Shared>);
@@ -105,7 +105,7 @@ fn next(worker: &WorkerSide<Model>, memory: &Model, bytes: &mut Vec<u8>) -> u64 
             assert_eq!(**bytes, head.about.to_ne_bytes(), "a slot that is half another one");
             return head.about;
         }
-        worker.sleep_unless(WorkerSide::has_job, |word, before| memory.0.futex.wait(word, before));
+        worker.sleep_unless(Awaited::Job, WorkerSide::has_job, |word, before| memory.0.futex.wait(word, before));
     }
 }
 
@@ -216,7 +216,9 @@ fn a_worker_without_room_is_woken_when_there_is_some() {
         let theirs = memory.clone();
         let child = thread::spawn(move || {
             while !worker.has_room() {
-                worker.sleep_unless(WorkerSide::has_room, |word, before| theirs.0.futex.wait(word, before));
+                worker.sleep_unless(Awaited::Room, WorkerSide::has_room, |word, before| {
+                    theirs.0.futex.wait(word, before)
+                });
             }
             let _ = worker.push(head(9), &[]);
         });

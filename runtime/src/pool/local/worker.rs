@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::protocol::{self, Assignment, OutOfLine, PackedCall, RingMemory, inline, slot};
-use super::ring::{Head, WorkerSide};
+use super::ring::{Awaited, Head, WorkerSide};
 use crate::child;
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::ipc::codec;
@@ -163,7 +163,7 @@ impl Worker {
             let is_called = |side: &WorkerSide<_>| side.has_job() || side.taken() != passed;
             let side = &self.side;
             if !is_called(side) && !self.spin.look(|| is_called(side)) {
-                side.sleep_unless(is_called, |word, before| futex::wait(word, before, None));
+                side.sleep_unless(Awaited::Job, is_called, |word, before| futex::wait(word, before, None));
             }
         }
     }
@@ -228,7 +228,7 @@ impl Worker {
             }
         };
         while !self.side.has_room() {
-            self.side.sleep_unless(WorkerSide::has_room, |word, before| futex::wait(word, before, None));
+            self.side.sleep_unless(Awaited::Room, WorkerSide::has_room, |word, before| futex::wait(word, before, None));
         }
         if self.side.push(Head { about: number, kind, spent }, bytes) {
             eventfd::wake(self.eventfd.fd()?.as_fd());

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-use super::layout::{Head, Memory, Rings, SLOTS, observe, publish, read, write};
+use super::layout::{Awaited, Head, Memory, Rings, SLOTS, observe, publish, read, write};
 use super::sleeper;
 
 /// The worker has written values into the rings that no worker writes.
@@ -47,7 +47,8 @@ impl<M: Memory> ParentSide<M> {
     /// Whether the worker sleeps, and is to be woken by [`wake`](Self::wake). Called after jobs were written or results
     /// taken.
     pub(crate) fn must_wake_worker(&self) -> bool {
-        sleeper::must_wake(self.rings.worker_sleeps(), sleeper::ANY)
+        let has_job = || observe(self.rings.taken()) != self.tail;
+        sleeper::must_wake(self.rings.worker_sleeps(), |awaited| awaited != Awaited::Job as u64 || has_job())
     }
 
     /// Whether the worker sleeps, and was not woken yet.

@@ -84,9 +84,14 @@ fn only_a_sleeper_is_woken_and_only_once() {
     let (mut parent, mut worker) = (ParentSide::new(memory.clone()), WorkerSide::new(memory));
     parent.push(head(1), &[]).unwrap();
     assert!(!parent.must_wake_worker());
-    worker.sleep_unless(|_| true, |_, _| panic!("there was a job"));
+    worker.sleep_unless(Awaited::Job, |_| true, |_, _| panic!("there was a job"));
     worker.take(&mut Vec::new()).unwrap();
-    worker.sleep_unless(WorkerSide::has_job, |_, _| assert!(parent.must_wake_worker() && !parent.must_wake_worker()));
+    worker.sleep_unless(Awaited::Job, WorkerSide::has_job, |_, _| {
+        assert!(!parent.must_wake_worker(), "there is no job");
+        parent.push(head(2), &[]).unwrap();
+        assert!(parent.must_wake_worker() && !parent.must_wake_worker());
+    });
+    worker.sleep_unless(Awaited::Room, |_| false, |_, _| assert!(parent.must_wake_worker()));
     parent.listen(1);
     assert!(worker.push(head(1), &[]));
     assert!(!worker.push(head(2), &[]));
