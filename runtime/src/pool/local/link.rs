@@ -93,8 +93,7 @@ impl LocalLink {
             Ok(payload) => Ok(Ok(payload.without_file())),
             // The fault of this process: the worker has sent it.
             Err(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
-                let failure = Failure::new(JoinErrorKind::Undecodable, Some(self.pid()));
-                Ok(Err(Failure { detail: error.to_string(), ..failure }))
+                Ok(Err(Failure::new(JoinErrorKind::DescriptorsLost, Some(self.pid()))))
             }
             Err(_) => Err(Broken),
         }
