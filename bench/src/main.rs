@@ -8,6 +8,7 @@
 //! this program (`contender`) or of Python. `ours` and `peers` do the work, with values of `samples`. `report` prints
 //! and draws the results, and `targets` compares the results with the aims.
 
+mod busy;
 mod children;
 mod codec;
 mod contender;
@@ -40,7 +41,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Measures offspring, its peers and the floor side by side.
 ///
-/// Numbers are medians. A ratio is our cost divided by the other cost, for a rate as for a time: at most 1 is good.
+/// Numbers are medians. A ratio is our cost divided by the other cost, also for rates and shares: at most 1 is good.
 #[derive(Parser)]
 struct Arguments {
     /// Print one JSON object in place of the table
