@@ -115,15 +115,16 @@ fn measured(arguments: &Arguments) -> Result<Results> {
     let mut rows = Vec::new();
     for row in rows::all().iter().filter(|row| is_wanted(&row.id)) {
         let measured = measure::row(row, effort);
-        let text = report::text::of(&measured);
-        if arguments.json {
-            eprint!("{text}")
-        } else {
-            print!("{text}")
-        }
+        print(arguments, &report::text::of(&measured));
         rows.push(measured);
     }
+    print(arguments, &report::metg::text(&rows));
     Ok(Results { rows, machine, is_quick: arguments.quick })
+}
+
+/// Prints for a reader: beside the JSON object, if one is asked for.
+fn print(arguments: &Arguments, text: &str) {
+    if arguments.json { eprint!("{text}") } else { print!("{text}") }
 }
 
 /// Raises the limit of descriptors, since a thousand children need more than the usual limit.
