@@ -177,3 +177,16 @@ pub(crate) fn all() -> Vec<Row> {
 
 /// All start methods, in the order of rows.
 const METHODS: [StartMethod; 3] = [StartMethod::Spawn, StartMethod::Fork, StartMethod::ForkServer];
+
+#[cfg(test)]
+mod tests {
+    use super::Unit;
+
+    #[test]
+    fn a_ratio_is_of_costs_whether_more_is_better_or_less() {
+        assert_eq!(Unit::Micros.ratio(10.0, 20.0), Some(0.5));
+        assert_eq!(Unit::PerSecond.ratio(20.0, 10.0), Some(0.5));
+        assert_eq!(Unit::Percent.ratio(80.0, 40.0), Some(0.5));
+        assert_eq!(Unit::Percent.ratio(0.0, 40.0), None);
+    }
+}
