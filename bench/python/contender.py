@@ -12,6 +12,7 @@ import sys
 import time
 from array import array
 from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from multiprocessing.shared_memory import SharedMemory
 
 QUESTION, ANSWER = 12, 144
@@ -269,7 +270,7 @@ def queue_executor():
 def burn(steps):
     """Processor work: so many steps of a generator of random numbers, each from the number before."""
     number = 1
-    for _ in range(steps):
+    for _ in repeat(None, steps):  # a step of `range` takes longer from 257 on, as it makes an object
         number = (number * 25173 + 13849) % 65536
     return number
 

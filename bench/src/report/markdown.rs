@@ -108,8 +108,8 @@ fn repetition(results: &Results) -> String {
     format!(
         "\n## To repeat it\n\n```sh\n\
         cargo run --release --manifest-path bench/Cargo.toml -- --report docs{quick}\n```\n\n\
-        It takes a Rust toolchain, and Python 3 for Python's part. `--quick` takes a minute at \
-        most, `--json` prints the numbers, a word such as `roundtrip` measures only the rows that have it in their \
+        It takes a Rust toolchain, and Python 3 for Python's part, with joblib for joblib's. `--quick` takes a minute \
+        at most, `--json` prints the numbers, a word such as `roundtrip` measures only the rows that have it in their \
         ids, and `--report docs --from FILE` writes this page from numbers that were printed before.\n"
     )
 }
