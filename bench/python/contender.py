@@ -1,9 +1,9 @@
-"""The operations by CPython's multiprocessing and concurrent.futures.
+"""The operations by CPython's multiprocessing and concurrent.futures, and by joblib where it is installed.
 
-python3 contender.py [--large] OPERATION [START_METHOD [MEASURE] | SAMPLE]
+python3 contender.py [--large] OPERATION [START_METHOD [MEASURE] | SAMPLE | MICROSECONDS]
 
-Says "ready", then reads how often to do the operation, line by line, and answers with the seconds that one took (or with
-bytes, or a number), as the Rust contenders do.
+Says "ready" (or why it cannot be), then reads how often to do the operation, line by line, and answers with the seconds
+that one took (or with a share, bytes, or a number), as the Rust contenders do.
 """
 
 import multiprocessing
@@ -12,6 +12,7 @@ import sys
 import time
 from array import array
 from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
 from multiprocessing.shared_memory import SharedMemory
 
 QUESTION, ANSWER = 12, 144
@@ -19,6 +20,7 @@ ECHO_BYTES, ECHO_BYTE = 64 << 20, 0x5A
 ECHO_ROWS = 1 << 20  # as many as `samples.rs` has
 IDLE = "bench-idle"
 END = -1
+WORKERS = len(os.sched_getaffinity(0))
 
 
 def square(n):
@@ -262,6 +264,70 @@ def queue_executor():
     return timed_batch(batch)
 
 
+# Tasks of a given length
+
+
+def burn(steps):
+    """Processor work: so many steps of a generator of random numbers, each from the number before."""
+    number = 1
+    for _ in repeat(None, steps):  # a step of `range` takes longer from 257 on, as it makes an object
+        number = (number * 25173 + 13849) % 65536
+    return number
+
+
+def seconds_per_step(steps=5_000, looks=10):
+    """The fastest of some looks, each a fraction of a scheduler's time slice."""
+
+    def look():
+        begin = time.perf_counter()
+        burn(steps)
+        return (time.perf_counter() - begin) / steps
+
+    return min(look() for _ in range(looks))
+
+
+def efficiency(microseconds, map_all):
+    """A round of tasks of that length: the share of the workers' time that the tasks have taken.
+
+    `map_all` gets the argument of all calls as a list, and the size of chunks by the rule of `Pool.map`: four for each
+    worker.
+    """
+    length, step = float(microseconds) / 1e6, float("inf")
+
+    def run(count):
+        nonlocal step
+        step = min(step, seconds_per_step())  # not at setup, as all contenders set up at the same time
+        steps = round(length / step)
+        answer, calls, chunk = burn(steps), [steps] * count, -(-count // (4 * WORKERS))
+        begin = time.perf_counter()
+        assert list(map_all(calls, chunk)).count(answer) == count
+        return length * count / ((time.perf_counter() - begin) * WORKERS)
+
+    return run
+
+
+def efficiency_pool(microseconds):
+    pool = multiprocessing.Pool(WORKERS)
+    return efficiency(microseconds, lambda calls, chunk: pool.map(burn, calls, chunk))
+
+
+def efficiency_executor(microseconds):
+    executor = ProcessPoolExecutor(WORKERS)
+    run = efficiency(microseconds, lambda calls, chunk: executor.map(burn, calls, chunksize=chunk))
+    return run, executor.shutdown
+
+
+def efficiency_loky(microseconds):
+    """Joblib sizes its batches itself, by the time that the last ones took."""
+    import joblib
+
+    parallel = joblib.Parallel(n_jobs=WORKERS, backend="loky")
+    parallel.__enter__()  # keeps the workers and what was learnt about batches from round to round
+    task = joblib.delayed(burn)
+    parallel(task(1) for _ in range(WORKERS))  # starts the workers, which takes longer than a round
+    return efficiency(microseconds, lambda calls, _: parallel(map(task, calls))), lambda: parallel.__exit__(*3 * [None])
+
+
 # 64 MiB
 
 
@@ -354,6 +420,9 @@ OPERATIONS = {
     "map-executor": map_executor,
     "queue-pool": queue_pool,
     "queue-executor": queue_executor,
+    "efficiency-pool": efficiency_pool,
+    "efficiency-executor": efficiency_executor,
+    "efficiency-loky": efficiency_loky,
     "echo-pool": echo_pool,
     "echo-executor": echo_executor,
     "echo-bytes": echo_bytes,
@@ -365,7 +434,11 @@ def main():
     arguments = sys.argv[1:]
     is_large = arguments[0] == "--large"
     operation, *options = arguments[is_large:]
-    run = OPERATIONS[operation](*options)
+    try:
+        run = OPERATIONS[operation](*options)
+    except ModuleNotFoundError as error:
+        print(f"{error.name} is not installed", flush=True)
+        return
     run, clean_up = run if isinstance(run, tuple) else (run, lambda: None)
     large = b"\x01" * (1 << 30) if is_large else b""
     print("ready", flush=True)

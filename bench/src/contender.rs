@@ -3,9 +3,9 @@
 //! ```text
 //! measure                       contender
 //! ── starts ──────────────────▶ set up, touch 1 GiB where the row says so
-//! ◀───────────────── "ready" ──
+//! ◀───────────────── "ready" ──  (or why not, as "joblib is not installed")
 //! ── "8" ─────────────────────▶ do it 8 times, check each answer
-//! ◀──────────── "0.000312" ──── seconds for one (or bytes, or a number)
+//! ◀──────────── "0.000312" ──── seconds for one (or a share, bytes, a number)
 //! ── end of file ─────────────▶ exit
 //! ```
 //!
@@ -78,11 +78,10 @@ impl Running {
         Ok(Self { process, requests, replies, times: contender.times })
     }
 
+    /// Waits for the end of the setup. The error is the contender's own reason for not being ready.
     pub(crate) fn wait_until_ready(&mut self) -> Result<()> {
-        match self.reply()?.as_str() {
-            READY => Ok(()),
-            other => Err(format!("it says `{other}` before it is ready").into()),
-        }
+        let reply = self.reply()?;
+        if reply == READY { Ok(()) } else { Err(reply.into()) }
     }
 
     /// Runs one round, and returns the cost of one operation.

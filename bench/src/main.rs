@@ -8,6 +8,7 @@
 //! this program (`contender`) or of Python. `ours` and `peers` do the work, with values of `samples`. `report` prints
 //! and draws the results, and `targets` compares the results with the aims.
 
+mod busy;
 mod children;
 mod codec;
 mod contender;
@@ -40,7 +41,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Measures offspring, its peers and the floor side by side.
 ///
-/// Numbers are medians. A ratio is our cost divided by the other cost, for a rate as for a time: at most 1 is good.
+/// Numbers are medians. A ratio is our cost divided by the other cost, also for rates and shares: at most 1 is good.
 #[derive(Parser)]
 struct Arguments {
     /// Print one JSON object in place of the table
@@ -114,15 +115,16 @@ fn measured(arguments: &Arguments) -> Result<Results> {
     let mut rows = Vec::new();
     for row in rows::all().iter().filter(|row| is_wanted(&row.id)) {
         let measured = measure::row(row, effort);
-        let text = report::text::of(&measured);
-        if arguments.json {
-            eprint!("{text}")
-        } else {
-            print!("{text}")
-        }
+        print(arguments, &report::text::of(&measured));
         rows.push(measured);
     }
+    print(arguments, &report::metg::text(&rows));
     Ok(Results { rows, machine, is_quick: arguments.quick })
+}
+
+/// Prints for a reader: beside the JSON object, if one is asked for.
+fn print(arguments: &Arguments, text: &str) {
+    if arguments.json { eprint!("{text}") } else { print!("{text}") }
 }
 
 /// Raises the limit of descriptors, since a thousand children need more than the usual limit.

@@ -1,6 +1,7 @@
 //! The operations by offspring.
 
 use std::num::NonZero;
+use std::time::Duration;
 
 use offspring::{
     Bytes, Call, Context, Duplex, Job, Pool, Process, Receiver, Sender, SharedArray, StartMethod, channel, child_task,
@@ -11,6 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::Result;
+use crate::busy::{burn, efficiency};
 use crate::children::{gated, many};
 use crate::codec::Format;
 use crate::contender::{Round, timed, timed_batch};
@@ -161,6 +163,26 @@ pub(crate) fn pool_map_unordered() -> Result<Round> {
     Ok(timed_batch(move |count| {
         for (n, result) in pool.map_unordered((0..count).map(square::call)) {
             assert_eq!(result?, square(n as u64));
+        }
+        Ok(())
+    }))
+}
+
+pub(crate) fn efficiency_of_map(length: Duration) -> Result<Round> {
+    let pool = pool(workers())?;
+    Ok(efficiency(length, workers(), move |task, count| {
+        for result in pool.map((0..count).map(|_| burn::call(task.steps))) {
+            assert_eq!(result?, task.answer);
+        }
+        Ok(())
+    }))
+}
+
+pub(crate) fn efficiency_of_map_unordered(length: Duration) -> Result<Round> {
+    let pool = pool(workers())?;
+    Ok(efficiency(length, workers(), move |task, count| {
+        for (_, result) in pool.map_unordered((0..count).map(|_| burn::call(task.steps))) {
+            assert_eq!(result?, task.answer);
         }
         Ok(())
     }))

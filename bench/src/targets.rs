@@ -4,6 +4,7 @@ use crate::Results;
 use crate::codec::Format;
 use crate::measure::Measured;
 use crate::peers::formats::Postcard;
+use crate::rows::efficiency::POOL_MAP;
 use crate::rows::scale::{FORK, SPAWN};
 use crate::rows::start::SMALL_PARENT;
 use crate::rows::throughput::IPC_CHANNEL;
@@ -37,7 +38,7 @@ const fn target(row: &'static str, what: What, bound: f64) -> Target {
 
 use What::{AtLeast, AtMost, ToFloor, ToPeer, ToRow, ToVariant};
 
-pub(crate) const ALL: [Target; 29] = [
+pub(crate) const ALL: [Target; 37] = [
     target("start/spawn/empty", ToFloor, 1.10),
     target("start/fork/empty", ToFloor, 1.3),
     target("start/forkserver/empty", ToFloor, 1.5),
@@ -49,6 +50,14 @@ pub(crate) const ALL: [Target; 29] = [
     target("roundtrip/pool/small", ToFloor, 1.0),
     target("throughput/channel/small", ToPeer(IPC_CHANNEL), 1.0),
     target("throughput/pool-map/small", AtLeast, 1e6),
+    target("efficiency/pool/2us", AtLeast, 50.0),
+    target("efficiency/pool/16us", AtLeast, 90.0),
+    target("efficiency/pool/64us", AtLeast, 95.0),
+    target("efficiency/pool/2us", ToPeer(POOL_MAP), 1.0),
+    target("efficiency/pool/8us", ToPeer(POOL_MAP), 1.0),
+    target("efficiency/pool/16us", ToPeer(POOL_MAP), 1.0),
+    target("efficiency/pool/64us", ToPeer(POOL_MAP), 1.0),
+    target("efficiency/pool/1000us", ToPeer(POOL_MAP), 1.0),
     target("codec/small/encode", ToPeer(Postcard::NAME), 1.5),
     target("codec/small/decode", ToPeer(Postcard::NAME), 1.5),
     target("codec/rows/encode", ToPeer(Postcard::NAME), 3.0),

@@ -1,10 +1,12 @@
 //! The cost of the operation within this process.
 
 use std::hint::black_box;
+use std::time::Duration;
 
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 
 use crate::Result;
+use crate::busy::{burn, efficiency as efficiency_of};
 use crate::contender::{Round, timed_batch, timed_parts};
 use crate::samples::Sample;
 use crate::tasks::square;
@@ -13,6 +15,15 @@ use crate::tasks::square;
 pub(crate) fn parallel_map() -> Result<Round> {
     Ok(timed_batch(|count| {
         let wrong = (0..count).into_par_iter().filter(|n| square(black_box(*n)) != n.wrapping_mul(*n)).count();
+        assert_eq!(wrong, 0);
+        Ok(())
+    }))
+}
+
+/// `rayon` again, with tasks of the given length.
+pub(crate) fn efficiency(length: Duration) -> Result<Round> {
+    Ok(efficiency_of(length, rayon::current_num_threads(), |task, count| {
+        let wrong = (0..count).into_par_iter().filter(|_| burn(black_box(task.steps)) != task.answer).count();
         assert_eq!(wrong, 0);
         Ok(())
     }))

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::text::ratio;
-use super::{SECTIONS, Section};
+use super::{SECTIONS, Section, metg};
 use crate::Results;
 use crate::measure::Measured;
 use crate::targets::{self, Verdict};
@@ -23,7 +23,7 @@ const METHOD: &str = "\
 Each contender is a process of its own, which does the operation some times over when it is its turn, and checks every
 answer. The turns go round, A B C A B C, after one round that does not count, so that whatever else the machine does
 falls on all alike. A number is the median of its rounds; *spread* is from their first to their third quartile. A ratio
-says how many times the other's cost ours is, for a rate as for a time: less than 1 is less than the other.
+says how many times the other's cost ours is, for a rate or a share as for a time: less than 1 is less than the other.
 
 Ratios within a row can be compared with those of another machine; the numbers cannot.
 ";
@@ -77,7 +77,7 @@ fn part(section: &Section, results: &Results) -> String {
     line(&mut text, &format!("![{}](benchmarks/{})\n", section.title, section.picture_name()));
     text += "| row | who | median | spread | rounds | offspring to it |\n| --- | --- | --: | --: | --: | --: |\n";
     rows.iter().for_each(|row| contenders(&mut text, row));
-    text
+    text + &metg::markdown(&rows)
 }
 
 fn contenders(text: &mut String, row: &Measured) {
@@ -108,8 +108,8 @@ fn repetition(results: &Results) -> String {
     format!(
         "\n## To repeat it\n\n```sh\n\
         cargo run --release --manifest-path bench/Cargo.toml -- --report docs{quick}\n```\n\n\
-        It takes a Rust toolchain, and Python 3 for Python's part. `--quick` takes a minute at \
-        most, `--json` prints the numbers, a word such as `roundtrip` measures only the rows that have it in their \
+        It takes a Rust toolchain, and Python 3 for Python's part, with joblib for joblib's. `--quick` takes a minute \
+        at most, `--json` prints the numbers, a word such as `roundtrip` measures only the rows that have it in their \
         ids, and `--report docs --from FILE` writes this page from numbers that were printed before.\n"
     )
 }

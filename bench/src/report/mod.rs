@@ -1,7 +1,9 @@
 //! The results as lines, as a page, and as pictures. JSON is the serde form of `Results`.
 
 mod markdown;
+pub(crate) mod metg;
 mod plot;
+mod series;
 pub(crate) mod text;
 
 use std::fs;
@@ -23,11 +25,11 @@ enum Picture {
     Points,
     /// As `Points`, for rows with this suffix of their ids.
     PointsOf(&'static str),
-    /// Cost against the number at the end of the id.
-    Lines { against: &'static str },
+    /// Lines `of` a number against the number at the end of the id.
+    Lines { against: &'static str, of: &'static str },
 }
 
-const SECTIONS: [Section; 9] = [
+const SECTIONS: [Section; 10] = [
     Section {
         title: "A start",
         prefix: "start/",
@@ -65,6 +67,20 @@ const SECTIONS: [Section; 9] = [
         picture: Picture::Points,
     },
     Section {
+        title: "The efficiency of a pool",
+        prefix: "efficiency/pool/",
+        about: "With as many workers as processors: the length of a task times the number of tasks, divided by the \
+            elapsed time times the number of workers. 100 % is a pool that costs nothing; more is better. A task is \
+            processor work, a loop of which each contender has measured the speed in its own language and process. \
+            offspring and rayon run one call for each task. `multiprocessing` and `concurrent.futures` send the tasks \
+            in chunks, four for each worker, which is what `Pool.map` does if no size is given. joblib sizes its \
+            batches itself. The floor is no other process at all: rayon in this one. Below the table is the minimum \
+            effective task granularity of each (METG; Slaughter and others, *Task Bench*, SC 2020): the shortest task \
+            with an efficiency, interpolated between the measured lengths on the picture's axis. Task Bench adds the \
+            overhead to the length of a task; here the length is the work alone.",
+        picture: Picture::Lines { against: "length of a task, µs", of: "efficiency" },
+    },
+    Section {
         title: "Encoding and decoding",
         prefix: "codec/",
         about: "Values into bytes and out of them, in one process: `small`, a struct of 4 fields; `rows`, 1,000 \
@@ -99,14 +115,14 @@ const SECTIONS: [Section; 9] = [
         title: "Many children",
         prefix: "scale/children/",
         about: "So many children started, that wait at a gate until all are alive, then joined; the cost of each.",
-        picture: Picture::Lines { against: "children alive" },
+        picture: Picture::Lines { against: "children alive", of: "each" },
     },
     Section {
         title: "Many jobs",
         prefix: "scale/queue/",
         about: "So many jobs submitted to a pool before the first is waited for; the cost of each. The peers go as far \
             as their time (Python) or their descriptors (procspawn) allow.",
-        picture: Picture::Lines { against: "jobs queued" },
+        picture: Picture::Lines { against: "jobs queued", of: "each" },
     },
 ];
 

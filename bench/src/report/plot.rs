@@ -1,12 +1,14 @@
-//! The pictures: points on logarithmic axes. A bar would have to begin at zero, which is not on such an axis.
+//! The pictures: points and lines on logarithmic axes. A bar would have to begin at zero, which is not on such an axis.
 
 use std::path::Path;
 
 use plotters::chart::ChartContext;
+use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
+use super::series::{Series, series};
 use super::{Picture, Section};
 use crate::measure::Measured;
 use crate::rows::Unit;
@@ -37,7 +39,7 @@ pub(super) fn draw(section: &Section, results: &Results, directory: &Path) -> Re
     let path = directory.join(section.picture_name());
     match section.picture {
         _ if rows.is_empty() => Ok(()),
-        Picture::Lines { against } => lines(&path, against, &rows),
+        Picture::Lines { against, of } => lines(&path, &Axes { against, of, unit: rows[0].unit }, &rows),
         _ => points(&path, &rows),
     }
 }
@@ -150,58 +152,59 @@ fn words(color: RGBColor, size: f64, horizontal: HPos, vertical: VPos) -> TextSt
     (FONT, size).into_font().color(&color).pos(Pos::new(horizontal, vertical))
 }
 
-/// One contender through all sizes.
-struct Series<'r> {
-    name: &'r str,
-    color: RGBColor,
-    values: Vec<(f64, f64)>,
+/// What a picture with lines shows.
+struct Axes<'s> {
+    against: &'s str,
+    of: &'s str,
+    unit: Unit,
 }
 
-fn series<'r>(rows: &[&'r Measured]) -> Vec<Series<'r>> {
-    let mut all: Vec<Series> = Vec::new();
-    for row in rows {
-        let Some(size) = row.id.rsplit('/').next().and_then(|size| size.parse::<f64>().ok()) else { continue };
-        for (name, value) in row.everybody() {
-            match all.iter_mut().find(|series| series.name == name) {
-                Some(series) => series.values.push((size, value)),
-                None => all.push(Series { name, color: color(row, name), values: vec![(size, value)] }),
-            }
-        }
-    }
-    all
-}
-
-fn lines(path: &Path, against: &str, rows: &[&Measured]) -> Result<()> {
-    let (unit, series) = (rows[0].unit, series(rows));
+fn lines(path: &Path, axes: &Axes, rows: &[&Measured]) -> Result<()> {
+    let series = series(rows);
     let area = SVGBackend::new(path, (WIDTH, 480)).into_drawing_area();
     area.fill(&WHITE)?;
     let all = || series.iter().flat_map(|series| series.values.iter());
-    let (left, right) = all().fold((f64::MAX, 1.0_f64), |(left, right), (size, _)| (left.min(*size), right.max(*size)));
     let (low, high) = decades(all().map(|(_, value)| *value));
-    let mut chart = ChartBuilder::on(&area)
+    match axes.unit {
+        // A share has a natural beginning and end.
+        Unit::Percent => lines_on(&area, 0.0..all().fold(100.0, |most, (_, value)| value.max(most)), axes, &series)?,
+        _ => lines_on(&area, (low..high).log_scale(), axes, &series)?,
+    }
+    area.present()?;
+    Ok(())
+}
+
+/// Draws the lines on the given vertical axis.
+fn lines_on<Y>(area: &Area, vertical: Y, axes: &Axes, series: &[Series]) -> Result<()>
+where
+    Y: AsRangedCoord<Value = f64>,
+    Y::CoordDescType: ValueFormatter<f64>,
+{
+    let sizes = series.iter().flat_map(|series| series.values.iter().map(|(size, _)| *size));
+    let (left, right) = sizes.fold((f64::MAX, 1.0_f64), |(left, right), size| (left.min(size), right.max(size)));
+    let mut chart = ChartBuilder::on(area)
         .margin(20)
         .margin_right(250)
         .set_label_area_size(LabelAreaPosition::Left, 90)
         .set_label_area_size(LabelAreaPosition::Bottom, 50)
-        .build_cartesian_2d((left..right).log_scale(), (low..high).log_scale())?;
+        .build_cartesian_2d((left..right).log_scale(), vertical)?;
     chart
         .configure_mesh()
         .light_line_style(TRANSPARENT)
         .bold_line_style(GRID)
         .label_style((FONT, 13.0))
-        .x_desc(against)
-        .y_desc("each")
+        .x_desc(axes.against)
+        .y_desc(axes.of)
         .x_label_formatter(&|size| format!("{size:.0}"))
-        .y_label_formatter(&|value| unit.show(*value))
+        .y_label_formatter(&|value| axes.unit.show(*value))
         .draw()?;
-    for Series { color, values, .. } in &series {
+    for Series { name, row, values } in series {
+        let color = color(row, name);
         chart.draw_series(LineSeries::new(values.iter().copied(), color.stroke_width(2)))?;
         chart.draw_series(values.iter().map(|value| Circle::new(*value, 4, color.filled())))?;
     }
     let ends = series.iter().filter_map(|series| Some((series, chart.backend_coord(series.values.last()?))));
-    name_lines(&area, ends.collect())?;
-    area.present()?;
-    Ok(())
+    name_lines(area, ends.collect())
 }
 
 /// Writes the name of each line at its end, moved down where the place is taken.
@@ -212,8 +215,9 @@ fn name_lines(area: &Area, mut ends: Vec<(&Series, (i32, i32))>) -> Result<()> {
     let right = ends.iter().map(|(_, (x, _))| *x).max().unwrap_or_default() + 12;
     for (series, (x, y)) in ends {
         let place = (right, y.max(free));
-        area.draw(&PathElement::new([(x, y), place], series.color.mix(0.3)))?;
-        area.draw(&Text::new(series.name, place, words(series.color, 13.0, HPos::Left, VPos::Center)))?;
+        let color = color(series.row, series.name);
+        area.draw(&PathElement::new([(x, y), place], color.mix(0.3)))?;
+        area.draw(&Text::new(series.name, place, words(color, 13.0, HPos::Left, VPos::Center)))?;
         free = place.1 + HEIGHT;
     }
     Ok(())

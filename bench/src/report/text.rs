@@ -14,6 +14,7 @@ impl Unit {
             Self::Micros => seconds(value / 1e6),
             Self::Millis => seconds(value / 1e3),
             Self::PerSecond => scaled(value, &[(1e9, " G/s"), (1e6, " M/s"), (1e3, " k/s"), (0.0, "/s")]),
+            Self::Percent => format!("{} %", digits(value)),
             Self::Kibibytes => scaled(value, &[(1024.0, " MiB"), (0.0, " KiB")]),
             Self::Descriptors => digits(value),
         }

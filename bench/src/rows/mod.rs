@@ -2,6 +2,7 @@
 
 mod codec;
 mod echo;
+pub(crate) mod efficiency;
 mod footprint;
 mod roundtrip;
 pub(crate) mod scale;
@@ -67,6 +68,9 @@ pub(crate) enum Unit {
     Millis,
     #[serde(rename = "1/s")]
     PerSecond,
+    /// The share of a whole. More is better, as with a rate.
+    #[serde(rename = "%")]
+    Percent,
     #[serde(rename = "KiB")]
     Kibibytes,
     #[serde(rename = "descriptors")]
@@ -74,21 +78,23 @@ pub(crate) enum Unit {
 }
 
 impl Unit {
-    /// Converts the result of a round: seconds for one operation, bytes, or a number.
+    /// Converts the result of a round: seconds for one operation, a share, bytes, or a number.
     pub(crate) fn of(self, measured: f64) -> f64 {
         match self {
             Self::Nanos => measured * 1e9,
             Self::Micros => measured * 1e6,
             Self::Millis => measured * 1e3,
             Self::PerSecond => 1.0 / measured,
+            Self::Percent => measured * 100.0,
             Self::Kibibytes => measured / 1024.0,
             Self::Descriptors => measured,
         }
     }
 
-    /// Returns one cost divided by another. For a rate, the other rate divided by the first.
+    /// Returns one cost divided by another. For a rate or a share, the other one divided by the first.
     pub(crate) fn ratio(self, one: f64, other: f64) -> Option<f64> {
-        let ratio = if self == Self::PerSecond { other / one } else { one / other };
+        let is_more_better = matches!(self, Self::PerSecond | Self::Percent);
+        let ratio = if is_more_better { other / one } else { one / other };
         ratio.is_finite().then_some(ratio)
     }
 }
@@ -158,6 +164,7 @@ pub(crate) fn all() -> Vec<Row> {
         start::many(),
         roundtrip::rows(),
         throughput::rows(),
+        efficiency::rows(),
         codec::rows(),
         echo::rows(),
         footprint::rows(),
@@ -170,3 +177,16 @@ pub(crate) fn all() -> Vec<Row> {
 
 /// All start methods, in the order of rows.
 const METHODS: [StartMethod; 3] = [StartMethod::Spawn, StartMethod::Fork, StartMethod::ForkServer];
+
+#[cfg(test)]
+mod tests {
+    use super::Unit;
+
+    #[test]
+    fn a_ratio_is_of_costs_whether_more_is_better_or_less() {
+        assert_eq!(Unit::Micros.ratio(10.0, 20.0), Some(0.5));
+        assert_eq!(Unit::PerSecond.ratio(20.0, 10.0), Some(0.5));
+        assert_eq!(Unit::Percent.ratio(80.0, 40.0), Some(0.5));
+        assert_eq!(Unit::Percent.ratio(0.0, 40.0), None);
+    }
+}
