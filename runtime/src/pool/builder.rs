@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use super::Pool;
 use super::driver::{PoolCore, start_supervisor};
-use super::local::{Initializer, LocalStart};
+use super::local::{self, Initializer, LocalStart};
 use super::model::PoolConfig;
 use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::payload::{Payload, decode};
 use crate::platform::StartMethod;
-use crate::process::Context;
-use crate::process::Resource;
+use crate::process::{Context, Options, ProcessBuilder};
 use crate::report::Report;
 use crate::start::Template;
 use crate::sys;
@@ -52,7 +51,8 @@ pub struct PoolBuilder {
     workers: Option<usize>,
     max_tasks: Option<u32>,
     max_memory: Option<u64>,
-    limits: Vec<(Resource, u64)>,
+    worker: ProcessBuilder<()>,
+    pin_workers: bool,
     task_timeout: Option<Duration>,
     grace: Duration,
     retries: u32,
@@ -117,7 +117,8 @@ impl PoolBuilder {
             workers: None,
             max_tasks: None,
             max_memory: None,
-            limits: Vec::new(),
+            worker: local::worker_builder(),
+            pin_workers: false,
             task_timeout: None,
             grace: Duration::ZERO,
             retries: 0,
@@ -245,9 +246,10 @@ impl PoolBuilder {
 
     /// Replaces a worker that uses more than `bytes` of memory at the end of a job. Default: never.
     ///
-    /// The option is for workers whose tasks leave memory behind, and limits no task. [`limit`](Self::limit) limits a
-    /// task. Counts the resident memory (RSS), including memory that a worker shares with other processes, such as
-    /// pages of the copied process. With a value below the shared memory, each worker runs one job.
+    /// The option is for workers whose tasks leave memory behind, and limits no task. A
+    /// [`limit`](ProcessBuilder::limit) among the [`worker_options`](Self::worker_options) limits a task. Counts the
+    /// resident memory (RSS), including memory that a worker shares with other processes, such as pages of the copied
+    /// process. With a value below the shared memory, each worker runs one job.
     ///
     /// # Examples
     /// ```
@@ -272,9 +274,26 @@ impl PoolBuilder {
         self
     }
 
-    /// Limits a resource of each worker, in the unit of the [`Resource`]. Default: the limits of this process.
+    /// Sets options of the workers' processes: environment, working directory, standard streams, umask, nice value,
+    /// resource limits, processors and process group. Default: none, as for a single process.
     ///
-    /// See [`ProcessBuilder::limit`](crate::ProcessBuilder::limit).
+    /// `set` gets a builder with the options so far, and returns the builder with more options. The options hold for
+    /// each worker, under every start method, also for a worker that is started later. [`build`](Self::build) resolves
+    /// the environment and the working directory, once for all workers. The pool keeps given streams open until the
+    /// end of the pool.
+    ///
+    /// `build` fails with [`Setting`](ErrorKind::Setting) if an option is out of the range, if a worker may not make
+    /// the setting, or if the option has no meaning for a worker. These options have none:
+    ///
+    /// - [`name`](ProcessBuilder::name): see [`worker_name`](Self::worker_name).
+    /// - [`timeout`](ProcessBuilder::timeout): see [`task_timeout`](Self::task_timeout).
+    /// - [`daemon`](ProcessBuilder::daemon) and [`kill_on_drop`](ProcessBuilder::kill_on_drop): workers always end with
+    ///   the pool.
+    /// - [`Stdio::piped`](crate::Stdio::piped): no handle has the other end. Give the workers one end of
+    ///   [`std::io::pipe`].
+    ///
+    /// [`fork_despite_threads`](ProcessBuilder::fork_despite_threads) is about the moment of `build`, at which a fork
+    /// pool copies this process.
     ///
     /// # Examples
     /// ```
@@ -285,17 +304,61 @@ impl PoolBuilder {
     ///     vec![1_u8; bytes].len()
     /// }
     ///
+    /// #[child_task]
+    /// fn variable(name: String) -> Option<String> {
+    ///     std::env::var(name).ok()
+    /// }
+    ///
     /// # #[offspring::process_main]
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = Context::default().pool().workers(1).limit(Resource::AddressSpace, 1 << 30).build()?;
+    /// let pool = Context::default()
+    ///     .pool()
+    ///     .workers(1)
+    ///     .worker_options(|worker| {
+    ///         worker.env("OMP_NUM_THREADS", "1").nice(5).limit(Resource::AddressSpace, 1 << 30)
+    ///     })
+    ///     .build()?;
+    /// assert_eq!(pool.submit(variable::call("OMP_NUM_THREADS".to_owned())).wait()?.as_deref(), Some("1"));
+    ///
     /// let job = pool.submit(fill::call(2 << 30));
     /// assert!(matches!(job.wait().unwrap_err().kind(), JoinErrorKind::Signaled(6))); // SIGABRT
     /// assert_eq!(pool.submit(fill::call(1000)).wait()?, 1000);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn limit(mut self, resource: Resource, value: u64) -> Self {
-        self.limits.push((resource, value));
+    pub fn worker_options(mut self, set: impl FnOnce(ProcessBuilder<()>) -> ProcessBuilder<()>) -> Self {
+        self.worker = set(self.worker);
+        self
+    }
+
+    /// Sets whether each worker runs on one processor of its own (`true`) or on all processors (`false`). Default:
+    /// `false`.
+    ///
+    /// The processors are those of [`cpu_affinity`](ProcessBuilder::cpu_affinity) among the
+    /// [`worker_options`](Self::worker_options), or else those that may run the thread of the [`build`](Self::build).
+    /// The first worker gets the first processor, and so on. With more workers than processors, the next worker gets
+    /// the first processor again. A replacement gets the processor of the worker that it replaces.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn processors() -> usize {
+    ///     std::thread::available_parallelism().map_or(0, |count| count.get())
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().pin_workers(true).build()?;
+    /// assert_eq!(pool.submit(processors::call()).wait()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source: [sched_setaffinity(2)](https://man7.org/linux/man-pages/man2/sched_setaffinity.2.html).
+    pub fn pin_workers(mut self, pin: bool) -> Self {
+        self.pin_workers = pin;
         self
     }
 
@@ -447,7 +510,7 @@ impl PoolBuilder {
     ///
     /// # Errors
     /// - [`Setting`](ErrorKind::Setting): `workers` or `max_tasks_per_worker` is 0, `min_workers` is above `workers`,
-    ///   or an initializer or a resource limit fails.
+    ///   or an initializer or an option of the workers fails.
     /// - [`MultiThreadedFork`](ErrorKind::MultiThreadedFork): the start method is `fork`, and this process has several
     ///   threads, such as the thread of another pool.
     /// - [`Encode`](ErrorKind::Encode), [`UnknownTask`](ErrorKind::UnknownTask),
@@ -474,11 +537,15 @@ impl PoolBuilder {
         if self.max_tasks == Some(0) {
             return Err(Error::new(ErrorKind::Setting, "a worker of a pool has to do at least one task"));
         }
+        let (options, threads) = self.worker.into_options();
+        options.check_for_workers()?;
         // Before there is a thread: what it is a copy of must have but one.
         let template = match self.context.start_method() {
-            StartMethod::Fork => Some(Template::new()?),
+            StartMethod::Fork => Some(Template::new(threads)?),
             StartMethod::Spawn | StartMethod::ForkServer => None,
         };
+        let options = options.resolve("a worker of a pool")?;
+        let pins = if self.pin_workers { Some(processors(&options)?) } else { None };
         let initializer = self.initializer.transpose()?;
         let config = PoolConfig {
             min_workers: self.min_workers,
@@ -490,7 +557,7 @@ impl PoolBuilder {
             name: self.name,
             ..PoolConfig::new(workers)
         };
-        let starter = LocalStart::new(self.context, template, self.limits, self.max_memory, initializer);
+        let starter = LocalStart::new(self.context, template, options, pins, self.max_memory, initializer);
         let core = PoolCore::new(config, starter).map_err(|error| Error::os("cannot make a pool", error))?;
         let core = Arc::new(core);
         // Before the workers, which may take all the processes that there can be.
@@ -515,6 +582,15 @@ impl PoolBuilder {
             }
             _ => Ok(workers),
         }
+    }
+}
+
+/// The processors that may run a worker with these options.
+fn processors(options: &Options) -> Result<Vec<usize>, Error> {
+    match options.processors() {
+        Some(processors) => Ok(processors.to_vec()),
+        None => sys::sched::affinity()
+            .map_err(|error| Error::os("cannot tell to which processors to pin the workers of a pool", error)),
     }
 }
 

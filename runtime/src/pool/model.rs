@@ -20,6 +20,15 @@ pub(super) struct JobId(pub(super) usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct WorkerId(pub(super) usize);
 
+/// The name and the place of a worker that is to be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seat {
+    /// Never used again.
+    pub(super) name: String,
+    /// The lowest number from 0 on that no other worker of the pool has. A replacement has that of its predecessor.
+    pub(super) place: usize,
+}
+
 /// The key of several jobs whose outcomes are taken as they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct GroupId(pub(super) usize);

@@ -15,7 +15,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::model::{Failure, JobEntry, JobId, Outcome};
+use super::model::{Failure, JobEntry, JobId, Outcome, Seat};
 use crate::error::Error;
 
 /// The pool's end of the link to one worker, which runs one job after the other in the order of their sending.
@@ -89,7 +89,7 @@ pub(super) trait WorkerLink {
 pub(super) trait StartWorker {
     type Link: WorkerLink;
 
-    fn start(&self, name: String) -> Result<Self::Link, StartFailure>;
+    fn start(&self, seat: Seat) -> Result<Self::Link, StartFailure>;
 }
 
 /// Why a worker could not be started.

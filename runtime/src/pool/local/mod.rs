@@ -18,5 +18,5 @@ mod worker;
 
 pub(super) use initializer::Initializer;
 pub(super) use link::LocalLink;
-pub(super) use start::LocalStart;
+pub(super) use start::{LocalStart, worker_builder};
 pub use worker::is_cancelled;

@@ -6,13 +6,20 @@ use super::initializer::Initializer;
 use super::link::LocalLink;
 use super::protocol::{Assignment, RingMemory, SentFd};
 use super::worker;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::fds::ValueFd;
+use crate::pool::model::Seat;
 use crate::pool::transport::{StartFailure, StartWorker};
-use crate::process::{Context, Resource};
+use crate::process::{Context, Options, ProcessBuilder};
 use crate::start::{Launcher, Template};
 use crate::sys::{self, eventfd};
 use crate::task::Call;
+
+/// Returns a builder that takes the options of workers, and starts no process.
+pub(in crate::pool) fn worker_builder() -> ProcessBuilder<()> {
+    let text = "the builder of a pool's worker options starts no process; `PoolBuilder::build` does";
+    ProcessBuilder::new(Call::internal(&worker::ENTRY, &()), Err(Error::new(ErrorKind::Setting, text)))
+}
 
 /// Starts a pool's workers as children of this process.
 #[derive(Debug)]
@@ -20,8 +27,10 @@ pub(in crate::pool) struct LocalStart {
     context: Context,
     /// The process that workers are copies of, under the start method `fork`.
     template: Mutex<Option<Arc<Template>>>,
-    /// Resource limits of each worker.
-    limits: Vec<(Resource, u64)>,
+    /// The options of each worker's process.
+    options: Options,
+    /// The processors to which workers are pinned, one each.
+    pins: Option<Vec<usize>>,
     /// Resident bytes above which a worker exits after a job.
     max_memory: Option<u64>,
     initializer: Option<Initializer>,
@@ -31,11 +40,12 @@ impl LocalStart {
     pub(in crate::pool) fn new(
         context: Context,
         template: Option<Template>,
-        limits: Vec<(Resource, u64)>,
+        options: Options,
+        pins: Option<Vec<usize>>,
         max_memory: Option<u64>,
         initializer: Option<Initializer>,
     ) -> Self {
-        Self { context, template: Mutex::new(template.map(Arc::new)), limits, max_memory, initializer }
+        Self { context, template: Mutex::new(template.map(Arc::new)), options, pins, max_memory, initializer }
     }
 
     fn template(&self) -> Option<Arc<Template>> {
@@ -56,7 +66,16 @@ impl LocalStart {
         drop(template);
     }
 
-    fn start_link(&self, name: String, template: Option<&Template>) -> Result<LocalLink, Error> {
+    /// Returns the options of the worker at a place of the pool.
+    fn options_at(&self, place: usize) -> Options {
+        let mut options = self.options.clone();
+        if let Some(processor) = self.pins.as_ref().and_then(|pins| pins.iter().cycle().nth(place)) {
+            options.set_processors(vec![*processor]);
+        }
+        options
+    }
+
+    fn start_link(&self, seat: Seat, template: Option<&Template>) -> Result<LocalLink, Error> {
         let failed = |error| Error::os("cannot start a worker of a pool", error);
         let memory = RingMemory::create().map_err(failed)?;
         let eventfd = ValueFd::new(eventfd::create().map_err(failed)?);
@@ -67,8 +86,7 @@ impl LocalStart {
             initializer: self.initializer.as_ref().map(Initializer::pack).transpose()?,
         };
         let call = Call::<()>::internal(&worker::ENTRY, &assignment);
-        let process = self.context.process(call).name(name).daemon(true);
-        let process = self.limits.iter().fold(process, |process, (resource, value)| process.limit(*resource, *value));
+        let process = self.context.process(call).options(self.options_at(seat.place)).name(seat.name).daemon(true);
         let process = process.start_by(template.map(|template| template as &dyn Launcher))?;
         Ok(LocalLink::new(process, memory, eventfd, self.initializer.clone()))
     }
@@ -77,9 +95,9 @@ impl LocalStart {
 impl StartWorker for LocalStart {
     type Link = LocalLink;
 
-    fn start(&self, name: String) -> Result<LocalLink, StartFailure> {
+    fn start(&self, seat: Seat) -> Result<LocalLink, StartFailure> {
         let template = self.template();
-        self.start_link(name, template.as_deref()).map_err(|cause| {
+        self.start_link(seat, template.as_deref()).map_err(|cause| {
             let is_final = template.is_some_and(|template| template.has_ended());
             StartFailure { cause, is_final }
         })

@@ -63,8 +63,8 @@ pub(super) struct Scheduler<L> {
     /// Jobs that are at no worker, in the order in which they are dispatched.
     queue: VecDeque<JobId>,
     workers: Slab<Worker<L>>,
-    /// Starts of workers that the driver is busy with.
-    starting: usize,
+    /// The places of the workers whose start the driver is busy with.
+    starting: Vec<usize>,
     /// Workers that were ever started, or whose start was tried.
     started: usize,
     backoff: Backoff,
@@ -94,7 +94,7 @@ impl<L> Scheduler<L> {
             groups: Slab::new(),
             queue: VecDeque::new(),
             workers: Slab::new(),
-            starting: 0,
+            starting: Vec::new(),
             started: 0,
             backoff: Backoff::default(),
             abandoned: None,
@@ -128,7 +128,7 @@ impl<L> Scheduler<L> {
 
     /// Whether no worker lives or is being started.
     pub(super) fn is_empty(&self) -> bool {
-        self.workers.is_empty() && self.starting == 0
+        self.workers.is_empty() && self.starting.is_empty()
     }
 
     pub(super) fn has_workers(&self) -> bool {
@@ -147,7 +147,7 @@ impl<L> Scheduler<L> {
 
     /// Changes with each event that a waiting thread may wait for: a job's end, a worker's start or end.
     pub(super) fn version(&self) -> (u64, u64, usize) {
-        (self.done + self.failed, self.replaced + self.retired, self.workers.len() + self.starting)
+        (self.done + self.failed, self.replaced + self.retired, self.workers.len() + self.starting.len())
     }
 
     /// Whether jobs are queued.
@@ -235,7 +235,7 @@ impl<L: WorkerLink> Scheduler<L> {
     /// original is not touched.
     pub(super) fn disown(&mut self, now: Instant) {
         self.workers.clear();
-        self.starting = 0;
+        self.starting.clear();
         self.terminate(now);
     }
 

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::worker::{RetireReason, Stage, Worker};
 use super::{Phase, Scheduler, TICK};
 use crate::error::{Error, ErrorKind, JoinErrorKind};
-use crate::pool::model::{Failure, WorkerId};
+use crate::pool::model::{Failure, Seat, WorkerId};
 use crate::pool::transport::{Death, StartFailure, WorkerLink};
 use crate::sys::poll::Deadline;
 
@@ -28,8 +28,12 @@ impl<L: WorkerLink> Scheduler<L> {
         if self.hopeless().is_some() {
             return 0;
         }
-        let staying = self.workers.iter().filter(|(_, worker)| !worker.is_exiting()).count();
-        self.target().saturating_sub(staying + self.starting)
+        self.target().saturating_sub(self.staying().count() + self.starting.len())
+    }
+
+    /// The workers that have a place in the pool.
+    fn staying(&self) -> impl Iterator<Item = &Worker<L>> {
+        self.workers.iter().map(|(_, worker)| worker).filter(|worker| !worker.is_exiting())
     }
 
     /// Whether a worker is to be started now.
@@ -37,20 +41,23 @@ impl<L: WorkerLink> Scheduler<L> {
         self.vacancies() > 0 && self.backoff.next().is_none_or(|next| clock() >= next)
     }
 
-    /// Notes the start of a worker that the driver makes now; the worker's name.
-    pub(in crate::pool) fn begin_start(&mut self) -> String {
-        self.starting += 1;
+    /// Notes the start of a worker that the driver makes now.
+    pub(in crate::pool) fn begin_start(&mut self) -> Seat {
+        let is_taken =
+            |place: &usize| self.starting.contains(place) || self.staying().any(|other| other.place == *place);
+        let place = (0..).find(|place| !is_taken(place)).unwrap_or_default();
+        self.starting.push(place);
         self.started += 1;
-        format!("{}-{}", self.config.name, self.started)
+        Seat { name: format!("{}-{}", self.config.name, self.started), place }
     }
 
-    /// Takes in a worker that was started, or why it was not.
-    pub(in crate::pool) fn finish_start(&mut self, started: Result<L, StartFailure>, now: Instant) {
-        self.starting -= 1;
+    /// Takes in a worker that was started for a place, or why it was not.
+    pub(in crate::pool) fn finish_start(&mut self, place: usize, started: Result<L, StartFailure>, now: Instant) {
+        self.starting.retain(|known| *known != place);
         match started {
             Ok(link) => {
                 let deadline = self.config.start_timeout.and_then(|limit| now.checked_add(limit));
-                let key = self.workers.insert(Worker::new(link, now, deadline));
+                let key = self.workers.insert(Worker::new(link, place, now, deadline));
                 if self.is_over() {
                     // The other workers have been told to exit already.
                     self.workers[key].kill(None);
@@ -102,7 +109,7 @@ impl<L: WorkerLink> Scheduler<L> {
             Some(error) => Some(Err(error.again())),
             None => {
                 let all_serve = self.workers.iter().all(|(_, worker)| worker.stage == Stage::Serving);
-                (self.vacancies() == 0 && self.starting == 0 && all_serve).then_some(Ok(()))
+                (self.vacancies() == 0 && self.starting.is_empty() && all_serve).then_some(Ok(()))
             }
         }
     }

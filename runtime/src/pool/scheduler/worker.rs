@@ -13,6 +13,8 @@ pub(in crate::pool) const EXIT_GRACE: Duration = Duration::from_secs(2);
 
 pub(super) struct Worker<L> {
     pub(super) link: L,
+    /// The place in the pool, which an exiting worker has given up.
+    pub(super) place: usize,
     pub(super) stage: Stage,
     health: Health,
     /// Jobs that were sent and have no outcome, oldest first.
@@ -64,9 +66,10 @@ enum Health {
 }
 
 impl<L: WorkerLink> Worker<L> {
-    pub(super) fn new(link: L, now: Instant, start_deadline: Deadline) -> Self {
+    pub(super) fn new(link: L, place: usize, now: Instant, start_deadline: Deadline) -> Self {
         Self {
             link,
+            place,
             stage: Stage::Starting,
             health: Health::Ok,
             in_flight: VecDeque::new(),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, JoinErrorKind};
 use crate::ipc::wire::payload::Payload;
-use crate::pool::model::{Failure, GroupId, Holder, JobEntry, JobId, JobState, PoolConfig, Returned};
+use crate::pool::model::{Failure, GroupId, Holder, JobEntry, JobId, JobState, PoolConfig, Returned, Seat};
 use crate::pool::scheduler::Scheduler;
 use crate::pool::transport::{Broken, Death, LinkEvent, Oldest, Sent, StartFailure, WorkerLink};
 use crate::task::{EncodedOutput, Origin, TaskEntry};
@@ -180,6 +180,8 @@ pub(super) struct FakePool {
     pub(super) retries: u32,
     /// The time limit of the next jobs.
     pub(super) time_limit: Option<Duration>,
+    /// The place of each worker.
+    pub(super) places: Vec<usize>,
     workers: Vec<Rc<RefCell<FakeWorker>>>,
     commands: Rc<RefCell<Vec<String>>>,
 }
@@ -205,6 +207,7 @@ impl FakePool {
             now: Instant::now(),
             retries: 0,
             time_limit: None,
+            places: Vec::new(),
             workers: Vec::new(),
             commands: Rc::default(),
         }
@@ -216,19 +219,20 @@ impl FakePool {
 
     /// Starts a worker. Returns the worker's number.
     pub(super) fn start(&mut self) -> usize {
-        let name = self.scheduler.begin_start();
+        let Seat { name, place } = self.scheduler.begin_start();
         let worker = Rc::new(RefCell::new(FakeWorker { room: 4, is_waiting: true, ..FakeWorker::default() }));
         self.workers.push(Rc::clone(&worker));
+        self.places.push(place);
         let number = self.workers.len();
         let link = FakeLink { number, name, worker, commands: Rc::clone(&self.commands) };
-        self.scheduler.finish_start(Ok(link), self.now);
+        self.scheduler.finish_start(place, Ok(link), self.now);
         number
     }
 
     pub(super) fn fail_start(&mut self, kind: ErrorKind, is_final: bool) {
-        self.scheduler.begin_start();
+        let Seat { place, .. } = self.scheduler.begin_start();
         let cause = Error::new(kind, "no worker");
-        self.scheduler.finish_start(Err(StartFailure { cause, is_final }), self.now);
+        self.scheduler.finish_start(place, Err(StartFailure { cause, is_final }), self.now);
     }
 
     pub(super) fn worker(&self, number: usize) -> std::cell::RefMut<'_, FakeWorker> {

@@ -170,6 +170,24 @@ fn an_idle_worker_that_cannot_be_told_is_killed() {
 }
 
 #[test]
+fn a_replacement_has_the_place_of_its_predecessor() {
+    let mut pool = FakePool::serving(PoolConfig { max_tasks: Some(1), ..config(3) });
+    assert_eq!(pool.places, [0, 1, 2]);
+    pool.die(2, Signaled(9));
+    pool.start();
+    pool.ready(4);
+    // The first worker is to exit, and has not ended.
+    pool.submit();
+    pool.run(1, SHORT);
+    pool.advance(SECOND);
+    pool.fail_start(ErrorKind::LimitReached, false);
+    pool.advance(SECOND);
+    pool.start();
+    assert_eq!(pool.places, [0, 1, 2, 1, 0]);
+    assert!(!pool.must_start());
+}
+
+#[test]
 fn a_worker_that_has_done_its_share_is_replaced() {
     let mut pool = FakePool::serving(PoolConfig { max_tasks: Some(2), ..config(1) });
     pool.submit_many(3);
