@@ -91,19 +91,19 @@ pub trait InitializerOutput: Sized + sealed::Checked {}
 mod sealed {
     /// Tells a failure.
     pub trait Checked {
-        fn check(self) -> Result<(), String>;
+        fn check(self) -> Result<(), super::Report>;
     }
 }
 
 impl sealed::Checked for () {
-    fn check(self) -> Result<(), String> {
+    fn check(self) -> Result<(), Report> {
         Ok(())
     }
 }
 
 impl sealed::Checked for Result<(), Report> {
-    fn check(self) -> Result<(), String> {
-        self.map_err(|report| report.to_string())
+    fn check(self) -> Self {
+        self
     }
 }
 
@@ -462,7 +462,8 @@ impl PoolBuilder {
     /// has set. Default: none.
     ///
     /// [`build`](Self::build) waits for the initializers, without limit unless the call has a
-    /// [`timeout`](Call::timeout), and fails with [`Setting`](ErrorKind::Setting) if an initializer fails or panics.
+    /// [`timeout`](Call::timeout), and fails with [`Setting`](ErrorKind::Setting) if an initializer fails or panics. A
+    /// [`Report`] of an initializer is the [`source`](std::error::Error::source) of the error of `build`.
     ///
     /// # Examples
     /// ```
@@ -490,8 +491,8 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn initializer<T: InitializerOutput + serde::de::DeserializeOwned>(mut self, call: Call<T>) -> Self {
-        fn check<T: sealed::Checked + serde::de::DeserializeOwned>(payload: Payload) -> Result<(), String> {
-            decode::<T>(payload).map_err(|error| error.to_string())?.check()
+        fn check<T: sealed::Checked + serde::de::DeserializeOwned>(payload: Payload) -> Result<(), Report> {
+            decode::<T>(payload).map_err(Report::msg)?.check()
         }
         self.initializer = Some(prepare(&call).map(|(task_index, arguments)| Initializer {
             task_index,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::protocol::{PackedCall, SentFd};
 use crate::error::Error;
 use crate::ipc::wire::payload::Payload;
+use crate::report::Report;
 
 /// The call that each worker makes first.
 #[derive(Clone, Debug)]
@@ -15,7 +16,7 @@ pub(in crate::pool) struct Initializer {
     pub(in crate::pool) arguments: Payload,
     pub(in crate::pool) time_limit: Option<Duration>,
     /// The task's own error, from its encoded result.
-    pub(in crate::pool) check: fn(Payload) -> Result<(), String>,
+    pub(in crate::pool) check: fn(Payload) -> Result<(), Report>,
 }
 
 impl Initializer {

@@ -2,6 +2,7 @@
 //! for what has no room in a slot.
 
 use std::collections::VecDeque;
+use std::error::Error as _;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
@@ -15,9 +16,11 @@ use crate::ipc::wire::fds::ValueFd;
 use crate::ipc::wire::frame::{self, ReceivedFrame};
 use crate::ipc::wire::kind;
 use crate::ipc::wire::payload::{Payload, decode};
+use crate::platform::StartMethod;
 use crate::pool::model::{Failure, JobEntry, JobId, Outcome, Returned};
 use crate::pool::transport::{Broken, Death, LinkEvent, Oldest, Sent, WorkerLink};
 use crate::process::Process;
+use crate::report::Report;
 use crate::sys::{self, futex, signal};
 use crate::this_process::children::{Child, ExitStatus};
 
@@ -123,15 +126,19 @@ impl LocalLink {
     /// Whether the worker is of use, by the outcome of its initializer.
     fn check_start(&self, outcome: Outcome) -> Result<(), Error> {
         let task = self.initializer.as_ref().map_or(worker::NAME, |initializer| initializer.task);
-        let checked = match (outcome, &self.initializer) {
-            (Ok(returned), Some(initializer)) => (initializer.check)(returned.payload),
-            (Ok(_), None) => Ok(()),
-            (Err(failure), _) => Err(failure.into_error(task).to_string()),
+        let (how, source) = match (outcome, &self.initializer) {
+            (Ok(returned), Some(initializer)) => match (initializer.check)(returned.payload) {
+                Ok(()) => return Ok(()),
+                Err(report) => (String::new(), Some(report)),
+            },
+            (Ok(_), None) => return Ok(()),
+            (Err(failure), _) => {
+                let error = failure.into_error(task);
+                (format!(": {error}"), error.source().map(Report::new))
+            }
         };
-        checked.map_err(|text| {
-            let text = format!("the initializer `{task}` of a pool's worker failed: {text}");
-            Error::new(ErrorKind::Setting, text)
-        })
+        let text = format!("the initializer `{task}` of a pool's worker failed{how}");
+        Err(Error::with_report(ErrorKind::Setting, text, source))
     }
 
     /// How the worker's process has ended.
@@ -212,6 +219,7 @@ impl WorkerLink for LocalLink {
         let outcome = self.outcome(head.kind & !(slot::ON_LINK | slot::LAST), payload)?;
         if !self.is_ready {
             self.is_ready = true;
+            self.began_before = self.side.began();
             return Ok(Some(LinkEvent::Ready(self.check_start(outcome))));
         }
         // A worker runs one job after the other: any outcome is that of the oldest.
@@ -288,18 +296,26 @@ impl WorkerLink for LocalLink {
     }
 
     fn startup_error(&self, failure: Failure) -> Error {
+        let has_begun = self.side.began() != 0;
+        let error_kind = match &failure.kind {
+            JoinErrorKind::Exited(code) if !has_begun && self.process.start_method() == StartMethod::Spawn => {
+                return self.unguarded(*code);
+            }
+            // A worker that the system killed for want of memory may start another time.
+            JoinErrorKind::Signaled(signal::KILL) => ErrorKind::LimitReached,
+            JoinErrorKind::Exited(_) | JoinErrorKind::Panicked(_) => ErrorKind::Setting,
+            _ if has_begun => ErrorKind::Setting,
+            _ => ErrorKind::Os,
+        };
         match (failure.kind, &self.initializer) {
             (JoinErrorKind::NotStarted(cause), _) => cause,
-            (kind, Some(initializer)) => {
-                // A worker that the system killed for want of memory may start another time.
-                let is_killed = matches!(kind, JoinErrorKind::Signaled(signal::KILL));
-                let error_kind = if is_killed { ErrorKind::LimitReached } else { ErrorKind::Setting };
+            (kind, Some(initializer)) if has_begun => {
                 let how = Failure { kind, ..failure }.into_error(initializer.task);
                 Error::new(error_kind, format!("the initializer of a pool's worker did not return: {how}"))
             }
-            (kind, None) => {
+            (kind, _) => {
                 let how = Failure { kind, ..failure }.into_error(worker::NAME);
-                Error::new(ErrorKind::LimitReached, format!("a pool's worker has ended before it could serve: {how}"))
+                Error::new(error_kind, format!("a pool's worker has ended before it could serve: {how}"))
             }
         }
     }
@@ -322,6 +338,17 @@ impl WorkerLink for LocalLink {
 }
 
 impl LocalLink {
+    /// The error of a worker whose program ended by itself, and never came to the worker's task.
+    fn unguarded(&self, code: i32) -> Error {
+        let text = format!(
+            "a pool's worker (pid {}) exited with code {code} before it reached the guard: a worker is this program, \
+             started anew, so nothing may end the program before the guard; put #[offspring::process_main] on `main`, \
+             or call offspring::guard() first in it",
+            self.pid()
+        );
+        Error::new(ErrorKind::MissingGuard, text)
+    }
+
     fn shut_down_again(&mut self) -> bool {
         let number = self.side.next_number();
         let is_told = self.side.push(Head { about: 0, kind: slot::LEAVE, spent: 0 }, &[]).is_ok_and(|is_in| is_in);

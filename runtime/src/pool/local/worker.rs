@@ -127,6 +127,8 @@ impl Worker {
     fn work(mut self, initializer: Option<PackedCall>, limit: Option<MemoryLimit>) {
         // The parent answers a terminal's interrupt, and its end is the end of its workers.
         signal::survive_interrupts();
+        // A worker that ends before this has not come to its own task.
+        self.side.note_began(sys::monotonic_nanoseconds());
         let (ready, limit) = match limit.map(MemoryLimit::check).transpose() {
             Ok(limit) => (initializer.map_or(TaskEnd::Returned(Payload::EMPTY), initialize), limit),
             Err(error) => (TaskEnd::Refused(error), None),
