@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Pool;
 use super::driver::{PoolCore, start_supervisor};
-use super::local::{self, Initializer, LocalStart};
-use super::model::PoolConfig;
+use super::local::{self, Hook, Hooks, LocalStart};
+use super::model::{EXIT_GRACE, PoolConfig};
 use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::payload::{Payload, decode};
 use crate::platform::StartMethod;
@@ -56,18 +56,20 @@ pub struct PoolBuilder {
     task_timeout: Option<Duration>,
     grace: Duration,
     retries: u32,
-    initializer: Option<Result<Initializer, Error>>,
+    initializer: Option<Result<Hook, Error>>,
+    finalizer: Option<Result<Hook, Error>>,
     min_workers: Option<usize>,
     idle_timeout: Option<Duration>,
     name: String,
 }
 
-/// What an initializer can return: nothing, or a `Result<(), Report>`.
+/// What an initializer or a finalizer can return: nothing, or a `Result<(), Report>`.
 #[diagnostic::on_unimplemented(
-    message = "an initializer returns nothing or a `Result<(), Report>`, not `{Self}`",
+    message = "an initializer or a finalizer returns nothing or a `Result<(), Report>`, not `{Self}`",
     note = "`#[child_task(report)]` makes a `Report` of any error"
 )]
-/// The return type of an [`initializer`](PoolBuilder::initializer): `()` or `Result<(), Report>`.
+/// The return type of an [`initializer`](PoolBuilder::initializer) or a [`finalizer`](PoolBuilder::finalizer): `()` or
+/// `Result<(), Report>`.
 ///
 /// # Examples
 /// ```
@@ -123,6 +125,7 @@ impl PoolBuilder {
             grace: Duration::ZERO,
             retries: 0,
             initializer: None,
+            finalizer: None,
             min_workers: None,
             idle_timeout: None,
             name: "PoolWorker".to_owned(),
@@ -491,16 +494,54 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn initializer<T: InitializerOutput + serde::de::DeserializeOwned>(mut self, call: Call<T>) -> Self {
-        fn check<T: sealed::Checked + serde::de::DeserializeOwned>(payload: Payload) -> Result<(), Report> {
-            decode::<T>(payload).map_err(Report::msg)?.check()
-        }
-        self.initializer = Some(prepare(&call).map(|(task_index, arguments)| Initializer {
-            task_index,
-            task: call.task(),
-            arguments,
-            time_limit: call.limit,
-            check: check::<T>,
-        }));
+        self.initializer = Some(hook(&call));
+        self
+    }
+
+    /// Sets a call that each worker runs after the last task. Default: none.
+    ///
+    /// The finalizer runs in a worker that exits in order: at the [`join`](Pool::join) of the pool, and when the pool
+    /// replaces a worker ([`max_tasks_per_worker`](Self::max_tasks_per_worker),
+    /// [`max_worker_memory_bytes`](Self::max_worker_memory_bytes)) or needs a worker no longer
+    /// ([`idle_timeout`](Self::idle_timeout), [`resize`](Pool::resize)). The finalizer does not run in a worker that
+    /// dies or is killed, also by a time limit, [`terminate`](Pool::terminate), the drop of the pool or the end of the
+    /// program, and in a worker whose [`initializer`](Self::initializer) has failed.
+    ///
+    /// Finalizer and exit take up to 2 s together, and a [`timeout`](Call::timeout) of the call is added to this time.
+    /// After that, the worker is killed. A finalizer that fails, panics or does not return ends no job: `join` returns
+    /// the first such error, as [`Setting`](ErrorKind::Setting), after the end of all workers. A [`Report`] of a
+    /// finalizer is the [`source`](std::error::Error::source) of the error.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// use offspring::{Context, Sender, channel, child_task};
+    ///
+    /// static TOTAL: AtomicU64 = AtomicU64::new(0);
+    ///
+    /// #[child_task]
+    /// fn add(n: u64) {
+    ///     TOTAL.fetch_add(n, Ordering::Relaxed);
+    /// }
+    ///
+    /// #[child_task]
+    /// fn send_total(totals: Sender<u64>) {
+    ///     totals.send(TOTAL.load(Ordering::Relaxed)).expect("the parent receives");
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (sender, totals) = channel()?;
+    /// let pool = Context::default().pool().workers(2).finalizer(send_total::call(sender)).build()?;
+    /// pool.map((1..=100).map(add::call)).collect::<Result<(), _>>()?;
+    /// pool.join()?;
+    /// assert_eq!(totals.recv()? + totals.recv()?, 5050);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn finalizer<T: InitializerOutput + serde::de::DeserializeOwned>(mut self, call: Call<T>) -> Self {
+        self.finalizer = Some(hook(&call));
         self
     }
 
@@ -515,7 +556,7 @@ impl PoolBuilder {
     /// - [`MultiThreadedFork`](ErrorKind::MultiThreadedFork): the start method is `fork`, and this process has several
     ///   threads, such as the thread of another pool.
     /// - [`Encode`](ErrorKind::Encode), [`UnknownTask`](ErrorKind::UnknownTask),
-    ///   [`DuplicateTask`](ErrorKind::DuplicateTask): the call of the initializer cannot run.
+    ///   [`DuplicateTask`](ErrorKind::DuplicateTask): the call of the initializer or of the finalizer cannot run.
     /// - The errors of [`Context::start`](crate::Context::start), if no worker could be started.
     ///
     /// # Examples
@@ -547,18 +588,20 @@ impl PoolBuilder {
         };
         let options = options.resolve("a worker of a pool")?;
         let pins = if self.pin_workers { Some(processors(&options)?) } else { None };
-        let initializer = self.initializer.transpose()?;
+        let hooks = Hooks { initializer: self.initializer.transpose()?, finalizer: self.finalizer.transpose()? };
+        let time_of = |hook: &Option<Hook>| hook.as_ref().and_then(|hook| hook.time_limit);
         let config = PoolConfig {
             min_workers: self.min_workers,
             idle_timeout: self.idle_timeout,
             max_tasks: self.max_tasks,
-            start_timeout: initializer.as_ref().and_then(|initializer| initializer.time_limit),
+            start_timeout: time_of(&hooks.initializer),
+            exit_grace: EXIT_GRACE.saturating_add(time_of(&hooks.finalizer).unwrap_or_default()),
             task_timeout: self.task_timeout,
             grace: self.grace,
             name: self.name,
             ..PoolConfig::new(workers)
         };
-        let starter = LocalStart::new(self.context, template, options, pins, self.max_memory, initializer);
+        let starter = LocalStart::new(self.context, template, options, pins, self.max_memory, hooks);
         let core = PoolCore::new(config, starter).map_err(|error| Error::os("cannot make a pool", error))?;
         let core = Arc::new(core);
         // Before the workers, which may take all the processes that there can be.
@@ -593,6 +636,14 @@ fn processors(options: &Options) -> Result<Vec<usize>, Error> {
         None => sys::sched::affinity()
             .map_err(|error| Error::os("cannot tell to which processors to pin the workers of a pool", error)),
     }
+}
+
+fn hook<T: InitializerOutput + serde::de::DeserializeOwned>(call: &Call<T>) -> Result<Hook, Error> {
+    fn check<T: sealed::Checked + serde::de::DeserializeOwned>(payload: Payload) -> Result<(), Report> {
+        decode::<T>(payload).map_err(Report::msg)?.check()
+    }
+    let (task_index, arguments) = prepare(call)?;
+    Ok(Hook { task_index, task: call.task(), arguments, time_limit: call.limit, check: check::<T> })
 }
 
 /// What a pool keeps of a call; the same checks as for a process of its own.

@@ -235,8 +235,9 @@ impl Pool {
     /// Closes the pool, and waits for the end of all jobs and all workers.
     ///
     /// # Errors
-    /// The error of the failed start of a worker, if jobs were left without a worker. These jobs fail with
-    /// [`NotStarted`](JoinErrorKind::NotStarted). See [`Context::start`] for the kinds.
+    /// - The error of the failed start of a worker, if jobs were left without a worker. These jobs fail with
+    ///   [`NotStarted`](JoinErrorKind::NotStarted). See [`Context::start`] for the kinds.
+    /// - [`Setting`](ErrorKind::Setting): the [`finalizer`](PoolBuilder::finalizer) of a worker has failed.
     ///
     /// # Examples
     /// ```

@@ -71,6 +71,10 @@ pub(super) trait WorkerLink {
     /// Why a worker that ended like this before its first job cannot be had.
     fn startup_error(&self, failure: Failure) -> Error;
 
+    /// Why a worker that was told to exit, and ended like this before [`LinkEvent::Finalized`], did not exit in order.
+    /// `None` if the worker had nothing to do before its exit.
+    fn exit_error(&self, failure: Failure) -> Option<Error>;
+
     /// Makes [`event_source`](Self::event_source) readable at the next event. Events may have come before: look once
     /// more.
     fn arm(&self);
@@ -125,6 +129,8 @@ pub(super) enum LinkEvent {
         /// The worker exits now of its own accord, as it has grown too large. It begins no other job.
         is_last: bool,
     },
+    /// The last event of a worker with a finalizer, which has returned or failed.
+    Finalized(Result<(), Error>),
 }
 
 /// The state of the oldest job in flight.

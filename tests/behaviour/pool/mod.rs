@@ -2,6 +2,7 @@
 
 pub(crate) mod corners;
 pub(crate) mod faults;
+pub(crate) mod finalizers;
 pub(crate) mod futures;
 pub(crate) mod hostile;
 pub(crate) mod jobs;

@@ -33,7 +33,7 @@ use std::time::Instant;
 
 use super::local::{LocalLink, LocalStart};
 use super::model::{GroupId, JobEntry, JobId, LONGEST_SPIN, Outcome, PoolConfig};
-use super::scheduler::{EXIT_GRACE, Phase, Scheduler};
+use super::scheduler::{Phase, Scheduler};
 use super::stats::PoolStats;
 use crate::error::Error;
 use crate::ipc::spin::AdaptiveSpin;
@@ -209,17 +209,18 @@ impl PoolCore {
     /// Waits until every worker has exited.
     ///
     /// # Errors
-    /// Why jobs failed for want of workers, if any did.
+    /// Why jobs failed for want of workers, if any did, or why a worker did not exit in order.
     pub(super) fn wait_until_empty(&self) -> Result<(), Error> {
-        let mut inner = self.wait_until(poll::deadline_in(EXIT_GRACE), Scheduler::is_empty);
+        let grace = self.lock().scheduler.exit_grace();
+        let mut inner = self.wait_until(poll::deadline_in(grace), Scheduler::is_empty);
         if !inner.scheduler.is_empty() {
-            inner.scheduler.kill_all();
+            inner.scheduler.end_exits();
             drop(inner);
             inner = self.wait_until(None, Scheduler::is_empty);
         }
-        let abandoned = inner.scheduler.abandoned().map(Error::again);
+        let failure = inner.scheduler.abandoned().or(inner.scheduler.exit_error()).map(Error::again);
         self.release(inner);
-        abandoned.map_or(Ok(()), Err)
+        failure.map_or(Ok(()), Err)
     }
 
     /// Takes a job's outcome, or sets the waker of its future.

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use std::error::Error as _;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::initializer::Initializer;
+use super::hook::{Hook, Hooks};
 use super::protocol::{self, RingMemory, inline, slot};
 use super::ring::{Corrupt, Head, ParentSide, SLOTS};
 use super::worker;
@@ -29,7 +30,7 @@ pub(in crate::pool) struct LocalLink {
     side: ParentSide<RingMemory>,
     /// Written by the worker when the pool sleeps.
     eventfd: ValueFd,
-    initializer: Option<Initializer>,
+    hooks: Arc<Hooks>,
     /// Whether the worker has sent its first event.
     is_ready: bool,
     /// The jobs in the ring or at the worker, oldest first, each with the number of its slot.
@@ -57,17 +58,12 @@ impl From<io::Error> for Broken {
 }
 
 impl LocalLink {
-    pub(super) fn new(
-        process: Process<()>,
-        memory: RingMemory,
-        eventfd: ValueFd,
-        initializer: Option<Initializer>,
-    ) -> Self {
+    pub(super) fn new(process: Process<()>, memory: RingMemory, eventfd: ValueFd, hooks: Arc<Hooks>) -> Self {
         Self {
             process,
             side: ParentSide::new(memory),
             eventfd,
-            initializer,
+            hooks,
             is_ready: false,
             in_flight: VecDeque::new(),
             began_before: 0,
@@ -123,11 +119,11 @@ impl LocalLink {
         })
     }
 
-    /// Whether the worker is of use, by the outcome of its initializer.
-    fn check_start(&self, outcome: Outcome) -> Result<(), Error> {
-        let task = self.initializer.as_ref().map_or(worker::NAME, |initializer| initializer.task);
-        let (how, source) = match (outcome, &self.initializer) {
-            (Ok(returned), Some(initializer)) => match (initializer.check)(returned.payload) {
+    /// Whether a hook has succeeded, by its outcome. `kind` names the hook in the error.
+    fn check_hook(kind: &str, hook: Option<&Hook>, outcome: Outcome) -> Result<(), Error> {
+        let task = hook.map_or(worker::NAME, |hook| hook.task);
+        let (how, source) = match (outcome, hook) {
+            (Ok(returned), Some(hook)) => match (hook.check)(returned.payload) {
                 Ok(()) => return Ok(()),
                 Err(report) => (String::new(), Some(report)),
             },
@@ -137,7 +133,7 @@ impl LocalLink {
                 (format!(": {error}"), error.source().map(Report::new))
             }
         };
-        let text = format!("the initializer `{task}` of a pool's worker failed{how}");
+        let text = format!("the {kind} `{task}` of a pool's worker failed{how}");
         Err(Error::with_report(ErrorKind::Setting, text, source))
     }
 
@@ -216,11 +212,17 @@ impl WorkerLink for LocalLink {
         } else {
             protocol::receive_out_of_line(head.about, || self.next_frame())?
         };
-        let outcome = self.outcome(head.kind & !(slot::ON_LINK | slot::LAST), payload)?;
+        let outcome = self.outcome(head.kind & !(slot::ON_LINK | slot::LAST | slot::FINALIZER), payload)?;
         if !self.is_ready {
             self.is_ready = true;
             self.began_before = self.side.began();
-            return Ok(Some(LinkEvent::Ready(self.check_start(outcome))));
+            let checked = Self::check_hook("initializer", self.hooks.initializer.as_ref(), outcome);
+            return Ok(Some(LinkEvent::Ready(checked)));
+        }
+        if head.kind & slot::FINALIZER != 0 {
+            let finalizer = self.hooks.finalizer.as_ref().ok_or(Broken)?;
+            let checked = Self::check_hook("finalizer", Some(finalizer), outcome);
+            return Ok(Some(LinkEvent::Finalized(checked)));
         }
         // A worker runs one job after the other: any outcome is that of the oldest.
         let (number, id) = self.in_flight.front().copied().ok_or(Broken)?;
@@ -307,7 +309,7 @@ impl WorkerLink for LocalLink {
             _ if has_begun => ErrorKind::Setting,
             _ => ErrorKind::Os,
         };
-        match (failure.kind, &self.initializer) {
+        match (failure.kind, &self.hooks.initializer) {
             (JoinErrorKind::NotStarted(cause), _) => cause,
             (kind, Some(initializer)) if has_begun => {
                 let how = Failure { kind, ..failure }.into_error(initializer.task);
@@ -318,6 +320,13 @@ impl WorkerLink for LocalLink {
                 Error::new(error_kind, format!("a pool's worker has ended before it could serve: {how}"))
             }
         }
+    }
+
+    fn exit_error(&self, failure: Failure) -> Option<Error> {
+        let finalizer = self.hooks.finalizer.as_ref()?;
+        let how = failure.into_error(finalizer.task);
+        let text = format!("the finalizer of a pool's worker did not return: {how}");
+        Some(Error::new(ErrorKind::Setting, text))
     }
 
     fn arm(&self) {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use super::initializer::Initializer;
+use super::hook::{Hook, Hooks};
 use super::link::LocalLink;
 use super::protocol::{Assignment, RingMemory, SentFd};
 use super::worker;
@@ -33,7 +33,7 @@ pub(in crate::pool) struct LocalStart {
     pins: Option<Vec<usize>>,
     /// Resident bytes above which a worker exits after a job.
     max_memory: Option<u64>,
-    initializer: Option<Initializer>,
+    hooks: Arc<Hooks>,
 }
 
 impl LocalStart {
@@ -43,9 +43,16 @@ impl LocalStart {
         options: Options,
         pins: Option<Vec<usize>>,
         max_memory: Option<u64>,
-        initializer: Option<Initializer>,
+        hooks: Hooks,
     ) -> Self {
-        Self { context, template: Mutex::new(template.map(Arc::new)), options, pins, max_memory, initializer }
+        Self {
+            context,
+            template: Mutex::new(template.map(Arc::new)),
+            options,
+            pins,
+            max_memory,
+            hooks: Arc::new(hooks),
+        }
     }
 
     fn template(&self) -> Option<Arc<Template>> {
@@ -83,12 +90,13 @@ impl LocalStart {
             memory: memory.clone(),
             eventfd: SentFd(eventfd.clone()),
             max_memory: self.max_memory,
-            initializer: self.initializer.as_ref().map(Initializer::pack).transpose()?,
+            initializer: self.hooks.initializer.as_ref().map(Hook::pack).transpose()?,
+            finalizer: self.hooks.finalizer.as_ref().map(Hook::pack).transpose()?,
         };
         let call = Call::<()>::internal(&worker::ENTRY, &assignment);
         let process = self.context.process(call).options(self.options_at(seat.place)).name(seat.name).daemon(true);
         let process = process.start_by(template.map(|template| template as &dyn Launcher))?;
-        Ok(LocalLink::new(process, memory, eventfd, self.initializer.clone()))
+        Ok(LocalLink::new(process, memory, eventfd, Arc::clone(&self.hooks)))
     }
 }
 

@@ -173,6 +173,7 @@ impl<L: WorkerLink> Scheduler<L> {
                 }
                 true
             }
+            LinkEvent::Finalized(finalized) => self.note_finalized(id, finalized),
         }
     }
 

@@ -37,7 +37,6 @@ use super::transport::WorkerLink;
 use crate::error::{Error, JoinErrorKind};
 use crate::sys::poll::Deadline;
 use backoff::Backoff;
-pub(super) use worker::EXIT_GRACE;
 use worker::Worker;
 
 /// Whether a pool takes jobs.
@@ -70,6 +69,8 @@ pub(super) struct Scheduler<L> {
     backoff: Backoff,
     /// The cause for which queued jobs were failed, as no worker could be had.
     abandoned: Option<Error>,
+    /// Why the first of the workers that did not exit in order did not.
+    exit_error: Option<Error>,
     /// The duration of a job in nanoseconds, an exponential moving average.
     mean_duration: f64,
     /// Wakers of futures whose jobs are done. The driver calls them without the lock.
@@ -98,6 +99,7 @@ impl<L> Scheduler<L> {
             started: 0,
             backoff: Backoff::default(),
             abandoned: None,
+            exit_error: None,
             mean_duration: dispatch::AHEAD,
             woken: Vec::new(),
             futures: 0,
@@ -183,6 +185,16 @@ impl<L> Scheduler<L> {
     pub(super) fn abandoned(&self) -> Option<&Error> {
         self.abandoned.as_ref()
     }
+
+    /// Why a worker did not exit in order, if any did not.
+    pub(super) fn exit_error(&self) -> Option<&Error> {
+        self.exit_error.as_ref()
+    }
+
+    /// How long a worker without jobs may take to exit.
+    pub(super) fn exit_grace(&self) -> Duration {
+        self.config.exit_grace
+    }
 }
 
 impl<L: WorkerLink> Scheduler<L> {
@@ -225,6 +237,11 @@ impl<L: WorkerLink> Scheduler<L> {
         for id in unfinished {
             self.finish(id, Err(Failure::new(JoinErrorKind::PoolClosed, None)));
         }
+    }
+
+    /// Kills every worker, since the time for their exit is over.
+    pub(super) fn end_exits(&mut self) {
+        self.workers.iter_mut().for_each(|(_, worker)| worker.kill(Some(JoinErrorKind::TimedOut)));
     }
 
     pub(super) fn kill_all(&mut self) {

@@ -56,8 +56,7 @@ impl<L: WorkerLink> Scheduler<L> {
         self.starting.retain(|known| *known != place);
         match started {
             Ok(link) => {
-                let deadline = self.config.start_timeout.and_then(|limit| now.checked_add(limit));
-                let key = self.workers.insert(Worker::new(link, place, now, deadline));
+                let key = self.workers.insert(Worker::new(link, place, &self.config, now));
                 if self.is_over() {
                     // The other workers have been told to exit already.
                     self.workers[key].kill(None);
@@ -120,9 +119,11 @@ impl<L: WorkerLink> Scheduler<L> {
         match (worker.stage, ready) {
             (Stage::Serving, _) => return false,
             // It was told to exit before it served.
-            (Stage::Retiring(_), _) => {}
+            (Stage::Retiring(_), Ok(())) => worker.note_ready(),
+            (Stage::Retiring(_), Err(_)) => {}
             (Stage::Starting, Ok(())) => {
                 worker.stage = Stage::Serving;
+                worker.note_ready();
                 self.backoff.note_success();
             }
             (Stage::Starting, Err(cause)) => {
@@ -136,10 +137,10 @@ impl<L: WorkerLink> Scheduler<L> {
 
     /// Takes in that a worker has grown too large: it exits of its own accord.
     pub(super) fn note_outgrown(&mut self, id: WorkerId, clock: &impl Fn() -> Instant) {
-        if self.workers[id.0].stage != Stage::Serving {
-            return;
+        // It may have been told to exit, behind jobs that it will not begin.
+        if !self.workers[id.0].is_retiring() {
+            self.workers[id.0].stage = Stage::Retiring(RetireReason::Outgrown);
         }
-        self.workers[id.0].stage = Stage::Retiring(RetireReason::Outgrown);
         self.revoke_all(id);
         let worker = &mut self.workers[id.0];
         worker.note_exiting(clock());
@@ -147,6 +148,14 @@ impl<L: WorkerLink> Scheduler<L> {
         if !worker.link.shut_down() {
             worker.kill(None);
         }
+    }
+
+    /// Takes in the outcome of a worker's finalizer; `false` if no honest worker sends such an event.
+    pub(super) fn note_finalized(&mut self, id: WorkerId, finalized: Result<(), Error>) -> bool {
+        if let Err(error) = finalized {
+            self.exit_error.get_or_insert(error);
+        }
+        self.workers[id.0].note_finalized()
     }
 
     fn note_failed_start(&mut self, failure: StartFailure, now: Instant) {
@@ -198,6 +207,7 @@ impl<L: WorkerLink> Scheduler<L> {
     }
 
     fn note_death(&mut self, mut worker: Worker<L>, now: Instant) {
+        let is_unfinalized = worker.is_to_finalize() && self.phase != Phase::Terminated;
         let Death { has_begun, failure } = worker.death();
         let running = if has_begun { worker.in_flight.pop_front() } else { None };
         for id in worker.in_flight.drain(..).rev() {
@@ -212,6 +222,10 @@ impl<L: WorkerLink> Scheduler<L> {
             (None, Stage::Starting) => {
                 let cause = worker.link.startup_error(failure);
                 self.note_failed_start(StartFailure { cause, is_final: false }, now);
+            }
+            (None, _) if is_unfinalized => {
+                let error = worker.link.exit_error(failure);
+                self.exit_error = self.exit_error.take().or(error);
             }
             (None, Stage::Serving) if worker.completed == 0 => self.backoff.note_setback(now),
             _ => {}
@@ -266,7 +280,7 @@ impl<L: WorkerLink> Scheduler<L> {
     pub(super) fn end_slow_exits(&mut self, now: Instant) {
         for (_, worker) in &mut self.workers {
             if worker.exit_deadline().is_some_and(|deadline| deadline <= now) {
-                worker.kill(None);
+                worker.kill(Some(JoinErrorKind::TimedOut));
             }
         }
     }

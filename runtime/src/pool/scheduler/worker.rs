@@ -4,12 +4,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::error::JoinErrorKind;
-use crate::pool::model::JobId;
+use crate::pool::model::{JobId, PoolConfig};
 use crate::pool::transport::{Broken, Death, Oldest, WorkerLink};
 use crate::sys::poll::Deadline;
-
-/// How long a worker without jobs may take to exit. An exit handler may hang, and a stopped worker never exits.
-pub(in crate::pool) const EXIT_GRACE: Duration = Duration::from_secs(2);
 
 pub(super) struct Worker<L> {
     pub(super) link: L,
@@ -24,8 +21,13 @@ pub(super) struct Worker<L> {
     /// Why the pool killed the worker, if for the running job.
     kill_reason: Option<JoinErrorKind>,
     idle_since: Instant,
+    exit_grace: Duration,
     /// When a worker that was told to exit, and has no job, is killed.
     exit_deadline: Deadline,
+    /// Whether the initializer has succeeded.
+    is_ready: bool,
+    /// Whether the finalizer has returned or failed.
+    is_finalized: bool,
     /// The deadline of the initializer.
     start_deadline: Deadline,
     /// The oldest job in flight, if not begun, and the time of the first look that found so.
@@ -66,7 +68,7 @@ enum Health {
 }
 
 impl<L: WorkerLink> Worker<L> {
-    pub(super) fn new(link: L, place: usize, now: Instant, start_deadline: Deadline) -> Self {
+    pub(super) fn new(link: L, place: usize, config: &PoolConfig, now: Instant) -> Self {
         Self {
             link,
             place,
@@ -76,8 +78,11 @@ impl<L: WorkerLink> Worker<L> {
             completed: 0,
             kill_reason: None,
             idle_since: now,
+            exit_grace: config.exit_grace,
             exit_deadline: None,
-            start_deadline,
+            is_ready: false,
+            is_finalized: false,
+            start_deadline: config.start_timeout.and_then(|limit| now.checked_add(limit)),
             not_begun: None,
             stalled: false,
         }
@@ -100,7 +105,7 @@ impl<L: WorkerLink> Worker<L> {
     /// Notes the time from which a worker has nothing left to do but to exit.
     pub(super) fn note_exiting(&mut self, now: Instant) {
         if self.is_exiting() && self.exit_deadline.is_none() {
-            self.exit_deadline = now.checked_add(EXIT_GRACE);
+            self.exit_deadline = now.checked_add(self.exit_grace);
         }
     }
 
@@ -219,6 +224,23 @@ impl<L: WorkerLink> Worker<L> {
             self.note_exiting(now);
         }
         is_told
+    }
+
+    /// Notes that the initializer has succeeded.
+    pub(super) fn note_ready(&mut self) {
+        self.is_ready = true;
+    }
+
+    /// Notes that the finalizer has returned or failed; `false` if the worker cannot have come to the finalizer.
+    pub(super) fn note_finalized(&mut self) -> bool {
+        let may_be = self.is_to_finalize();
+        self.is_finalized = true;
+        may_be
+    }
+
+    /// Returns whether the worker is to exit in order, and the end of the finalizer is not known.
+    pub(super) fn is_to_finalize(&self) -> bool {
+        self.is_exiting() && self.is_ready && !self.is_finalized
     }
 
     /// Kills the worker. The running job fails with `reason`, if given, or else with the worker's death.

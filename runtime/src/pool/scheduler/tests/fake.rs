@@ -47,6 +47,7 @@ pub(super) struct FakeWorker {
     is_waiting: bool,
     is_stopped: bool,
     takes_no_shutdown: bool,
+    has_finalizer: bool,
 }
 
 pub(super) struct FakeLink {
@@ -160,6 +161,11 @@ impl WorkerLink for FakeLink {
         Error::new(ErrorKind::LimitReached, format!("no start: {:?}", failure.kind))
     }
 
+    fn exit_error(&self, failure: Failure) -> Option<Error> {
+        let has_finalizer = self.worker.borrow().has_finalizer;
+        has_finalizer.then(|| Error::new(ErrorKind::Setting, format!("no end: {:?}", failure.kind)))
+    }
+
     fn arm(&self) {}
 
     fn disarm(&self) {}
@@ -242,6 +248,22 @@ impl FakePool {
     pub(super) fn ready(&mut self, worker: usize) {
         self.worker(worker).events.push_back(LinkEvent::Ready(Ok(())));
         self.collect();
+    }
+
+    /// Lets a worker have a finalizer.
+    pub(super) fn set_finalizer(&mut self, worker: usize) {
+        self.worker(worker).has_finalizer = true;
+    }
+
+    pub(super) fn finalize(&mut self, worker: usize, finalized: Result<(), &str>) {
+        let finalized = finalized.map_err(|text| Error::new(ErrorKind::Setting, text));
+        self.worker(worker).events.push_back(LinkEvent::Finalized(finalized));
+        self.collect();
+    }
+
+    /// The error of the first worker that did not exit in order.
+    pub(super) fn exit_error(&self) -> Option<String> {
+        self.scheduler.exit_error().map(ToString::to_string)
     }
 
     pub(super) fn fail_initializer(&mut self, worker: usize) {
