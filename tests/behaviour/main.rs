@@ -87,6 +87,7 @@ const SUITES: &[Suite] = &[
     ("pool::corners", pool::corners::CASES),
     ("pool::faults", pool::faults::CASES),
     ("pool::workers", pool::workers::CASES),
+    ("pool::broadcast", pool::broadcast::CASES),
     ("pool::finalizers", pool::finalizers::CASES),
     ("pool::options", pool::options::CASES),
     ("pool::template", pool::template::CASES),

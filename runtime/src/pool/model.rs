@@ -48,6 +48,8 @@ pub(super) struct JobEntry {
     pub(super) time_limit: Option<Duration>,
     /// How many more runs a worker's death under the job may cause.
     pub(super) retries: u32,
+    /// The only worker that may run the job.
+    pub(super) pin: Option<WorkerId>,
 }
 
 /// How far a job is.

@@ -1,5 +1,6 @@
 //! Pools. Cases wait for events and counts in memory shared with the tasks.
 
+pub(crate) mod broadcast;
 pub(crate) mod corners;
 pub(crate) mod faults;
 pub(crate) mod finalizers;

@@ -152,6 +152,18 @@ impl PoolCore {
         self.release(inner);
     }
 
+    /// Submits a job for each present worker. Returns the workers' pids with the jobs.
+    pub(super) fn broadcast(&self, job: impl FnMut() -> JobEntry) -> Vec<(u32, JobId)> {
+        let mut inner = self.lock();
+        // A worker may have begun a job that is not known to be done.
+        self.collect(&mut inner);
+        let submitted = inner.scheduler.broadcast(job);
+        inner.scheduler.dispatch();
+        self.wake_if_needed(&mut inner);
+        self.release(inner);
+        submitted
+    }
+
     /// How many more jobs a map may submit that has `pending` jobs, done or not, before they pile up.
     pub(super) fn room(&self, pending: usize) -> usize {
         let inner = self.lock();

@@ -14,9 +14,10 @@
 //! | the pool ends | [`shut_down`](Scheduler::shut_down), [`terminate`](Scheduler::terminate) | shut down, kill |
 //!
 //! `jobs` keeps jobs and outcomes, `dispatch` gives jobs to workers, `timeouts` ends jobs, `scaling` adds, retires and
-//! replaces workers, `backoff` spaces the attempts to start one.
+//! replaces workers, `backoff` spaces the attempts to start one. `broadcast` gives jobs to workers of their own.
 
 mod backoff;
+mod broadcast;
 mod dispatch;
 mod jobs;
 mod scaling;
@@ -80,6 +81,8 @@ pub(super) struct Scheduler<L> {
     /// Unfinished jobs with a time limit.
     limited: usize,
     unfinished: usize,
+    /// Unfinished jobs that are pinned to a worker.
+    pinned: usize,
     done: u64,
     failed: u64,
     replaced: u64,
@@ -105,6 +108,7 @@ impl<L> Scheduler<L> {
             futures: 0,
             limited: 0,
             unfinished: 0,
+            pinned: 0,
             done: 0,
             failed: 0,
             replaced: 0,
@@ -152,11 +156,6 @@ impl<L> Scheduler<L> {
         (self.done + self.failed, self.replaced + self.retired, self.workers.len() + self.starting.len())
     }
 
-    /// Whether jobs are queued.
-    pub(super) fn has_backlog(&self) -> bool {
-        !self.queue.is_empty()
-    }
-
     /// Whether a worker has a job behind another, which may have to be revoked for an idle worker.
     pub(super) fn has_jobs_in_line(&self) -> bool {
         self.workers.iter().any(|(_, worker)| worker.in_flight.len() > 1)
@@ -198,6 +197,11 @@ impl<L> Scheduler<L> {
 }
 
 impl<L: WorkerLink> Scheduler<L> {
+    /// Whether jobs are queued.
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.queue.is_empty() || self.has_pinned_backlog()
+    }
+
     /// Does what is due, and returns the time of the next call if no other event comes before.
     pub(super) fn tick(&mut self, now: Instant) -> Deadline {
         self.scale(now);
@@ -231,7 +235,10 @@ impl<L: WorkerLink> Scheduler<L> {
         for (id, pid) in running {
             self.finish(id, Err(Failure::new(JoinErrorKind::PoolClosed, Some(pid))));
         }
-        self.workers.iter_mut().for_each(|(_, worker)| worker.in_flight.clear());
+        for (_, worker) in &mut self.workers {
+            worker.in_flight.clear();
+            worker.pinned.clear();
+        }
         let unfinished: Vec<JobId> =
             self.jobs.iter().map(|(key, _)| JobId(key)).filter(|id| !self.is_done(*id)).collect();
         for id in unfinished {

@@ -14,12 +14,12 @@ use crate::pool::transport::{Death, StartFailure, WorkerLink};
 use crate::sys::poll::Deadline;
 
 impl<L: WorkerLink> Scheduler<L> {
-    /// How many workers the pool needs now: one for each job, within its bounds.
+    /// How many workers the pool needs now: one for each job, within its bounds. A pinned job has its worker.
     fn target(&self) -> usize {
-        let most = self.config.max_workers;
+        let (most, jobs) = (self.config.max_workers, self.unfinished - self.pinned);
         match self.phase {
-            Phase::Open => self.unfinished.clamp(self.config.least_workers(), most),
-            Phase::Closed => self.unfinished.min(most),
+            Phase::Open => jobs.clamp(self.config.least_workers(), most),
+            Phase::Closed => jobs.min(most),
             Phase::Terminated => 0,
         }
     }
@@ -211,8 +211,12 @@ impl<L: WorkerLink> Scheduler<L> {
         let Death { has_begun, failure } = worker.death();
         let running = if has_begun { worker.in_flight.pop_front() } else { None };
         for id in worker.in_flight.drain(..).rev() {
-            self.queue_first(id);
+            match self.jobs[id.0].pin {
+                Some(_) => worker.pinned.push_front(id),
+                None => self.queue_first(id),
+            }
         }
+        worker.pinned.drain(..).for_each(|id| self.fail_pinned(id, worker.link.pid()));
         match worker.stage {
             Stage::Retiring(RetireReason::Surplus) => self.retired += 1,
             _ => self.replaced += 1,

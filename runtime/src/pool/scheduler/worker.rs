@@ -16,6 +16,10 @@ pub(super) struct Worker<L> {
     health: Health,
     /// Jobs that were sent and have no outcome, oldest first.
     pub(super) in_flight: VecDeque<JobId>,
+    /// Queued jobs that are pinned to this worker, in the order in which they are sent.
+    pub(super) pinned: VecDeque<JobId>,
+    /// Unfinished jobs that are pinned to this worker, queued or in flight.
+    pub(super) pins: usize,
     /// Jobs with an outcome.
     pub(super) completed: u32,
     /// Why the pool killed the worker, if for the running job.
@@ -75,6 +79,8 @@ impl<L: WorkerLink> Worker<L> {
             stage: Stage::Starting,
             health: Health::Ok,
             in_flight: VecDeque::new(),
+            pinned: VecDeque::new(),
+            pins: 0,
             completed: 0,
             kill_reason: None,
             idle_since: now,
@@ -129,7 +135,7 @@ impl<L: WorkerLink> Worker<L> {
 
     /// Returns whether the worker could begin a job at once.
     pub(super) fn is_idle(&self) -> bool {
-        self.is_serving() && self.in_flight.is_empty()
+        self.is_serving() && self.in_flight.is_empty() && self.pins == 0
     }
 
     /// Returns the beginning of the idle time, if the worker is idle.

@@ -298,16 +298,29 @@ impl FakePool {
     }
 
     fn queue(&mut self, holder: Holder) -> JobId {
-        let entry = if self.retries > 0 { &IDEMPOTENT } else { &ONCE };
-        self.scheduler.submit(JobEntry {
-            entry,
+        let job = self.entry(holder);
+        self.scheduler.submit(job)
+    }
+
+    fn entry(&self, holder: Holder) -> JobEntry {
+        JobEntry {
+            entry: if self.retries > 0 { &IDEMPOTENT } else { &ONCE },
             task_index: 0,
             arguments: Payload::EMPTY,
             state: JobState::Queued,
             holder,
             time_limit: self.time_limit,
             retries: self.retries,
-        })
+            pin: None,
+        }
+    }
+
+    /// Submits a job for each present worker, and dispatches. Returns the workers with the jobs.
+    pub(super) fn broadcast(&mut self) -> Vec<(usize, JobId)> {
+        let mut jobs: Vec<JobEntry> = (0..self.workers.len()).map(|_| self.entry(Holder::Job(None))).collect();
+        let submitted = self.scheduler.broadcast(|| jobs.pop().expect("no more than there were workers"));
+        self.scheduler.dispatch();
+        submitted.into_iter().map(|(pid, id)| (pid as usize, id)).collect()
     }
 
     /// Lets a worker begin the oldest job.
