@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Pool;
 use super::driver::{PoolCore, start_supervisor};
-use super::local::{self, Hook, Hooks, LocalStart};
+use super::local::{self, Hook, Hooks, LocalStart, WorkerRecipe};
 use super::model::{EXIT_GRACE, PoolConfig};
 use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::payload::{Payload, decode};
@@ -601,7 +601,8 @@ impl PoolBuilder {
             name: self.name,
             ..PoolConfig::new(workers)
         };
-        let starter = LocalStart::new(self.context, template, options, pins, self.max_memory, hooks);
+        let recipe = WorkerRecipe { options, pins, max_memory: self.max_memory, hooks: Arc::new(hooks) };
+        let starter = LocalStart::new(self.context, template, recipe);
         let core = PoolCore::new(config, starter).map_err(|error| Error::os("cannot make a pool", error))?;
         let core = Arc::new(core);
         // Before the workers, which may take all the processes that there can be.

@@ -403,7 +403,7 @@ impl Pool {
             None => {}
         }
         // Jobs may hold the rest for longer.
-        self.core.release_template();
+        self.core.release_starter();
     }
 
     fn entry<T>(&self, call: Call<T>, holder: Holder) -> JobEntry {

@@ -1,11 +1,12 @@
 //! The finalizer: a call of each worker after its last job, if the worker exits in order.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use offspring::sync::Event;
-use offspring::{ErrorKind, Report, StartMethod, child_task};
+use offspring::{ErrorKind, RecvErrorKind, Report, Sender, StartMethod, channel, child_task};
 use offspring_tests::{cases, sys, wait};
 
 use super::{
@@ -20,6 +21,7 @@ cases! {
     alone does_not_run_in_the_killed;
     alone does_not_run_after_a_failed_initializer;
     alone with_descriptors_and_much_to_read;
+    alone that_sends_to_a_channel;
     alone that_fails;
     alone that_fails_before_the_join;
     alone is_not_cancelled;
@@ -147,6 +149,25 @@ fn with_descriptors_and_much_to_read(method: StartMethod) {
     assert_eq!(now(&counts)[0] as usize, 2 * length);
     let causes = error.source().unwrap().downcast_ref::<Report>().unwrap();
     assert!(causes.chain().map(|cause| cause.to_string().len()).eq([length; 2]), "and much to say");
+}
+
+#[child_task]
+fn send_pid(sender: Sender<u32>) {
+    sender.send(std::process::id()).unwrap();
+}
+
+/// A job that is kept does not keep the pool's end of the channel.
+fn that_sends_to_a_channel(method: StartMethod) {
+    let (sender, receiver) = channel().unwrap();
+    let pool = build(builder(method).workers(2).finalizer(send_pid::call(sender)));
+    let workers = pids(&pool);
+    let kept = pool.submit(square::call(2));
+    pool.join().unwrap();
+    let sent = [receiver.recv().unwrap(), receiver.recv().unwrap()];
+    assert_eq!(BTreeSet::from(sent), workers.into_iter().collect());
+    let error = receiver.recv_timeout(wait::LIMIT).unwrap_err();
+    assert!(matches!(error.kind(), RecvErrorKind::Disconnected), "{error:?}");
+    value(kept);
 }
 
 #[child_task(report)]

@@ -109,9 +109,11 @@ fn output_of_all_in_one_pipe(method: StartMethod) {
     value(pool.submit(say::call("one".to_owned())));
     let first = pids(&pool);
     first.into_iter().for_each(|worker| replace(&pool, worker));
-    value(pool.submit(say::call("two".to_owned())));
+    // A job that is kept does not keep the pipe.
+    let kept = pool.submit(say::call("two".to_owned()));
     pool.join().unwrap();
     assert_eq!(wait::rest(&mut reader), "one\none again\ntwo\ntwo again\n", "no process holds the pipe");
+    value(kept);
 }
 
 #[child_task]

@@ -329,9 +329,9 @@ impl PoolCore {
         self.release(inner);
     }
 
-    /// Ends the process that the workers are copies of. No other worker is started.
-    pub(super) fn release_template(&self) {
-        self.starter.release_template();
+    /// Lets go of all that is needed to start workers: no other worker is started.
+    pub(super) fn release_starter(&self) {
+        self.starter.release();
     }
 
     pub(super) fn resize(&self, max_workers: usize) -> Result<(), Error> {

@@ -18,5 +18,5 @@ mod worker;
 
 pub(super) use hook::{Hook, Hooks};
 pub(super) use link::LocalLink;
-pub(super) use start::{LocalStart, worker_builder};
+pub(super) use start::{LocalStart, WorkerRecipe, worker_builder};
 pub use worker::is_cancelled;

@@ -21,38 +21,42 @@ pub(in crate::pool) fn worker_builder() -> ProcessBuilder<()> {
     ProcessBuilder::new(Call::internal(&worker::ENTRY, &()), Err(Error::new(ErrorKind::Setting, text)))
 }
 
+/// What each worker of a pool is to be. Holds files and the arguments of hooks open.
+#[derive(Debug, Default)]
+pub(in crate::pool) struct WorkerRecipe {
+    /// The options of the process.
+    pub(in crate::pool) options: Options,
+    /// The processors to which workers are pinned, one each.
+    pub(in crate::pool) pins: Option<Vec<usize>>,
+    /// Resident bytes above which a worker exits after a job.
+    pub(in crate::pool) max_memory: Option<u64>,
+    pub(in crate::pool) hooks: Arc<Hooks>,
+}
+
+impl WorkerRecipe {
+    /// Returns the options of the worker at a place of the pool.
+    fn options_at(&self, place: usize) -> Options {
+        let mut options = self.options.clone();
+        if let Some(processor) = self.pins.as_ref().and_then(|pins| pins.iter().cycle().nth(place)) {
+            options.set_processors(vec![*processor]);
+        }
+        options
+    }
+}
+
 /// Starts a pool's workers as children of this process.
 #[derive(Debug)]
 pub(in crate::pool) struct LocalStart {
     context: Context,
     /// The process that workers are copies of, under the start method `fork`.
     template: Mutex<Option<Arc<Template>>>,
-    /// The options of each worker's process.
-    options: Options,
-    /// The processors to which workers are pinned, one each.
-    pins: Option<Vec<usize>>,
-    /// Resident bytes above which a worker exits after a job.
-    max_memory: Option<u64>,
-    hooks: Arc<Hooks>,
+    recipe: Mutex<Arc<WorkerRecipe>>,
 }
 
 impl LocalStart {
-    pub(in crate::pool) fn new(
-        context: Context,
-        template: Option<Template>,
-        options: Options,
-        pins: Option<Vec<usize>>,
-        max_memory: Option<u64>,
-        hooks: Hooks,
-    ) -> Self {
-        Self {
-            context,
-            template: Mutex::new(template.map(Arc::new)),
-            options,
-            pins,
-            max_memory,
-            hooks: Arc::new(hooks),
-        }
+    pub(in crate::pool) fn new(context: Context, template: Option<Template>, recipe: WorkerRecipe) -> Self {
+        let template = Mutex::new(template.map(Arc::new));
+        Self { context, template, recipe: Mutex::new(Arc::new(recipe)) }
     }
 
     fn template(&self) -> Option<Arc<Template>> {
@@ -66,37 +70,32 @@ impl LocalStart {
         }
     }
 
-    /// Ends the template. Does nothing in a copy of the process, where the template is no child.
-    pub(in crate::pool) fn release_template(&self) {
-        // Another thread of the original may have held the lock when the copy was made.
+    /// Ends the template, and lets go of all that workers are given: no other worker is started. In a copy of the
+    /// process, the template is no child, and lives on.
+    pub(in crate::pool) fn release(&self) {
+        // Another thread of the original may have held the locks when the copy was made.
         let template = self.template.try_lock().ok().and_then(|mut template| template.take());
         drop(template);
-    }
-
-    /// Returns the options of the worker at a place of the pool.
-    fn options_at(&self, place: usize) -> Options {
-        let mut options = self.options.clone();
-        if let Some(processor) = self.pins.as_ref().and_then(|pins| pins.iter().cycle().nth(place)) {
-            options.set_processors(vec![*processor]);
-        }
-        options
+        let recipe = self.recipe.try_lock().ok().map(|mut recipe| std::mem::take(&mut *recipe));
+        drop(recipe);
     }
 
     fn start_link(&self, seat: Seat, template: Option<&Template>) -> Result<LocalLink, Error> {
         let failed = |error| Error::os("cannot start a worker of a pool", error);
+        let recipe = Arc::clone(&sys::lock(&self.recipe));
         let memory = RingMemory::create().map_err(failed)?;
         let eventfd = ValueFd::new(eventfd::create().map_err(failed)?);
         let assignment = Assignment {
             memory: memory.clone(),
             eventfd: SentFd(eventfd.clone()),
-            max_memory: self.max_memory,
-            initializer: self.hooks.initializer.as_ref().map(Hook::pack).transpose()?,
-            finalizer: self.hooks.finalizer.as_ref().map(Hook::pack).transpose()?,
+            max_memory: recipe.max_memory,
+            initializer: recipe.hooks.initializer.as_ref().map(Hook::pack).transpose()?,
+            finalizer: recipe.hooks.finalizer.as_ref().map(Hook::pack).transpose()?,
         };
         let call = Call::<()>::internal(&worker::ENTRY, &assignment);
-        let process = self.context.process(call).options(self.options_at(seat.place)).name(seat.name).daemon(true);
+        let process = self.context.process(call).options(recipe.options_at(seat.place)).name(seat.name).daemon(true);
         let process = process.start_by(template.map(|template| template as &dyn Launcher))?;
-        Ok(LocalLink::new(process, memory, eventfd, Arc::clone(&self.hooks)))
+        Ok(LocalLink::new(process, memory, eventfd, Arc::clone(&recipe.hooks)))
     }
 }
 

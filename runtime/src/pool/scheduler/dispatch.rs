@@ -153,7 +153,7 @@ impl<L: WorkerLink> Scheduler<L> {
         if self.config.idle_timeout.is_some() && worker.in_flight.is_empty() {
             worker.note_idle(clock());
         }
-        if worker.pins == 0 && self.config.max_tasks.is_some_and(|max| worker.completed >= max) {
+        if worker.is_worn(&self.config) {
             worker.retire(RetireReason::Recycled, clock());
         }
         if worker.is_exiting() {

@@ -213,6 +213,7 @@ impl<L: WorkerLink> Scheduler<L> {
 
     /// The part of [`tick`](Self::tick) that is about the number of workers.
     pub(super) fn scale(&mut self, now: Instant) {
+        self.retire_worn(now);
         self.retire_idle(now);
         self.end_slow_starts(now);
         self.end_slow_exits(now);

@@ -257,6 +257,15 @@ impl<L: WorkerLink> Scheduler<L> {
         }
     }
 
+    /// Retires workers that have done their share, and whose pinned jobs were cancelled since: there was no event.
+    pub(super) fn retire_worn(&mut self, now: Instant) {
+        for (_, worker) in &mut self.workers {
+            if worker.is_serving() && worker.is_worn(&self.config) {
+                worker.retire(RetireReason::Recycled, now);
+            }
+        }
+    }
+
     /// Retires workers that have been idle for too long, if there are more than there have to be.
     pub(super) fn retire_idle(&mut self, now: Instant) {
         while let Some((key, Some(due))) = self.longest_idle()

@@ -138,6 +138,11 @@ impl<L: WorkerLink> Worker<L> {
         self.is_serving() && self.in_flight.is_empty() && self.pins == 0
     }
 
+    /// Returns whether the worker has done as many jobs as a worker may do, and has none of its own left.
+    pub(super) fn is_worn(&self, config: &PoolConfig) -> bool {
+        self.pins == 0 && config.max_tasks.is_some_and(|max| self.completed >= max)
+    }
+
     /// Returns the beginning of the idle time, if the worker is idle.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         self.is_idle().then_some(self.idle_since)

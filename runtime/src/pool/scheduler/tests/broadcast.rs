@@ -149,6 +149,18 @@ fn a_worker_that_has_done_its_share_runs_it_before_it_exits() {
 }
 
 #[test]
+fn a_worker_that_has_done_its_share_exits_when_its_own_is_cancelled() {
+    let mut pool = busy(PoolConfig { max_tasks: Some(1), ..config(1) }, 1, 1);
+    let job = pool.broadcast()[0].1;
+    pool.finish_unseen(1, SHORT, false);
+    pool.collect();
+    pool.commands();
+    assert!(pool.cancel(job));
+    pool.advance(Duration::ZERO);
+    assert_eq!(pool.commands(), "1: revoke 1, 1: shut down");
+}
+
+#[test]
 fn a_worker_that_outgrows_runs_it_no_more() {
     let mut pool = busy(config(1), 1, 1);
     let job = pool.broadcast()[0].1;
