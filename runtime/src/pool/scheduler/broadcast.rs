@@ -67,9 +67,9 @@ impl<L: WorkerLink> Scheduler<L> {
         if self.pinned == 0 {
             return is_sent;
         }
-        for (key, worker) in self.workers.iter_mut().filter(|(_, worker)| worker.is_serving()) {
-            while let Some(id) = worker.pinned.front().copied() {
-                let job = &mut self.jobs[id.0];
+        for key in self.workers.iter().map(|(key, _)| key).collect::<Vec<_>>() {
+            while let Some(id) = self.next_pinned(key) {
+                let (worker, job) = (&mut self.workers[key], &mut self.jobs[id.0]);
                 match worker.link.send(id, job) {
                     Ok(Sent::Yes) => {
                         worker.pinned.pop_front();
@@ -78,14 +78,16 @@ impl<L: WorkerLink> Scheduler<L> {
                         is_sent = true;
                     }
                     Ok(Sent::NoRoom) => break,
-                    Err(Broken) => {
-                        worker.kill(None);
-                        break;
-                    }
+                    Err(Broken) => worker.kill(None),
                 }
             }
         }
         is_sent
+    }
+
+    /// Returns the next pinned job for a worker, if the worker serves.
+    fn next_pinned(&self, key: usize) -> Option<JobId> {
+        self.workers.get(key).filter(|worker| worker.is_serving())?.pinned.front().copied()
     }
 
     /// Whether pinned jobs are queued.
