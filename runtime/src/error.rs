@@ -49,10 +49,7 @@ impl Source {
     /// Returns a copy, since `io::Error` has no `Clone`.
     fn again(&self) -> Self {
         match self {
-            Self::System(error) => Self::System(match error.raw_os_error() {
-                Some(number) => io::Error::from_raw_os_error(number),
-                None => io::Error::new(error.kind(), Report::new(error)),
-            }),
+            Self::System(error) => Self::System(copy_of(error)),
             Self::Reported(report) => Self::Reported(report.clone()),
         }
     }
@@ -131,6 +128,13 @@ pub enum ErrorKind {
     NotParent,
     /// The operating system refused for another reason. See the source.
     Os,
+}
+
+pub(crate) fn copy_of(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(number) => io::Error::from_raw_os_error(number),
+        None => io::Error::new(error.kind(), Report::new(error)),
+    }
 }
 
 impl Error {

@@ -602,9 +602,8 @@ impl PoolBuilder {
             ..PoolConfig::new(workers)
         };
         let recipe = WorkerRecipe { options, pins, max_memory: self.max_memory, hooks: Arc::new(hooks) };
-        let starter = LocalStart::new(self.context, template, recipe);
-        let core = PoolCore::new(config, starter).map_err(|error| Error::os("cannot make a pool", error))?;
-        let core = Arc::new(core);
+        let core = LocalStart::new(self.context, template, recipe).and_then(|starter| PoolCore::new(config, starter));
+        let core = Arc::new(core.map_err(|error| Error::os("cannot make a pool", error))?);
         // Before the workers, which may take all the processes that there can be.
         let thread = start_supervisor(&core)?;
         if let Err(error) = core.wait_until_ready() {

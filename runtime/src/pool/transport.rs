@@ -75,15 +75,12 @@ pub(super) trait WorkerLink {
     /// `None` if the worker had nothing to do before its exit.
     fn exit_error(&self, failure: Failure) -> Option<Error>;
 
-    /// Makes [`event_source`](Self::event_source) readable at the next event. Events may have come before: look once
-    /// more.
-    fn arm(&self);
+    /// Makes [`StartWorker::event_source`] readable after `events` more events. Returns whether there are so many
+    /// already.
+    fn arm(&self, events: usize) -> bool;
 
-    /// Undoes [`arm`](Self::arm), to spare the worker a system call for each event.
+    /// Undoes [`arm`](Self::arm), to spare the worker a system call.
     fn disarm(&self);
-
-    /// Readable when an event has come to an armed link.
-    fn event_source(&self) -> Result<BorrowedFd<'_>, Error>;
 
     /// Readable when the worker has ended.
     fn death_source(&self) -> Result<BorrowedFd<'_>, Error>;
@@ -92,6 +89,10 @@ pub(super) trait WorkerLink {
 /// Starts workers. Each start may take milliseconds, and is made without the pool's lock.
 pub(super) trait StartWorker {
     type Link: WorkerLink;
+
+    /// An eventfd, readable after events on an armed link of any worker. The driver clears the eventfd, and writes it
+    /// to wake its own threads.
+    fn event_source(&self) -> BorrowedFd<'_>;
 
     fn start(&self, seat: Seat) -> Result<Self::Link, StartFailure>;
 }
@@ -104,11 +105,13 @@ pub(super) struct StartFailure {
 }
 
 /// Whether a job was sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Sent {
     Yes,
-    /// The window is full, or another buffer of the link.
+    /// The window is full, or another buffer of the link, or this process has no descriptor left.
     NoRoom,
+    /// The job cannot be sent to any worker.
+    Never(Error),
 }
 
 /// A link that cannot be used any more: the worker broke its protocol, or the link failed.

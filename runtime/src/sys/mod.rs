@@ -144,7 +144,13 @@ pub(crate) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(crate) fn is_limit(error: &io::Error) -> bool {
     use io::ErrorKind::{FileTooLarge, OutOfMemory, QuotaExceeded, WouldBlock};
     matches!(error.kind(), WouldBlock | OutOfMemory | QuotaExceeded | FileTooLarge)
-        || matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE | libc::E2BIG))
+        || is_out_of_descriptors(error)
+        || error.raw_os_error() == Some(libc::E2BIG)
+}
+
+/// Returns whether this process, or the system, may have no more descriptors.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// Returns the name of the limit behind an error, and the place where the limit is set.

@@ -9,9 +9,10 @@ use serde::de::DeserializeOwned;
 
 use super::arguments::{Decode, decode_output};
 use super::registry::{self, TaskEntry};
-use crate::error::{Error, ErrorKind};
+use crate::error::{self, Error, ErrorKind};
 use crate::ipc::codec;
 use crate::ipc::wire::payload::Payload;
+use crate::sys;
 
 /// A task and its encoded arguments: an inert value that runs nothing until a start.
 ///
@@ -120,7 +121,12 @@ impl<T> Call<T> {
     pub(crate) fn check(&self) -> Result<&Payload, Error> {
         registry::lookup(self.entry.name, self.entry.id())?;
         self.arguments.as_ref().map_err(|error| {
-            Error::new(ErrorKind::Encode, format!("cannot encode the arguments of `{}`: {error}", self.task()))
+            let text = format!("cannot encode the arguments of `{}`", self.task());
+            match error.io_error() {
+                // A limit is not the fault of the value, and a later attempt may succeed.
+                Some(limit) if sys::is_limit(limit) => Error::os(text, error::copy_of(limit)),
+                _ => Error::new(ErrorKind::Encode, format!("{text}: {error}")),
+            }
         })
     }
 }

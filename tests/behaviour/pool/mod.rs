@@ -10,6 +10,7 @@ pub(crate) mod jobs;
 pub(crate) mod life;
 pub(crate) mod maps;
 pub(crate) mod options;
+pub(crate) mod pressure;
 pub(crate) mod results;
 pub(crate) mod scaling;
 pub(crate) mod template;

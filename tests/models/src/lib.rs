@@ -13,7 +13,7 @@ use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use loom::sync::{Condvar, Mutex};
 use loom::thread;
 
-use ring::{Head, Memory, ParentSide, WORDS, WorkerSide};
+use ring::{Awaited, Head, Memory, ParentSide, WORDS, WorkerSide};
 
 #[derive(Clone)]
 struct Model(Arc<Shared>);
@@ -105,7 +105,7 @@ fn next(worker: &WorkerSide<Model>, memory: &Model, bytes: &mut Vec<u8>) -> u64 
             assert_eq!(**bytes, head.about.to_ne_bytes(), "a slot that is half another one");
             return head.about;
         }
-        worker.sleep_unless(WorkerSide::has_job, |word, before| memory.0.futex.wait(word, before));
+        worker.sleep_unless(Awaited::Job, WorkerSide::has_job, |word, before| memory.0.futex.wait(word, before));
     }
 }
 
@@ -172,12 +172,36 @@ fn a_parent_that_listens_hears_of_each_result() {
         });
         let mut bytes = Vec::new();
         while parent.pop(&mut bytes).unwrap().is_none() {
-            parent.listen();
+            parent.listen(1);
             if !parent.has_result() {
                 rung.wait();
             }
             parent.stop_listening();
         }
+        child.join().unwrap();
+    });
+}
+
+#[test]
+fn a_parent_that_listens_for_two_results_hears_of_the_second() {
+    loom::model(|| {
+        let (mut parent, mut worker, _) = sides();
+        let bell = Arc::new(Bell::default());
+        let rung = Arc::clone(&bell);
+        let child = thread::spawn(move || {
+            for about in 0..2 {
+                if worker.push(head(about), &[]) {
+                    bell.ring();
+                }
+            }
+        });
+        parent.listen(2);
+        if !parent.has_results(2) {
+            rung.wait();
+        }
+        parent.stop_listening();
+        let mut bytes = Vec::new();
+        assert_eq!([0, 1].map(|_| parent.pop(&mut bytes).unwrap().map(|head| head.about)), [Some(0), Some(1)]);
         child.join().unwrap();
     });
 }
@@ -192,7 +216,9 @@ fn a_worker_without_room_is_woken_when_there_is_some() {
         let theirs = memory.clone();
         let child = thread::spawn(move || {
             while !worker.has_room() {
-                worker.sleep_unless(WorkerSide::has_room, |word, before| theirs.0.futex.wait(word, before));
+                worker.sleep_unless(Awaited::Room, WorkerSide::has_room, |word, before| {
+                    theirs.0.futex.wait(word, before)
+                });
             }
             let _ = worker.push(head(9), &[]);
         });

@@ -1,6 +1,8 @@
 //! The errors of the format, with the path to the failed part of a value.
 
 use std::fmt::{self, Display};
+use std::io;
+use std::sync::Arc;
 
 /// The failure of encoding or decoding a value, with serde's own message and the path to the failed part.
 ///
@@ -16,6 +18,8 @@ struct Fault {
     steps: Vec<Step>,
     /// The name of the task's argument, if the value is an argument.
     argument: Option<&'static str>,
+    /// The failure of the sink, or of the source of the bytes.
+    io: Option<Arc<io::Error>>,
 }
 
 #[derive(Clone, Debug)]
@@ -35,7 +39,7 @@ pub(super) enum ShownKey {
 
 impl Error {
     pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(Box::new(Fault { text: text.into(), steps: Vec::new(), argument: None }))
+        Self(Box::new(Fault { text: text.into(), steps: Vec::new(), argument: None, io: None }))
     }
 
     #[cold]
@@ -77,6 +81,11 @@ impl Error {
     /// Returns the message without the path.
     pub fn text(&self) -> &str {
         &self.0.text
+    }
+
+    /// Returns the failure of the sink, if the value itself is not at fault.
+    pub fn io_error(&self) -> Option<&io::Error> {
+        self.0.io.as_deref()
     }
 
     /// Returns the path to the failed part in the notation of Rust, as `.rules[3].when`.
@@ -126,7 +135,21 @@ impl fmt::Debug for Error {
     }
 }
 
-impl std::error::Error for Error {}
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.io_error().and_then(std::error::Error::source)
+    }
+}
+
+/// The text is that of the failure of the sink.
+impl From<io::Error> for Error {
+    #[cold]
+    fn from(error: io::Error) -> Self {
+        let mut made = Self::new(error.to_string());
+        made.0.io = Some(Arc::new(error));
+        made
+    }
+}
 
 impl serde::ser::Error for Error {
     fn custom<T: Display>(text: T) -> Self {

@@ -94,9 +94,14 @@ impl OutgoingFrame<'_> {
             held: self.body.held.len() as u32,
             payload: self.body.part.len() as u64,
         };
-        let header = header.encode();
-        let parts = [IoSlice::new(&header), IoSlice::new(head), IoSlice::new(payload)];
-        socket::send(link, &parts, &descriptors, timeout)
+        let encoded = header.encode();
+        let parts = [IoSlice::new(&encoded), IoSlice::new(head), IoSlice::new(payload)];
+        let sent = socket::send(link, &parts, &descriptors, timeout);
+        if header.flags != 0 {
+            drop((head_file, payload_file));
+            socket::keep_reserve();
+        }
+        sent
     }
 }
 
@@ -110,7 +115,7 @@ fn split(part: Part<'_>, room: usize) -> io::Result<(&[u8], Option<Arc<SealedFil
 }
 
 fn sealed(bytes: &[u8]) -> io::Result<SealedFile> {
-    let mut file = MemoryFile::new()?;
+    let mut file = socket::open_with_reserve(MemoryFile::new)?;
     file.write(bytes)?;
     file.seal()
 }

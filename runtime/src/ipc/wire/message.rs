@@ -200,7 +200,7 @@ fn with_datagram<R>(
 /// Tells a datagram that is no message from a failure of the system.
 fn unread(error: io::Error) -> Unread {
     match error.kind() {
-        io::ErrorKind::InvalidData => Unread::Codec(Error::new(error.to_string())),
+        io::ErrorKind::InvalidData => Unread::Codec(error.into()),
         _ => Unread::Os(error),
     }
 }

@@ -8,6 +8,8 @@
 //! | up to 62 | the [`Payload`] itself | no allocation |
 //! | up to 112 KiB | a shared slice on the heap | one allocation and one copy |
 //! | more | a sealed memory file, written while the codec runs | no second copy of the value in memory |
+//!
+//! The files of more than 16 payloads are mapped and closed, and cost a copy when they are sent.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -19,7 +21,9 @@ use serde::de::DeserializeOwned;
 use super::fds::{self, ValueFd};
 use super::limits::{DATAGRAM_INLINE_MAX, MESSAGE_MAX};
 use crate::ipc::codec::{self, Error, Progress, Sink};
+use crate::sys;
 use crate::sys::mmap::{Mapping, MemoryFile, SealedFile};
+use crate::sys::socket;
 
 /// Encoded values with their descriptors. A clone costs a reference count, or a copy of up to 62 bytes.
 #[derive(Clone, Debug)]
@@ -38,7 +42,13 @@ enum Content {
     },
     Heap(Arc<[u8]>),
     File(Arc<SealedFile>),
+    /// A file without the descriptor. A sender copies the bytes into another file.
+    Mapped(Arc<Mapping>),
 }
+
+/// How many payloads in this process keep the descriptor of their file, so that a sender makes no copy. Further ones
+/// are mapped, so that the number of descriptors does not depend on the number of payloads.
+const KEPT_FILES: usize = 16;
 
 const SMALL: usize = 62;
 
@@ -80,7 +90,19 @@ impl Payload {
             Content::Small { length, bytes } => Part::Bytes(&bytes[..usize::from(*length)]),
             Content::Heap(bytes) => Part::Bytes(bytes),
             Content::File(file) => Part::File(Arc::clone(file)),
+            Content::Mapped(mapping) => Part::Bytes(mapping),
         }
+    }
+
+    /// Maps the memory file, if there is one, and lets go of the descriptor.
+    pub(crate) fn without_file(mut self) -> Self {
+        if let Content::File(file) = &self.content
+            && let Ok(mapping) = file.map()
+        {
+            self.content = Content::Mapped(Arc::new(mapping));
+            socket::keep_reserve();
+        }
+        self
     }
 
     /// Returns the bytes. Maps the memory file, if there is one.
@@ -175,7 +197,7 @@ impl PayloadEncoder {
         if pushed.is_err() {
             self.descriptors.truncate(descriptors);
         }
-        let pushed = pushed.and_then(|()| check_length(self.len()).map_err(os_error));
+        let pushed = pushed.and_then(|()| check_length(self.len()).map_err(Error::from));
         // Bytes in a buffer are taken back by the codec. Bytes in the file stay there.
         if let Err(error) = &pushed
             && self.values.sink.file.is_some()
@@ -192,13 +214,14 @@ impl PayloadEncoder {
         }
         let codec::Encoder { scratch, mut sink } = values;
         let file = sink.close(&scratch.buffer);
-        let content = match file {
+        let content: Result<_, Error> = match file {
             Ok(Some(file)) => Ok(Content::File(file)),
             Ok(None) => Ok(Content::from(&*scratch.buffer)),
-            Err(error) => Err(os_error(error)),
+            Err(error) => Err(error.into()),
         };
-        codec::keep(scratch);
-        Ok(Payload { content: content?, descriptors })
+        sink.keep(scratch);
+        let payload = Payload { content: content?, descriptors };
+        Ok(if SealedFile::open_files() > KEPT_FILES { payload.without_file() } else { payload })
     }
 
     /// Finishes without a copy: the bytes stay in the buffer of the thread until [`Encoded::reuse`].
@@ -208,18 +231,14 @@ impl PayloadEncoder {
         }
         let codec::Encoder { scratch, mut sink } = self.values;
         let sealed = sink.close(&scratch.buffer)?;
-        Ok((Encoded { scratch, sealed }, self.descriptors))
+        Ok((Encoded { scratch, sink, sealed }, self.descriptors))
     }
-}
-
-#[cold]
-fn os_error(error: io::Error) -> Error {
-    Error::new(error.to_string())
 }
 
 /// Encoded bytes in the buffer of the thread, or in a file.
 pub(crate) struct Encoded {
     scratch: Box<codec::Scratch>,
+    sink: Spill,
     sealed: Option<Arc<SealedFile>>,
 }
 
@@ -233,15 +252,18 @@ impl Encoded {
 
     /// Gives the buffer back to the thread.
     pub(crate) fn reuse(self) {
-        codec::keep(self.scratch);
+        self.sink.keep(self.scratch);
     }
 }
 
 /// The overflow of an encoder's buffer. The buffer grows up to [`SPILL`] bytes. Full, the buffer is emptied into a
 /// memory file.
+///
+/// In a process that may open no more descriptors, the buffer grows on instead. A sender waits for a descriptor.
 #[derive(Debug, Default)]
 struct Spill {
     file: Option<MemoryFile>,
+    has_no_file: bool,
 }
 
 /// The first capacity of a buffer, in bytes.
@@ -251,7 +273,13 @@ impl Spill {
     /// Moves the buffer's bytes, and `bytes` behind, into the file.
     fn spill(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
         check_length(self.taken() + buffer.len() + bytes.len())?;
-        let mut file = self.file.take().map_or_else(MemoryFile::new, Ok)?;
+        let mut file = match self.file.take().map_or_else(MemoryFile::new, Ok) {
+            Err(error) if sys::is_out_of_descriptors(&error) => {
+                self.has_no_file = true;
+                return self.append(buffer, bytes);
+            }
+            file => file?,
+        };
         file.write(buffer)?;
         file.write(bytes)?;
         self.file = Some(file);
@@ -265,23 +293,38 @@ impl Spill {
         file.write(buffer)?;
         Ok(Some(Arc::new(file.seal()?)))
     }
+
+    /// The capacity beyond which a buffer is never used, as a full buffer is spilt first.
+    fn largest_buffer(&self) -> usize {
+        if self.has_no_file { usize::MAX } else { SPILL }
+    }
+
+    /// Gives the buffer back to the thread.
+    fn keep(&self, mut scratch: Box<codec::Scratch>) {
+        if self.has_no_file {
+            scratch.buffer = Vec::new();
+        }
+        codec::keep(scratch);
+    }
 }
 
 impl Sink for Spill {
     fn make_room(&mut self, buffer: &mut Vec<u8>, more: usize) -> io::Result<()> {
-        if buffer.len() + more > SPILL {
+        if buffer.len() + more > self.largest_buffer() {
             self.spill(buffer, &[])?;
+        }
+        if self.has_no_file {
+            check_length(buffer.len() + more)?;
         }
         if buffer.capacity() - buffer.len() < more {
             let capacity = (buffer.len() + more).max(2 * buffer.capacity()).max(FIRST);
-            // Capacity beyond `SPILL` would never be used, since a full buffer is spilt first.
-            buffer.reserve_exact(capacity.min(SPILL.max(more)) - buffer.len());
+            buffer.reserve_exact(capacity.min(self.largest_buffer().max(more)) - buffer.len());
         }
         Ok(())
     }
 
     fn append(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) -> io::Result<()> {
-        if buffer.len() + bytes.len() > SPILL {
+        if buffer.len() + bytes.len() > self.largest_buffer() {
             return self.spill(buffer, bytes);
         }
         self.make_room(buffer, bytes.len())?;
@@ -303,7 +346,7 @@ fn check_length(length: usize) -> io::Result<()> {
         return Ok(());
     }
     let text = format!("the encoded value is longer than {MESSAGE_MAX} bytes");
-    Err(io::Error::new(io::ErrorKind::FileTooLarge, text))
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
 }
 
 /// Decodes values one after another from one payload.
@@ -359,7 +402,7 @@ impl PayloadProgress {
 /// Decodes a payload of exactly one value, which takes over the descriptors.
 pub(crate) fn decode<T: DeserializeOwned>(mut payload: Payload) -> Result<T, Error> {
     let descriptors = fds::ReceivedFds::new(std::mem::take(&mut payload.descriptors));
-    let bytes = payload.bytes().map_err(os_error)?;
+    let bytes = payload.bytes()?;
     decode_bytes(&bytes, descriptors)
 }
 

@@ -1,8 +1,7 @@
 //! The leader: the one thread that moves the scheduler on, until its own condition holds.
 
-use std::os::fd::AsFd;
 use std::sync::{MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Link, PoolCore, PoolInner, is_past, is_sooner, source};
 use crate::error::Error;
@@ -10,6 +9,9 @@ use crate::pool::scheduler::Scheduler;
 use crate::pool::transport::{StartFailure, StartWorker, WorkerLink};
 use crate::sys::eventfd;
 use crate::sys::poll::Deadline;
+
+/// The longest time for which a worker's events may wait for further ones.
+const LONGEST_GATHERING: Duration = Duration::from_millis(1);
 
 impl PoolCore {
     /// Waits until a condition holds or the deadline has passed: as the leader, or as a follower while another thread
@@ -83,7 +85,9 @@ impl PoolCore {
             if must_start {
                 self.wake_supervisor(&mut inner);
             }
-            if !has_moved && !inner.spin_for_event() {
+            // The workers do without a processor for as long as this thread looks for events.
+            let has_processor = inner.scheduler.busy_workers() < inner.processors;
+            if !has_processor || !(has_moved || inner.spin_for_event()) {
                 inner = self.wait_for_events(inner, deadline);
             }
         }
@@ -99,13 +103,13 @@ impl PoolCore {
     ) -> MutexGuard<'a, PoolInner> {
         let before = inner.scheduler.version();
         let due = inner.scheduler.tick(Instant::now());
-        inner.scheduler.links().for_each(WorkerLink::arm);
-        // Events before the links were armed do not wake; and a job that was about to be ended may have been found
-        // done.
-        let has_news = inner.scheduler.has_event() || inner.scheduler.version() != before;
+        let armed = inner.scheduler.arm(inner.expects_more);
+        // A job that was about to be ended may have been found done.
+        let has_news = armed.has_news || inner.scheduler.version() != before;
         let mut ready = Vec::new();
         if !has_news {
-            let until = due.into_iter().chain(deadline).min();
+            let look = armed.gathers.then(|| Instant::now() + LONGEST_GATHERING);
+            let until = [due, deadline, look].into_iter().flatten().min();
             inner.leader_sleeps = Some(until);
             drop(inner);
             ready = self.events.wait(until).unwrap_or_default();
@@ -113,9 +117,11 @@ impl PoolCore {
             inner.leader_sleeps = None;
         }
         inner.scheduler.links().for_each(WorkerLink::disarm);
-        if ready.contains(&source::WAKER) {
-            eventfd::clear(self.leader_waker.as_fd());
+        // Before the events are taken in, or a later wake-up would be lost.
+        if ready.contains(&source::EVENTS) {
+            eventfd::clear(self.starter.event_source());
         }
+        inner.expects_more = inner.scheduler.has_event();
         if ready.contains(&source::DEATHS) {
             self.reap(&mut inner);
         }
@@ -127,8 +133,7 @@ impl PoolCore {
         // A copy of the process made behind our back may hold the descriptors open, and epoll(7) would report them for
         // ever.
         inner.scheduler.reap(Instant::now, |link| {
-            if let (Ok(event), Ok(death)) = (link.event_source(), link.death_source()) {
-                self.events.remove(event);
+            if let Ok(death) = link.death_source() {
                 self.deaths.remove(death);
             }
         });
@@ -152,15 +157,14 @@ impl PoolCore {
         inner.scheduler.finish_start(place, started, Instant::now());
         // The leader has to listen to the worker, or to take in that there is none.
         if inner.leader_sleeps.is_some() {
-            eventfd::wake(self.leader_waker.as_fd());
+            eventfd::wake(self.starter.event_source());
         }
         inner
     }
 
     fn listen_to(&self, link: &Link) -> Result<(), Error> {
         let failed = |error| Error::os("cannot wait for a worker", error);
-        self.events.add_edge(link.event_source()?, source::WORKER).map_err(failed)?;
-        self.deaths.add(link.death_source()?, source::WORKER).map_err(failed)
+        self.deaths.add(link.death_source()?, source::DEATH).map_err(failed)
     }
 
     /// Wakes the leader or the supervisor, if there is something to do that it would not see in time.
@@ -169,7 +173,7 @@ impl PoolCore {
             let scheduler = &inner.scheduler;
             let must_wake = |until| scheduler.has_limits() || is_sooner(scheduler.scaling_due(), until);
             if inner.leader_sleeps.is_some_and(must_wake) {
-                eventfd::wake(self.leader_waker.as_fd());
+                eventfd::wake(self.starter.event_source());
             }
             if inner.scheduler.must_start(Instant::now) {
                 self.wake_supervisor(inner);

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | thread `offspring-pool`, the *supervisor* | the pool's builder | when the pool is joined, terminated or dropped |
 //! | two epoll sets, two eventfds | the same | with the last handle of the pool and its jobs |
-//! | rings, eventfd, pidfd of a worker | its start | when the worker is reaped |
+//! | rings, link, pidfd of a worker | its start | when the worker is reaped |
 //!
 //! One thread at a time is the *leader*: it takes events in, dispatches jobs, reaps workers, and sleeps in `events`
 //! when there is nothing to do. A thread that waits for an outcome becomes the leader, since the outcome is
@@ -35,6 +35,7 @@ use super::local::{LocalLink, LocalStart};
 use super::model::{GroupId, JobEntry, JobId, LONGEST_SPIN, Outcome, PoolConfig};
 use super::scheduler::{Phase, Scheduler};
 use super::stats::PoolStats;
+use super::transport::StartWorker;
 use crate::error::Error;
 use crate::ipc::spin::AdaptiveSpin;
 use crate::sys;
@@ -54,11 +55,10 @@ pub(super) struct PoolCore {
     /// Signalled when the leader leaves, or has news for a follower.
     changed: Condvar,
     starter: Starter,
-    /// The event sources of the workers, `deaths` and `leader_waker`.
+    /// The starter's event source, and `deaths`.
     events: Poller,
     /// The death sources of the workers.
     deaths: Poller,
-    leader_waker: OwnedFd,
     supervisor_waker: OwnedFd,
     supervisor: OnceLock<ThreadId>,
     /// A forked copy of the process has this memory, but neither the supervisor nor the workers.
@@ -79,28 +79,31 @@ struct PoolInner {
     /// How many leaders there were.
     terms: u64,
     spin: AdaptiveSpin,
+    /// The processors that the pool may use.
+    processors: usize,
+    /// Whether events came at the last sleep, so that more are likely to come soon.
+    expects_more: bool,
 }
 
 /// The numbers of the sources in `events`.
 mod source {
-    pub(super) const WORKER: u64 = 0;
+    pub(super) const EVENTS: u64 = 0;
     pub(super) const DEATHS: u64 = 1;
-    pub(super) const WAKER: u64 = 2;
+    pub(super) const DEATH: u64 = 2;
 }
 
 impl PoolCore {
     pub(super) fn new(config: PoolConfig, starter: Starter) -> io::Result<Self> {
         let (events, deaths) = (Poller::new()?, Poller::new()?);
-        let (leader_waker, supervisor_waker) = (eventfd::create()?, eventfd::create()?);
+        let supervisor_waker = eventfd::create()?;
         events.add(&deaths, source::DEATHS)?;
-        events.add(&leader_waker, source::WAKER)?;
+        events.add(starter.event_source(), source::EVENTS)?;
         Ok(Self {
             inner: Mutex::new(PoolInner::new(Scheduler::new(config))),
             changed: Condvar::new(),
             starter,
             events,
             deaths,
-            leader_waker,
             supervisor_waker,
             supervisor: OnceLock::new(),
             fork_generation: ForkGeneration::current(),
@@ -371,8 +374,8 @@ impl PoolCore {
     /// Wakes every thread of the pool.
     fn wake_all(&self, inner: &PoolInner) {
         self.changed.notify_all();
-        let waker = if inner.is_led { &self.leader_waker } else { &self.supervisor_waker };
-        eventfd::wake(waker.as_fd());
+        let waker = if inner.is_led { self.starter.event_source() } else { self.supervisor_waker.as_fd() };
+        eventfd::wake(waker);
     }
 }
 
@@ -386,6 +389,8 @@ impl PoolInner {
             supervisor: SupervisorState::Busy,
             terms: 0,
             spin: AdaptiveSpin::for_memory(LONGEST_SPIN),
+            processors: sys::sched::usable_processors(),
+            expects_more: false,
         }
     }
 }

@@ -13,7 +13,6 @@ use super::protocol::{self, RingMemory, inline, slot};
 use super::ring::{Corrupt, Head, ParentSide, SLOTS};
 use super::worker;
 use crate::error::{Error, ErrorKind, JoinErrorKind, Panic, Refusal};
-use crate::ipc::wire::fds::ValueFd;
 use crate::ipc::wire::frame::{self, ReceivedFrame};
 use crate::ipc::wire::kind;
 use crate::ipc::wire::payload::{Payload, decode};
@@ -28,8 +27,6 @@ use crate::this_process::children::{Child, ExitStatus};
 pub(in crate::pool) struct LocalLink {
     process: Process<()>,
     side: ParentSide<RingMemory>,
-    /// Written by the worker when the pool sleeps.
-    eventfd: ValueFd,
     hooks: Arc<Hooks>,
     /// Whether the worker has sent its first event.
     is_ready: bool,
@@ -58,11 +55,10 @@ impl From<io::Error> for Broken {
 }
 
 impl LocalLink {
-    pub(super) fn new(process: Process<()>, memory: RingMemory, eventfd: ValueFd, hooks: Arc<Hooks>) -> Self {
+    pub(super) fn new(process: Process<()>, memory: RingMemory, hooks: Arc<Hooks>) -> Self {
         Self {
             process,
             side: ParentSide::new(memory),
-            eventfd,
             hooks,
             is_ready: false,
             in_flight: VecDeque::new(),
@@ -77,16 +73,33 @@ impl LocalLink {
         self.process.child()
     }
 
-    /// Sends arguments that do not fit into a slot; `false` if the link or the ring has no room for them now.
-    fn send_out_of_line(&mut self, number: u64, arguments: &Payload) -> Result<bool, Broken> {
+    /// Sends arguments that do not fit into a slot.
+    fn send_out_of_line(&mut self, number: u64, arguments: &Payload) -> Result<Sent, Broken> {
         // No frame may be on the link whose slot is never written.
         if !self.side.has_room()? {
-            return Ok(false);
+            return Ok(Sent::NoRoom);
         }
         let link = self.child().link().map_err(|_| Broken)?;
         match protocol::send_out_of_line(link, number, arguments, Some(Instant::now())) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => Ok(false),
+            Ok(()) => Ok(Sent::Yes),
+            Err(error) if frame::is_gone(&error) => Err(Broken),
+            Err(error) if error.kind() == io::ErrorKind::TimedOut || sys::is_out_of_descriptors(&error) => {
+                Ok(Sent::NoRoom)
+            }
+            Err(error) => Ok(Sent::Never(Error::os("cannot send the arguments to a worker", error))),
+        }
+    }
+
+    /// Receives the payload of an outcome that did not fit into a slot.
+    fn receive_out_of_line(&self, number: u64) -> Result<Result<Payload, Failure>, Broken> {
+        match protocol::receive_out_of_line(number, || self.next_frame()) {
+            // Its descriptor would be this process's for as long as the outcome is not taken.
+            Ok(payload) => Ok(Ok(payload.without_file())),
+            // The fault of this process: the worker has sent it.
+            Err(error) if error.kind() == io::ErrorKind::QuotaExceeded => {
+                let failure = Failure::new(JoinErrorKind::Undecodable, Some(self.pid()));
+                Ok(Err(Failure { detail: error.to_string(), ..failure }))
+            }
             Err(_) => Err(Broken),
         }
     }
@@ -185,8 +198,10 @@ impl WorkerLink for LocalLink {
         let number = self.side.next_number();
         let (kind, bytes) = match inline(&job.arguments) {
             Some(bytes) => (slot::JOB, bytes),
-            None if !self.send_out_of_line(number, &job.arguments)? => return Ok(Sent::NoRoom),
-            None => (slot::JOB | slot::ON_LINK, &[][..]),
+            None => match self.send_out_of_line(number, &job.arguments)? {
+                Sent::Yes => (slot::JOB | slot::ON_LINK, &[][..]),
+                unsent => return Ok(unsent),
+            },
         };
         if !self.side.push(Head { about: job.task_index, kind, spent: 0 }, bytes)? {
             return Ok(Sent::NoRoom);
@@ -208,11 +223,14 @@ impl WorkerLink for LocalLink {
     fn next_event(&mut self) -> Result<Option<LinkEvent>, Broken> {
         let Some(head) = self.side.pop(&mut self.bytes)? else { return Ok(None) };
         let payload = if head.kind & slot::ON_LINK == 0 {
-            Payload::local(&self.bytes)
+            Ok(Payload::local(&self.bytes))
         } else {
-            protocol::receive_out_of_line(head.about, || self.next_frame())?
+            self.receive_out_of_line(head.about)?
         };
-        let outcome = self.outcome(head.kind & !(slot::ON_LINK | slot::LAST | slot::FINALIZER), payload)?;
+        let outcome = match payload {
+            Ok(payload) => self.outcome(head.kind & !(slot::ON_LINK | slot::LAST | slot::FINALIZER), payload)?,
+            Err(failure) => Err(failure),
+        };
         if !self.is_ready {
             self.is_ready = true;
             self.began_before = self.side.began();
@@ -329,16 +347,13 @@ impl WorkerLink for LocalLink {
         Some(Error::new(ErrorKind::Setting, text))
     }
 
-    fn arm(&self) {
-        self.side.listen();
+    fn arm(&self, events: usize) -> bool {
+        self.side.listen(events as u64);
+        self.side.has_results(events as u64)
     }
 
     fn disarm(&self) {
         self.side.stop_listening();
-    }
-
-    fn event_source(&self) -> Result<BorrowedFd<'_>, Error> {
-        self.eventfd.fd().map_err(|error| Error::os("cannot listen to a worker", error))
     }
 
     fn death_source(&self) -> Result<BorrowedFd<'_>, Error> {

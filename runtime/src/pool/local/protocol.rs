@@ -13,7 +13,7 @@ use crate::ipc::wire::fds::{self, ValueFd};
 use crate::ipc::wire::frame::{self, Body, OutgoingFrame, ReceivedFrame};
 use crate::ipc::wire::kind;
 use crate::ipc::wire::payload::{Part, Payload};
-use crate::sys::mmap::Region;
+use crate::sys::mmap::{Region, RegionMemory};
 use crate::sys::poll::Deadline;
 
 /// Kinds of slots.
@@ -127,13 +127,9 @@ impl OutOfLine {
 
 /// The memory of one worker's rings.
 #[derive(Clone, Debug)]
-pub(super) struct RingMemory(Arc<Region>);
+pub(super) struct RingMemory(Arc<RegionMemory>);
 
 impl RingMemory {
-    pub(super) fn create() -> io::Result<Self> {
-        Ok(Self(Arc::new(Region::create(Self::BYTES)?)))
-    }
-
     /// The words, and behind them the half word on which the worker sleeps.
     const BYTES: usize = WORDS * 8 + 64;
 }
@@ -148,20 +144,35 @@ impl Memory for RingMemory {
     }
 }
 
-impl Serialize for RingMemory {
+/// The memory of one worker's rings on the way to the worker, with the descriptor.
+#[derive(Debug)]
+pub(super) struct SentMemory(Region);
+
+impl SentMemory {
+    pub(super) fn create() -> io::Result<Self> {
+        Ok(Self(Region::create(RingMemory::BYTES)?))
+    }
+
+    /// Lets go of the descriptor.
+    pub(super) fn into_memory(self) -> RingMemory {
+        RingMemory(Arc::new(self.0.into_memory()))
+    }
+}
+
+impl Serialize for SentMemory {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         fds::attach(self.0.descriptor(), serializer)
     }
 }
 
-impl<'de> Deserialize<'de> for RingMemory {
+impl<'de> Deserialize<'de> for SentMemory {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let region =
             fds::share_plain(deserializer).and_then(|fd| Region::accept(fd).map_err(serde::de::Error::custom))?;
-        if region.len() < Self::BYTES {
+        if region.len() < RingMemory::BYTES {
             return Err(serde::de::Error::custom("shared memory that is too short for a worker's rings"));
         }
-        Ok(Self(Arc::new(region)))
+        Ok(Self(region))
     }
 }
 
@@ -184,7 +195,7 @@ impl<'de> Deserialize<'de> for SentFd {
 /// The argument of a worker's task.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Assignment {
-    pub(super) memory: RingMemory,
+    pub(super) memory: SentMemory,
     /// Written when the parent sleeps.
     pub(super) eventfd: SentFd,
     /// Resident bytes above which the worker exits after a job.

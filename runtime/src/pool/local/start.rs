@@ -1,10 +1,12 @@
 //! Starting a worker: a child process whose task is `worker`.
 
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
 
 use super::hook::{Hook, Hooks};
 use super::link::LocalLink;
-use super::protocol::{Assignment, RingMemory, SentFd};
+use super::protocol::{Assignment, SentFd, SentMemory};
 use super::worker;
 use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::fds::ValueFd;
@@ -12,7 +14,7 @@ use crate::pool::model::Seat;
 use crate::pool::transport::{StartFailure, StartWorker};
 use crate::process::{Context, Options, ProcessBuilder};
 use crate::start::{Launcher, Template};
-use crate::sys::{self, eventfd};
+use crate::sys::{self, eventfd, fd};
 use crate::task::Call;
 
 /// Returns a builder that takes the options of workers, and starts no process.
@@ -43,20 +45,24 @@ impl WorkerRecipe {
         options
     }
 }
+/// The descriptors that must be free before a start. A worker keeps three of them: link, pidfd, lifeline.
+const DESCRIPTORS_LEFT: usize = 16;
 
 /// Starts a pool's workers as children of this process.
 #[derive(Debug)]
 pub(in crate::pool) struct LocalStart {
     context: Context,
+    /// Written by workers when the pool sleeps.
+    eventfd: Arc<OwnedFd>,
     /// The process that workers are copies of, under the start method `fork`.
     template: Mutex<Option<Arc<Template>>>,
     recipe: Mutex<Arc<WorkerRecipe>>,
 }
 
 impl LocalStart {
-    pub(in crate::pool) fn new(context: Context, template: Option<Template>, recipe: WorkerRecipe) -> Self {
-        let template = Mutex::new(template.map(Arc::new));
-        Self { context, template, recipe: Mutex::new(Arc::new(recipe)) }
+    pub(in crate::pool) fn new(context: Context, template: Option<Template>, recipe: WorkerRecipe) -> io::Result<Self> {
+        let (eventfd, template) = (Arc::new(eventfd::create()?), Mutex::new(template.map(Arc::new)));
+        Ok(Self { context, eventfd, template, recipe: Mutex::new(Arc::new(recipe)) })
     }
 
     fn template(&self) -> Option<Arc<Template>> {
@@ -80,14 +86,18 @@ impl LocalStart {
         drop(recipe);
     }
 
+    /// Checks that a start leaves descriptors to the program.
+    fn check_descriptors(&self) -> io::Result<()> {
+        (0..DESCRIPTORS_LEFT).map(|_| fd::duplicate(self.eventfd.as_fd())).collect::<io::Result<Vec<_>>>().map(drop)
+    }
+
     fn start_link(&self, seat: Seat, template: Option<&Template>) -> Result<LocalLink, Error> {
         let failed = |error| Error::os("cannot start a worker of a pool", error);
+        self.check_descriptors().map_err(failed)?;
         let recipe = Arc::clone(&sys::lock(&self.recipe));
-        let memory = RingMemory::create().map_err(failed)?;
-        let eventfd = ValueFd::new(eventfd::create().map_err(failed)?);
         let assignment = Assignment {
-            memory: memory.clone(),
-            eventfd: SentFd(eventfd.clone()),
+            memory: SentMemory::create().map_err(failed)?,
+            eventfd: SentFd(ValueFd::from(&self.eventfd)),
             max_memory: recipe.max_memory,
             initializer: recipe.hooks.initializer.as_ref().map(Hook::pack).transpose()?,
             finalizer: recipe.hooks.finalizer.as_ref().map(Hook::pack).transpose()?,
@@ -95,12 +105,16 @@ impl LocalStart {
         let call = Call::<()>::internal(&worker::ENTRY, &assignment);
         let process = self.context.process(call).options(recipe.options_at(seat.place)).name(seat.name).daemon(true);
         let process = process.start_by(template.map(|template| template as &dyn Launcher))?;
-        Ok(LocalLink::new(process, memory, eventfd, Arc::clone(&recipe.hooks)))
+        Ok(LocalLink::new(process, assignment.memory.into_memory(), Arc::clone(&recipe.hooks)))
     }
 }
 
 impl StartWorker for LocalStart {
     type Link = LocalLink;
+
+    fn event_source(&self) -> BorrowedFd<'_> {
+        self.eventfd.as_fd()
+    }
 
     fn start(&self, seat: Seat) -> Result<LocalLink, StartFailure> {
         let template = self.template();

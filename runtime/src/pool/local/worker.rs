@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::protocol::{self, Assignment, OutOfLine, PackedCall, RingMemory, inline, slot};
-use super::ring::{Head, WorkerSide};
+use super::ring::{Awaited, Head, WorkerSide};
 use crate::child;
 use crate::error::{Error, ErrorKind, Panic, Refusal};
 use crate::ipc::codec;
@@ -57,7 +57,7 @@ fn run(arguments: &mut ArgumentDecoder<'_>) -> Result<EncodedOutput, Undecodable
     let assignment = arguments.pull::<Assignment>()?;
     arguments.finish()?;
     match role::link_to_parent() {
-        Some(link) => Worker::new(assignment.memory, assignment.eventfd.0, link).work(
+        Some(link) => Worker::new(assignment.memory.into_memory(), assignment.eventfd.0, link).work(
             assignment.initializer,
             assignment.finalizer,
             assignment.max_memory.map(MemoryLimit::new),
@@ -185,7 +185,7 @@ impl Worker {
             let is_called = |side: &WorkerSide<_>| side.has_job() || side.taken() != passed;
             let side = &self.side;
             if !is_called(side) && !self.spin.look(|| is_called(side)) {
-                side.sleep_unless(is_called, |word, before| futex::wait(word, before, None));
+                side.sleep_unless(Awaited::Job, is_called, |word, before| futex::wait(word, before, None));
             }
         }
     }
@@ -254,7 +254,7 @@ impl Worker {
             }
         };
         while !self.side.has_room() {
-            self.side.sleep_unless(WorkerSide::has_room, |word, before| futex::wait(word, before, None));
+            self.side.sleep_unless(Awaited::Room, WorkerSide::has_room, |word, before| futex::wait(word, before, None));
         }
         if self.side.push(Head { about: number, kind, spent }, bytes) {
             eventfd::wake(self.eventfd.fd()?.as_fd());

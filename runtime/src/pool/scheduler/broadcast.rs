@@ -78,6 +78,11 @@ impl<L: WorkerLink> Scheduler<L> {
                         is_sent = true;
                     }
                     Ok(Sent::NoRoom) => break,
+                    Ok(Sent::Never(error)) => {
+                        worker.pinned.pop_front();
+                        self.finish(id, Err(Failure::new(JoinErrorKind::NotStarted(error), None)));
+                        is_sent = true;
+                    }
                     Err(Broken) => worker.kill(None),
                 }
             }

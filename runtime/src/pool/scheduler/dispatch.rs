@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use super::worker::{RetireReason, Worker};
 use super::{Scheduler, TICK};
-use crate::pool::model::{JobId, JobState, PoolConfig, WorkerId};
+use crate::error::JoinErrorKind;
+use crate::pool::model::{Failure, JobId, JobState, PoolConfig, WorkerId};
 use crate::pool::transport::{Broken, LinkEvent, Sent, WorkerLink};
 use crate::sys::poll::Deadline;
 
@@ -13,6 +14,15 @@ pub(super) const AHEAD: f64 = 1_000_000.0;
 
 /// The weight of one job in the moving average of durations.
 const SMOOTHING: f64 = 1.0 / 16.0;
+
+/// The links before a sleep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::pool) struct Armed {
+    /// A link has the events for which it was armed.
+    pub(in crate::pool) has_news: bool,
+    /// A link reports after several events, so that some may wait there for long.
+    pub(in crate::pool) gathers: bool,
+}
 
 impl<L: WorkerLink> Scheduler<L> {
     /// Returns the most jobs in flight for one worker: about [`AHEAD`] of work, and at least two.
@@ -54,6 +64,11 @@ impl<L: WorkerLink> Scheduler<L> {
                 }
                 // The link of another worker may have room.
                 Ok(Sent::NoRoom) => full.push(key),
+                Ok(Sent::Never(error)) => {
+                    self.queue.pop_front();
+                    self.finish(id, Err(Failure::new(JoinErrorKind::NotStarted(error), None)));
+                    sent = true;
+                }
                 Err(Broken) => worker.kill(None),
             }
         }
@@ -118,6 +133,25 @@ impl<L: WorkerLink> Scheduler<L> {
     fn may_recover(&self) -> bool {
         let is_idle = |worker: &Worker<L>| worker.is_stalled() && worker.in_flight.is_empty();
         (self.has_jobs_in_line() || self.has_backlog()) && self.workers.iter().any(|(_, worker)| is_idle(worker))
+    }
+
+    /// Arms all links. If `may_gather`, a worker with many jobs in flight reports after half of them: a wake-up costs
+    /// as much as a short job, and the other half keeps the worker busy until the pool has sent more.
+    ///
+    /// (As network cards gather interrupts: Mogul and Ramakrishnan, *Eliminating receive livelock*, 1997.)
+    pub(in crate::pool) fn arm(&self, may_gather: bool) -> Armed {
+        let mut armed = Armed::default();
+        for (_, worker) in &self.workers {
+            let events = if may_gather { (worker.in_flight.len() / 2).max(1) } else { 1 };
+            armed.gathers |= events > 1;
+            armed.has_news |= worker.arm(events);
+        }
+        armed
+    }
+
+    /// Returns the number of workers with jobs.
+    pub(in crate::pool) fn busy_workers(&self) -> usize {
+        self.workers.iter().filter(|(_, worker)| !worker.in_flight.is_empty()).count()
     }
 
     /// Returns whether a link has an event.

@@ -271,7 +271,7 @@ impl<L: WorkerLink> Scheduler<L> {
             assigned: worker.in_flight.len(),
             done: worker.completed,
         };
-        let running = self.workers.iter().filter(|(_, worker)| !worker.in_flight.is_empty()).count();
+        let running = self.busy_workers();
         PoolStats {
             queued: self.unfinished - running,
             running,

@@ -133,6 +133,11 @@ impl<L: WorkerLink> Worker<L> {
         self.health != Health::Corrupt && self.link.has_event()
     }
 
+    /// Arms the link. Returns whether it has so many events already.
+    pub(super) fn arm(&self, events: usize) -> bool {
+        self.health != Health::Corrupt && self.link.arm(events)
+    }
+
     /// Returns whether the worker could begin a job at once.
     pub(super) fn is_idle(&self) -> bool {
         self.is_serving() && self.in_flight.is_empty() && self.pins == 0

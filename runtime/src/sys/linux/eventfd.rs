@@ -48,11 +48,6 @@ impl Poller {
         Ok(self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, number))?)
     }
 
-    /// Adds an eventfd that is ready once for each wake-up, and is never cleared (`EPOLLET`).
-    pub(crate) fn add_edge(&self, eventfd: impl AsFd, number: u64) -> io::Result<()> {
-        Ok(self.0.add(eventfd, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, number))?)
-    }
-
     /// Removes a descriptor. Closing it would do so too, but only with the last descriptor of its open file, which a
     /// copy of the process may have.
     pub(crate) fn remove(&self, fd: impl AsFd) {

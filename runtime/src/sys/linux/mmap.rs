@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::fs::FileExt as _;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
 use super::{check, rlimit};
 
@@ -81,7 +81,7 @@ impl MemoryFile {
     /// Makes the content final.
     pub(crate) fn seal(self) -> io::Result<SealedFile> {
         while_pages_are_held(|| add_seals(self.file.as_fd(), SEALS))?;
-        Ok(SealedFile { fd: self.file.into(), length: self.length as usize })
+        Ok(SealedFile { fd: self.file.into(), length: self.length as usize, _count: OpenCount::new() })
     }
 }
 
@@ -150,6 +150,27 @@ fn length(fd: BorrowedFd<'_>) -> io::Result<usize> {
 pub(crate) struct SealedFile {
     fd: OwnedFd,
     length: usize,
+    _count: OpenCount,
+}
+
+/// Sealed files that are open in this process.
+static OPEN: AtomicUsize = AtomicUsize::new(0);
+
+/// One of the sealed files that are open.
+#[derive(Debug)]
+struct OpenCount;
+
+impl OpenCount {
+    fn new() -> Self {
+        OPEN.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for OpenCount {
+    fn drop(&mut self) {
+        OPEN.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl SealedFile {
@@ -165,7 +186,12 @@ impl SealedFile {
         if found != length as u64 {
             return refuse(format!("a memory file of {found} bytes where {length} were announced"));
         }
-        Ok(Self { fd: file.into(), length })
+        Ok(Self { fd: file.into(), length, _count: OpenCount::new() })
+    }
+
+    /// Returns how many sealed files this process has open.
+    pub(crate) fn open_files() -> usize {
+        OPEN.load(Ordering::Relaxed)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -283,8 +309,12 @@ impl SealedMapping {
 #[derive(Debug)]
 pub(crate) struct Region {
     descriptor: Arc<OwnedFd>,
-    memory: Mapping,
+    memory: RegionMemory,
 }
+
+/// The memory of a [`Region`], for a process that does not hand the region on.
+#[derive(Debug)]
+pub(crate) struct RegionMemory(Mapping);
 
 impl Region {
     /// # Errors
@@ -313,17 +343,32 @@ impl Region {
         Ok(Self { descriptor, memory })
     }
 
-    fn map(fd: BorrowedFd<'_>, length: usize) -> io::Result<Mapping> {
-        Mapping::new(fd, length, libc::PROT_READ | libc::PROT_WRITE, 0)
+    fn map(fd: BorrowedFd<'_>, length: usize) -> io::Result<RegionMemory> {
+        Mapping::new(fd, length, libc::PROT_READ | libc::PROT_WRITE, 0).map(RegionMemory)
     }
 
     pub(crate) fn descriptor(&self) -> &Arc<OwnedFd> {
         &self.descriptor
     }
 
+    /// Lets go of the descriptor.
+    pub(crate) fn into_memory(self) -> RegionMemory {
+        self.memory
+    }
+}
+
+impl std::ops::Deref for Region {
+    type Target = RegionMemory;
+
+    fn deref(&self) -> &RegionMemory {
+        &self.memory
+    }
+}
+
+impl RegionMemory {
     /// Returns the length in bytes.
     pub(crate) fn len(&self) -> usize {
-        self.memory.length
+        self.0.length
     }
 
     /// Returns the first words, which all processes use at the same time.
@@ -356,7 +401,7 @@ impl Region {
 
     /// Returns the first byte, which is aligned to a page and valid as long as the region lives.
     pub(crate) fn start(&self) -> NonNull<u8> {
-        self.memory.start
+        self.0.start
     }
 }
 

@@ -396,7 +396,7 @@ unsafe fn read_control(header: &libc::cmsghdr, received: &mut ReceivedMessage) {
     }
 }
 
-/// A descriptor that is open only to be closed when a message needs its place.
+/// A descriptor that is open only to be closed when a message or its file needs the place.
 static RESERVE: Mutex<Option<OwnedFd>> = Mutex::new(None);
 
 fn with_reserve_given_up<T>(receive: impl FnOnce() -> T) -> T {
@@ -409,12 +409,22 @@ fn with_reserve_given_up<T>(receive: impl FnOnce() -> T) -> T {
     received
 }
 
+/// Opens a descriptor that is closed soon. Gives the reserve up for it if this process may open no more. The caller
+/// [restores](keep_reserve) the reserve.
+pub(crate) fn open_with_reserve<T>(open: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    match open() {
+        Err(error) if super::is_out_of_descriptors(&error) && super::lock(&RESERVE).take().is_some() => open(),
+        opened => opened,
+    }
+}
+
 /// Closes the reserve in a fresh copy, which has no use for one until it has children of its own.
 pub(crate) fn close_reserve_in_copy(_copy: &super::fork::FreshCopy) {
     drop(super::lock(&RESERVE).take());
 }
 
-/// Opens the reserve, before a process has its first child, so that it is there when the table is full.
+/// Opens the reserve, if it is not open: before a process has its first child, so that it is there when the table is
+/// full, and after a descriptor that took its place was closed.
 pub(crate) fn keep_reserve() {
     let mut reserve = super::lock(&RESERVE);
     if reserve.is_none() {

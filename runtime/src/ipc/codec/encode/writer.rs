@@ -1,7 +1,5 @@
 //! The bytes of a message.
 
-use std::io;
-
 use super::shape_cache::{Mention, ShapeCache};
 use super::sink::Sink;
 use crate::ipc::codec::depth::Depth;
@@ -62,7 +60,7 @@ impl<'m, S: Sink> Writer<'m, S> {
 
     #[cold]
     fn make_room(&mut self, more: usize) -> Result<(), Error> {
-        self.sink.make_room(self.buffer, more).map_err(of_sink)
+        self.sink.make_room(self.buffer, more).map_err(Error::from)
     }
 
     #[inline(always)]
@@ -88,7 +86,7 @@ impl<'m, S: Sink> Writer<'m, S> {
 
     #[cold]
     fn append(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        self.sink.append(self.buffer, bytes).map_err(of_sink)
+        self.sink.append(self.buffer, bytes).map_err(Error::from)
     }
 
     /// Replaces an earlier byte of the message.
@@ -99,7 +97,7 @@ impl<'m, S: Sink> Writer<'m, S> {
                 self.buffer[place] = byte;
                 Ok(())
             }
-            None => self.sink.patch(at, byte).map_err(of_sink),
+            None => self.sink.patch(at, byte).map_err(Error::from),
         }
     }
 
@@ -180,10 +178,4 @@ impl<'m, S: Sink> Writer<'m, S> {
         self.buffer.extend_from_slice(self.shapes.names(place));
         Ok(())
     }
-}
-
-/// An error of the sink keeps the sink's message.
-#[cold]
-fn of_sink(error: io::Error) -> Error {
-    Error::new(error.to_string())
 }

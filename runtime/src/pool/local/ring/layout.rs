@@ -100,6 +100,15 @@ impl<M: Memory> Rings<M> {
     }
 }
 
+/// What a worker sleeps for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// The next job.
+    Job = 1,
+    /// Room for a result.
+    Room = 2,
+}
+
 /// The head of a slot. The length of the slot's bytes is part of the second word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Head {

@@ -7,6 +7,6 @@ mod sleeper;
 mod tests;
 mod worker;
 
-pub(super) use layout::{Head, INLINE_BYTES, Memory, SLOTS, WORDS};
+pub(super) use layout::{Awaited, Head, INLINE_BYTES, Memory, SLOTS, WORDS};
 pub(super) use parent::{Corrupt, ParentSide};
 pub(super) use worker::WorkerSide;

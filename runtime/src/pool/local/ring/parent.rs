@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-use super::layout::{Head, Memory, Rings, SLOTS, observe, publish, read, write};
+use super::layout::{Awaited, Head, Memory, Rings, SLOTS, observe, publish, read, write};
 use super::sleeper;
 
 /// The worker has written values into the rings that no worker writes.
@@ -47,7 +47,8 @@ impl<M: Memory> ParentSide<M> {
     /// Whether the worker sleeps, and is to be woken by [`wake`](Self::wake). Called after jobs were written or results
     /// taken.
     pub(crate) fn must_wake_worker(&self) -> bool {
-        sleeper::must_wake(self.rings.worker_sleeps())
+        let has_job = || observe(self.rings.taken()) != self.tail;
+        sleeper::must_wake(self.rings.worker_sleeps(), |awaited| awaited != Awaited::Job as u64 || has_job())
     }
 
     /// Whether the worker sleeps, and was not woken yet.
@@ -103,13 +104,18 @@ impl<M: Memory> ParentSide<M> {
 
     /// Whether there is a result.
     pub(crate) fn has_result(&self) -> bool {
-        observe(self.rings.results_tail()) != self.results
+        self.has_results(1)
     }
 
-    /// Asks the worker to write its eventfd after its next result. The caller must look for results once more before it
-    /// sleeps.
-    pub(crate) fn listen(&self) {
-        sleeper::announce(self.rings.parent_sleeps());
+    /// Asks the worker to write the eventfd after `results` more results. The caller must look
+    /// [once more](Self::has_results) before it sleeps.
+    pub(crate) fn listen(&self, results: u64) {
+        sleeper::announce(self.rings.parent_sleeps(), self.results + results);
+    }
+
+    /// Whether there are so many results, or values that no worker writes.
+    pub(crate) fn has_results(&self, results: u64) -> bool {
+        observe(self.rings.results_tail()).wrapping_sub(self.results) >= results
     }
 
     /// Undoes [`listen`](Self::listen).

@@ -4,9 +4,10 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 
 use super::layout::{AtomicU64, fence};
 
-/// Announces that this side goes to sleep. The caller must look for work once more before the sleep.
-pub(super) fn announce(flag: &AtomicU64) {
-    flag.store(1, Relaxed);
+/// Announces that this side sleeps, and for what: any number but 0. The caller must look for it once more before the
+/// sleep.
+pub(super) fn announce(flag: &AtomicU64, awaited: u64) {
+    flag.store(awaited, Relaxed);
     // Pairs with the fence in `must_wake`: either this side sees the other side's store, or the other side sees the
     // flag.
     fence(SeqCst);
@@ -22,8 +23,10 @@ pub(super) fn is_announced(flag: &AtomicU64) -> bool {
     flag.load(Relaxed) != 0
 }
 
-/// Whether the other side is to be woken, after a store for which it may sleep. Takes the announcement.
-pub(super) fn must_wake(flag: &AtomicU64) -> bool {
+/// Whether the other side sleeps, and what it sleeps for is there, after a store for which it may sleep. Takes the
+/// announcement.
+pub(super) fn must_wake(flag: &AtomicU64, is_there: impl FnOnce(u64) -> bool) -> bool {
     fence(SeqCst);
-    flag.load(Relaxed) != 0 && flag.compare_exchange(1, 0, AcqRel, Relaxed).is_ok()
+    let awaited = flag.load(Relaxed);
+    awaited != 0 && is_there(awaited) && flag.compare_exchange(awaited, 0, AcqRel, Relaxed).is_ok()
 }

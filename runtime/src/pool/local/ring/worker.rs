@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-use super::layout::{AtomicU32, Head, Memory, Rings, SLOTS, observe, publish, read, write};
+use super::layout::{AtomicU32, Awaited, Head, Memory, Rings, SLOTS, observe, publish, read, write};
 use super::sleeper;
 
 /// The worker's side of its rings.
@@ -51,15 +51,20 @@ impl<M: Memory> WorkerSide<M> {
         write(self.rings.result(self.results), head, bytes);
         self.results += 1;
         publish(self.rings.results_tail(), self.results);
-        sleeper::must_wake(self.rings.parent_sleeps())
+        sleeper::must_wake(self.rings.parent_sleeps(), |awaited| self.results >= awaited)
     }
 
     /// Sleeps until the parent wakes this side, unless `is_ready`. `wait` is the system call, which returns at once if
     /// the word has changed.
-    pub(crate) fn sleep_unless(&self, is_ready: impl Fn(&Self) -> bool, wait: impl FnOnce(&AtomicU32, u32)) {
+    pub(crate) fn sleep_unless(
+        &self,
+        awaited: Awaited,
+        is_ready: impl Fn(&Self) -> bool,
+        wait: impl FnOnce(&AtomicU32, u32),
+    ) {
         let word = self.rings.0.sleep_word();
         let before = word.load(Acquire);
-        sleeper::announce(self.rings.worker_sleeps());
+        sleeper::announce(self.rings.worker_sleeps(), awaited as u64);
         if !is_ready(self) {
             wait(word, before);
         }

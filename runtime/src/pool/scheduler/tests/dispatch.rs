@@ -176,3 +176,30 @@ fn a_group_has_its_outcomes_in_the_order_in_which_they_come() {
     assert_eq!(pool.scheduler.next_of_group(group), Some(first));
     assert_eq!(pool.scheduler.next_of_group(group), None);
 }
+
+#[test]
+fn a_worker_with_many_jobs_reports_after_half_of_them() {
+    let mut pool = FakePool::serving(config(2));
+    let armed = |pool: &FakePool, may_gather| {
+        pool.commands();
+        let armed = pool.scheduler.arm(may_gather);
+        (pool.commands(), armed.gathers, armed.has_news)
+    };
+    // The mean of durations comes down, and with it the window grows.
+    for _ in 0..64 {
+        pool.submit();
+        pool.run(1, SHORT);
+    }
+    pool.submit_many(7);
+    assert_eq!(pool.scheduler.stats().workers.iter().map(|worker| worker.assigned).collect::<Vec<_>>(), [4, 3]);
+    assert_eq!(armed(&pool, true), ("1: arm 2, 2: arm 1".to_owned(), true, false));
+    pool.begin(1);
+    pool.finish_unseen(1, SHORT, false);
+    assert!(!armed(&pool, true).2, "one of two");
+    pool.begin(1);
+    pool.finish_unseen(1, SHORT, false);
+    assert!(armed(&pool, true).2);
+    // A sleep that brought nothing: each event counts.
+    pool.collect();
+    assert_eq!(armed(&pool, false), ("1: arm 1, 2: arm 1".to_owned(), false, false));
+}

@@ -166,13 +166,13 @@ impl WorkerLink for FakeLink {
         has_finalizer.then(|| Error::new(ErrorKind::Setting, format!("no end: {:?}", failure.kind)))
     }
 
-    fn arm(&self) {}
+    fn arm(&self, events: usize) -> bool {
+        self.note(&format!("arm {events}"));
+        let worker = self.worker.borrow();
+        worker.is_broken || worker.events.len() >= events
+    }
 
     fn disarm(&self) {}
-
-    fn event_source(&self) -> Result<BorrowedFd<'_>, Error> {
-        unreachable!("the scheduler does no I/O")
-    }
 
     fn death_source(&self) -> Result<BorrowedFd<'_>, Error> {
         unreachable!("the scheduler does no I/O")
