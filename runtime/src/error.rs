@@ -13,7 +13,7 @@ use crate::sys;
 ///
 /// - [`kind`](Self::kind) returns the cause for a `match`.
 /// - `Display` prints one text, which names the subject and a way out.
-/// - `source` returns the error of the system, if there is one.
+/// - `source` returns the error of the system, or the [`Report`] of a pool's initializer, if there is one.
 /// - `Debug` prints the text and all sources, so a `main` that returns the error shows the sources.
 ///
 /// # Examples
@@ -29,7 +29,30 @@ pub struct Error(Box<ErrorInner>);
 struct ErrorInner {
     kind: ErrorKind,
     text: String,
-    source: Option<io::Error>,
+    source: Option<Source>,
+}
+
+enum Source {
+    System(io::Error),
+    /// An error of a task, or an error that another process has sent.
+    Reported(Report),
+}
+
+impl Source {
+    fn error(&self) -> &(dyn std::error::Error + 'static) {
+        match self {
+            Self::System(error) => error,
+            Self::Reported(report) => report,
+        }
+    }
+
+    /// Returns a copy, since `io::Error` has no `Clone`.
+    fn again(&self) -> Self {
+        match self {
+            Self::System(error) => Self::System(copy_of(error)),
+            Self::Reported(report) => Self::Reported(report.clone()),
+        }
+    }
 }
 
 /// The cause of an [`Error`].
@@ -64,7 +87,7 @@ struct ErrorInner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ErrorKind {
     /// `main` has neither `#[process_main]` nor a call of [`guard`](crate::guard), so a re-executed child would run
-    /// `main`.
+    /// `main`. Also: `main` has ended before the guard in the workers of a pool.
     MissingGuard,
     /// This process has several threads, so a fork could not run ordinary code, or the forking thread is panicking.
     MultiThreadedFork,
@@ -110,7 +133,7 @@ pub enum ErrorKind {
 pub(crate) fn copy_of(error: &io::Error) -> io::Error {
     match error.raw_os_error() {
         Some(number) => io::Error::from_raw_os_error(number),
-        None => io::Error::new(error.kind(), error.to_string()),
+        None => io::Error::new(error.kind(), Report::new(error)),
     }
 }
 
@@ -133,13 +156,18 @@ impl Error {
     }
 
     pub(crate) fn with_source(kind: ErrorKind, text: impl Into<String>, source: io::Error) -> Self {
-        Self(Box::new(ErrorInner { kind, text: text.into(), source: Some(source) }))
+        Self(Box::new(ErrorInner { kind, text: text.into(), source: Some(Source::System(source)) }))
     }
 
-    /// Returns a copy, since `io::Error` has no `Clone`.
+    /// Makes an error that was caused by an error of a task.
+    pub(crate) fn with_report(kind: ErrorKind, text: impl Into<String>, report: Option<Report>) -> Self {
+        Self(Box::new(ErrorInner { kind, text: text.into(), source: report.map(Source::Reported) }))
+    }
+
+    /// Returns a copy.
     pub(crate) fn again(&self) -> Self {
-        let source = self.0.source.as_ref().map(copy_of);
-        Self(Box::new(ErrorInner { kind: self.0.kind, text: self.0.text.clone(), source }))
+        let ErrorInner { kind, text, source } = &*self.0;
+        Self(Box::new(ErrorInner { kind: *kind, text: text.clone(), source: source.as_ref().map(Source::again) }))
     }
 
     /// Returns the cause.
@@ -168,16 +196,19 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({:?})", self.0.text, self.0.kind)?;
-        match &self.0.source {
-            Some(source) => write!(f, "\ncaused by: {source}"),
-            None => Ok(()),
-        }
+        write_causes(f, self)
     }
+}
+
+/// Prints all sources of an error, each on a line.
+fn write_causes(f: &mut fmt::Formatter<'_>, error: &dyn std::error::Error) -> fmt::Result {
+    let mut causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.try_for_each(|cause| write!(f, "\ncaused by: {cause}"))
 }
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source.as_ref().map(|source| source as _)
+        self.0.source.as_ref().map(Source::error)
     }
 }
 
@@ -186,20 +217,26 @@ impl std::error::Error for Error {
 pub(crate) struct Refusal {
     kind: ErrorKind,
     text: String,
-    /// The `errno` of the cause, or the text of a cause without an `errno`.
-    cause: Option<Result<i32, String>>,
+    /// The `errno` of the cause, or the texts of a cause without an `errno`.
+    cause: Option<Result<i32, Report>>,
 }
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        let cause = error.0.source.map(|source| source.raw_os_error().ok_or_else(|| source.to_string()));
+        let cause = error.0.source.map(|source| match source {
+            Source::System(error) => error.raw_os_error().ok_or_else(|| Report::new(&error)),
+            Source::Reported(report) => Err(report),
+        });
         Self { kind: error.0.kind, text: error.0.text, cause }
     }
 }
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
-        let source = refusal.cause.map(|cause| cause.map_or_else(io::Error::other, io::Error::from_raw_os_error));
+        let source = refusal.cause.map(|cause| match cause {
+            Ok(number) => Source::System(io::Error::from_raw_os_error(number)),
+            Err(report) => Source::Reported(report),
+        });
         Self(Box::new(ErrorInner { kind: refusal.kind, text: refusal.text, source }))
     }
 }
@@ -434,11 +471,7 @@ impl fmt::Display for JoinErrorKind {
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{self}")?;
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            write!(f, "\ncaused by: {error}")?;
-            cause = error.source();
-        }
+        write_causes(f, self)?;
         match &self.0.kind {
             JoinErrorKind::Panicked(Panic { backtrace: Some(backtrace), .. }) => write!(f, "\n{backtrace}"),
             _ => Ok(()),
@@ -610,8 +643,17 @@ mod tests {
     fn an_error_can_be_told_twice() {
         let error = Error::os("cannot do it", io::Error::from_raw_os_error(24));
         assert_eq!(format!("{:?}", error.again()), format!("{error:?}"));
-        let error = Error::os("cannot do it", io::Error::other("for a reason of its own"));
-        assert_eq!(format!("{:?}", error.again()), format!("{error:?}"));
+        let deep = Report::from(vec!["for a reason of its own".to_owned(), "and another behind".to_owned()]);
+        let errors = [
+            Error::os("cannot do it", io::Error::other(deep.clone())),
+            Error::with_report(ErrorKind::Setting, "it failed", Some(deep)),
+        ];
+        for error in errors {
+            let told = format!("{error:?}");
+            assert!(told.ends_with("caused by: for a reason of its own\ncaused by: and another behind"), "{told}");
+            assert_eq!(format!("{:?}", error.again()), told);
+            assert_eq!(format!("{:?}", Error::from(Refusal::from(error))), told);
+        }
     }
 
     #[test]

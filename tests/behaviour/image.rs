@@ -13,6 +13,7 @@ cases! {
     here a_replaced_file;
     here a_deleted_file;
     here an_unguarded_program;
+    here a_pool_whose_workers_end_before_the_guard;
     here run_by_the_dynamic_loader;
     alone without_proc.as_root();
     here without_proc_children_die_all_the_same.as_root();
@@ -125,6 +126,24 @@ fn an_unguarded_program(method: StartMethod) {
     match method {
         StartMethod::Fork => assert_eq!(line, "fork: Some(42)"),
         _ => assert!(line.contains("MissingGuard") && line.contains("#[offspring::process_main]"), "{line}"),
+    }
+}
+
+fn a_pool_whose_workers_end_before_the_guard(method: StartMethod) {
+    let (input, mut output) = std::io::pipe().unwrap();
+    std::io::Write::write_all(&mut output, b"a line\n").unwrap();
+    drop(output);
+    let printed = Program::of(Command::new(env!("CARGO_BIN_EXE_late_guard"))).stdin(input).finish().succeeded();
+    let line = printed.lines().find(|line| line.starts_with(&format!("{method}:"))).unwrap();
+    match method {
+        StartMethod::Fork => assert_eq!(line, "fork: Some(42)", "{printed}"),
+        StartMethod::ForkServer => assert!(line.contains("exit code 3; ") && line.contains("the guard"), "{printed}"),
+        _ => {
+            assert!(line.contains("MissingGuard") && line.contains("exited with code 3"), "{printed}");
+            assert!(line.contains("#[offspring::process_main]"), "{printed}");
+            let runs = printed.lines().take_while(|line| !line.starts_with("spawn")).count();
+            assert!(runs <= 3, "the program, and each worker once: {printed}");
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::kills::kill_parents;
 cases! {
     alone workers_at_any_moment;
     alone workers_at_any_moment_with_retries;
+    alone workers_at_any_moment_with_broadcasts;
     alone a_worker_right_after_its_start;
     alone a_worker_in_its_initializer;
     alone a_worker_that_is_idle;
@@ -152,6 +153,58 @@ fn workers_at_any_moment_with_retries(method: StartMethod) {
     assert!(stats.replaced > 5);
     assert_eq!((stats.done, stats.failed), (answered, 0));
     pool.join().unwrap();
+}
+
+#[child_task(idempotent)]
+fn own_pid() -> u32 {
+    std::process::id()
+}
+
+/// Each job of a broadcast ends: in its own worker, or with its worker. The jobs behind it all run.
+fn workers_at_any_moment_with_broadcasts(method: StartMethod) {
+    let killer = killer(std::process::id(), Random::new(), Duration::from_millis(8));
+    let (finalized, mut random) = (Event::new().unwrap(), Random::new());
+    let builder = get_context(method).unwrap().pool().workers(3).retries(10).max_tasks_per_worker(500);
+    let pool = builder.finalizer(note_end::call(finalized.clone())).build().unwrap();
+    let end = Instant::now() + Duration::from_secs(8);
+    let (mut ran, mut lost, mut cancelled) = (0, 0, 0);
+    while Instant::now() < end {
+        let behind: Vec<_> = (0..200).map(|n| pool.submit(harmless::call(n))).collect();
+        let told: Vec<_> = (0..5).flat_map(|_| pool.broadcast(own_pid::call())).collect();
+        for (pid, job) in told {
+            let is_cancelled = random.below(4) == 0 && job.cancel();
+            match outcome(job) {
+                Ok(own) => {
+                    assert!(own == pid && !is_cancelled);
+                    ran += 1;
+                }
+                Err(error) if matches!(error.kind(), JoinErrorKind::Cancelled) => {
+                    cancelled += usize::from(is_cancelled);
+                    lost += usize::from(!is_cancelled);
+                }
+                Err(error) => {
+                    assert!(matches!(error.kind(), JoinErrorKind::Signaled(libc::SIGKILL)), "{error:?}");
+                    assert_eq!(error.pid(), Some(pid));
+                    lost += 1;
+                }
+            }
+        }
+        for (n, job) in behind.into_iter().enumerate() {
+            assert_eq!(outcome(job).unwrap(), (n * n) as u64);
+        }
+    }
+    drop(killer);
+    eprintln!("{ran} ran, {lost} were lost, {cancelled} cancelled; {} workers replaced", pool.stats().replaced);
+    assert!(ran > 100 && cancelled > 0 && pool.stats().replaced > 5, "{:?}", pool.stats());
+    assert!(finalized.is_set(), "some were recycled");
+    is_whole(&pool, 3);
+    // A finalizer may have been killed.
+    drop(pool.join());
+}
+
+#[child_task]
+fn note_end(finalized: Event) {
+    finalized.set();
 }
 
 /// Checks that the pool works again, with all its workers.
@@ -465,7 +518,8 @@ fn all_workers_before_they_serve(method: StartMethod) {
         };
         match error.kind() {
             JoinErrorKind::NotStarted(cause) => {
-                assert!(cause.to_string().contains("did not return"), "{cause}");
+                let text = cause.to_string();
+                assert!(text.contains("did not return") || text.contains("before it could serve"), "{text}");
                 refused += 1;
             }
             JoinErrorKind::Signaled(libc::SIGKILL) => {}

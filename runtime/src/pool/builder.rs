@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use super::Pool;
 use super::driver::{PoolCore, start_supervisor};
-use super::local::{Initializer, LocalStart};
-use super::model::PoolConfig;
+use super::local::{self, Hook, Hooks, LocalStart, WorkerRecipe};
+use super::model::{EXIT_GRACE, PoolConfig};
 use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::payload::{Payload, decode};
 use crate::platform::StartMethod;
-use crate::process::Context;
-use crate::process::Resource;
+use crate::process::{Context, Options, ProcessBuilder};
 use crate::report::Report;
 use crate::start::Template;
 use crate::sys;
@@ -52,22 +51,25 @@ pub struct PoolBuilder {
     workers: Option<usize>,
     max_tasks: Option<u32>,
     max_memory: Option<u64>,
-    limits: Vec<(Resource, u64)>,
+    worker: ProcessBuilder<()>,
+    pin_workers: bool,
     task_timeout: Option<Duration>,
     grace: Duration,
     retries: u32,
-    initializer: Option<Result<Initializer, Error>>,
+    initializer: Option<Result<Hook, Error>>,
+    finalizer: Option<Result<Hook, Error>>,
     min_workers: Option<usize>,
     idle_timeout: Option<Duration>,
     name: String,
 }
 
-/// What an initializer can return: nothing, or a `Result<(), Report>`.
+/// What an initializer or a finalizer can return: nothing, or a `Result<(), Report>`.
 #[diagnostic::on_unimplemented(
-    message = "an initializer returns nothing or a `Result<(), Report>`, not `{Self}`",
+    message = "an initializer or a finalizer returns nothing or a `Result<(), Report>`, not `{Self}`",
     note = "`#[child_task(report)]` makes a `Report` of any error"
 )]
-/// The return type of an [`initializer`](PoolBuilder::initializer): `()` or `Result<(), Report>`.
+/// The return type of an [`initializer`](PoolBuilder::initializer) or a [`finalizer`](PoolBuilder::finalizer): `()` or
+/// `Result<(), Report>`.
 ///
 /// # Examples
 /// ```
@@ -91,19 +93,19 @@ pub trait InitializerOutput: Sized + sealed::Checked {}
 mod sealed {
     /// Tells a failure.
     pub trait Checked {
-        fn check(self) -> Result<(), String>;
+        fn check(self) -> Result<(), super::Report>;
     }
 }
 
 impl sealed::Checked for () {
-    fn check(self) -> Result<(), String> {
+    fn check(self) -> Result<(), Report> {
         Ok(())
     }
 }
 
 impl sealed::Checked for Result<(), Report> {
-    fn check(self) -> Result<(), String> {
-        self.map_err(|report| report.to_string())
+    fn check(self) -> Self {
+        self
     }
 }
 
@@ -117,11 +119,13 @@ impl PoolBuilder {
             workers: None,
             max_tasks: None,
             max_memory: None,
-            limits: Vec::new(),
+            worker: local::worker_builder(),
+            pin_workers: false,
             task_timeout: None,
             grace: Duration::ZERO,
             retries: 0,
             initializer: None,
+            finalizer: None,
             min_workers: None,
             idle_timeout: None,
             name: "PoolWorker".to_owned(),
@@ -245,9 +249,10 @@ impl PoolBuilder {
 
     /// Replaces a worker that uses more than `bytes` of memory at the end of a job. Default: never.
     ///
-    /// The option is for workers whose tasks leave memory behind, and limits no task. [`limit`](Self::limit) limits a
-    /// task. Counts the resident memory (RSS), including memory that a worker shares with other processes, such as
-    /// pages of the copied process. With a value below the shared memory, each worker runs one job.
+    /// The option is for workers whose tasks leave memory behind, and limits no task. A
+    /// [`limit`](ProcessBuilder::limit) among the [`worker_options`](Self::worker_options) limits a task. Counts the
+    /// resident memory (RSS), including memory that a worker shares with other processes, such as pages of the copied
+    /// process. With a value below the shared memory, each worker runs one job.
     ///
     /// # Examples
     /// ```
@@ -272,9 +277,26 @@ impl PoolBuilder {
         self
     }
 
-    /// Limits a resource of each worker, in the unit of the [`Resource`]. Default: the limits of this process.
+    /// Sets options of the workers' processes: environment, working directory, standard streams, umask, nice value,
+    /// resource limits, processors and process group. Default: none, as for a single process.
     ///
-    /// See [`ProcessBuilder::limit`](crate::ProcessBuilder::limit).
+    /// `set` gets a builder with the options so far, and returns the builder with more options. The options hold for
+    /// each worker, under every start method, also for a worker that is started later. [`build`](Self::build) resolves
+    /// the environment and the working directory, once for all workers. The pool keeps given streams open until the
+    /// end of the pool.
+    ///
+    /// `build` fails with [`Setting`](ErrorKind::Setting) if an option is out of the range, if a worker may not make
+    /// the setting, or if the option has no meaning for a worker. These options have none:
+    ///
+    /// - [`name`](ProcessBuilder::name): see [`worker_name`](Self::worker_name).
+    /// - [`timeout`](ProcessBuilder::timeout): see [`task_timeout`](Self::task_timeout).
+    /// - [`daemon`](ProcessBuilder::daemon) and [`kill_on_drop`](ProcessBuilder::kill_on_drop): workers always end with
+    ///   the pool.
+    /// - [`Stdio::piped`](crate::Stdio::piped): no handle has the other end. Give the workers one end of
+    ///   [`std::io::pipe`].
+    ///
+    /// [`fork_despite_threads`](ProcessBuilder::fork_despite_threads) is about the moment of `build`, at which a fork
+    /// pool copies this process.
     ///
     /// # Examples
     /// ```
@@ -285,17 +307,61 @@ impl PoolBuilder {
     ///     vec![1_u8; bytes].len()
     /// }
     ///
+    /// #[child_task]
+    /// fn variable(name: String) -> Option<String> {
+    ///     std::env::var(name).ok()
+    /// }
+    ///
     /// # #[offspring::process_main]
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let pool = Context::default().pool().workers(1).limit(Resource::AddressSpace, 1 << 30).build()?;
+    /// let pool = Context::default()
+    ///     .pool()
+    ///     .workers(1)
+    ///     .worker_options(|worker| {
+    ///         worker.env("OMP_NUM_THREADS", "1").nice(5).limit(Resource::AddressSpace, 1 << 30)
+    ///     })
+    ///     .build()?;
+    /// assert_eq!(pool.submit(variable::call("OMP_NUM_THREADS".to_owned())).wait()?.as_deref(), Some("1"));
+    ///
     /// let job = pool.submit(fill::call(2 << 30));
     /// assert!(matches!(job.wait().unwrap_err().kind(), JoinErrorKind::Signaled(6))); // SIGABRT
     /// assert_eq!(pool.submit(fill::call(1000)).wait()?, 1000);
     /// # Ok(())
     /// # }
     /// ```
-    pub fn limit(mut self, resource: Resource, value: u64) -> Self {
-        self.limits.push((resource, value));
+    pub fn worker_options(mut self, set: impl FnOnce(ProcessBuilder<()>) -> ProcessBuilder<()>) -> Self {
+        self.worker = set(self.worker);
+        self
+    }
+
+    /// Sets whether each worker runs on one processor of its own (`true`) or on all processors (`false`). Default:
+    /// `false`.
+    ///
+    /// The processors are those of [`cpu_affinity`](ProcessBuilder::cpu_affinity) among the
+    /// [`worker_options`](Self::worker_options), or else those that may run the thread of the [`build`](Self::build).
+    /// The first worker gets the first processor, and so on. With more workers than processors, the next worker gets
+    /// the first processor again. A replacement gets the processor of the worker that it replaces.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn processors() -> usize {
+    ///     std::thread::available_parallelism().map_or(0, |count| count.get())
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().pin_workers(true).build()?;
+    /// assert_eq!(pool.submit(processors::call()).wait()?, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source: [sched_setaffinity(2)](https://man7.org/linux/man-pages/man2/sched_setaffinity.2.html).
+    pub fn pin_workers(mut self, pin: bool) -> Self {
+        self.pin_workers = pin;
         self
     }
 
@@ -399,7 +465,8 @@ impl PoolBuilder {
     /// has set. Default: none.
     ///
     /// [`build`](Self::build) waits for the initializers, without limit unless the call has a
-    /// [`timeout`](Call::timeout), and fails with [`Setting`](ErrorKind::Setting) if an initializer fails or panics.
+    /// [`timeout`](Call::timeout), and fails with [`Setting`](ErrorKind::Setting) if an initializer fails or panics. A
+    /// [`Report`] of an initializer is the [`source`](std::error::Error::source) of the error of `build`.
     ///
     /// # Examples
     /// ```
@@ -427,16 +494,54 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn initializer<T: InitializerOutput + serde::de::DeserializeOwned>(mut self, call: Call<T>) -> Self {
-        fn check<T: sealed::Checked + serde::de::DeserializeOwned>(payload: Payload) -> Result<(), String> {
-            decode::<T>(payload).map_err(|error| error.to_string())?.check()
-        }
-        self.initializer = Some(prepare(&call).map(|(task_index, arguments)| Initializer {
-            task_index,
-            task: call.task(),
-            arguments,
-            time_limit: call.limit,
-            check: check::<T>,
-        }));
+        self.initializer = Some(hook(&call));
+        self
+    }
+
+    /// Sets a call that each worker runs after the last task. Default: none.
+    ///
+    /// The finalizer runs in a worker that exits in order: at the [`join`](Pool::join) of the pool, and when the pool
+    /// replaces a worker ([`max_tasks_per_worker`](Self::max_tasks_per_worker),
+    /// [`max_worker_memory_bytes`](Self::max_worker_memory_bytes)) or needs a worker no longer
+    /// ([`idle_timeout`](Self::idle_timeout), [`resize`](Pool::resize)). The finalizer does not run in a worker that
+    /// dies or is killed, also by a time limit, [`terminate`](Pool::terminate), the drop of the pool or the end of the
+    /// program, and in a worker whose [`initializer`](Self::initializer) has failed.
+    ///
+    /// Finalizer and exit take up to 2 s together, and a [`timeout`](Call::timeout) of the call is added to this time.
+    /// After that, the worker is killed. A finalizer that fails, panics or does not return ends no job: `join` returns
+    /// the first such error, as [`Setting`](ErrorKind::Setting), after the end of all workers. A [`Report`] of a
+    /// finalizer is the [`source`](std::error::Error::source) of the error.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// use offspring::{Context, Sender, channel, child_task};
+    ///
+    /// static TOTAL: AtomicU64 = AtomicU64::new(0);
+    ///
+    /// #[child_task]
+    /// fn add(n: u64) {
+    ///     TOTAL.fetch_add(n, Ordering::Relaxed);
+    /// }
+    ///
+    /// #[child_task]
+    /// fn send_total(totals: Sender<u64>) {
+    ///     totals.send(TOTAL.load(Ordering::Relaxed)).expect("the parent receives");
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let (sender, totals) = channel()?;
+    /// let pool = Context::default().pool().workers(2).finalizer(send_total::call(sender)).build()?;
+    /// pool.map((1..=100).map(add::call)).collect::<Result<(), _>>()?;
+    /// pool.join()?;
+    /// assert_eq!(totals.recv()? + totals.recv()?, 5050);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn finalizer<T: InitializerOutput + serde::de::DeserializeOwned>(mut self, call: Call<T>) -> Self {
+        self.finalizer = Some(hook(&call));
         self
     }
 
@@ -447,11 +552,11 @@ impl PoolBuilder {
     ///
     /// # Errors
     /// - [`Setting`](ErrorKind::Setting): `workers` or `max_tasks_per_worker` is 0, `min_workers` is above `workers`,
-    ///   or an initializer or a resource limit fails.
+    ///   or an initializer or an option of the workers fails.
     /// - [`MultiThreadedFork`](ErrorKind::MultiThreadedFork): the start method is `fork`, and this process has several
     ///   threads, such as the thread of another pool.
     /// - [`Encode`](ErrorKind::Encode), [`UnknownTask`](ErrorKind::UnknownTask),
-    ///   [`DuplicateTask`](ErrorKind::DuplicateTask): the call of the initializer cannot run.
+    ///   [`DuplicateTask`](ErrorKind::DuplicateTask): the call of the initializer or of the finalizer cannot run.
     /// - The errors of [`Context::start`](crate::Context::start), if no worker could be started.
     ///
     /// # Examples
@@ -474,24 +579,30 @@ impl PoolBuilder {
         if self.max_tasks == Some(0) {
             return Err(Error::new(ErrorKind::Setting, "a worker of a pool has to do at least one task"));
         }
+        let (options, threads) = self.worker.into_options();
+        options.check_for_workers()?;
         // Before there is a thread: what it is a copy of must have but one.
         let template = match self.context.start_method() {
-            StartMethod::Fork => Some(Template::new()?),
+            StartMethod::Fork => Some(Template::new(threads)?),
             StartMethod::Spawn | StartMethod::ForkServer => None,
         };
-        let initializer = self.initializer.transpose()?;
+        let options = options.resolve("a worker of a pool")?;
+        let pins = if self.pin_workers { Some(processors(&options)?) } else { None };
+        let hooks = Hooks { initializer: self.initializer.transpose()?, finalizer: self.finalizer.transpose()? };
+        let time_of = |hook: &Option<Hook>| hook.as_ref().and_then(|hook| hook.time_limit);
         let config = PoolConfig {
             min_workers: self.min_workers,
             idle_timeout: self.idle_timeout,
             max_tasks: self.max_tasks,
-            start_timeout: initializer.as_ref().and_then(|initializer| initializer.time_limit),
+            start_timeout: time_of(&hooks.initializer),
+            exit_grace: EXIT_GRACE.saturating_add(time_of(&hooks.finalizer).unwrap_or_default()),
             task_timeout: self.task_timeout,
             grace: self.grace,
             name: self.name,
             ..PoolConfig::new(workers)
         };
-        let starter = LocalStart::new(self.context, template, self.limits, self.max_memory, initializer);
-        let core = starter.and_then(|starter| PoolCore::new(config, starter));
+        let recipe = WorkerRecipe { options, pins, max_memory: self.max_memory, hooks: Arc::new(hooks) };
+        let core = LocalStart::new(self.context, template, recipe).and_then(|starter| PoolCore::new(config, starter));
         let core = Arc::new(core.map_err(|error| Error::os("cannot make a pool", error))?);
         // Before the workers, which may take all the processes that there can be.
         let thread = start_supervisor(&core)?;
@@ -516,6 +627,23 @@ impl PoolBuilder {
             _ => Ok(workers),
         }
     }
+}
+
+/// The processors that may run a worker with these options.
+fn processors(options: &Options) -> Result<Vec<usize>, Error> {
+    match options.processors() {
+        Some(processors) => Ok(processors.to_vec()),
+        None => sys::sched::affinity()
+            .map_err(|error| Error::os("cannot tell to which processors to pin the workers of a pool", error)),
+    }
+}
+
+fn hook<T: InitializerOutput + serde::de::DeserializeOwned>(call: &Call<T>) -> Result<Hook, Error> {
+    fn check<T: sealed::Checked + serde::de::DeserializeOwned>(payload: Payload) -> Result<(), Report> {
+        decode::<T>(payload).map_err(Report::msg)?.check()
+    }
+    let (task_index, arguments) = prepare(call)?;
+    Ok(Hook { task_index, task: call.task(), arguments, time_limit: call.limit, check: check::<T> })
 }
 
 /// What a pool keeps of a call; the same checks as for a process of its own.

@@ -205,6 +205,56 @@ impl Pool {
         MapUnordered::new(self, calls.into_iter())
     }
 
+    /// Runs a call once on every present worker. Returns the process id of each worker with the job of the worker.
+    /// Never blocks.
+    ///
+    /// The call is for state that each worker keeps in statics: caches to clear, configuration to read again, totals to
+    /// collect. Present are all workers but those that are told to exit. The jobs of the other calls that a worker has
+    /// not begun run in this worker after the call, whenever they were submitted.
+    ///
+    /// - A worker that is busy runs the call after the running job. No other worker runs the call in its place.
+    /// - The job of a worker that ends before the call begins fails with [`Cancelled`](JoinErrorKind::Cancelled). The
+    ///   job of a worker that dies under the call fails with the cause of the death, and runs no second time.
+    /// - A worker that is started later does not run the call, a replacement included. The
+    ///   [`initializer`](PoolBuilder::initializer) is for all workers.
+    /// - The call counts for [`max_tasks_per_worker`](PoolBuilder::max_tasks_per_worker), and also runs in a worker
+    ///   that has done its share.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    ///
+    /// use offspring::{Context, child_task};
+    ///
+    /// static FACTOR: AtomicU64 = AtomicU64::new(1);
+    ///
+    /// #[child_task]
+    /// fn set_factor(factor: u64) -> u64 {
+    ///     FACTOR.swap(factor, Ordering::Relaxed)
+    /// }
+    ///
+    /// #[child_task]
+    /// fn scale(n: u64) -> u64 {
+    ///     n * FACTOR.load(Ordering::Relaxed)
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(2).build()?;
+    /// for (pid, job) in pool.broadcast(set_factor::call(10)) {
+    ///     println!("worker {pid} had the factor {}", job.wait()?);
+    /// }
+    /// let scaled = pool.map((1..=4).map(scale::call)).collect::<Result<Vec<_>, _>>()?;
+    /// assert_eq!(scaled, [10, 20, 30, 40]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn broadcast<T>(&self, call: Call<T>) -> Vec<(u32, Job<T>)> {
+        let submitted = self.core.broadcast(|| self.entry(call.clone(), Holder::Job(None)));
+        let job = |id| Job::new(Arc::clone(&self.core), id, call.task(), call.decode);
+        submitted.into_iter().map(|(pid, id)| (pid, job(id))).collect()
+    }
+
     /// Closes the pool for new jobs. The pool finishes the jobs that it has.
     ///
     /// # Examples
@@ -235,8 +285,9 @@ impl Pool {
     /// Closes the pool, and waits for the end of all jobs and all workers.
     ///
     /// # Errors
-    /// The error of the failed start of a worker, if jobs were left without a worker. These jobs fail with
-    /// [`NotStarted`](JoinErrorKind::NotStarted). See [`Context::start`] for the kinds.
+    /// - The error of the failed start of a worker, if jobs were left without a worker. These jobs fail with
+    ///   [`NotStarted`](JoinErrorKind::NotStarted). See [`Context::start`] for the kinds.
+    /// - [`Setting`](ErrorKind::Setting): the [`finalizer`](PoolBuilder::finalizer) of a worker has failed.
     ///
     /// # Examples
     /// ```
@@ -352,7 +403,7 @@ impl Pool {
             None => {}
         }
         // Jobs may hold the rest for longer.
-        self.core.release_template();
+        self.core.release_starter();
     }
 
     fn entry<T>(&self, call: Call<T>, holder: Holder) -> JobEntry {
@@ -364,7 +415,7 @@ impl Pool {
                 (0, Payload::EMPTY, JobState::Done(Err(failure)))
             }
         };
-        JobEntry { entry, task_index, arguments, state, holder, time_limit, retries: self.retries }
+        JobEntry { entry, task_index, arguments, state, holder, time_limit, retries: self.retries, pin: None }
     }
 }
 

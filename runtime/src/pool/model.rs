@@ -12,6 +12,9 @@ use crate::task::TaskEntry;
 /// How long either side of a link looks for an event before it sleeps: about as long as a sleep costs.
 pub(super) const LONGEST_SPIN: Duration = Duration::from_micros(50);
 
+/// How long a worker without jobs may take to exit. An exit handler may hang, and a stopped worker never exits.
+pub(super) const EXIT_GRACE: Duration = Duration::from_secs(2);
+
 /// A job's key in the scheduler's table, until its outcome is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct JobId(pub(super) usize);
@@ -19,6 +22,15 @@ pub(super) struct JobId(pub(super) usize);
 /// A worker's key in the scheduler's table, until it is reaped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct WorkerId(pub(super) usize);
+
+/// The name and the place of a worker that is to be started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seat {
+    /// Never used again.
+    pub(super) name: String,
+    /// The lowest number from 0 on that no other worker of the pool has. A replacement has that of its predecessor.
+    pub(super) place: usize,
+}
 
 /// The key of several jobs whose outcomes are taken as they come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,6 +48,8 @@ pub(super) struct JobEntry {
     pub(super) time_limit: Option<Duration>,
     /// How many more runs a worker's death under the job may cause.
     pub(super) retries: u32,
+    /// The only worker that may run the job.
+    pub(super) pin: Option<WorkerId>,
 }
 
 /// How far a job is.
@@ -98,6 +112,8 @@ pub(super) struct PoolConfig {
     pub(super) max_tasks: Option<u32>,
     /// How long a worker's initializer may run.
     pub(super) start_timeout: Option<Duration>,
+    /// How long a worker without jobs may take to exit, finalizer included.
+    pub(super) exit_grace: Duration,
     /// How long a job may run, unless its own limit is shorter.
     pub(super) task_timeout: Option<Duration>,
     /// How long a job may go on after its time limit.
@@ -115,6 +131,7 @@ impl PoolConfig {
             idle_timeout: None,
             max_tasks: None,
             start_timeout: None,
+            exit_grace: EXIT_GRACE,
             task_timeout: None,
             grace: Duration::ZERO,
             name: String::new(),

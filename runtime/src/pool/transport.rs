@@ -15,7 +15,7 @@
 use std::os::fd::BorrowedFd;
 use std::time::{Duration, Instant};
 
-use super::model::{Failure, JobEntry, JobId, Outcome};
+use super::model::{Failure, JobEntry, JobId, Outcome, Seat};
 use crate::error::Error;
 
 /// The pool's end of the link to one worker, which runs one job after the other in the order of their sending.
@@ -71,6 +71,10 @@ pub(super) trait WorkerLink {
     /// Why a worker that ended like this before its first job cannot be had.
     fn startup_error(&self, failure: Failure) -> Error;
 
+    /// Why a worker that was told to exit, and ended like this before [`LinkEvent::Finalized`], did not exit in order.
+    /// `None` if the worker had nothing to do before its exit.
+    fn exit_error(&self, failure: Failure) -> Option<Error>;
+
     /// Makes [`StartWorker::event_source`] readable after `events` more events. Returns whether there are so many
     /// already.
     fn arm(&self, events: usize) -> bool;
@@ -90,7 +94,7 @@ pub(super) trait StartWorker {
     /// to wake its own threads.
     fn event_source(&self) -> BorrowedFd<'_>;
 
-    fn start(&self, name: String) -> Result<Self::Link, StartFailure>;
+    fn start(&self, seat: Seat) -> Result<Self::Link, StartFailure>;
 }
 
 /// Why a worker could not be started.
@@ -128,6 +132,8 @@ pub(super) enum LinkEvent {
         /// The worker exits now of its own accord, as it has grown too large. It begins no other job.
         is_last: bool,
     },
+    /// The last event of a worker with a finalizer, which has returned or failed.
+    Finalized(Result<(), Error>),
 }
 
 /// The state of the oldest job in flight.

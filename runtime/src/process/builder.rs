@@ -8,13 +8,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::handle::Process;
-use super::options::{EnvironmentEdit, Options};
+use super::options::{Directory, EnvironmentEdit, Options};
 use super::rlimit::Resource;
 use super::stdio::Stdio;
 use crate::error::Error;
 use crate::ipc::wire::payload::Payload;
 use crate::platform::StartMethod;
-use crate::start::{self, Launcher};
+use crate::start::{self, Launcher, Request};
 use crate::sys::fd::Stream;
 use crate::sys::fork::{FreshCopy, SingleThreaded};
 use crate::task::{Call, EncodedOutput, TaskId, decode_output};
@@ -56,12 +56,25 @@ pub struct ProcessBuilder<T> {
     call: Call<T>,
     method: Result<StartMethod, Error>,
     options: Options,
+    /// The user's promise that other threads do no harm to a fork.
+    threads: Option<SingleThreaded>,
 }
 
 impl<T> ProcessBuilder<T> {
     pub(crate) fn new(call: Call<T>, method: Result<StartMethod, Error>) -> Self {
         let options = Options { timeout: call.limit, ..Options::default() };
-        Self { call, method, options }
+        Self { call, method, options, threads: None }
+    }
+
+    /// Replaces all options.
+    pub(crate) fn options(mut self, options: Options) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Returns the options of a builder that starts no process itself.
+    pub(crate) fn into_options(self) -> (Options, Option<SingleThreaded>) {
+        (self.options, self.threads)
     }
 
     /// Sets the name of the child. Default: the start method and a number, such as `SpawnProcess-1`.
@@ -214,7 +227,7 @@ impl<T> ProcessBuilder<T> {
     ///
     /// Source: [chdir(2)](https://man7.org/linux/man-pages/man2/chdir.2.html).
     pub fn current_dir(mut self, directory: impl Into<PathBuf>) -> Self {
-        self.options.directory = Some(directory.into());
+        self.options.directory = Some(Directory::Path(directory.into()));
         self
     }
 
@@ -291,7 +304,7 @@ impl<T> ProcessBuilder<T> {
     }
 
     fn stream(mut self, stream: Stream, stdio: Stdio) -> Self {
-        self.options.streams[stream as usize] = Some(stdio);
+        self.options.streams[stream as usize] = Some(stdio.0);
         self
     }
 
@@ -592,7 +605,7 @@ impl<T> ProcessBuilder<T> {
     )]
     pub unsafe fn fork_despite_threads(mut self) -> Self {
         // SAFETY: the caller's promise.
-        self.options.threads = Some(unsafe { SingleThreaded::assume() });
+        self.threads = Some(unsafe { SingleThreaded::assume() });
         self
     }
 
@@ -666,13 +679,13 @@ impl<T> ProcessBuilder<T> {
 
     /// Starts the child by `launcher`. Default: the launcher of the start method.
     pub(crate) fn start_by(self, launcher: Option<&dyn Launcher>) -> Result<Process<T>, Error> {
-        let Self { call, method, options } = self;
+        let Self { call, method, options, threads } = self;
         let method = method?;
         let launcher = launcher.unwrap_or_else(|| start::launcher(method));
         let arguments = call.check()?;
         let decode = call.decode;
         options
-            .start(call.entry.name, call.entry.id(), arguments, method, |request| launcher.launch(request))
+            .start(call.entry.name, call.entry.id(), arguments, method, threads, |request| launcher.launch(request))
             .map(|child| Process::new(child, decode))
     }
 }
@@ -684,8 +697,7 @@ pub(crate) fn start_closure<T: Serialize + DeserializeOwned>(
 ) -> Result<Process<T>, Error> {
     // The closure may use every inherited end of a channel, so the child closes none.
     let begin = |_: &FreshCopy| move || Ok(EncodedOutput(Payload::encode(&work())));
-    let child = Options::default().start(task, TaskId::default(), &Payload::EMPTY, StartMethod::Fork, |request| {
-        start::fork_child(request, begin)
-    })?;
+    let launch = |request: Request<'_>| start::fork_child(request, begin);
+    let child = Options::default().start(task, TaskId::default(), &Payload::EMPTY, StartMethod::Fork, None, launch)?;
     Ok(Process::new(child, decode_output::<T>))
 }

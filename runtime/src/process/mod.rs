@@ -18,5 +18,6 @@ pub use context::{
     set_start_method,
 };
 pub use handle::Process;
+pub(crate) use options::Options;
 pub use rlimit::Resource;
 pub use stdio::Stdio;

@@ -1,12 +1,15 @@
-//! The options of one child as data, and the common part of every start: from the options to a registered child.
+//! The options of one child, or of a pool's workers, as data, and the common part of every start: from the options to a
+//! registered child.
 
 use std::ffi::OsString;
+use std::fmt;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::stdio::{self, Stdio};
+use super::stdio::{self, Target};
 use crate::child::{self, ChildFds, ChildSpec, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::payload::Payload;
@@ -22,27 +25,82 @@ use crate::this_process::ancestry::Ancestry;
 use crate::this_process::children::{self, Child, Description, Launched};
 use crate::this_process::reaper;
 
-#[derive(Debug, Default)]
-pub(super) struct Options {
+/// The options of a start. Clones share the open files, so that many children may have the same options.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Options {
     pub(super) name: Option<String>,
     pub(super) environment: Vec<EnvironmentEdit>,
-    pub(super) directory: Option<PathBuf>,
-    pub(super) streams: [Option<Stdio>; 3],
+    pub(super) directory: Option<Directory>,
+    pub(super) streams: [Option<Target>; 3],
     pub(super) settings: Settings,
     pub(super) daemon: bool,
     pub(super) kill_on_drop: bool,
     pub(super) timeout: Option<Duration>,
-    pub(super) threads: Option<SingleThreaded>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum EnvironmentEdit {
     Set(OsString, OsString),
     Remove(OsString),
     Clear,
 }
 
+#[derive(Clone, Debug)]
+pub(super) enum Directory {
+    Path(PathBuf),
+    Open(Arc<OwnedFd>),
+}
+
 impl Options {
+    /// Rejects the options that have no meaning for the workers of a pool.
+    pub(crate) fn check_for_workers(&self) -> Result<(), Error> {
+        let no_pipe = "`Stdio::piped()` has no handle that could return the other end; pass one end of `std::io::pipe`";
+        let is_piped = |stream: Stream| matches!(self.streams[stream as usize], Some(Target::Piped));
+        let rejected = [
+            (self.name.is_some(), "name", "`PoolBuilder::worker_name` sets the beginning of the names"),
+            (self.timeout.is_some(), "timeout", "`PoolBuilder::task_timeout` sets the time limit of each task"),
+            (self.daemon, "daemon", "the end of the pool is always the end of the workers"),
+            (self.kill_on_drop, "kill_on_drop", "the drop of a pool always kills the workers"),
+            (is_piped(Stream::In), "stdin", no_pipe),
+            (is_piped(Stream::Out), "stdout", no_pipe),
+            (is_piped(Stream::Err), "stderr", no_pipe),
+        ];
+        match rejected.into_iter().find(|(is_set, ..)| *is_set) {
+            Some((_, option, reason)) => {
+                let text = format!("the option `{option}` is not for the workers of a pool: {reason}");
+                Err(Error::new(ErrorKind::Setting, text))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Resolves the options that depend on the present environment or working directory of this process. All later
+    /// starts find the same. `child` names the child in errors.
+    pub(crate) fn resolve(mut self, child: impl fmt::Display) -> Result<Self, Error> {
+        if let Some(environment) = edited(std::mem::take(&mut self.environment))? {
+            self.settings.environment = Some(environment);
+        }
+        check_settings(&self.settings)?;
+        if let Some(Directory::Path(path)) = &self.directory {
+            let opened = cwd::open_directory(path).map_err(|error| {
+                let text = format!("cannot start {child} in the directory {path:?}");
+                Error::with_source(ErrorKind::Setting, text, error)
+            })?;
+            self.directory = Some(Directory::Open(Arc::new(opened)));
+        }
+        Ok(self)
+    }
+
+    /// Returns the processors that may run the child, if they are set.
+    pub(crate) fn processors(&self) -> Option<&[usize]> {
+        self.settings.affinity.as_deref()
+    }
+
+    /// Sets the processors that may run the child.
+    pub(crate) fn set_processors(&mut self, processors: Vec<usize>) {
+        self.settings.affinity = Some(processors);
+    }
+
     /// Starts a child with these options. `launch` makes the child by the start method `method`.
     pub(super) fn start(
         self,
@@ -50,31 +108,24 @@ impl Options {
         id: TaskId,
         arguments: &Payload,
         method: StartMethod,
+        threads: Option<SingleThreaded>,
         launch: impl FnOnce(Request<'_>) -> Result<Launched, Error>,
     ) -> Result<Arc<Child>, Error> {
         child::refuse_in_server(task)?;
         reaper::sweep();
         socket::keep_reserve();
-        let Self { name, environment, directory, streams, mut settings, daemon, kill_on_drop, timeout, threads } = self;
-        settings.environment = edited(environment)?;
-        check_settings(&settings)?;
+        let Self { name, environment: _, directory, streams, mut settings, daemon, kill_on_drop, timeout } =
+            self.resolve(format_args!("`{task}`"))?;
         let failed = |error| Error::os(format!("cannot start `{task}`"), error);
         let mut fds = ChildFds::default();
-        if let Some(directory) = directory {
-            let opened = cwd::open_directory(&directory);
-            fds.directory = Some(opened.map_err(|error| {
-                Error::with_source(
-                    ErrorKind::Setting,
-                    format!("cannot start `{task}` in the directory {directory:?}"),
-                    error,
-                )
-            })?);
+        if let Some(Directory::Open(directory)) = directory {
+            fds.directory = Some(stdio::owned(directory).map_err(failed)?);
         }
         let mut parent_ends = [const { None }; 3];
-        for (stream, stdio) in Stream::ALL.into_iter().zip(streams) {
+        for (stream, target) in Stream::ALL.into_iter().zip(streams) {
             let index = stream as usize;
             (settings.streams[index], fds.streams[index], parent_ends[index]) =
-                stdio::resolve(stream, stdio).map_err(failed)?;
+                stdio::resolve(stream, target).map_err(failed)?;
         }
         let title = name.clone().unwrap_or_else(|| task.rsplit("::").next().unwrap_or(task).to_owned());
         let ancestry = Ancestry::of_next_child(name, method, daemon);

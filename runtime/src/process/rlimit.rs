@@ -3,7 +3,7 @@
 use crate::sys::rlimit::{self, Limit, resource};
 
 /// A resource that the kernel can limit for one process. Set a limit with
-/// [`ProcessBuilder::limit`](crate::ProcessBuilder::limit) or [`PoolBuilder::limit`](crate::PoolBuilder::limit).
+/// [`ProcessBuilder::limit`](crate::ProcessBuilder::limit).
 ///
 /// # Examples
 /// ```

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use crate::child::StreamSetting;
 use crate::sys::fd::{self, Stream};
@@ -33,14 +34,15 @@ use crate::sys::fd::{self, Stream};
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Stdio(StdioKind);
+pub struct Stdio(pub(super) Target);
 
-#[derive(Debug)]
-enum StdioKind {
+/// The target as an option that many starts may share.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
     Inherit,
     Null,
     Piped,
-    Given(OwnedFd),
+    Given(Arc<OwnedFd>),
 }
 
 impl Stdio {
@@ -62,7 +64,7 @@ impl Stdio {
     /// # }
     /// ```
     pub fn inherit() -> Self {
-        Self(StdioKind::Inherit)
+        Self(Target::Inherit)
     }
 
     /// Uses `/dev/null`. Default of standard input.
@@ -83,7 +85,7 @@ impl Stdio {
     /// # }
     /// ```
     pub fn null() -> Self {
-        Self(StdioKind::Null)
+        Self(Target::Null)
     }
 
     /// Makes a pipe between the child and the handle. [`Process::take_stdin`](crate::Process::take_stdin),
@@ -113,13 +115,13 @@ impl Stdio {
     ///
     /// Source: [pipe(2)](https://man7.org/linux/man-pages/man2/pipe.2.html).
     pub fn piped() -> Self {
-        Self(StdioKind::Piped)
+        Self(Target::Piped)
     }
 }
 
 impl From<OwnedFd> for Stdio {
     fn from(fd: OwnedFd) -> Self {
-        Self(StdioKind::Given(fd))
+        Self(Target::Given(Arc::new(fd)))
     }
 }
 
@@ -141,18 +143,23 @@ impl From<io::PipeWriter> for Stdio {
     }
 }
 
+/// Returns the descriptor itself to its only owner, and a duplicate to one of several.
+pub(super) fn owned(fd: Arc<OwnedFd>) -> io::Result<OwnedFd> {
+    Arc::try_unwrap(fd).or_else(|shared| shared.try_clone())
+}
+
 /// Returns the setting of a stream, the child's descriptor, and the parent's end of a pipe.
 pub(super) fn resolve(
     stream: Stream,
-    stdio: Option<Stdio>,
+    target: Option<Target>,
 ) -> io::Result<(StreamSetting, Option<OwnedFd>, Option<OwnedFd>)> {
-    match stdio.map(|stdio| stdio.0) {
+    match target {
         None if stream == Stream::In => Ok((StreamSetting::Null, None, None)),
-        Some(StdioKind::Null) => Ok((StreamSetting::Null, None, None)),
-        None | Some(StdioKind::Inherit) => Ok((StreamSetting::Keep, None, None)),
+        Some(Target::Null) => Ok((StreamSetting::Null, None, None)),
+        None | Some(Target::Inherit) => Ok((StreamSetting::Keep, None, None)),
         // A number above 2, or a later redirection in the child would close this descriptor.
-        Some(StdioKind::Given(fd)) => Ok((StreamSetting::Given, Some(fd::above_stdio(fd)?), None)),
-        Some(StdioKind::Piped) => {
+        Some(Target::Given(fd)) => Ok((StreamSetting::Given, Some(fd::above_stdio(owned(fd)?)?), None)),
+        Some(Target::Piped) => {
             let (reader, writer) = io::pipe()?;
             let (reader, writer) = (fd::above_stdio(reader.into())?, fd::above_stdio(writer.into())?);
             let (child_end, parent_end) = if stream == Stream::In { (reader, writer) } else { (writer, reader) };

@@ -1,12 +1,15 @@
 //! Pools. Cases wait for events and counts in memory shared with the tasks.
 
+pub(crate) mod broadcast;
 pub(crate) mod corners;
 pub(crate) mod faults;
+pub(crate) mod finalizers;
 pub(crate) mod futures;
 pub(crate) mod hostile;
 pub(crate) mod jobs;
 pub(crate) mod life;
 pub(crate) mod maps;
+pub(crate) mod options;
 pub(crate) mod pressure;
 pub(crate) mod results;
 pub(crate) mod scaling;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use offspring::sync::Event;
-use offspring::{ErrorKind, JoinErrorKind, Pool, Resource, StartMethod, child_task};
+use offspring::{ErrorKind, JoinErrorKind, Pool, ProcessBuilder, Resource, StartMethod, child_task};
 use offspring_tests::{cases, procs, sys, wait};
 
 use super::{
@@ -205,8 +205,8 @@ fn limits() -> [(u64, u64); 2] {
 }
 
 fn limits_of_each(method: StartMethod) {
-    let limited = builder(method).workers(2).limit(Resource::CoreDump, 0).limit(Resource::OpenFiles, 99);
-    let pool = build(limited);
+    let limited = |worker: ProcessBuilder<()>| worker.limit(Resource::CoreDump, 0).limit(Resource::OpenFiles, 99);
+    let pool = build(builder(method).workers(2).worker_options(limited));
     for _ in 0..2 {
         assert_eq!(value(pool.submit(limits::call())), [(0, 0), (99, 99)]);
         let before = pids(&pool);
@@ -222,7 +222,8 @@ fn a_limit_that_cannot_be(method: StartMethod) {
     let (_, hard) = sys::limit(libc::RLIMIT_NOFILE);
     assert!(sys::set_limit(libc::RLIMIT_NOFILE, 256, 256.min(hard)));
     sys::become_user(61_000);
-    let error = builder(method).workers(2).limit(Resource::OpenFiles, 300).build().unwrap_err();
+    let too_many = |worker: ProcessBuilder<()>| worker.limit(Resource::OpenFiles, 300);
+    let error = builder(method).workers(2).worker_options(too_many).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Setting, "{error:?}");
     no_process_is_left();
 }

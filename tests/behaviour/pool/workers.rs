@@ -1,11 +1,12 @@
 //! The workers of a pool: their number, their length of life, and their initializer.
 
 use std::collections::BTreeSet;
+use std::error::Error as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use offspring::{ErrorKind, JoinErrorKind, PoolBuilder, StartMethod, child_task, current_process, get_context};
+use offspring::{ErrorKind, JoinErrorKind, PoolBuilder, Report, StartMethod, child_task, current_process, get_context};
 use offspring_tests::{cases, procs, sys, wait};
 
 use crate::tasks::forever;
@@ -290,6 +291,13 @@ fn an_initializer_that_returns_a_report(method: StartMethod) {
 }
 
 #[child_task]
+fn failing_deeply() -> Result<(), Report> {
+    let cause = "x".parse::<u8>().unwrap_err();
+    let texts = ["no table".to_owned(), "cannot read the file".to_owned(), cause.to_string()];
+    Err(Report::from(texts.to_vec()))
+}
+
+#[child_task]
 fn panicking() {
     panic!("no such luck")
 }
@@ -320,7 +328,18 @@ fn initializers_that_fail(method: StartMethod) {
     no_process_is_left();
     let error = refused(two().initializer(set_up_from::call("/no/such/file".to_owned())));
     assert_eq!(error.kind(), ErrorKind::Setting, "{error:?}");
-    assert!(error.to_string().contains("set_up_from") && error.to_string().contains("No such file"), "{error}");
+    assert!(error.to_string().contains("set_up_from"), "{error}");
+    let cause = error.source().unwrap().downcast_ref::<Report>().unwrap();
+    assert!(cause.to_string().contains("No such file"), "{cause}");
+    no_process_is_left();
+    let error = refused(two().initializer(failing_deeply::call()));
+    assert!(error.to_string().contains("failing_deeply"), "{error}");
+    let report = error.source().unwrap().downcast_ref::<Report>().unwrap();
+    let causes: Vec<String> = report.chain().map(ToString::to_string).collect();
+    assert_eq!(causes, ["no table", "cannot read the file", "invalid digit found in string"]);
+    assert!(
+        format!("{error:?}").ends_with("caused by: cannot read the file\ncaused by: invalid digit found in string")
+    );
     no_process_is_left();
     for error in [refused(two().initializer(exiting::call(4))), refused(two().initializer(dying::call(libc::SIGKILL)))]
     {
@@ -353,7 +372,7 @@ fn an_initializer_that_fails_later(method: StartMethod) {
     }
     let error = failure(pool.submit(square::call(1)));
     let JoinErrorKind::NotStarted(cause) = error.kind() else { panic!("{error:?}") };
-    assert!(cause.to_string().contains("only_so_often"), "{cause}");
+    assert!(cause.to_string().contains("only_so_often") && cause.to_string().contains("no more of them"), "{cause}");
     assert!(pool.join().is_err(), "jobs were not run");
     no_process_is_left();
 }

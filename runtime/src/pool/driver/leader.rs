@@ -143,9 +143,10 @@ impl PoolCore {
     /// nice value and the signal mask of the thread that starts it, and the supervisor has those of the thread that
     /// built the pool.
     pub(super) fn start_worker<'a>(&'a self, mut inner: MutexGuard<'a, PoolInner>) -> MutexGuard<'a, PoolInner> {
-        let name = inner.scheduler.begin_start();
+        let seat = inner.scheduler.begin_start();
+        let place = seat.place;
         drop(inner);
-        let started = self.starter.start(name).and_then(|mut link| match self.listen_to(&link) {
+        let started = self.starter.start(seat).and_then(|mut link| match self.listen_to(&link) {
             Ok(()) => Ok(link),
             Err(cause) => {
                 link.kill();
@@ -153,7 +154,7 @@ impl PoolCore {
             }
         });
         let mut inner = self.lock();
-        inner.scheduler.finish_start(started, Instant::now());
+        inner.scheduler.finish_start(place, started, Instant::now());
         // The leader has to listen to the worker, or to take in that there is none.
         if inner.leader_sleeps.is_some() {
             eventfd::wake(self.starter.event_source());

@@ -33,7 +33,7 @@ use std::time::Instant;
 
 use super::local::{LocalLink, LocalStart};
 use super::model::{GroupId, JobEntry, JobId, LONGEST_SPIN, Outcome, PoolConfig};
-use super::scheduler::{EXIT_GRACE, Phase, Scheduler};
+use super::scheduler::{Phase, Scheduler};
 use super::stats::PoolStats;
 use super::transport::StartWorker;
 use crate::error::Error;
@@ -155,6 +155,18 @@ impl PoolCore {
         self.release(inner);
     }
 
+    /// Submits a job for each present worker. Returns the workers' pids with the jobs.
+    pub(super) fn broadcast(&self, job: impl FnMut() -> JobEntry) -> Vec<(u32, JobId)> {
+        let mut inner = self.lock();
+        // A worker may have begun a job that is not known to be done.
+        self.collect(&mut inner);
+        let submitted = inner.scheduler.broadcast(job);
+        inner.scheduler.dispatch();
+        self.wake_if_needed(&mut inner);
+        self.release(inner);
+        submitted
+    }
+
     /// How many more jobs a map may submit that has `pending` jobs, done or not, before they pile up.
     pub(super) fn room(&self, pending: usize) -> usize {
         let inner = self.lock();
@@ -212,17 +224,18 @@ impl PoolCore {
     /// Waits until every worker has exited.
     ///
     /// # Errors
-    /// Why jobs failed for want of workers, if any did.
+    /// Why jobs failed for want of workers, if any did, or why a worker did not exit in order.
     pub(super) fn wait_until_empty(&self) -> Result<(), Error> {
-        let mut inner = self.wait_until(poll::deadline_in(EXIT_GRACE), Scheduler::is_empty);
+        let grace = self.lock().scheduler.exit_grace();
+        let mut inner = self.wait_until(poll::deadline_in(grace), Scheduler::is_empty);
         if !inner.scheduler.is_empty() {
-            inner.scheduler.kill_all();
+            inner.scheduler.end_exits();
             drop(inner);
             inner = self.wait_until(None, Scheduler::is_empty);
         }
-        let abandoned = inner.scheduler.abandoned().map(Error::again);
+        let failure = inner.scheduler.abandoned().or(inner.scheduler.exit_error()).map(Error::again);
         self.release(inner);
-        abandoned.map_or(Ok(()), Err)
+        failure.map_or(Ok(()), Err)
     }
 
     /// Takes a job's outcome, or sets the waker of its future.
@@ -319,9 +332,9 @@ impl PoolCore {
         self.release(inner);
     }
 
-    /// Ends the process that the workers are copies of. No other worker is started.
-    pub(super) fn release_template(&self) {
-        self.starter.release_template();
+    /// Lets go of all that is needed to start workers: no other worker is started.
+    pub(super) fn release_starter(&self) {
+        self.starter.release();
     }
 
     pub(super) fn resize(&self, max_workers: usize) -> Result<(), Error> {

@@ -2,11 +2,13 @@
 //! for what has no room in a slot.
 
 use std::collections::VecDeque;
+use std::error::Error as _;
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::initializer::Initializer;
+use super::hook::{Hook, Hooks};
 use super::protocol::{self, RingMemory, inline, slot};
 use super::ring::{Corrupt, Head, ParentSide, SLOTS};
 use super::worker;
@@ -14,16 +16,18 @@ use crate::error::{Error, ErrorKind, JoinErrorKind, Panic, Refusal};
 use crate::ipc::wire::frame::{self, ReceivedFrame};
 use crate::ipc::wire::kind;
 use crate::ipc::wire::payload::{Payload, decode};
+use crate::platform::StartMethod;
 use crate::pool::model::{Failure, JobEntry, JobId, Outcome, Returned};
 use crate::pool::transport::{Broken, Death, LinkEvent, Oldest, Sent, WorkerLink};
 use crate::process::Process;
+use crate::report::Report;
 use crate::sys::{self, futex, signal};
 use crate::this_process::children::{Child, ExitStatus};
 
 pub(in crate::pool) struct LocalLink {
     process: Process<()>,
     side: ParentSide<RingMemory>,
-    initializer: Option<Initializer>,
+    hooks: Arc<Hooks>,
     /// Whether the worker has sent its first event.
     is_ready: bool,
     /// The jobs in the ring or at the worker, oldest first, each with the number of its slot.
@@ -51,11 +55,11 @@ impl From<io::Error> for Broken {
 }
 
 impl LocalLink {
-    pub(super) fn new(process: Process<()>, memory: RingMemory, initializer: Option<Initializer>) -> Self {
+    pub(super) fn new(process: Process<()>, memory: RingMemory, hooks: Arc<Hooks>) -> Self {
         Self {
             process,
             side: ParentSide::new(memory),
-            initializer,
+            hooks,
             is_ready: false,
             in_flight: VecDeque::new(),
             began_before: 0,
@@ -127,18 +131,22 @@ impl LocalLink {
         })
     }
 
-    /// Whether the worker is of use, by the outcome of its initializer.
-    fn check_start(&self, outcome: Outcome) -> Result<(), Error> {
-        let task = self.initializer.as_ref().map_or(worker::NAME, |initializer| initializer.task);
-        let checked = match (outcome, &self.initializer) {
-            (Ok(returned), Some(initializer)) => (initializer.check)(returned.payload),
-            (Ok(_), None) => Ok(()),
-            (Err(failure), _) => Err(failure.into_error(task).to_string()),
+    /// Whether a hook has succeeded, by its outcome. `kind` names the hook in the error.
+    fn check_hook(kind: &str, hook: Option<&Hook>, outcome: Outcome) -> Result<(), Error> {
+        let task = hook.map_or(worker::NAME, |hook| hook.task);
+        let (how, source) = match (outcome, hook) {
+            (Ok(returned), Some(hook)) => match (hook.check)(returned.payload) {
+                Ok(()) => return Ok(()),
+                Err(report) => (String::new(), Some(report)),
+            },
+            (Ok(_), None) => return Ok(()),
+            (Err(failure), _) => {
+                let error = failure.into_error(task);
+                (format!(": {error}"), error.source().map(Report::new))
+            }
         };
-        checked.map_err(|text| {
-            let text = format!("the initializer `{task}` of a pool's worker failed: {text}");
-            Error::new(ErrorKind::Setting, text)
-        })
+        let text = format!("the {kind} `{task}` of a pool's worker failed{how}");
+        Err(Error::with_report(ErrorKind::Setting, text, source))
     }
 
     /// How the worker's process has ended.
@@ -219,12 +227,19 @@ impl WorkerLink for LocalLink {
             self.receive_out_of_line(head.about)?
         };
         let outcome = match payload {
-            Ok(payload) => self.outcome(head.kind & !(slot::ON_LINK | slot::LAST), payload)?,
+            Ok(payload) => self.outcome(head.kind & !(slot::ON_LINK | slot::LAST | slot::FINALIZER), payload)?,
             Err(failure) => Err(failure),
         };
         if !self.is_ready {
             self.is_ready = true;
-            return Ok(Some(LinkEvent::Ready(self.check_start(outcome))));
+            self.began_before = self.side.began();
+            let checked = Self::check_hook("initializer", self.hooks.initializer.as_ref(), outcome);
+            return Ok(Some(LinkEvent::Ready(checked)));
+        }
+        if head.kind & slot::FINALIZER != 0 {
+            let finalizer = self.hooks.finalizer.as_ref().ok_or(Broken)?;
+            let checked = Self::check_hook("finalizer", Some(finalizer), outcome);
+            return Ok(Some(LinkEvent::Finalized(checked)));
         }
         // A worker runs one job after the other: any outcome is that of the oldest.
         let (number, id) = self.in_flight.front().copied().ok_or(Broken)?;
@@ -300,20 +315,35 @@ impl WorkerLink for LocalLink {
     }
 
     fn startup_error(&self, failure: Failure) -> Error {
-        match (failure.kind, &self.initializer) {
+        let has_begun = self.side.began() != 0;
+        let error_kind = match &failure.kind {
+            JoinErrorKind::Exited(code) if !has_begun && self.process.start_method() == StartMethod::Spawn => {
+                return self.unguarded(*code);
+            }
+            // A worker that the system killed for want of memory may start another time.
+            JoinErrorKind::Signaled(signal::KILL) => ErrorKind::LimitReached,
+            JoinErrorKind::Exited(_) | JoinErrorKind::Panicked(_) => ErrorKind::Setting,
+            _ if has_begun => ErrorKind::Setting,
+            _ => ErrorKind::Os,
+        };
+        match (failure.kind, &self.hooks.initializer) {
             (JoinErrorKind::NotStarted(cause), _) => cause,
-            (kind, Some(initializer)) => {
-                // A worker that the system killed for want of memory may start another time.
-                let is_killed = matches!(kind, JoinErrorKind::Signaled(signal::KILL));
-                let error_kind = if is_killed { ErrorKind::LimitReached } else { ErrorKind::Setting };
+            (kind, Some(initializer)) if has_begun => {
                 let how = Failure { kind, ..failure }.into_error(initializer.task);
                 Error::new(error_kind, format!("the initializer of a pool's worker did not return: {how}"))
             }
-            (kind, None) => {
+            (kind, _) => {
                 let how = Failure { kind, ..failure }.into_error(worker::NAME);
-                Error::new(ErrorKind::LimitReached, format!("a pool's worker has ended before it could serve: {how}"))
+                Error::new(error_kind, format!("a pool's worker has ended before it could serve: {how}"))
             }
         }
+    }
+
+    fn exit_error(&self, failure: Failure) -> Option<Error> {
+        let finalizer = self.hooks.finalizer.as_ref()?;
+        let how = failure.into_error(finalizer.task);
+        let text = format!("the finalizer of a pool's worker did not return: {how}");
+        Some(Error::new(ErrorKind::Setting, text))
     }
 
     fn arm(&self, events: usize) -> bool {
@@ -331,6 +361,17 @@ impl WorkerLink for LocalLink {
 }
 
 impl LocalLink {
+    /// The error of a worker whose program ended by itself, and never came to the worker's task.
+    fn unguarded(&self, code: i32) -> Error {
+        let text = format!(
+            "a pool's worker (pid {}) exited with code {code} before it reached the guard: a worker is this program, \
+             started anew, so nothing may end the program before the guard; put #[offspring::process_main] on `main`, \
+             or call offspring::guard() first in it",
+            self.pid()
+        );
+        Error::new(ErrorKind::MissingGuard, text)
+    }
+
     fn shut_down_again(&mut self) -> bool {
         let number = self.side.next_number();
         let is_told = self.side.push(Head { about: 0, kind: slot::LEAVE, spent: 0 }, &[]).is_ok_and(|is_in| is_in);

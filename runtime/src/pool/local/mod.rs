@@ -3,20 +3,20 @@
 //! | part | process | job |
 //! | --- | --- | --- |
 //! | `start` | parent | starts a worker by the pool's start method |
-//! | `initializer` | parent | the call that each worker makes before its first job |
+//! | `hook` | parent | the calls that each worker makes before its first job and after its last |
 //! | `link` | parent | the [`WorkerLink`](super::transport::WorkerLink) to one worker |
 //! | `worker` | worker | takes jobs, runs their tasks, sends outcomes |
 //! | `protocol` | both | slots and frames, and how both describe a call |
 //! | `ring` | both | the two queues in shared memory; `ring/README.md` has the steps |
 
-mod initializer;
+mod hook;
 mod link;
 mod protocol;
 mod ring;
 mod start;
 mod worker;
 
-pub(super) use initializer::Initializer;
+pub(super) use hook::{Hook, Hooks};
 pub(super) use link::LocalLink;
-pub(super) use start::LocalStart;
+pub(super) use start::{LocalStart, WorkerRecipe, worker_builder};
 pub use worker::is_cancelled;

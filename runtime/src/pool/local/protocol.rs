@@ -32,6 +32,8 @@ pub(super) mod slot {
     pub(in super::super) const UNENCODABLE: u8 = 19;
     /// Worker to parent: the result of the initializer.
     pub(in super::super) const READY: u8 = 20;
+    /// Beside another kind: this is the outcome of the finalizer. The worker sends nothing after it.
+    pub(in super::super) const FINALIZER: u8 = 32;
     /// Beside another kind: the worker has grown too large, and this outcome is its last.
     pub(in super::super) const LAST: u8 = 64;
     /// Beside another kind: the bytes are in a frame on the link, which was sent before.
@@ -199,6 +201,7 @@ pub(super) struct Assignment {
     /// Resident bytes above which the worker exits after a job.
     pub(super) max_memory: Option<u64>,
     pub(super) initializer: Option<PackedCall>,
+    pub(super) finalizer: Option<PackedCall>,
 }
 
 /// A call in another call's arguments.

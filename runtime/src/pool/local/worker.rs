@@ -57,8 +57,11 @@ fn run(arguments: &mut ArgumentDecoder<'_>) -> Result<EncodedOutput, Undecodable
     let assignment = arguments.pull::<Assignment>()?;
     arguments.finish()?;
     match role::link_to_parent() {
-        Some(link) => Worker::new(assignment.memory.into_memory(), assignment.eventfd.0, link)
-            .work(assignment.initializer, assignment.max_memory.map(MemoryLimit::new)),
+        Some(link) => Worker::new(assignment.memory.into_memory(), assignment.eventfd.0, link).work(
+            assignment.initializer,
+            assignment.finalizer,
+            assignment.max_memory.map(MemoryLimit::new),
+        ),
         None => return Err(UndecodableArguments("a worker has no link".to_owned())),
     }
     Ok(EncodedOutput(Payload::encode(&())))
@@ -84,6 +87,8 @@ struct Worker {
     has_stale_frames: bool,
     /// The next outcome is the last.
     is_leaving: bool,
+    /// The next outcome is the finalizer's.
+    is_finalizing: bool,
 }
 
 /// The limit of a worker's resident memory, and the way to read its size.
@@ -121,17 +126,21 @@ impl Worker {
             passed: 0,
             has_stale_frames: false,
             is_leaving: false,
+            is_finalizing: false,
         }
     }
 
-    fn work(mut self, initializer: Option<PackedCall>, limit: Option<MemoryLimit>) {
+    fn work(mut self, initializer: Option<PackedCall>, finalizer: Option<PackedCall>, limit: Option<MemoryLimit>) {
         // The parent answers a terminal's interrupt, and its end is the end of its workers.
         signal::survive_interrupts();
+        // A worker that ends before this has not come to its own task.
+        self.side.note_began(sys::monotonic_nanoseconds());
         let (ready, limit) = match limit.map(MemoryLimit::check).transpose() {
-            Ok(limit) => (initializer.map_or(TaskEnd::Returned(Payload::EMPTY), initialize), limit),
+            Ok(limit) => (initializer.map_or(TaskEnd::Returned(Payload::EMPTY), call_hook), limit),
             Err(error) => (TaskEnd::Refused(error), None),
         };
-        self.is_leaving = !matches!(ready, TaskEnd::Returned(_));
+        let is_ready = matches!(ready, TaskEnd::Returned(_));
+        self.is_leaving = !is_ready;
         self.report(0, slot::READY, 0, ready);
         let mut bytes = Vec::new();
         while !self.is_leaving
@@ -145,6 +154,19 @@ impl Worker {
             self.is_leaving = limit.as_ref().is_some_and(MemoryLimit::is_exceeded);
             self.report(number, slot::RETURNED, spent, end);
         }
+        // An initializer that failed has left nothing to put in order.
+        if let Some(finalizer) = finalizer.filter(|_| is_ready) {
+            self.finalize(finalizer);
+        }
+    }
+
+    fn finalize(&mut self, finalizer: PackedCall) {
+        // No job of this number was cancelled, and frames of revoked jobs have lower ones.
+        let number = self.side.taken();
+        CURRENT.store(number, Ordering::Relaxed);
+        let end = call_hook(finalizer);
+        self.is_finalizing = true;
+        self.report(number, slot::RETURNED, 0, end);
     }
 
     /// Waits for the next job; `None` when there will be no more.
@@ -219,7 +241,11 @@ impl Worker {
     }
 
     fn put(&mut self, number: u64, kind: u8, spent: u64, payload: &Payload) -> io::Result<()> {
-        let kind = if self.is_leaving { kind | slot::LAST } else { kind };
+        let kind = match (self.is_finalizing, self.is_leaving) {
+            (true, _) => kind | slot::FINALIZER,
+            (false, true) => kind | slot::LAST,
+            (false, false) => kind,
+        };
         let (kind, bytes) = match inline(payload) {
             Some(bytes) => (kind, bytes),
             None => {
@@ -241,7 +267,7 @@ fn refuse(text: &str, error: io::Error) -> TaskEnd {
     TaskEnd::Refused(Error::os(text, error))
 }
 
-fn initialize(packed: PackedCall) -> TaskEnd {
+fn call_hook(packed: PackedCall) -> TaskEnd {
     let descriptors = packed.descriptors.into_iter().map(|sent| sent.0).collect();
     call(packed.task_index, &packed.arguments, descriptors)
 }

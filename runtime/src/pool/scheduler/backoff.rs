@@ -62,10 +62,11 @@ impl Backoff {
     }
 
     /// Returns why the last attempt has failed, once a new pool is not to wait for its other workers: after several
-    /// failures, or one failure of the initializer or of an option.
+    /// failures, or one failure that another attempt would repeat: of the initializer, of an option, or of a program
+    /// without a guard.
     pub(super) fn has_begun_badly(&self) -> Option<&Error> {
-        let is_over =
-            |cause: &&Error| self.failures >= MOST_FAILURES || self.is_hopeless || cause.kind() == ErrorKind::Setting;
+        let is_lasting = |cause: &Error| matches!(cause.kind(), ErrorKind::Setting | ErrorKind::MissingGuard);
+        let is_over = |cause: &&Error| self.failures >= MOST_FAILURES || self.is_hopeless || is_lasting(cause);
         self.cause.as_ref().filter(is_over)
     }
 
@@ -128,9 +129,11 @@ mod tests {
 
     #[test]
     fn what_does_not_pass_is_a_bad_beginning_at_once() {
-        let mut backoff = Backoff::default();
-        backoff.note_failure(Error::new(ErrorKind::Setting, "no such file"), Instant::now(), true);
-        assert_eq!(backoff.has_begun_badly().map(Error::kind), Some(ErrorKind::Setting));
-        assert!(backoff.exhausted().is_none());
+        for kind in [ErrorKind::Setting, ErrorKind::MissingGuard] {
+            let mut backoff = Backoff::default();
+            backoff.note_failure(Error::new(kind, "no such file"), Instant::now(), true);
+            assert_eq!(backoff.has_begun_badly().map(Error::kind), Some(kind));
+            assert!(backoff.exhausted().is_none());
+        }
     }
 }

@@ -44,7 +44,7 @@ impl<L: WorkerLink> Scheduler<L> {
             return true;
         }
         let depth = self.depth();
-        let (mut sent, mut full) = (false, Vec::new());
+        let (mut sent, mut full) = (self.dispatch_pinned(), Vec::new());
         while let Some(id) = self.queue.front().copied() {
             let config = &self.config;
             let may_have =
@@ -84,7 +84,10 @@ impl<L: WorkerLink> Scheduler<L> {
     /// job.
     fn steal_for_idle(&mut self) {
         let Some(idle) = self.idle_worker() else { return };
-        let busy = self.workers.iter_mut().filter(|(key, worker)| *key != idle && worker.in_flight.len() > 1);
+        let busy = self
+            .workers
+            .iter_mut()
+            .filter(|(key, worker)| *key != idle && worker.in_flight.len() > 1 && worker.pins == 0);
         let Some((_, busiest)) = busy.max_by_key(|(_, worker)| worker.in_flight.len()) else { return };
         if let Some(id) = busiest.revoke() {
             self.queue_first(id);
@@ -105,7 +108,7 @@ impl<L: WorkerLink> Scheduler<L> {
         }
         // A job that was refused for want of room: there is no event when there is room again.
         let (mut next, mut stalled) = (self.has_backlog().then(|| now + TICK), Vec::new());
-        for (key, worker) in self.workers.iter_mut().filter(|(_, worker)| worker.is_healthy()) {
+        for (key, worker) in self.workers.iter_mut().filter(|(_, worker)| worker.is_healthy() && worker.pins == 0) {
             match worker.not_begun_since(now) {
                 Ok(Some(since)) if now >= since + TICK => stalled.push(WorkerId(key)),
                 Ok(Some(since)) => next = next.into_iter().chain([since + TICK]).min(),
@@ -184,7 +187,7 @@ impl<L: WorkerLink> Scheduler<L> {
         if self.config.idle_timeout.is_some() && worker.in_flight.is_empty() {
             worker.note_idle(clock());
         }
-        if self.config.max_tasks.is_some_and(|max| worker.completed >= max) {
+        if worker.is_worn(&self.config) {
             worker.retire(RetireReason::Recycled, clock());
         }
         if worker.is_exiting() {
@@ -207,13 +210,18 @@ impl<L: WorkerLink> Scheduler<L> {
                 }
                 true
             }
+            LinkEvent::Finalized(finalized) => self.note_finalized(id, finalized),
         }
     }
 
     /// Queues a worker's job before all other jobs.
     pub(super) fn queue_first(&mut self, id: JobId) {
-        self.jobs[id.0].state = JobState::Queued;
-        self.queue.push_front(id);
+        let job = &mut self.jobs[id.0];
+        job.state = JobState::Queued;
+        match job.pin {
+            Some(worker) => self.queue_pinned_first(id, worker),
+            None => self.queue.push_front(id),
+        }
     }
 
     /// Revokes every job that a worker has not begun.
@@ -241,5 +249,5 @@ impl<L: WorkerLink> Scheduler<L> {
 /// Returns whether a worker may have one more job in flight.
 fn has_room<L: WorkerLink>(worker: &Worker<L>, config: &PoolConfig, depth: usize) -> bool {
     let left = config.max_tasks.map_or(usize::MAX, |max| max.saturating_sub(worker.completed) as usize);
-    worker.is_serving() && worker.in_flight.len() < depth.min(left)
+    worker.is_serving() && worker.pins == 0 && worker.in_flight.len() < depth.min(left)
 }

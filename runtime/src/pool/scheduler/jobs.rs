@@ -21,11 +21,14 @@ impl<L: WorkerLink> Scheduler<L> {
         };
         job.time_limit = [job.time_limit, self.config.task_timeout].into_iter().flatten().min();
         self.limited += usize::from(job.time_limit.is_some());
+        let pin = job.pin;
         let id = JobId(self.jobs.insert(job));
         self.unfinished += 1;
-        match outcome {
-            Some(outcome) => self.finish(id, outcome),
-            None => self.queue.push_back(id),
+        pin.into_iter().for_each(|worker| self.note_pinned(worker));
+        match (outcome, pin) {
+            (Some(outcome), _) => self.finish(id, outcome),
+            (None, Some(worker)) => self.queue_pinned(id, worker),
+            (None, None) => self.queue.push_back(id),
         }
         id
     }
@@ -41,6 +44,7 @@ impl<L: WorkerLink> Scheduler<L> {
         self.limited -= usize::from(job.time_limit.is_some());
         job.arguments = Payload::EMPTY;
         job.state = JobState::Done(outcome);
+        let pin = job.pin.take();
         match &mut job.holder {
             Holder::Dropped => drop(self.jobs.remove(id.0)),
             Holder::Job(waker) => {
@@ -49,6 +53,7 @@ impl<L: WorkerLink> Scheduler<L> {
             }
             Holder::Group(group) => self.groups[group.0].push_back(id),
         }
+        pin.into_iter().for_each(|worker| self.note_unpinned(worker));
     }
 
     /// Queues the running job of a dead worker again, if allowed; otherwise sets the failure.
@@ -111,7 +116,13 @@ impl<L: WorkerLink> Scheduler<L> {
         let Some(job) = self.jobs.get_mut(id.0) else { return false };
         match job.state {
             JobState::Done(_) => return false,
-            JobState::Queued => self.queue.retain(|known| *known != id),
+            JobState::Queued => {
+                let queue = match job.pin {
+                    Some(WorkerId(key)) => &mut self.workers[key].pinned,
+                    None => &mut self.queue,
+                };
+                queue.retain(|known| *known != id);
+            }
             JobState::InFlight(worker) => {
                 // A cancelled job is not run again, should its worker die.
                 job.retries = 0;

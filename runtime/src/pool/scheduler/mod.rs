@@ -14,9 +14,10 @@
 //! | the pool ends | [`shut_down`](Scheduler::shut_down), [`terminate`](Scheduler::terminate) | shut down, kill |
 //!
 //! `jobs` keeps jobs and outcomes, `dispatch` gives jobs to workers, `timeouts` ends jobs, `scaling` adds, retires and
-//! replaces workers, `backoff` spaces the attempts to start one.
+//! replaces workers, `backoff` spaces the attempts to start one. `broadcast` gives jobs to workers of their own.
 
 mod backoff;
+mod broadcast;
 mod dispatch;
 mod jobs;
 mod scaling;
@@ -37,7 +38,6 @@ use super::transport::WorkerLink;
 use crate::error::{Error, JoinErrorKind};
 use crate::sys::poll::Deadline;
 use backoff::Backoff;
-pub(super) use worker::EXIT_GRACE;
 use worker::Worker;
 
 /// Whether a pool takes jobs.
@@ -63,13 +63,15 @@ pub(super) struct Scheduler<L> {
     /// Jobs that are at no worker, in the order in which they are dispatched.
     queue: VecDeque<JobId>,
     workers: Slab<Worker<L>>,
-    /// Starts of workers that the driver is busy with.
-    starting: usize,
+    /// The places of the workers whose start the driver is busy with.
+    starting: Vec<usize>,
     /// Workers that were ever started, or whose start was tried.
     started: usize,
     backoff: Backoff,
     /// The cause for which queued jobs were failed, as no worker could be had.
     abandoned: Option<Error>,
+    /// Why the first of the workers that did not exit in order did not.
+    exit_error: Option<Error>,
     /// The duration of a job in nanoseconds, an exponential moving average.
     mean_duration: f64,
     /// Wakers of futures whose jobs are done. The driver calls them without the lock.
@@ -79,6 +81,8 @@ pub(super) struct Scheduler<L> {
     /// Unfinished jobs with a time limit.
     limited: usize,
     unfinished: usize,
+    /// Unfinished jobs that are pinned to a worker.
+    pinned: usize,
     done: u64,
     failed: u64,
     replaced: u64,
@@ -94,15 +98,17 @@ impl<L> Scheduler<L> {
             groups: Slab::new(),
             queue: VecDeque::new(),
             workers: Slab::new(),
-            starting: 0,
+            starting: Vec::new(),
             started: 0,
             backoff: Backoff::default(),
             abandoned: None,
+            exit_error: None,
             mean_duration: dispatch::AHEAD,
             woken: Vec::new(),
             futures: 0,
             limited: 0,
             unfinished: 0,
+            pinned: 0,
             done: 0,
             failed: 0,
             replaced: 0,
@@ -128,7 +134,7 @@ impl<L> Scheduler<L> {
 
     /// Whether no worker lives or is being started.
     pub(super) fn is_empty(&self) -> bool {
-        self.workers.is_empty() && self.starting == 0
+        self.workers.is_empty() && self.starting.is_empty()
     }
 
     pub(super) fn has_workers(&self) -> bool {
@@ -147,12 +153,7 @@ impl<L> Scheduler<L> {
 
     /// Changes with each event that a waiting thread may wait for: a job's end, a worker's start or end.
     pub(super) fn version(&self) -> (u64, u64, usize) {
-        (self.done + self.failed, self.replaced + self.retired, self.workers.len() + self.starting)
-    }
-
-    /// Whether jobs are queued.
-    pub(super) fn has_backlog(&self) -> bool {
-        !self.queue.is_empty()
+        (self.done + self.failed, self.replaced + self.retired, self.workers.len() + self.starting.len())
     }
 
     /// Whether a worker has a job behind another, which may have to be revoked for an idle worker.
@@ -183,9 +184,24 @@ impl<L> Scheduler<L> {
     pub(super) fn abandoned(&self) -> Option<&Error> {
         self.abandoned.as_ref()
     }
+
+    /// Why a worker did not exit in order, if any did not.
+    pub(super) fn exit_error(&self) -> Option<&Error> {
+        self.exit_error.as_ref()
+    }
+
+    /// How long a worker without jobs may take to exit.
+    pub(super) fn exit_grace(&self) -> Duration {
+        self.config.exit_grace
+    }
 }
 
 impl<L: WorkerLink> Scheduler<L> {
+    /// Whether jobs are queued.
+    pub(super) fn has_backlog(&self) -> bool {
+        !self.queue.is_empty() || self.has_pinned_backlog()
+    }
+
     /// Does what is due, and returns the time of the next call if no other event comes before.
     pub(super) fn tick(&mut self, now: Instant) -> Deadline {
         self.scale(now);
@@ -197,6 +213,7 @@ impl<L: WorkerLink> Scheduler<L> {
 
     /// The part of [`tick`](Self::tick) that is about the number of workers.
     pub(super) fn scale(&mut self, now: Instant) {
+        self.retire_worn(now);
         self.retire_idle(now);
         self.end_slow_starts(now);
         self.end_slow_exits(now);
@@ -219,12 +236,20 @@ impl<L: WorkerLink> Scheduler<L> {
         for (id, pid) in running {
             self.finish(id, Err(Failure::new(JoinErrorKind::PoolClosed, Some(pid))));
         }
-        self.workers.iter_mut().for_each(|(_, worker)| worker.in_flight.clear());
+        for (_, worker) in &mut self.workers {
+            worker.in_flight.clear();
+            worker.pinned.clear();
+        }
         let unfinished: Vec<JobId> =
             self.jobs.iter().map(|(key, _)| JobId(key)).filter(|id| !self.is_done(*id)).collect();
         for id in unfinished {
             self.finish(id, Err(Failure::new(JoinErrorKind::PoolClosed, None)));
         }
+    }
+
+    /// Kills every worker, since the time for their exit is over.
+    pub(super) fn end_exits(&mut self) {
+        self.workers.iter_mut().for_each(|(_, worker)| worker.kill(Some(JoinErrorKind::TimedOut)));
     }
 
     pub(super) fn kill_all(&mut self) {
@@ -235,7 +260,7 @@ impl<L: WorkerLink> Scheduler<L> {
     /// original is not touched.
     pub(super) fn disown(&mut self, now: Instant) {
         self.workers.clear();
-        self.starting = 0;
+        self.starting.clear();
         self.terminate(now);
     }
 

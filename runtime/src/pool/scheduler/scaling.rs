@@ -9,17 +9,17 @@ use std::time::Instant;
 use super::worker::{RetireReason, Stage, Worker};
 use super::{Phase, Scheduler, TICK};
 use crate::error::{Error, ErrorKind, JoinErrorKind};
-use crate::pool::model::{Failure, WorkerId};
+use crate::pool::model::{Failure, Seat, WorkerId};
 use crate::pool::transport::{Death, StartFailure, WorkerLink};
 use crate::sys::poll::Deadline;
 
 impl<L: WorkerLink> Scheduler<L> {
-    /// How many workers the pool needs now: one for each job, within its bounds.
+    /// How many workers the pool needs now: one for each job, within its bounds. A pinned job has its worker.
     fn target(&self) -> usize {
-        let most = self.config.max_workers;
+        let (most, jobs) = (self.config.max_workers, self.unfinished - self.pinned);
         match self.phase {
-            Phase::Open => self.unfinished.clamp(self.config.least_workers(), most),
-            Phase::Closed => self.unfinished.min(most),
+            Phase::Open => jobs.clamp(self.config.least_workers(), most),
+            Phase::Closed => jobs.min(most),
             Phase::Terminated => 0,
         }
     }
@@ -28,8 +28,12 @@ impl<L: WorkerLink> Scheduler<L> {
         if self.hopeless().is_some() {
             return 0;
         }
-        let staying = self.workers.iter().filter(|(_, worker)| !worker.is_exiting()).count();
-        self.target().saturating_sub(staying + self.starting)
+        self.target().saturating_sub(self.staying().count() + self.starting.len())
+    }
+
+    /// The workers that have a place in the pool.
+    fn staying(&self) -> impl Iterator<Item = &Worker<L>> {
+        self.workers.iter().map(|(_, worker)| worker).filter(|worker| !worker.is_exiting())
     }
 
     /// Whether a worker is to be started now.
@@ -37,20 +41,22 @@ impl<L: WorkerLink> Scheduler<L> {
         self.vacancies() > 0 && self.backoff.next().is_none_or(|next| clock() >= next)
     }
 
-    /// Notes the start of a worker that the driver makes now; the worker's name.
-    pub(in crate::pool) fn begin_start(&mut self) -> String {
-        self.starting += 1;
+    /// Notes the start of a worker that the driver makes now.
+    pub(in crate::pool) fn begin_start(&mut self) -> Seat {
+        let is_taken =
+            |place: &usize| self.starting.contains(place) || self.staying().any(|other| other.place == *place);
+        let place = (0..).find(|place| !is_taken(place)).unwrap_or_default();
+        self.starting.push(place);
         self.started += 1;
-        format!("{}-{}", self.config.name, self.started)
+        Seat { name: format!("{}-{}", self.config.name, self.started), place }
     }
 
-    /// Takes in a worker that was started, or why it was not.
-    pub(in crate::pool) fn finish_start(&mut self, started: Result<L, StartFailure>, now: Instant) {
-        self.starting -= 1;
+    /// Takes in a worker that was started for a place, or why it was not.
+    pub(in crate::pool) fn finish_start(&mut self, place: usize, started: Result<L, StartFailure>, now: Instant) {
+        self.starting.retain(|known| *known != place);
         match started {
             Ok(link) => {
-                let deadline = self.config.start_timeout.and_then(|limit| now.checked_add(limit));
-                let key = self.workers.insert(Worker::new(link, now, deadline));
+                let key = self.workers.insert(Worker::new(link, place, &self.config, now));
                 if self.is_over() {
                     // The other workers have been told to exit already.
                     self.workers[key].kill(None);
@@ -102,7 +108,7 @@ impl<L: WorkerLink> Scheduler<L> {
             Some(error) => Some(Err(error.again())),
             None => {
                 let all_serve = self.workers.iter().all(|(_, worker)| worker.stage == Stage::Serving);
-                (self.vacancies() == 0 && self.starting == 0 && all_serve).then_some(Ok(()))
+                (self.vacancies() == 0 && self.starting.is_empty() && all_serve).then_some(Ok(()))
             }
         }
     }
@@ -113,9 +119,11 @@ impl<L: WorkerLink> Scheduler<L> {
         match (worker.stage, ready) {
             (Stage::Serving, _) => return false,
             // It was told to exit before it served.
-            (Stage::Retiring(_), _) => {}
+            (Stage::Retiring(_), Ok(())) => worker.note_ready(),
+            (Stage::Retiring(_), Err(_)) => {}
             (Stage::Starting, Ok(())) => {
                 worker.stage = Stage::Serving;
+                worker.note_ready();
                 self.backoff.note_success();
             }
             (Stage::Starting, Err(cause)) => {
@@ -129,10 +137,10 @@ impl<L: WorkerLink> Scheduler<L> {
 
     /// Takes in that a worker has grown too large: it exits of its own accord.
     pub(super) fn note_outgrown(&mut self, id: WorkerId, clock: &impl Fn() -> Instant) {
-        if self.workers[id.0].stage != Stage::Serving {
-            return;
+        // It may have been told to exit, behind jobs that it will not begin.
+        if !self.workers[id.0].is_retiring() {
+            self.workers[id.0].stage = Stage::Retiring(RetireReason::Outgrown);
         }
-        self.workers[id.0].stage = Stage::Retiring(RetireReason::Outgrown);
         self.revoke_all(id);
         let worker = &mut self.workers[id.0];
         worker.note_exiting(clock());
@@ -140,6 +148,14 @@ impl<L: WorkerLink> Scheduler<L> {
         if !worker.link.shut_down() {
             worker.kill(None);
         }
+    }
+
+    /// Takes in the outcome of a worker's finalizer; `false` if no honest worker sends such an event.
+    pub(super) fn note_finalized(&mut self, id: WorkerId, finalized: Result<(), Error>) -> bool {
+        if let Err(error) = finalized {
+            self.exit_error.get_or_insert(error);
+        }
+        self.workers[id.0].note_finalized()
     }
 
     fn note_failed_start(&mut self, failure: StartFailure, now: Instant) {
@@ -191,11 +207,16 @@ impl<L: WorkerLink> Scheduler<L> {
     }
 
     fn note_death(&mut self, mut worker: Worker<L>, now: Instant) {
+        let is_unfinalized = worker.is_to_finalize() && self.phase != Phase::Terminated;
         let Death { has_begun, failure } = worker.death();
         let running = if has_begun { worker.in_flight.pop_front() } else { None };
         for id in worker.in_flight.drain(..).rev() {
-            self.queue_first(id);
+            match self.jobs[id.0].pin {
+                Some(_) => worker.pinned.push_front(id),
+                None => self.queue_first(id),
+            }
         }
+        worker.pinned.drain(..).for_each(|id| self.fail_pinned(id, worker.link.pid()));
         match worker.stage {
             Stage::Retiring(RetireReason::Surplus) => self.retired += 1,
             _ => self.replaced += 1,
@@ -205,6 +226,10 @@ impl<L: WorkerLink> Scheduler<L> {
             (None, Stage::Starting) => {
                 let cause = worker.link.startup_error(failure);
                 self.note_failed_start(StartFailure { cause, is_final: false }, now);
+            }
+            (None, _) if is_unfinalized => {
+                let error = worker.link.exit_error(failure);
+                self.exit_error = self.exit_error.take().or(error);
             }
             (None, Stage::Serving) if worker.completed == 0 => self.backoff.note_setback(now),
             _ => {}
@@ -228,6 +253,15 @@ impl<L: WorkerLink> Scheduler<L> {
                 // Its window is full. The jobs that it has not begun run elsewhere.
                 self.revoke_all(WorkerId(key));
                 self.workers[key].retire(RetireReason::Surplus, now);
+            }
+        }
+    }
+
+    /// Retires workers that have done their share, and whose pinned jobs were cancelled since: there was no event.
+    pub(super) fn retire_worn(&mut self, now: Instant) {
+        for (_, worker) in &mut self.workers {
+            if worker.is_serving() && worker.is_worn(&self.config) {
+                worker.retire(RetireReason::Recycled, now);
             }
         }
     }
@@ -259,7 +293,7 @@ impl<L: WorkerLink> Scheduler<L> {
     pub(super) fn end_slow_exits(&mut self, now: Instant) {
         for (_, worker) in &mut self.workers {
             if worker.exit_deadline().is_some_and(|deadline| deadline <= now) {
-                worker.kill(None);
+                worker.kill(Some(JoinErrorKind::TimedOut));
             }
         }
     }

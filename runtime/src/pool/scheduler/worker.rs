@@ -4,26 +4,34 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::error::JoinErrorKind;
-use crate::pool::model::JobId;
+use crate::pool::model::{JobId, PoolConfig};
 use crate::pool::transport::{Broken, Death, Oldest, WorkerLink};
 use crate::sys::poll::Deadline;
 
-/// How long a worker without jobs may take to exit. An exit handler may hang, and a stopped worker never exits.
-pub(in crate::pool) const EXIT_GRACE: Duration = Duration::from_secs(2);
-
 pub(super) struct Worker<L> {
     pub(super) link: L,
+    /// The place in the pool, which an exiting worker has given up.
+    pub(super) place: usize,
     pub(super) stage: Stage,
     health: Health,
     /// Jobs that were sent and have no outcome, oldest first.
     pub(super) in_flight: VecDeque<JobId>,
+    /// Queued jobs that are pinned to this worker, in the order in which they are sent.
+    pub(super) pinned: VecDeque<JobId>,
+    /// Unfinished jobs that are pinned to this worker, queued or in flight.
+    pub(super) pins: usize,
     /// Jobs with an outcome.
     pub(super) completed: u32,
     /// Why the pool killed the worker, if for the running job.
     kill_reason: Option<JoinErrorKind>,
     idle_since: Instant,
+    exit_grace: Duration,
     /// When a worker that was told to exit, and has no job, is killed.
     exit_deadline: Deadline,
+    /// Whether the initializer has succeeded.
+    is_ready: bool,
+    /// Whether the finalizer has returned or failed.
+    is_finalized: bool,
     /// The deadline of the initializer.
     start_deadline: Deadline,
     /// The oldest job in flight, if not begun, and the time of the first look that found so.
@@ -64,17 +72,23 @@ enum Health {
 }
 
 impl<L: WorkerLink> Worker<L> {
-    pub(super) fn new(link: L, now: Instant, start_deadline: Deadline) -> Self {
+    pub(super) fn new(link: L, place: usize, config: &PoolConfig, now: Instant) -> Self {
         Self {
             link,
+            place,
             stage: Stage::Starting,
             health: Health::Ok,
             in_flight: VecDeque::new(),
+            pinned: VecDeque::new(),
+            pins: 0,
             completed: 0,
             kill_reason: None,
             idle_since: now,
+            exit_grace: config.exit_grace,
             exit_deadline: None,
-            start_deadline,
+            is_ready: false,
+            is_finalized: false,
+            start_deadline: config.start_timeout.and_then(|limit| now.checked_add(limit)),
             not_begun: None,
             stalled: false,
         }
@@ -97,7 +111,7 @@ impl<L: WorkerLink> Worker<L> {
     /// Notes the time from which a worker has nothing left to do but to exit.
     pub(super) fn note_exiting(&mut self, now: Instant) {
         if self.is_exiting() && self.exit_deadline.is_none() {
-            self.exit_deadline = now.checked_add(EXIT_GRACE);
+            self.exit_deadline = now.checked_add(self.exit_grace);
         }
     }
 
@@ -126,7 +140,12 @@ impl<L: WorkerLink> Worker<L> {
 
     /// Returns whether the worker could begin a job at once.
     pub(super) fn is_idle(&self) -> bool {
-        self.is_serving() && self.in_flight.is_empty()
+        self.is_serving() && self.in_flight.is_empty() && self.pins == 0
+    }
+
+    /// Returns whether the worker has done as many jobs as a worker may do, and has none of its own left.
+    pub(super) fn is_worn(&self, config: &PoolConfig) -> bool {
+        self.pins == 0 && config.max_tasks.is_some_and(|max| self.completed >= max)
     }
 
     /// Returns the beginning of the idle time, if the worker is idle.
@@ -221,6 +240,23 @@ impl<L: WorkerLink> Worker<L> {
             self.note_exiting(now);
         }
         is_told
+    }
+
+    /// Notes that the initializer has succeeded.
+    pub(super) fn note_ready(&mut self) {
+        self.is_ready = true;
+    }
+
+    /// Notes that the finalizer has returned or failed; `false` if the worker cannot have come to the finalizer.
+    pub(super) fn note_finalized(&mut self) -> bool {
+        let may_be = self.is_to_finalize();
+        self.is_finalized = true;
+        may_be
+    }
+
+    /// Returns whether the worker is to exit in order, and the end of the finalizer is not known.
+    pub(super) fn is_to_finalize(&self) -> bool {
+        self.is_exiting() && self.is_ready && !self.is_finalized
     }
 
     /// Kills the worker. The running job fails with `reason`, if given, or else with the worker's death.

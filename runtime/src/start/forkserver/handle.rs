@@ -19,7 +19,7 @@ use crate::sys::inherited::InheritedState;
 use crate::sys::lifeline::Lifeline;
 use crate::sys::procfs::ProcStatus;
 use crate::sys::{pidfd, poll, socket};
-use crate::this_process::children::{self, Child, Description, Launched, SERVER_NAME};
+use crate::this_process::children::{self, Child, Description, ExitStatus, Launched, SERVER_NAME};
 use crate::this_process::spares;
 
 /// A running server.
@@ -169,12 +169,18 @@ fn wait_until_ready(server: &mut Launched) -> Result<InheritedState, Error> {
 /// A server without a message: the exit status is the only fact to tell.
 fn died(server: &Launched) -> Error {
     let _ = poll::readable([server.pidfd.as_fd()], None);
-    let status = pidfd::try_reap(server.pidfd.as_fd()).ok().flatten().map(children::ExitStatus::from);
-    let how = status.unwrap_or(children::ExitStatus::Unknown);
-    Error::new(
-        ErrorKind::ForkServer,
-        format!("the forkserver (pid {}) has died before it could serve: {how}", server.pid),
-    )
+    let status = pidfd::try_reap(server.pidfd.as_fd()).ok().flatten().map(ExitStatus::from);
+    let how = status.unwrap_or(ExitStatus::Unknown);
+    let way_out = match how {
+        ExitStatus::Exited(_) => {
+            "; the forkserver is this program, started anew, so nothing may end the program before \
+                                  the guard (#[offspring::process_main] on `main`, or offspring::guard() first in it), \
+                                  and no #[preload] function may exit"
+        }
+        _ => "",
+    };
+    let text = format!("the forkserver (pid {}) has died before it could serve: {how}{way_out}", server.pid);
+    Error::new(ErrorKind::ForkServer, text)
 }
 
 /// The refusal of a process whose children are born in another pid namespace.

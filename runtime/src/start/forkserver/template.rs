@@ -12,6 +12,7 @@ use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
 use crate::start::fork::{self, ForkSide, ForkedChild};
 use crate::start::{Launcher, Request};
+use crate::sys::fork::SingleThreaded;
 use crate::sys::identity::Identity;
 use crate::sys::procfs::ProcStatus;
 use crate::sys::signal::SignalSet;
@@ -32,8 +33,8 @@ pub(crate) struct Template {
 }
 
 impl Template {
-    /// Forks this process, which must have one thread.
-    pub(crate) fn new() -> Result<Self, Error> {
+    /// Forks this process, which must have one thread unless the user has promised that other threads do no harm.
+    pub(crate) fn new(threads: Option<SingleThreaded>) -> Result<Self, Error> {
         child::refuse_in_server(TEMPLATE_NAME)?;
         if !sys::fork::can_clone_sibling() {
             let text = "a pool of the start method `fork` needs clone(2) with CLONE_PARENT, which does not work with \
@@ -42,7 +43,7 @@ impl Template {
         }
         reaper::sweep();
         let (identity, blocked) = (current_identity(), sys::signal::mask());
-        match fork::fork(TEMPLATE_NAME, None)? {
+        match fork::fork(TEMPLATE_NAME, threads)? {
             ForkSide::Child(forked) => serve(forked),
             ForkSide::Parent(launched) => {
                 let about = Description::of_helper(TEMPLATE_NAME, StartMethod::Fork);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, JoinErrorKind};
 use crate::ipc::wire::payload::Payload;
-use crate::pool::model::{Failure, GroupId, Holder, JobEntry, JobId, JobState, PoolConfig, Returned};
+use crate::pool::model::{Failure, GroupId, Holder, JobEntry, JobId, JobState, PoolConfig, Returned, Seat};
 use crate::pool::scheduler::Scheduler;
 use crate::pool::transport::{Broken, Death, LinkEvent, Oldest, Sent, StartFailure, WorkerLink};
 use crate::task::{EncodedOutput, Origin, TaskEntry};
@@ -47,6 +47,7 @@ pub(super) struct FakeWorker {
     is_waiting: bool,
     is_stopped: bool,
     takes_no_shutdown: bool,
+    has_finalizer: bool,
 }
 
 pub(super) struct FakeLink {
@@ -160,6 +161,11 @@ impl WorkerLink for FakeLink {
         Error::new(ErrorKind::LimitReached, format!("no start: {:?}", failure.kind))
     }
 
+    fn exit_error(&self, failure: Failure) -> Option<Error> {
+        let has_finalizer = self.worker.borrow().has_finalizer;
+        has_finalizer.then(|| Error::new(ErrorKind::Setting, format!("no end: {:?}", failure.kind)))
+    }
+
     fn arm(&self, events: usize) -> bool {
         self.note(&format!("arm {events}"));
         let worker = self.worker.borrow();
@@ -180,6 +186,8 @@ pub(super) struct FakePool {
     pub(super) retries: u32,
     /// The time limit of the next jobs.
     pub(super) time_limit: Option<Duration>,
+    /// The place of each worker.
+    pub(super) places: Vec<usize>,
     workers: Vec<Rc<RefCell<FakeWorker>>>,
     commands: Rc<RefCell<Vec<String>>>,
 }
@@ -205,6 +213,7 @@ impl FakePool {
             now: Instant::now(),
             retries: 0,
             time_limit: None,
+            places: Vec::new(),
             workers: Vec::new(),
             commands: Rc::default(),
         }
@@ -216,19 +225,20 @@ impl FakePool {
 
     /// Starts a worker. Returns the worker's number.
     pub(super) fn start(&mut self) -> usize {
-        let name = self.scheduler.begin_start();
+        let Seat { name, place } = self.scheduler.begin_start();
         let worker = Rc::new(RefCell::new(FakeWorker { room: 4, is_waiting: true, ..FakeWorker::default() }));
         self.workers.push(Rc::clone(&worker));
+        self.places.push(place);
         let number = self.workers.len();
         let link = FakeLink { number, name, worker, commands: Rc::clone(&self.commands) };
-        self.scheduler.finish_start(Ok(link), self.now);
+        self.scheduler.finish_start(place, Ok(link), self.now);
         number
     }
 
     pub(super) fn fail_start(&mut self, kind: ErrorKind, is_final: bool) {
-        self.scheduler.begin_start();
+        let Seat { place, .. } = self.scheduler.begin_start();
         let cause = Error::new(kind, "no worker");
-        self.scheduler.finish_start(Err(StartFailure { cause, is_final }), self.now);
+        self.scheduler.finish_start(place, Err(StartFailure { cause, is_final }), self.now);
     }
 
     pub(super) fn worker(&self, number: usize) -> std::cell::RefMut<'_, FakeWorker> {
@@ -238,6 +248,22 @@ impl FakePool {
     pub(super) fn ready(&mut self, worker: usize) {
         self.worker(worker).events.push_back(LinkEvent::Ready(Ok(())));
         self.collect();
+    }
+
+    /// Lets a worker have a finalizer.
+    pub(super) fn set_finalizer(&mut self, worker: usize) {
+        self.worker(worker).has_finalizer = true;
+    }
+
+    pub(super) fn finalize(&mut self, worker: usize, finalized: Result<(), &str>) {
+        let finalized = finalized.map_err(|text| Error::new(ErrorKind::Setting, text));
+        self.worker(worker).events.push_back(LinkEvent::Finalized(finalized));
+        self.collect();
+    }
+
+    /// The error of the first worker that did not exit in order.
+    pub(super) fn exit_error(&self) -> Option<String> {
+        self.scheduler.exit_error().map(ToString::to_string)
     }
 
     pub(super) fn fail_initializer(&mut self, worker: usize) {
@@ -272,16 +298,29 @@ impl FakePool {
     }
 
     fn queue(&mut self, holder: Holder) -> JobId {
-        let entry = if self.retries > 0 { &IDEMPOTENT } else { &ONCE };
-        self.scheduler.submit(JobEntry {
-            entry,
+        let job = self.entry(holder);
+        self.scheduler.submit(job)
+    }
+
+    fn entry(&self, holder: Holder) -> JobEntry {
+        JobEntry {
+            entry: if self.retries > 0 { &IDEMPOTENT } else { &ONCE },
             task_index: 0,
             arguments: Payload::EMPTY,
             state: JobState::Queued,
             holder,
             time_limit: self.time_limit,
             retries: self.retries,
-        })
+            pin: None,
+        }
+    }
+
+    /// Submits a job for each present worker, and dispatches. Returns the workers with the jobs.
+    pub(super) fn broadcast(&mut self) -> Vec<(usize, JobId)> {
+        let mut jobs: Vec<JobEntry> = (0..self.workers.len()).map(|_| self.entry(Holder::Job(None))).collect();
+        let submitted = self.scheduler.broadcast(|| jobs.pop().expect("no more than there were workers"));
+        self.scheduler.dispatch();
+        submitted.into_iter().map(|(pid, id)| (pid as usize, id)).collect()
     }
 
     /// Lets a worker begin the oldest job.

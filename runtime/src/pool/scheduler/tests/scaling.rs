@@ -5,8 +5,7 @@ use std::time::Duration;
 use super::fake::{FakePool, config};
 use crate::error::ErrorKind;
 use crate::error::JoinErrorKind::{Exited, Signaled};
-use crate::pool::model::PoolConfig;
-use crate::pool::scheduler::EXIT_GRACE;
+use crate::pool::model::{EXIT_GRACE, PoolConfig};
 
 const SHORT: Duration = Duration::from_micros(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -170,6 +169,24 @@ fn an_idle_worker_that_cannot_be_told_is_killed() {
 }
 
 #[test]
+fn a_replacement_has_the_place_of_its_predecessor() {
+    let mut pool = FakePool::serving(PoolConfig { max_tasks: Some(1), ..config(3) });
+    assert_eq!(pool.places, [0, 1, 2]);
+    pool.die(2, Signaled(9));
+    pool.start();
+    pool.ready(4);
+    // The first worker is to exit, and has not ended.
+    pool.submit();
+    pool.run(1, SHORT);
+    pool.advance(SECOND);
+    pool.fail_start(ErrorKind::LimitReached, false);
+    pool.advance(SECOND);
+    pool.start();
+    assert_eq!(pool.places, [0, 1, 2, 1, 0]);
+    assert!(!pool.must_start());
+}
+
+#[test]
 fn a_worker_that_has_done_its_share_is_replaced() {
     let mut pool = FakePool::serving(PoolConfig { max_tasks: Some(2), ..config(1) });
     pool.submit_many(3);
@@ -318,4 +335,106 @@ fn a_second_first_event_is_a_lie() {
     let mut pool = FakePool::serving(config(1));
     pool.ready(1);
     assert_eq!(pool.commands(), "1: kill");
+}
+
+/// A pool of two workers with finalizers, of which the second does not end in the test.
+fn finalizing(config: PoolConfig) -> FakePool {
+    let mut pool = FakePool::serving(config);
+    pool.set_finalizer(1);
+    pool.set_finalizer(2);
+    pool.commands();
+    pool
+}
+
+#[test]
+fn the_first_failure_of_a_finalizer_is_kept() {
+    let mut pool = finalizing(config(2));
+    pool.shut_down();
+    pool.finalize(1, Err("first"));
+    pool.finalize(2, Err("second"));
+    pool.die(1, Exited(0));
+    pool.die(2, Exited(0));
+    assert_eq!(pool.exit_error().as_deref(), Some("first"));
+}
+
+#[test]
+fn a_worker_that_ends_before_its_finalizer_has_is_a_failure() {
+    for end in [Exited(3), Signaled(11)] {
+        let mut pool = finalizing(config(2));
+        let told = format!("no end: {end:?}");
+        pool.shut_down();
+        pool.die(1, end);
+        assert_eq!(pool.exit_error(), Some(told));
+    }
+    let mut pool = finalizing(PoolConfig { exit_grace: SECOND, ..config(2) });
+    pool.shut_down();
+    assert_eq!(pool.advance(Duration::ZERO), Some(SECOND), "the grace of the configuration");
+    pool.finalize(2, Ok(()));
+    pool.commands();
+    pool.advance(SECOND);
+    assert_eq!(pool.commands(), "1: kill, 2: kill");
+    pool.die(1, Signaled(9));
+    pool.die(2, Signaled(9));
+    assert_eq!(pool.exit_error().as_deref(), Some("no end: TimedOut"), "the second had only to exit");
+}
+
+#[test]
+fn no_finalizer_is_missed_after_other_ends() {
+    // It was not told to exit.
+    let mut pool = finalizing(config(2));
+    pool.die(1, Signaled(9));
+    assert_eq!(pool.exit_error(), None);
+    // The failure is the job's.
+    let mut pool = finalizing(config(2));
+    pool.submit();
+    pool.begin(1);
+    pool.shut_down();
+    pool.die(1, Signaled(9));
+    assert_eq!(pool.exit_error(), None);
+    // The initializer has not succeeded.
+    let mut pool = FakePool::new(config(1));
+    pool.start();
+    pool.set_finalizer(1);
+    pool.shut_down();
+    pool.fail_initializer(1);
+    pool.die(1, Exited(0));
+    assert_eq!(pool.exit_error(), None);
+    // The pool was terminated.
+    let mut pool = finalizing(config(2));
+    pool.shut_down();
+    pool.scheduler.terminate(pool.now);
+    pool.die(1, Signaled(9));
+    assert_eq!(pool.exit_error(), None);
+}
+
+#[test]
+fn a_worker_that_claims_to_have_finalized_before_its_time_is_killed() {
+    let mut pool = finalizing(config(2));
+    pool.finalize(1, Ok(()));
+    assert_eq!(pool.commands(), "1: kill");
+    pool.shut_down();
+    pool.commands();
+    pool.finalize(2, Ok(()));
+    assert_eq!(pool.commands(), "");
+    pool.finalize(2, Ok(()));
+    assert_eq!(pool.commands(), "2: kill", "twice");
+}
+
+/// The job behind the last one goes elsewhere although the worker was told to exit before.
+#[test]
+fn a_worker_that_outgrows_while_it_retires_gives_its_jobs_back() {
+    let mut pool = FakePool::serving(config(1));
+    pool.set_finalizer(1);
+    pool.submit_many(2);
+    pool.begin(1);
+    pool.shut_down();
+    pool.commands();
+    pool.finish_unseen(1, SHORT, true);
+    pool.collect();
+    assert_eq!(pool.commands(), "1: revoke 1, 1: shut down");
+    pool.finalize(1, Ok(()));
+    assert_eq!(pool.commands(), "");
+    pool.die(1, Exited(0));
+    assert_eq!(pool.exit_error(), None);
+    assert!(pool.must_start(), "the job is queued");
 }
