@@ -199,7 +199,8 @@ fn that_fails(method: StartMethod) {
         (exiting::call(4), "did not return: `behaviour::pool::finalizers::exiting`"),
         (exiting::call(0), "code 0"),
     ] {
-        let pool = build(builder(method).workers(2).finalizer(finalizer));
+        // The first backtrace of a process may take longer than the grace.
+        let pool = build(builder(method).workers(2).finalizer(finalizer.timeout(wait::LIMIT)));
         let job = pool.submit(square::call(3));
         let error = pool.join().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Setting);
