@@ -7,10 +7,12 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::choice::Choice;
 use super::handle::Process;
 use super::options::{EnvironmentEdit, Options};
 use super::rlimit::Resource;
 use super::stdio::Stdio;
+use crate::child;
 use crate::error::Error;
 use crate::ipc::wire::payload::Payload;
 use crate::platform::StartMethod;
@@ -54,14 +56,14 @@ use crate::task::{Call, EncodedOutput, TaskId, decode_output};
 #[derive(Debug)]
 pub struct ProcessBuilder<T> {
     call: Call<T>,
-    method: Result<StartMethod, Error>,
+    choice: Choice,
     options: Options,
 }
 
 impl<T> ProcessBuilder<T> {
-    pub(crate) fn new(call: Call<T>, method: Result<StartMethod, Error>) -> Self {
+    pub(super) fn new(call: Call<T>, choice: Choice) -> Self {
         let options = Options { timeout: call.limit, ..Options::default() };
-        Self { call, method, options }
+        Self { call, choice, options }
     }
 
     /// Sets the name of the child. Default: the start method and a number, such as `SpawnProcess-1`.
@@ -627,6 +629,8 @@ impl<T> ProcessBuilder<T> {
     /// Under `forkserver`:
     ///
     /// - [`Preload`](crate::ErrorKind::Preload): a `#[preload]` function fails.
+    /// - [`MultiThreadedFork`](crate::ErrorKind::MultiThreadedFork): this program has other threads when it reaches its
+    ///   guard, and `forkserver` was chosen. A start by the default takes `spawn` instead.
     /// - [`ForkServer`](crate::ErrorKind::ForkServer): the forkserver cannot be kept alive.
     ///
     /// Under `fork`:
@@ -666,8 +670,9 @@ impl<T> ProcessBuilder<T> {
 
     /// Starts the child by `launcher`. Default: the launcher of the start method.
     pub(crate) fn start_by(self, launcher: Option<&dyn Launcher>) -> Result<Process<T>, Error> {
-        let Self { call, method, options } = self;
-        let method = method?;
+        let Self { call, choice, options } = self;
+        child::refuse_in_server(call.entry.name)?;
+        let method = choice.resolve()?;
         let launcher = launcher.unwrap_or_else(|| start::launcher(method));
         let arguments = call.check()?;
         let decode = call.decode;
@@ -682,6 +687,7 @@ pub(crate) fn start_closure<T: Serialize + DeserializeOwned>(
     task: &str,
     work: impl FnOnce() -> T,
 ) -> Result<Process<T>, Error> {
+    child::refuse_in_server(task)?;
     // The closure may use every inherited end of a channel, so the child closes none.
     let begin = |_: &FreshCopy| move || Ok(EncodedOutput(Payload::encode(&work())));
     let child = Options::default().start(task, TaskId::default(), &Payload::EMPTY, StartMethod::Fork, |request| {

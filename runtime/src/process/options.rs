@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::stdio::{self, Stdio};
-use crate::child::{self, ChildFds, ChildSpec, Settings};
+use crate::child::{ChildFds, ChildSpec, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::payload::Payload;
 use crate::platform::StartMethod;
@@ -52,7 +52,6 @@ impl Options {
         method: StartMethod,
         launch: impl FnOnce(Request<'_>) -> Result<Launched, Error>,
     ) -> Result<Arc<Child>, Error> {
-        child::refuse_in_server(task)?;
         reaper::sweep();
         socket::keep_reserve();
         let Self { name, environment, directory, streams, mut settings, daemon, kill_on_drop, timeout, threads } = self;

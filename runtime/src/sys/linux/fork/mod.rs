@@ -6,6 +6,7 @@
 
 mod sibling;
 
+use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -58,11 +59,19 @@ impl SingleThreaded {
     /// # Errors
     /// The names of the other threads.
     pub(crate) fn check() -> Result<Self, OtherThreads> {
-        const LINGERING: Duration = Duration::from_millis(20);
-        let end = Instant::now() + LINGERING;
+        Self::check_within(Duration::from_millis(20), 0)
+    }
+
+    /// As [`check`](Self::check), for a process that may have other threads for good. Waits up to 1 ms.
+    pub(crate) fn check_soon() -> Result<Self, OtherThreads> {
+        Self::check_within(Duration::from_millis(1), 0)
+    }
+
+    fn check_within(lingering: Duration, allowed: usize) -> Result<Self, OtherThreads> {
+        let end = Instant::now() + lingering;
         loop {
             match other_threads() {
-                Ok(names) if names.is_empty() => return Ok(Self(())),
+                Ok(names) if names.len() <= allowed => return Ok(Self(())),
                 Ok(names) if Instant::now() >= end => return Err(OtherThreads { names }),
                 Err(_) if Instant::now() >= end => return Err(OtherThreads { names: Vec::new() }),
                 _ => std::thread::yield_now(),
@@ -84,20 +93,28 @@ impl SingleThreaded {
 /// holds no lock, the main thread is in the channel and holds none. So a copy of the calling thread finds none held.
 ///
 /// # Errors
-/// `TimedOut` after 10 s. `NotFound` without `/proc`.
-pub(crate) fn waiting_main_thread() -> io::Result<SingleThreaded> {
+/// There are further threads. `TimedOut` after 10 s. `NotFound` without `/proc`.
+pub(crate) fn waiting_main_thread() -> Result<SingleThreaded, WaitForHarness> {
     const LIMIT: Duration = Duration::from_secs(10);
     let end = Instant::now() + LIMIT;
     while Instant::now() < end {
         // By `self`, as `/proc` may be that of another pid namespace, with other numbers.
-        let stat = super::procfs::read_small("/proc/self/stat")?;
+        let stat = super::procfs::read_small("/proc/self/stat").map_err(WaitForHarness::Os)?;
         // The state follows the name, which is in parentheses and may contain some.
         if stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')) {
-            return Ok(SingleThreaded(()));
+            return SingleThreaded::check_within(Duration::from_millis(20), 1).map_err(WaitForHarness::OtherThreads);
         }
         std::thread::yield_now();
     }
-    Err(io::ErrorKind::TimedOut.into())
+    Err(WaitForHarness::Os(io::ErrorKind::TimedOut.into()))
+}
+
+/// The reason why a server cannot leave its test harness.
+#[derive(Debug)]
+pub(crate) enum WaitForHarness {
+    /// The main thread is among them.
+    OtherThreads(OtherThreads),
+    Os(io::Error),
 }
 
 /// The reason why a fork was refused.
@@ -105,6 +122,15 @@ pub(crate) fn waiting_main_thread() -> io::Result<SingleThreaded> {
 pub(crate) struct OtherThreads {
     /// The names of the other threads; empty if they could not be read.
     pub(crate) names: Vec<String>,
+}
+
+impl fmt::Display for OtherThreads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.names[..] {
+            [] => f.write_str("threads that cannot be named, as /proc is not there"),
+            names => f.write_str(&names.join(", ")),
+        }
+    }
 }
 
 /// Returns whether this thread is known to be the only one.
