@@ -300,8 +300,9 @@ pub fn force_start_method(method: StartMethod) -> Result<(), Error> {
 /// child.
 ///
 /// A waiting spare is one process (`offspring-spare` in `ps`, counted by `RLIMIT_NPROC`) with some 40 KiB of memory of
-/// its own, and three descriptors in this process. A spare that ends while it waits sends `SIGCHLD`, and stays a zombie
-/// until the next start, [`active_children`](crate::active_children) or the end of the program.
+/// its own, and three descriptors in this process. Surplus spares are gone when this function returns. A spare that is
+/// killed while it waits sends `SIGCHLD`, and stays a zombie until the next start, join or
+/// [`active_children`](crate::active_children).
 ///
 /// # Examples
 /// ```

@@ -19,6 +19,7 @@ use crate::sys::poll::{self, Deadline, Interest};
 use crate::sys::signal;
 use crate::task::Decode;
 use crate::this_process::children::{Child, ExitStatus};
+use crate::this_process::reaper;
 
 /// A child process that runs one task, and the result of type `T`.
 ///
@@ -262,6 +263,8 @@ impl<T> Process<T> {
         let status = self.child.wait(deadline).map_err(|error| self.error(JoinErrorKind::NotWaited(error), ""))?;
         let Some(status) = status else { return Ok(None) };
         self.taken = true;
+        // A program that starts no more children joins those that it has.
+        reaper::sweep();
         self.value(status).map(Some)
     }
 

@@ -427,12 +427,14 @@ impl Child {
         Ok(state.outcome.take())
     }
 
-    /// Tells a launcher's server to leave. The server is reaped like an orphan.
+    /// Tells a launcher's server to leave, and reaps the server. A server that takes longer than [`KILL_GRACE`] is
+    /// reaped like an orphan.
     pub(crate) fn dismiss(&self) {
         lock(&self.state).owner = ChildOwner::Retired;
         CHILDREN.lock().orphan(self);
         if let Ok(link) = self.link() {
             let _ = crate::sys::socket::shut_down(link);
+            let _ = self.wait(poll::deadline_in(KILL_GRACE));
         }
     }
 
