@@ -5,7 +5,7 @@ use std::time::Duration;
 use offspring::{ExitStatus, StartMethod, Stdio, child_task};
 use offspring_tests::{Program, build, cases, procs, program, run, start, sys, value, wait};
 
-use crate::tasks::{begun, forever, hang, nothing};
+use crate::tasks::{begun, come_back_twice, forever, hang, nothing};
 
 cases! {
     here children_are_joined_at_the_end_of_main;
@@ -19,6 +19,7 @@ cases! {
     here a_thread_that_holds_the_output_is_not_waited_for;
     here output_beside_threads_is_written_out;
     here pipes_end_with_the_handle;
+    here a_copy_that_comes_back_from_a_task_ends;
     here destructors_of_the_parent_do_not_run;
 }
 
@@ -44,6 +45,20 @@ struct Loud;
 impl Drop for Loud {
     fn drop(&mut self) {
         println!("destructor");
+    }
+}
+
+fn a_copy_that_comes_back_from_a_task_ends(method: StartMethod) {
+    for panics in [false, true] {
+        let builder = build(method, come_back_twice::call(panics)).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = run(method, builder);
+        let errors = wait::rest(&mut child.take_stderr().unwrap());
+        assert_eq!(value(child), 125 << 8, "{errors}");
+        let messages: Vec<&str> = errors.lines().filter(|line| line.starts_with("offspring: ")).collect();
+        assert!(
+            messages.len() == 1 && messages[0].contains("tasks::come_back_twice` has copied its process"),
+            "{errors}"
+        );
     }
 }
 

@@ -40,6 +40,17 @@ pub(crate) fn die(signal: i32) {
     sys::die_by(signal)
 }
 
+/// Copies the process, and comes back from the task in both. Returns the exit status of the copy to the original, and
+/// nonsense to the copy, or panics there.
+#[child_task]
+pub(crate) fn come_back_twice(panics: bool) -> i32 {
+    match sys::fork_and_return() {
+        Some(copy) => sys::reap(copy),
+        None if panics => panic!("in the copy"),
+        None => -1,
+    }
+}
+
 /// Panics.
 #[child_task]
 pub(crate) fn panic(text: String) {

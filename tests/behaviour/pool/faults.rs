@@ -11,6 +11,7 @@ use super::{
     outcome, pid, pids, pool, square, value,
 };
 use crate::outcomes::panic_in_a_panic;
+use crate::tasks::come_back_twice;
 
 cases! {
     alone each_death_costs_the_job_that_ran;
@@ -24,6 +25,7 @@ cases! {
     alone a_stopped_worker_holds_up_no_job;
     alone an_exit_by_another_thread;
     alone a_worker_whose_children_live_on;
+    alone a_copy_of_a_worker_that_comes_back_ends;
     alone statuses_taken_by_foreign_code;
     alone all_workers_at_once;
 }
@@ -323,6 +325,20 @@ fn a_worker_whose_children_live_on(method: StartMethod) {
         assert!(procs::is_alive(*pid));
         sys::kill(*pid as i32, libc::SIGKILL);
     }
+}
+
+/// The copy would take jobs out of the worker's ring, and send results of its own.
+fn a_copy_of_a_worker_that_comes_back_ends(method: StartMethod) {
+    let pool = pool(method, 1);
+    let worker = pids(&pool);
+    for panics in [false, true, false] {
+        assert_eq!(value(pool.submit(come_back_twice::call(panics))), 125 << 8);
+        let squares = pool.map((0..100).map(square::call)).collect::<Result<Vec<_>, _>>().unwrap();
+        assert_eq!(squares, (0..100).map(|n| n * n).collect::<Vec<_>>());
+    }
+    assert_eq!(pids(&pool), worker);
+    pool.join().unwrap();
+    no_process_is_left();
 }
 
 fn statuses_taken_by_foreign_code(method: StartMethod) {

@@ -253,7 +253,7 @@ fn call(task_index: u64, bytes: &[u8], descriptors: Vec<ValueFd>) -> TaskEnd {
         return TaskEnd::Refused(Error::new(ErrorKind::UnknownTask, text));
     };
     let mut arguments = ArgumentDecoder::new(bytes, fds::ReceivedFds::new(descriptors));
-    match child::catch_panic(|| (entry.run)(&mut arguments)) {
+    match child::run_user_code(entry.name, || (entry.run)(&mut arguments)) {
         Ok(Ok(EncodedOutput(Ok(payload)))) => TaskEnd::Returned(payload),
         Ok(Ok(EncodedOutput(Err(error)))) => TaskEnd::Unencodable(error),
         Ok(Err(error)) => {
