@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 
-use offspring::{StartMethod, Stdio, child_task};
-use offspring_tests::{build, cases, failure, procs, run, start, sys, value};
+use offspring::{JoinErrorKind, StartMethod, Stdio, child_task};
+use offspring_tests::{build, cases, failure, procs, run, start, sys, value, wait};
 
-use crate::tasks::{hanging, nothing};
+use crate::tasks::{execute, hanging, nothing};
 
 cases! {
     here nothing_but_its_own;
@@ -14,6 +14,8 @@ cases! {
     here handles_of_siblings_do_not_show;
     here an_inheritable_descriptor;
     here streams_alone_are_given;
+    here a_program_that_a_task_executes
+        .except(StartMethod::Fork, "a copy passes on the inheritable descriptors of its original");
     here big_arguments_leave_nothing_open;
     alone descriptors_are_not_lost_with_many_children;
     alone with_standard_streams_closed;
@@ -96,6 +98,19 @@ fn streams_alone_are_given(method: StartMethod) {
     let open = child.join_timeout(offspring_tests::wait::LIMIT).unwrap().unwrap();
     assert_eq!(own_of_child(method, &open, &before), link_and_lifeline(), "{open:?}");
     assert!((0..3).all(|stream| open[&stream].starts_with("pipe:")), "{open:?}");
+}
+
+/// The program has the streams and the lifeline, but not the link.
+fn a_program_that_a_task_executes(method: StartMethod) {
+    let list = execute::call("/bin/ls".to_owned(), vec!["-l".to_owned(), "/proc/self/fd".to_owned()]);
+    let mut child = run(method, build(method, list).stdout(Stdio::piped()).stderr(Stdio::null()));
+    let printed = wait::rest(&mut child.take_stdout().unwrap());
+    let error = failure(child);
+    assert!(matches!(error.kind(), JoinErrorKind::Exited(0)), "{error:?}");
+    let open: Vec<&str> = printed.lines().filter_map(|line| line.split(" -> ").nth(1)).collect();
+    let kinds = |kind: &str| open.iter().filter(|target| target.starts_with(kind)).count();
+    // The output is a pipe too, and the last is the directory that the program reads.
+    assert_eq!((kinds("/dev/null"), kinds("pipe:"), kinds("/proc/"), open.len()), (2, 2, 1, 5), "{printed}");
 }
 
 #[child_task]

@@ -135,11 +135,24 @@ const GRACE: Duration = Duration::from_secs(1);
 /// `SIGKILL`.
 ///
 /// The kernel watches the timers of the process itself: no thread does here, nor a join in the parent.
+///
+/// The first is the interval timer, which the process keeps when the task executes another program. Timers of
+/// timer_create(2) are deleted then. Sources: setitimer(2), execve(2).
 pub(crate) fn end_after(limit: Duration) -> io::Result<()> {
     set_disposition(libc::SIGALRM, libc::SIG_DFL);
     set_mask(mask().without(libc::SIGALRM));
-    start_timer(libc::SIGALRM, limit)?;
+    start_interval_timer(limit)?;
     start_timer(libc::SIGKILL, limit.saturating_add(GRACE))
+}
+
+/// Starts the timer that sends `SIGALRM` once.
+fn start_interval_timer(limit: Duration) -> io::Result<()> {
+    let limit = timespec(limit.max(Duration::from_micros(1)));
+    let value = libc::timeval { tv_sec: limit.tv_sec, tv_usec: (limit.tv_nsec / 1000) as _ };
+    let once = libc::itimerval { it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 }, it_value: value };
+    // SAFETY: the timer's value outlives the call, and the old value is not asked for.
+    check(unsafe { libc::setitimer(libc::ITIMER_REAL, &once, std::ptr::null_mut()) }.into())?;
+    Ok(())
 }
 
 pub(crate) const KILL: i32 = libc::SIGKILL;
