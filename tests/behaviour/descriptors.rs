@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use offspring::{JoinErrorKind, StartMethod, Stdio, child_task};
+use offspring::{Fd, JoinErrorKind, StartMethod, Stdio, child_task, get_context};
 use offspring_tests::{build, cases, failure, procs, run, start, sys, value, wait};
 
 use crate::tasks::{execute, hanging, nothing};
@@ -12,6 +13,12 @@ cases! {
     here nothing_but_its_own;
     here siblings_do_not_show;
     here handles_of_siblings_do_not_show;
+    here taken_streams_of_siblings_do_not_show;
+    alone taken_streams_do_not_show_in_a_pool;
+    here a_taken_stream_can_be_passed_on;
+    here the_number_of_a_taken_stream_may_be_another_files
+        .except(StartMethod::Spawn, "inherits no files")
+        .except(StartMethod::ForkServer, "inherits no files");
     here an_inheritable_descriptor;
     here streams_alone_are_given;
     here a_program_that_a_task_executes
@@ -78,6 +85,75 @@ fn handles_of_siblings_do_not_show(method: StartMethod) {
     value(reader);
     sibling.kill().unwrap();
     failure(sibling);
+}
+
+#[child_task]
+fn write_until_refused() {
+    use std::io::Write;
+    while std::io::stdout().write_all(&[b'.'; 1000]).is_ok() {}
+}
+
+/// The same for ends that this process has taken from their handles, in both directions.
+fn taken_streams_of_siblings_do_not_show(method: StartMethod) {
+    let mut reader = run(method, build(method, wait_for_end_of_input::call()).stdin(Stdio::piped()));
+    let mut writer = run(method, build(method, write_until_refused::call()).stdout(Stdio::piped()));
+    let ends = (reader.take_stdin().unwrap(), writer.take_stdout().unwrap());
+    let sibling = hanging(method);
+    drop(ends);
+    value(reader);
+    value(writer);
+    assert!(sibling.is_alive());
+    sibling.kill().unwrap();
+    failure(sibling);
+}
+
+/// Workers are copies of this process from when the pool was made, under `fork`.
+fn taken_streams_do_not_show_in_a_pool(method: StartMethod) {
+    let mut reader = run(method, build(method, wait_for_end_of_input::call()).stdin(Stdio::piped()));
+    let stdin = reader.take_stdin();
+    let pool = get_context(method).unwrap().pool().workers(2).build().unwrap();
+    drop(stdin);
+    value(reader);
+    pool.join().unwrap();
+}
+
+#[child_task]
+fn read_all() -> String {
+    std::io::read_to_string(std::io::stdin()).unwrap()
+}
+
+#[child_task]
+fn greet(to: Fd<std::io::PipeWriter>) {
+    use std::io::Write;
+    print!("by the stream, ");
+    to.into_inner().write_all(b"by the argument").unwrap();
+}
+
+/// As the stream and as an argument of a sibling: both copies are meant.
+fn a_taken_stream_can_be_passed_on(method: StartMethod) {
+    let mut reader = run(method, build(method, read_all::call()).stdin(Stdio::piped()));
+    let stdin = reader.take_stdin().unwrap();
+    let again = Fd::new(stdin.try_clone().unwrap());
+    value(run(method, build(method, greet::call(again)).stdout(stdin)));
+    let read = value(reader);
+    assert!(read.contains("by the stream") && read.contains("by the argument"), "{read}");
+}
+
+fn the_number_of_a_taken_stream_may_be_another_files(method: StartMethod) {
+    let mut reader = run(method, build(method, wait_for_end_of_input::call()).stdin(Stdio::piped()));
+    let stdin = reader.take_stdin().unwrap();
+    let number = stdin.as_raw_fd();
+    drop(stdin);
+    value(reader);
+    let files: [fn() -> OwnedFd; 2] =
+        [|| File::open("/dev/zero").unwrap().into(), || std::io::pipe().unwrap().1.into()];
+    for open_file in files {
+        let file = open_file();
+        let moved = (file.as_raw_fd() != number).then(|| sys::duplicate_inheritable(&file, number));
+        let before = procs::descriptors();
+        assert_eq!(value(start(method, open::call()))[&number], before[&number]);
+        drop((file, moved));
+    }
 }
 
 #[child_task]

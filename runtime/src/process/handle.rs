@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, PipeReader, PipeWriter};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
@@ -15,6 +15,7 @@ use crate::ipc::wire::frame::ReceivedFrame;
 use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
 use crate::sys::fd::Stream;
+use crate::sys::handed_out;
 use crate::sys::poll::{self, Deadline, Interest};
 use crate::sys::signal;
 use crate::task::Decode;
@@ -254,6 +255,10 @@ impl<T> Process<T> {
     /// ```
     pub fn join_timeout(&mut self, limit: Duration) -> Result<Option<T>, JoinError> {
         self.value_by(poll::deadline_in(limit))
+    }
+
+    fn hand_out(&self, stream: Stream) -> Option<OwnedFd> {
+        self.child.take_stream(stream as usize).inspect(|end| handed_out::note(end.as_fd()))
     }
 
     fn value_by(&mut self, deadline: Deadline) -> Result<Option<T>, JoinError> {
@@ -642,7 +647,7 @@ impl<T> Process<T> {
     /// # }
     /// ```
     pub fn take_stdin(&mut self) -> Option<PipeWriter> {
-        self.child.take_stream(Stream::In as usize).map(PipeWriter::from)
+        self.hand_out(Stream::In).map(PipeWriter::from)
     }
 
     /// Takes the reading end of the child's standard output. Returns `None` if the standard output is not
@@ -669,7 +674,7 @@ impl<T> Process<T> {
     /// # }
     /// ```
     pub fn take_stdout(&mut self) -> Option<PipeReader> {
-        self.child.take_stream(Stream::Out as usize).map(PipeReader::from)
+        self.hand_out(Stream::Out).map(PipeReader::from)
     }
 
     /// Takes the reading end of the child's standard error. Returns `None` if the standard error is not
@@ -696,7 +701,7 @@ impl<T> Process<T> {
     /// # }
     /// ```
     pub fn take_stderr(&mut self) -> Option<PipeReader> {
-        self.child.take_stream(Stream::Err as usize).map(PipeReader::from)
+        self.hand_out(Stream::Err).map(PipeReader::from)
     }
 }
 

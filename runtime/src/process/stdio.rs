@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use crate::child::StreamSetting;
 use crate::sys::fd::{self, Stream};
+use crate::sys::handed_out;
 
 /// The target of a standard stream of a child: an inherited stream, `/dev/null`, a pipe or an open file.
 ///
@@ -119,6 +120,7 @@ impl Stdio {
 
 impl From<OwnedFd> for Stdio {
     fn from(fd: OwnedFd) -> Self {
+        handed_out::take_back(fd.as_fd());
         Self(StdioKind::Given(fd))
     }
 }

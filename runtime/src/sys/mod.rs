@@ -60,6 +60,8 @@ pub(crate) mod fd;
 mod fd_bit_set;
 #[path = "unix/fork_private.rs"]
 pub(crate) mod fork_private;
+#[path = "unix/handed_out.rs"]
+pub(crate) mod handed_out;
 #[path = "unix/poll.rs"]
 pub(crate) mod poll;
 #[path = "unix/process_group.rs"]
