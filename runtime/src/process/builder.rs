@@ -668,6 +668,12 @@ impl<T> ProcessBuilder<T> {
         self.start_by(None)
     }
 
+    /// Notes that the child survives `SIGTERM`. At the end of the program a daemon of the kind is killed at once.
+    pub(crate) fn graceful(mut self, graceful: bool) -> Self {
+        self.options.is_graceful = graceful;
+        self
+    }
+
     /// Starts the child by `launcher`. Default: the launcher of the start method.
     pub(crate) fn start_by(self, launcher: Option<&dyn Launcher>) -> Result<Process<T>, Error> {
         let Self { call, choice, options } = self;

@@ -30,6 +30,7 @@ pub(super) struct Options {
     pub(super) streams: [Option<Stdio>; 3],
     pub(super) settings: Settings,
     pub(super) daemon: bool,
+    pub(super) is_graceful: bool,
     pub(super) kill_on_drop: bool,
     pub(super) timeout: Option<Duration>,
     pub(super) threads: Option<SingleThreaded>,
@@ -54,7 +55,8 @@ impl Options {
     ) -> Result<Arc<Child>, Error> {
         reaper::sweep();
         socket::keep_reserve();
-        let Self { name, environment, directory, streams, mut settings, daemon, kill_on_drop, timeout, threads } = self;
+        let Self { name, environment, directory, streams, mut settings, timeout, threads, .. } = self;
+        let Self { daemon, is_graceful, kill_on_drop, .. } = self;
         settings.environment = edited(environment)?;
         check_settings(&settings)?;
         let failed = |error| Error::os(format!("cannot start `{task}`"), error);
@@ -84,7 +86,8 @@ impl Options {
         // The child's own timer starts now too. Work before this point, such as the start of a forkserver and its
         // preloads, does not count against the limit.
         let deadline = timeout.and_then(poll::deadline_in);
-        let about = Description { name, task: task.to_owned(), method, daemon, kill_on_drop, deadline, overdue_from };
+        let task = task.to_owned();
+        let about = Description { name, task, method, daemon, is_graceful, kill_on_drop, deadline, overdue_from };
         Ok(children::register(launched, about))
     }
 }

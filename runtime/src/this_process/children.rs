@@ -57,6 +57,8 @@ pub(crate) struct Description {
     pub(crate) task: String,
     pub(crate) method: StartMethod,
     pub(crate) daemon: bool,
+    /// The child survives `SIGTERM`.
+    pub(crate) is_graceful: bool,
     pub(crate) kill_on_drop: bool,
     /// The moment at which this process, if a thread of it waits, kills the child.
     pub(crate) deadline: Deadline,
@@ -72,6 +74,7 @@ impl Description {
             task: name.to_owned(),
             method,
             daemon: true,
+            is_graceful: false,
             kill_on_drop: false,
             deadline: None,
             overdue_from: None,

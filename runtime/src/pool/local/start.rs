@@ -24,6 +24,8 @@ pub(in crate::pool) struct LocalStart {
     limits: Vec<(Resource, u64)>,
     /// Resident bytes above which a worker exits after a job.
     max_memory: Option<u64>,
+    /// Whether workers survive the signals that end a service.
+    is_graceful: bool,
     initializer: Option<Initializer>,
 }
 
@@ -33,9 +35,10 @@ impl LocalStart {
         template: Option<Template>,
         limits: Vec<(Resource, u64)>,
         max_memory: Option<u64>,
+        is_graceful: bool,
         initializer: Option<Initializer>,
     ) -> Self {
-        Self { context, template: Mutex::new(template.map(Arc::new)), limits, max_memory, initializer }
+        Self { context, template: Mutex::new(template.map(Arc::new)), limits, max_memory, is_graceful, initializer }
     }
 
     fn template(&self) -> Option<Arc<Template>> {
@@ -64,10 +67,11 @@ impl LocalStart {
             memory: memory.clone(),
             eventfd: SentFd(eventfd.clone()),
             max_memory: self.max_memory,
+            is_graceful: self.is_graceful,
             initializer: self.initializer.as_ref().map(Initializer::pack).transpose()?,
         };
         let call = Call::<()>::internal(&worker::ENTRY, &assignment);
-        let process = self.context.process(call).name(name).daemon(true);
+        let process = self.context.process(call).name(name).daemon(true).graceful(self.is_graceful);
         let process = self.limits.iter().fold(process, |process, (resource, value)| process.limit(*resource, *value));
         let process = process.start_by(template.map(|template| template as &dyn Launcher))?;
         Ok(LocalLink::new(process, memory, eventfd, self.initializer.clone()))

@@ -57,8 +57,11 @@ fn run(arguments: &mut ArgumentDecoder<'_>) -> Result<EncodedOutput, Undecodable
     let assignment = arguments.pull::<Assignment>()?;
     arguments.finish()?;
     match role::link_to_parent() {
-        Some(link) => Worker::new(assignment.memory, assignment.eventfd.0, link)
-            .work(assignment.initializer, assignment.max_memory.map(MemoryLimit::new)),
+        Some(link) => Worker::new(assignment.memory, assignment.eventfd.0, link).work(
+            assignment.initializer,
+            assignment.max_memory.map(MemoryLimit::new),
+            assignment.is_graceful,
+        ),
         None => return Err(UndecodableArguments("a worker has no link".to_owned())),
     }
     Ok(EncodedOutput(Payload::encode(&())))
@@ -124,9 +127,12 @@ impl Worker {
         }
     }
 
-    fn work(mut self, initializer: Option<PackedCall>, limit: Option<MemoryLimit>) {
+    fn work(mut self, initializer: Option<PackedCall>, limit: Option<MemoryLimit>, is_graceful: bool) {
         // The parent answers a terminal's interrupt, and its end is the end of its workers.
-        signal::survive_interrupts();
+        signal::survive(&[signal::INTERRUPT]);
+        if is_graceful {
+            signal::survive(&[signal::TERMINATE, signal::HANG_UP]);
+        }
         let (ready, limit) = match limit.map(MemoryLimit::check).transpose() {
             Ok(limit) => (initializer.map_or(TaskEnd::Returned(Payload::EMPTY), initialize), limit),
             Err(error) => (TaskEnd::Refused(error), None),

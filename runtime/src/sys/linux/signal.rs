@@ -89,15 +89,15 @@ pub(crate) fn set_ignored(wanted: SignalSet) {
     }
 }
 
-/// Lets this process survive the signal that a terminal sends for Ctrl-C, unless the process ignores the signal
-/// already.
+/// Lets this process survive some signals, unless the process ignores a signal already.
 ///
 /// By a handler, since a program that this process executes gets the default action in place of a handler, but goes on
 /// ignoring what this process ignores (execve(2)). `signal(3)` restarts the system calls that the handler interrupts.
-pub(crate) fn survive_interrupts() {
+pub(crate) fn survive(signals: &[i32]) {
     extern "C" fn nothing(_signal: i32) {}
-    if !ignored().contains(libc::SIGINT) {
-        set_disposition(libc::SIGINT, nothing as extern "C" fn(i32) as libc::sighandler_t);
+    let ignored = ignored();
+    for signal in signals.iter().filter(|signal| !ignored.contains(**signal)) {
+        set_disposition(*signal, nothing as extern "C" fn(i32) as libc::sighandler_t);
     }
 }
 
@@ -157,6 +157,10 @@ fn start_interval_timer(limit: Duration) -> io::Result<()> {
 
 pub(crate) const KILL: i32 = libc::SIGKILL;
 pub(crate) const TERMINATE: i32 = libc::SIGTERM;
+/// The signal that a terminal sends for Ctrl-C.
+pub(crate) const INTERRUPT: i32 = libc::SIGINT;
+/// The signal of a terminal that is closed. Supervisors send it too.
+pub(crate) const HANG_UP: i32 = libc::SIGHUP;
 
 /// The signal by which [`end_after`] ends a process.
 pub(crate) const OVERDUE: i32 = libc::SIGALRM;
