@@ -50,6 +50,8 @@ pub(crate) mod shared_object;
 // Any Unix.
 #[path = "unix/atfork.rs"]
 mod atfork;
+#[path = "unix/coverage.rs"]
+mod coverage;
 #[path = "unix/environ.rs"]
 pub(crate) mod environ;
 #[path = "unix/exec.rs"]
@@ -209,8 +211,9 @@ pub(crate) fn is_privileged_execution() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// Ends this process at once: no exit handlers, no destructors, no flushing (_exit(2)).
+/// Ends this process at once: no exit handlers, no destructors, no flushing (_exit(2)). Writes coverage data alone.
 pub(crate) fn exit_now(code: i32) -> ! {
+    coverage::write();
     // SAFETY: _exit has no preconditions and does not return.
     unsafe { libc::_exit(code) }
 }

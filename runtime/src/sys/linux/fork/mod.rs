@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 pub(super) use sibling::thread_id_address;
 pub(crate) use sibling::{can_clone_sibling, clone_sibling};
 
-use super::check;
+use super::{check, coverage};
 
 /// The two processes after a fork.
 #[derive(Debug)]
@@ -27,6 +27,14 @@ pub(crate) enum Side {
 /// Proof that this process is a copy that has just been made and has one thread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FreshCopy(());
+
+impl FreshCopy {
+    /// In a new copy.
+    fn begin() -> Self {
+        coverage::begin_copy();
+        Self(())
+    }
+}
 
 #[cfg(test)]
 impl FreshCopy {
@@ -44,7 +52,7 @@ pub(crate) fn fork(_threads: &SingleThreaded) -> io::Result<Side> {
     // SAFETY: there is one thread, or the user has vouched for the others (SingleThreaded); the copy ends in
     // `child::run`.
     match check(unsafe { libc::fork() }.into())? {
-        0 => Ok(Side::Child(FreshCopy(()))),
+        0 => Ok(Side::Child(FreshCopy::begin())),
         pid => Ok(Side::Parent(pid as u32)),
     }
 }
