@@ -90,6 +90,7 @@ pub enum ErrorKind {
     /// `main`. Also: `main` has ended before the guard in the workers of a pool.
     MissingGuard,
     /// This process has several threads, so a fork could not run ordinary code, or the forking thread is panicking.
+    /// Also: the program has several threads before the guard, and cannot be a forkserver.
     MultiThreadedFork,
     /// The start method was set or used before. [`force_start_method`](crate::force_start_method) always succeeds.
     ContextAlreadySet,
@@ -113,8 +114,7 @@ pub enum ErrorKind {
     /// The child could not decode the arguments.
     Decode,
     /// A function marked `#[preload]` failed, panicked, left threads or a held lock behind, moved to another pid
-    /// namespace or tried to start a child. Also: the program has several threads before the guard, and cannot be a
-    /// forkserver.
+    /// namespace or tried to start a child.
     Preload,
     /// The forkserver or the template of a fork pool could not be kept alive, or the children of this process are in
     /// another pid namespace, which has no forkserver.

@@ -46,6 +46,7 @@ pub fn guard() {
     if let Some(link) = child::inherited_link() {
         begin(link)
     }
+    start::availability::note_threads_at_guard();
 }
 
 /// Runs in the hidden test of a test binary. Does nothing in the test run itself.

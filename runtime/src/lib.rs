@@ -61,7 +61,7 @@
 //! - A dead child, forkserver or parent is an error at once, never a hang. A process that was stopped by `SIGSTOP` is
 //!   waited for until it goes on.
 //! - A child has descriptors 0 to 2, its link, its lifeline, and the descriptors in its arguments. Under `fork` a child
-//!   also has the descriptors that its parent has opened.
+//!   also has the descriptors that its parent has opened, but no end of a piped stream of another child.
 //!
 //! # Tests
 //!

@@ -2,18 +2,27 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use offspring::{StartMethod, Stdio, child_task};
-use offspring_tests::{build, cases, failure, procs, run, start, sys, value};
+use offspring::{Fd, JoinErrorKind, StartMethod, Stdio, child_task, get_context};
+use offspring_tests::{build, cases, failure, procs, run, start, sys, value, wait};
 
-use crate::tasks::{hanging, nothing};
+use crate::tasks::{execute, hanging, nothing};
 
 cases! {
     here nothing_but_its_own;
     here siblings_do_not_show;
     here handles_of_siblings_do_not_show;
+    here taken_streams_of_siblings_do_not_show;
+    alone taken_streams_do_not_show_in_a_pool;
+    here a_taken_stream_can_be_passed_on;
+    here the_number_of_a_taken_stream_may_be_another_files
+        .except(StartMethod::Spawn, "inherits no files")
+        .except(StartMethod::ForkServer, "inherits no files");
     here an_inheritable_descriptor;
     here streams_alone_are_given;
+    here a_program_that_a_task_executes
+        .except(StartMethod::Fork, "a copy passes on the inheritable descriptors of its original");
     here big_arguments_leave_nothing_open;
     alone descriptors_are_not_lost_with_many_children;
     alone with_standard_streams_closed;
@@ -79,6 +88,75 @@ fn handles_of_siblings_do_not_show(method: StartMethod) {
 }
 
 #[child_task]
+fn write_until_refused() {
+    use std::io::Write;
+    while std::io::stdout().write_all(&[b'.'; 1000]).is_ok() {}
+}
+
+/// The same for ends that this process has taken from their handles, in both directions.
+fn taken_streams_of_siblings_do_not_show(method: StartMethod) {
+    let mut reader = run(method, build(method, wait_for_end_of_input::call()).stdin(Stdio::piped()));
+    let mut writer = run(method, build(method, write_until_refused::call()).stdout(Stdio::piped()));
+    let ends = (reader.take_stdin().unwrap(), writer.take_stdout().unwrap());
+    let sibling = hanging(method);
+    drop(ends);
+    value(reader);
+    value(writer);
+    assert!(sibling.is_alive());
+    sibling.kill().unwrap();
+    failure(sibling);
+}
+
+/// Workers are copies of this process from when the pool was made, under `fork`.
+fn taken_streams_do_not_show_in_a_pool(method: StartMethod) {
+    let mut reader = run(method, build(method, wait_for_end_of_input::call()).stdin(Stdio::piped()));
+    let stdin = reader.take_stdin();
+    let pool = get_context(method).unwrap().pool().workers(2).build().unwrap();
+    drop(stdin);
+    value(reader);
+    pool.join().unwrap();
+}
+
+#[child_task]
+fn read_all() -> String {
+    std::io::read_to_string(std::io::stdin()).unwrap()
+}
+
+#[child_task]
+fn greet(to: Fd<std::io::PipeWriter>) {
+    use std::io::Write;
+    print!("by the stream, ");
+    to.into_inner().write_all(b"by the argument").unwrap();
+}
+
+/// As the stream and as an argument of a sibling: both copies are meant.
+fn a_taken_stream_can_be_passed_on(method: StartMethod) {
+    let mut reader = run(method, build(method, read_all::call()).stdin(Stdio::piped()));
+    let stdin = reader.take_stdin().unwrap();
+    let again = Fd::new(stdin.try_clone().unwrap());
+    value(run(method, build(method, greet::call(again)).stdout(stdin)));
+    let read = value(reader);
+    assert!(read.contains("by the stream") && read.contains("by the argument"), "{read}");
+}
+
+fn the_number_of_a_taken_stream_may_be_another_files(method: StartMethod) {
+    let mut reader = run(method, build(method, wait_for_end_of_input::call()).stdin(Stdio::piped()));
+    let stdin = reader.take_stdin().unwrap();
+    let number = stdin.as_raw_fd();
+    drop(stdin);
+    value(reader);
+    let files: [fn() -> OwnedFd; 2] =
+        [|| File::open("/dev/zero").unwrap().into(), || std::io::pipe().unwrap().1.into()];
+    for open_file in files {
+        let file = open_file();
+        let moved = (file.as_raw_fd() != number).then(|| sys::duplicate_inheritable(&file, number));
+        let before = procs::descriptors();
+        assert_eq!(value(start(method, open::call()))[&number], before[&number]);
+        drop((file, moved));
+    }
+}
+
+#[child_task]
 fn is_50_open() -> bool {
     sys::is_open(50)
 }
@@ -96,6 +174,19 @@ fn streams_alone_are_given(method: StartMethod) {
     let open = child.join_timeout(offspring_tests::wait::LIMIT).unwrap().unwrap();
     assert_eq!(own_of_child(method, &open, &before), link_and_lifeline(), "{open:?}");
     assert!((0..3).all(|stream| open[&stream].starts_with("pipe:")), "{open:?}");
+}
+
+/// The program has the streams and the lifeline, but not the link.
+fn a_program_that_a_task_executes(method: StartMethod) {
+    let list = execute::call("/bin/ls".to_owned(), vec!["-l".to_owned(), "/proc/self/fd".to_owned()]);
+    let mut child = run(method, build(method, list).stdout(Stdio::piped()).stderr(Stdio::null()));
+    let printed = wait::rest(&mut child.take_stdout().unwrap());
+    let error = failure(child);
+    assert!(matches!(error.kind(), JoinErrorKind::Exited(0)), "{error:?}");
+    let open: Vec<&str> = printed.lines().filter_map(|line| line.split(" -> ").nth(1)).collect();
+    let kinds = |kind: &str| open.iter().filter(|target| target.starts_with(kind)).count();
+    // The output is a pipe too, and the last is the directory that the program reads.
+    assert_eq!((kinds("/dev/null"), kinds("pipe:"), kinds("/proc/"), open.len()), (2, 2, 1, 5), "{printed}");
 }
 
 #[child_task]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use offspring::{ExitStatus, StartMethod, Stdio, child_task};
 use offspring_tests::{Program, build, cases, procs, program, run, start, sys, value, wait};
 
-use crate::tasks::{begun, forever, hang, nothing};
+use crate::tasks::{begun, come_back_twice, forever, hang, nothing};
 
 cases! {
     here children_are_joined_at_the_end_of_main;
@@ -14,11 +14,14 @@ cases! {
     here a_daemon_that_does_not_listen_is_killed;
     here a_child_joins_its_own_children;
     here exit_handlers;
+    here destructors_of_thread_locals;
     here exit_handlers_of_the_parent_do_not_run;
     here threads_of_a_task_end_with_it;
     here a_thread_that_holds_the_output_is_not_waited_for;
     here output_beside_threads_is_written_out;
     here pipes_end_with_the_handle;
+    here a_copy_that_comes_back_from_a_task_ends;
+    here counts_for_coverage_are_written;
     here destructors_of_the_parent_do_not_run;
 }
 
@@ -45,6 +48,45 @@ impl Drop for Loud {
     fn drop(&mut self) {
         println!("destructor");
     }
+}
+
+fn a_copy_that_comes_back_from_a_task_ends(method: StartMethod) {
+    for panics in [false, true] {
+        let builder = build(method, come_back_twice::call(panics)).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = run(method, builder);
+        let errors = wait::rest(&mut child.take_stderr().unwrap());
+        assert_eq!(value(child), 125 << 8, "{errors}");
+        let messages: Vec<&str> = errors.lines().filter(|line| line.starts_with("offspring: ")).collect();
+        assert!(
+            messages.len() == 1 && messages[0].contains("tasks::come_back_twice` has copied its process"),
+            "{errors}"
+        );
+    }
+}
+
+/// Each process writes once. A copy writes to a file of its own, and begins its counts at zero.
+fn counts_for_coverage_are_written(method: StartMethod) {
+    if cfg!(coverage) {
+        // The program has the real runtime.
+        return;
+    }
+    let notes = std::env::temp_dir().join(format!("offspring-counts-{}", std::process::id()));
+    std::fs::File::create(&notes).unwrap();
+    let program = Program::of(std::process::Command::new(env!("CARGO_BIN_EXE_counted"))).args([method.as_str()]);
+    let ended = program.env("NOTES", &notes).env("LLVM_PROFILE_FILE", "counts-%p.profraw").finish();
+    let written = std::fs::read_to_string(&notes).unwrap();
+    std::fs::remove_file(notes).unwrap();
+    let children = ended.succeeded();
+    for pid in children.split_whitespace() {
+        let lines: Vec<&str> = written.lines().filter(|line| line.starts_with(&format!("{pid} "))).collect();
+        if method == StartMethod::Spawn {
+            assert_eq!(lines, [format!("{pid} 0 ")], "by the exit handler: {written}");
+        } else {
+            assert!(lines.len() == 1 && lines[0].ends_with(&format!(" counts-{pid}.profraw")), "{pid}: {written}");
+            assert!(!lines[0].starts_with(&format!("{pid} 0 ")), "not at zero: {written}");
+        }
+    }
+    assert_eq!(children.split_whitespace().count(), 3);
 }
 
 /// Ends `main` while children run.
@@ -141,6 +183,21 @@ fn exit_handlers(method: StartMethod) {
     // A copy runs no exit handlers, since its original's handlers are among them.
     let spawned = method == StartMethod::Spawn;
     assert_eq!(printed, if spawned { "no newline; exit handler\n" } else { "no newline; " });
+}
+
+#[child_task]
+fn with_a_thread_local() {
+    thread_local!(static LOUD: Loud = const { Loud });
+    LOUD.with(|_| ());
+}
+
+/// The C library runs those of the main thread at the exit of a program. A copy exits without.
+fn destructors_of_thread_locals(method: StartMethod) {
+    let mut child = run(method, build(method, with_a_thread_local::call()).stdout(Stdio::piped()));
+    let printed = wait::rest(&mut child.take_stdout().unwrap());
+    value(child);
+    let run = method == StartMethod::Spawn && cfg!(target_env = "gnu");
+    assert_eq!(printed, if run { "destructor\n" } else { "" });
 }
 
 fn exit_handlers_of_the_parent_do_not_run(method: StartMethod) {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use offspring::{ErrorKind, ExitStatus, JoinErrorKind, StartMethod, Stdio, active_children, child_task};
 use offspring_tests::{build, cases, failure, procs, program, run, start, sys, value, wait};
 
-use crate::tasks::{begun, die, double, exit, forever, hang, hanging, nothing};
+use crate::tasks::{begun, die, double, execute, execute_idler, exit, forever, hang, hanging, nothing};
 
 cases! {
     here a_wait_of_no_time_returns_at_once;
@@ -26,6 +26,7 @@ cases! {
     here detach_of_a_child_that_has_ended;
     here time_runs_out_while_joined;
     here time_runs_out_while_no_thread_waits;
+    here time_runs_out_for_another_program;
     here time_runs_out_although_its_signal_is_blocked;
     here time_does_not_run_out;
     here a_signal_before_its_time_is_no_timeout;
@@ -227,6 +228,19 @@ fn time_runs_out_while_no_thread_waits(method: StartMethod) {
     let mut child = begun(method, build(method, hang::call()).timeout(limit));
     wait::until("the child is dead", || !procs::is_alive(child.pid()));
     let error = child.try_join().unwrap_err();
+    assert!(matches!(error.kind(), JoinErrorKind::TimedOut), "{error:?}");
+}
+
+/// The task has executed another program in place of itself, which keeps the time limit.
+fn time_runs_out_for_another_program(method: StartMethod) {
+    let limit = Duration::from_millis(300);
+    let mut child = begun(method, build(method, execute_idler()).timeout(limit));
+    wait::until("the child is dead", || !procs::is_alive(child.pid()));
+    let error = child.try_join().unwrap_err();
+    assert!(matches!(error.kind(), JoinErrorKind::TimedOut), "{error:?}");
+    // The program ignores the timer's signal, so it lives until a thread waits for it.
+    let shell = vec!["-c".to_owned(), "trap '' ALRM; exec /bin/sleep 600".to_owned()];
+    let error = failure(begun(method, build(method, execute::call("/bin/sh".to_owned(), shell)).timeout(limit)));
     assert!(matches!(error.kind(), JoinErrorKind::TimedOut), "{error:?}");
 }
 

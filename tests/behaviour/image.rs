@@ -14,6 +14,7 @@ cases! {
     here a_deleted_file;
     here an_unguarded_program;
     here a_pool_whose_workers_end_before_the_guard;
+    here a_thread_that_is_older_than_main;
     here run_by_the_dynamic_loader;
     alone without_proc.as_root();
     here without_proc_children_die_all_the_same.as_root();
@@ -145,6 +146,28 @@ fn a_pool_whose_workers_end_before_the_guard(method: StartMethod) {
             assert!(runs <= 3, "the program, and each worker once: {printed}");
         }
     }
+}
+
+/// The default, if no method was chosen, is a method that works. A chosen method that cannot work names the thread and
+/// the way out.
+fn a_thread_that_is_older_than_main(method: StartMethod) {
+    let program = || Program::of(Command::new(env!("CARGO_BIN_EXE_load_time_thread")));
+    let by_default = program().env("OFFSPRING_START_METHOD", "").finish().succeeded();
+    assert_eq!(by_default, "methods [Spawn], default spawn\nchild by spawn: Some(42)\npool: Some(42)\n");
+
+    let chosen = program().env("OFFSPRING_START_METHOD", method.as_str()).finish().succeeded();
+    let lines: Vec<&str> = chosen.lines().collect();
+    assert_eq!(lines[0], format!("methods [Spawn], default {method}"));
+    if method == StartMethod::Spawn {
+        assert_eq!(chosen, by_default);
+        return;
+    }
+    for (line, what) in lines[1..].iter().zip(["child", "pool"]) {
+        assert!(line.starts_with(&format!("{what}: MultiThreadedFork: ")), "{chosen}");
+        assert!(line.contains("older-than-main") && line.contains("use the start method `spawn`"), "{chosen}");
+        assert!(!line.contains("`forkserver`"), "no way out: {chosen}");
+    }
+    assert_eq!(lines.len(), 3, "{chosen}");
 }
 
 /// Returns the dynamic loader. `None` for a static program.

@@ -6,13 +6,15 @@ use std::time::Instant;
 use offspring::{StartMethod, Stdio, child_task};
 use offspring_tests::{Program, build, cases, failure, procs, program, run, start, sys, value, wait};
 
-use crate::tasks::{forever, hang, hanging, nothing};
+use crate::tasks::{execute_idler, forever, hang, hanging, nothing};
 
 cases! {
     here children_die_with_a_killed_parent;
     here children_die_with_a_stopped_and_killed_parent;
     here deaf_children_die_too;
     here grandchildren_die_too;
+    here programs_that_children_have_become_die_too;
+    here a_detached_program_lives_on;
     here children_of_a_grown_family_die;
     here children_die_with_a_parent_that_exits;
     here a_dead_child_takes_its_own_children_along;
@@ -34,6 +36,11 @@ pub(crate) fn parent(method: StartMethod, arguments: &[String]) {
             "hang" => begin(method, hang::call(), &mut children, &mut pids),
             "deaf" => begin(method, deaf::call(), &mut children, &mut pids),
             "grandchild" => begin(method, with_a_child::call(), &mut children, &mut pids),
+            "program" => {
+                begin(method, execute_idler(), &mut children, &mut pids);
+                let pid = pids[pids.len() - 1];
+                wait::until("the task is another program", || procs::stat(pid).unwrap().comm == "sleep");
+            }
             "nobody" => begin(method, as_nobody::call(), &mut children, &mut pids),
             "copy" => {
                 let copy = sys::foreign_fork(|| forever());
@@ -151,6 +158,22 @@ fn grandchildren_die_too(method: StartMethod) {
     assert!(everyone.len() >= 4, "two of each generation");
     parent.kill();
     all_die(&everyone);
+}
+
+/// The task has executed another program in place of itself.
+fn programs_that_children_have_become_die_too(method: StartMethod) {
+    let (mut parent, children) = family(method, &["program", "hang", "program"]);
+    parent.kill();
+    all_die(&children);
+}
+
+fn a_detached_program_lives_on(method: StartMethod) {
+    let (mut parent, children) = family(method, &["program", "detach and hang"]);
+    parent.kill();
+    all_die(&children[1..]);
+    assert!(procs::is_alive(children[0].0));
+    sys::kill(children[0].0 as i32, libc::SIGKILL);
+    all_die(&children);
 }
 
 fn children_of_a_grown_family_die(method: StartMethod) {

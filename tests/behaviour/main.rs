@@ -111,6 +111,7 @@ const PROGRAMS: &[Entry] = &[
     ("contexts::reports", contexts::reports),
     ("shm::shares_for_ever", shm::shares_for_ever),
     ("pool::life::has_a_pool", pool::life::has_a_pool),
+    ("pool::life::drains", pool::life::drains),
     ("pool::life::has_a_task_with_a_program", pool::life::has_a_task_with_a_program),
 ];
 

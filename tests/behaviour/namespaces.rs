@@ -92,8 +92,15 @@ fn inside_everything_is_as_usual(method: StartMethod) {
 #[child_task]
 fn refusal_beside_a_thread() -> String {
     let (done, until_done) = mpsc::channel::<()>();
+    let (begun, has_begun) = mpsc::channel();
     let thread = std::thread::Builder::new().name("other-thread".to_owned());
-    let thread = thread.spawn(move || until_done.recv()).unwrap();
+    let thread = thread.spawn(move || {
+        // A thread sets its name itself, before it begins.
+        begun.send(()).unwrap();
+        until_done.recv()
+    });
+    let thread = thread.unwrap();
+    has_begun.recv().unwrap();
     let refusal = get_error(fork(|| ())).to_string();
     drop(done);
     thread.join().unwrap().unwrap_err();

@@ -21,6 +21,7 @@ cases! {
     alone they_hold_nothing_of_others.only_by_forkserver(NO_SPARES);
     alone a_killed_one_is_replaced.only_by_forkserver(NO_SPARES);
     alone a_killed_one_leaves_no_zombie.only_by_forkserver(NO_SPARES);
+    alone a_retired_one_leaves_no_zombie.only_by_forkserver(NO_SPARES);
     alone a_stopped_one_is_retired.only_by_forkserver(NO_SPARES);
     alone they_go_with_their_server.only_by_forkserver(NO_SPARES);
     alone outdated_ones_are_replaced.only_by_forkserver(NO_SPARES).as_root();
@@ -47,13 +48,11 @@ fn waiting(count: usize) -> Vec<u32> {
     spares()
 }
 
-/// Waits until these processes have been reaped.
+/// Checks that these processes have been reaped already.
 #[track_caller]
-fn reaped(spares: &[u32]) {
-    wait::until("the spares are reaped", || {
-        active_children();
-        spares.iter().all(|spare| procs::stat(*spare).is_none())
-    });
+fn gone(spares: &[u32]) {
+    let left: Vec<_> = spares.iter().filter_map(|spare| procs::stat(*spare)).collect();
+    assert!(left.is_empty(), "{left:#?}");
 }
 
 /// Sets the number of spares, and returns the waiting spares' pids.
@@ -99,7 +98,7 @@ fn none_unless_set(method: StartMethod) {
 fn set_to_none_there_are_none(method: StartMethod) {
     let spares = with_spares(method, 2);
     set_spares(0);
-    reaped(&spares);
+    gone(&spares);
     only_the_server_after_starts(method);
 }
 
@@ -170,7 +169,7 @@ fn they_hold_nothing_of_others(method: StartMethod) {
     }
     let with_them = procs::descriptors().len();
     set_spares(0);
-    reaped(&spares);
+    gone(&spares);
     assert_eq!(with_them - procs::descriptors().len(), 3 * spares.len(), "three descriptors for each");
     child.kill().unwrap();
     failure(child);
@@ -191,9 +190,25 @@ fn a_killed_one_is_replaced(method: StartMethod) {
 }
 
 fn a_killed_one_leaves_no_zombie(method: StartMethod) {
+    let child = hanging(method);
     let spare = with_spares(method, 1);
     sys::kill(spare[0] as i32, libc::SIGKILL);
-    reaped(&spare);
+    wait::until("the spare is dead", || procs::stat(spare[0]).is_none_or(|spare| spare.state == 'Z'));
+    // No further start is needed.
+    child.kill().unwrap();
+    failure(child);
+    gone(&spare);
+}
+
+/// Also one that the server has yet to make.
+fn a_retired_one_leaves_no_zombie(method: StartMethod) {
+    for _ in 0..20 {
+        set_spares(3);
+        value(start(method, nothing::call()));
+        set_spares(0);
+        let left = procs::children_of(std::process::id());
+        assert!(left.len() == 1 && left[0].comm == "forkserver", "{left:#?}");
+    }
 }
 
 fn a_stopped_one_is_retired(method: StartMethod) {
@@ -201,7 +216,7 @@ fn a_stopped_one_is_retired(method: StartMethod) {
     sys::kill(spare[0] as i32, libc::SIGSTOP);
     wait::until("the spare is stopped", || procs::stat(spare[0]).unwrap().state == 'T');
     set_spares(0);
-    reaped(&spare);
+    gone(&spare);
 }
 
 fn they_go_with_their_server(method: StartMethod) {
@@ -209,7 +224,7 @@ fn they_go_with_their_server(method: StartMethod) {
     sys::kill(procs::servers_of(std::process::id())[0] as i32, libc::SIGKILL);
     wait::until("the server is dead", || procs::servers_of(std::process::id()).is_empty());
     assert_eq!(value(start(method, double::call(2))), 4);
-    reaped(&spares);
+    gone(&spares);
     waiting(3);
 }
 
@@ -221,10 +236,12 @@ fn user() -> u32 {
 fn outdated_ones_are_replaced(method: StartMethod) {
     let spares = with_spares(method, 2);
     sys::become_user(65534);
+    let server = procs::servers_of(std::process::id());
     let child = start(method, user::call());
     assert!(!spares.contains(&child.pid()));
+    gone(&spares);
+    gone(&server);
     assert_eq!(value(child), 65534);
-    reaped(&spares);
     waiting(2);
 }
 

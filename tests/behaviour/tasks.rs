@@ -1,8 +1,9 @@
 //! Tasks that several topics use.
 
+use std::os::unix::process::CommandExt;
 use std::time::Duration;
 
-use offspring::{Process, ProcessBuilder, StartMethod, Stdio, child_task};
+use offspring::{Call, Process, ProcessBuilder, StartMethod, Stdio, child_task};
 use offspring_tests::{build, program, run, sys, wait};
 
 /// Does nothing.
@@ -38,6 +39,30 @@ pub(crate) fn exit(code: i32) {
 #[child_task]
 pub(crate) fn die(signal: i32) {
     sys::die_by(signal)
+}
+
+/// Copies the process, and comes back from the task in both. Returns the exit status of the copy to the original, and
+/// nonsense to the copy, or panics there.
+#[child_task]
+pub(crate) fn come_back_twice(panics: bool) -> i32 {
+    match sys::fork_and_return() {
+        Some(copy) => sys::reap(copy),
+        None if panics => panic!("in the copy"),
+        None => -1,
+    }
+}
+
+/// Says `ready`, and executes a program in place of the task.
+#[child_task]
+pub(crate) fn execute(program: String, arguments: Vec<String>) {
+    program::say("ready");
+    let error = std::process::Command::new(program).args(arguments).exec();
+    panic!("not executed: {error}");
+}
+
+/// A call whose task executes a program that sleeps for ten minutes.
+pub(crate) fn execute_idler() -> Call<()> {
+    execute::call("/bin/sleep".to_owned(), vec!["600".to_owned()])
 }
 
 /// Panics.

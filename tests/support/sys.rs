@@ -110,6 +110,14 @@ pub fn foreign_fork(work: impl FnOnce()) -> u32 {
     pid as u32
 }
 
+/// Forks without the library, and returns in both processes: the copy's pid in the original, `None` in the copy.
+pub fn fork_and_return() -> Option<u32> {
+    // SAFETY: the callers have one thread, or do in the copy what is sound beside threads.
+    let pid = unsafe { libc::fork() };
+    assert!(pid >= 0);
+    (pid > 0).then_some(pid as u32)
+}
+
 /// Copies this process by a bare system call, which runs no `pthread_atfork` handler of the C library.
 pub fn foreign_clone(work: impl FnOnce()) -> u32 {
     let flags = [libc::c_long::from(libc::SIGCHLD), 0];

@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-pub(crate) use panic::{catch as catch_panic, message as panic_message};
+pub(crate) use panic::message as panic_message;
 pub(crate) use spare::wait_for_spec;
 pub(crate) use spec::{ChildFds, ChildSpec, Settings, StreamSetting};
 
@@ -39,6 +39,7 @@ use crate::ipc::wire::kind;
 use crate::ipc::wire::payload::Payload;
 use crate::sys::exec::LINK_NUMBER;
 use crate::sys::fork::FreshCopy;
+use crate::sys::fork_generation::ForkGeneration;
 use crate::sys::fork_private::ForkPrivateFd;
 use crate::sys::rlimit::ManyFiles;
 use crate::sys::{self, poll};
@@ -332,7 +333,8 @@ fn prepare_and_work(
     work: impl FnOnce() -> Result<EncodedOutput, Error>,
 ) -> ! {
     let _guard = NoWayBack;
-    let done = panic::catch(|| {
+    let task = spec.task.clone();
+    let done = run_user_code(&task, || {
         prepare(spec, fds, origin)?;
         work()
     });
@@ -344,6 +346,25 @@ fn prepare_and_work(
     origin.exit(code)
 }
 
+/// Runs the code of a task, and returns a panic as an error.
+///
+/// The task may copy this process (fork(2)), and the copy may come back from the task. There is one link, one pair of
+/// rings and one result for each child, and all belong to the original. So the copy ends here, without a trace but for
+/// the message: exit handlers and unwritten output are the original's too.
+pub(crate) fn run_user_code<T>(task: &str, work: impl FnOnce() -> T) -> Result<T, Panic> {
+    let own = ForkGeneration::current();
+    let done = panic::catch(work);
+    if !own.is_current() {
+        fail(&format!(
+            "the task `{task}` has copied its process (fork), and the copy (pid {}) has come back from the task; it \
+             ends here, since the task's result is the original's; end the copy in the task, or make it by \
+             offspring::fork",
+            sys::pid()
+        ));
+    }
+    done
+}
+
 /// Ties this process to its parent's life, for good.
 fn bind_to_parent(link: &Arc<ForkPrivateFd>, lifeline: OwnedFd) {
     match sys::lifeline::arm(lifeline.as_fd()) {
@@ -351,7 +372,7 @@ fn bind_to_parent(link: &Arc<ForkPrivateFd>, lifeline: OwnedFd) {
         Ok(false) => sys::exit_now(EXIT_NOT_STARTED),
         Err(error) => {
             let error = Error::os("the child cannot bind itself to its parent's life", error);
-            ResultSender(Arc::clone(link)).send(kind::REFUSED, &Refusal::from(error));
+            ResultSender::new(Arc::clone(link)).send(kind::REFUSED, &Refusal::from(error));
             sys::exit_now(EXIT_NOT_STARTED)
         }
     }
@@ -401,9 +422,16 @@ enum LastMessage {
 }
 
 /// The child's side of the link. Sends nothing in a copy of the child.
-struct ResultSender(Arc<ForkPrivateFd>);
+struct ResultSender {
+    link: Arc<ForkPrivateFd>,
+    child: ForkGeneration,
+}
 
 impl ResultSender {
+    fn new(link: Arc<ForkPrivateFd>) -> Self {
+        Self { link, child: ForkGeneration::current() }
+    }
+
     /// Ties this process to its parent's life, and has its panics noted.
     fn bound(link: OwnedFd, lifeline: Option<OwnedFd>) -> Self {
         let guard = NoWayBack;
@@ -411,17 +439,17 @@ impl ResultSender {
         if let Some(lifeline) = lifeline {
             bind_to_parent(&link, lifeline);
         }
-        let in_hook = Self(Arc::clone(&link));
+        let in_hook = Self::new(Arc::clone(&link));
         panic::watch(move |panic| {
             in_hook.send_last(LastMessage::Panicked(panic.clone()));
         });
         // The caller has a guard of its own.
         std::mem::forget(guard);
-        Self(link)
+        Self::new(link)
     }
 
     fn link(&self) -> Option<BorrowedFd<'_>> {
-        self.0.get()
+        self.link.get().filter(|_| self.child.is_current())
     }
 
     /// Sends the last message, and returns the exit code for it.

@@ -53,6 +53,7 @@ pub struct PoolBuilder {
     max_memory: Option<u64>,
     worker: ProcessBuilder<()>,
     pin_workers: bool,
+    is_graceful: bool,
     task_timeout: Option<Duration>,
     grace: Duration,
     retries: u32,
@@ -121,6 +122,7 @@ impl PoolBuilder {
             max_memory: None,
             worker: local::worker_builder(),
             pin_workers: false,
+            is_graceful: false,
             task_timeout: None,
             grace: Duration::ZERO,
             retries: 0,
@@ -274,6 +276,43 @@ impl PoolBuilder {
     /// Source: [proc_pid_statm(5)](https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html).
     pub fn max_worker_memory_bytes(mut self, bytes: u64) -> Self {
         self.max_memory = Some(bytes);
+        self
+    }
+
+    /// Lets the workers survive `SIGTERM` and `SIGHUP`, so that jobs come to their end when a service is stopped.
+    /// Default: the signals end a worker, as any process.
+    ///
+    /// Some supervisors send these signals to all processes of a service: systemd to its control group
+    /// (`KillMode=control-group`, the default), a shell or a terminal to a process group. With this option the program
+    /// alone reacts. It stops taking requests, and [`join`](crate::Pool::join)s the pool. Programs that tasks execute
+    /// get the default reaction to the signals. A worker ends all the same when the pool kills it, when the program
+    /// ends, and by `SIGKILL`. A signal that this process ignores is ignored by the workers.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// /// Sends itself what a supervisor sends to all processes.
+    /// #[child_task]
+    /// fn work(id: u32) -> u32 {
+    ///     let kill = std::process::Command::new("kill").arg(std::process::id().to_string()).status();
+    ///     assert!(kill.is_ok_and(|status| status.success()));
+    ///     id
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).graceful_shutdown(true).build()?;
+    /// assert_eq!(pool.submit(work::call(1)).wait()?, 1);
+    /// pool.join()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Source: [signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html),
+    /// [systemd.kill(5)](https://man7.org/linux/man-pages/man5/systemd.kill.5.html).
+    pub fn graceful_shutdown(mut self, graceful: bool) -> Self {
+        self.is_graceful = graceful;
         self
     }
 
@@ -601,7 +640,13 @@ impl PoolBuilder {
             name: self.name,
             ..PoolConfig::new(workers)
         };
-        let recipe = WorkerRecipe { options, pins, max_memory: self.max_memory, hooks: Arc::new(hooks) };
+        let recipe = WorkerRecipe {
+            options,
+            pins,
+            max_memory: self.max_memory,
+            is_graceful: self.is_graceful,
+            hooks: Arc::new(hooks),
+        };
         let core = LocalStart::new(self.context, template, recipe).and_then(|starter| PoolCore::new(config, starter));
         let core = Arc::new(core.map_err(|error| Error::os("cannot make a pool", error))?);
         // Before the workers, which may take all the processes that there can be.

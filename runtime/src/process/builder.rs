@@ -7,11 +7,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::choice::Choice;
 use super::handle::Process;
 use super::options::{Directory, EnvironmentEdit, Options};
 use super::rlimit::Resource;
 use super::stdio::Stdio;
-use crate::error::Error;
+use crate::child;
+use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::payload::Payload;
 use crate::platform::StartMethod;
 use crate::start::{self, Launcher, Request};
@@ -54,16 +56,21 @@ use crate::task::{Call, EncodedOutput, TaskId, decode_output};
 #[derive(Debug)]
 pub struct ProcessBuilder<T> {
     call: Call<T>,
-    method: Result<StartMethod, Error>,
+    choice: Choice,
     options: Options,
     /// The user's promise that other threads do no harm to a fork.
     threads: Option<SingleThreaded>,
 }
 
 impl<T> ProcessBuilder<T> {
-    pub(crate) fn new(call: Call<T>, method: Result<StartMethod, Error>) -> Self {
+    pub(super) fn new(call: Call<T>, choice: Choice) -> Self {
         let options = Options { timeout: call.limit, ..Options::default() };
-        Self { call, method, options, threads: None }
+        Self { call, choice, options, threads: None }
+    }
+
+    /// Returns a builder that only collects options. A start fails with `text`.
+    pub(crate) fn of_options(call: Call<T>, text: &str) -> Self {
+        Self::new(call, Choice::Unusable(ErrorKind::Setting, text.into()))
     }
 
     /// Replaces all options.
@@ -640,6 +647,8 @@ impl<T> ProcessBuilder<T> {
     /// Under `forkserver`:
     ///
     /// - [`Preload`](crate::ErrorKind::Preload): a `#[preload]` function fails.
+    /// - [`MultiThreadedFork`](crate::ErrorKind::MultiThreadedFork): this program has other threads when it reaches its
+    ///   guard, and `forkserver` was chosen. A start by the default takes `spawn` instead.
     /// - [`ForkServer`](crate::ErrorKind::ForkServer): the forkserver cannot be kept alive.
     ///
     /// Under `fork`:
@@ -677,10 +686,17 @@ impl<T> ProcessBuilder<T> {
         self.start_by(None)
     }
 
+    /// Notes that the child survives `SIGTERM`. At the end of the program a daemon of the kind is killed at once.
+    pub(crate) fn graceful(mut self, graceful: bool) -> Self {
+        self.options.is_graceful = graceful;
+        self
+    }
+
     /// Starts the child by `launcher`. Default: the launcher of the start method.
     pub(crate) fn start_by(self, launcher: Option<&dyn Launcher>) -> Result<Process<T>, Error> {
-        let Self { call, method, options, threads } = self;
-        let method = method?;
+        let Self { call, choice, options, threads } = self;
+        child::refuse_in_server(call.entry.name)?;
+        let method = choice.resolve()?;
         let launcher = launcher.unwrap_or_else(|| start::launcher(method));
         let arguments = call.check()?;
         let decode = call.decode;
@@ -695,6 +711,7 @@ pub(crate) fn start_closure<T: Serialize + DeserializeOwned>(
     task: &str,
     work: impl FnOnce() -> T,
 ) -> Result<Process<T>, Error> {
+    child::refuse_in_server(task)?;
     // The closure may use every inherited end of a channel, so the child closes none.
     let begin = |_: &FreshCopy| move || Ok(EncodedOutput(Payload::encode(&work())));
     let launch = |request: Request<'_>| start::fork_child(request, begin);

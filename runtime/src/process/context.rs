@@ -1,11 +1,12 @@
 //! The choice of a start method: one global choice per program, and contexts with a choice of their own.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::builder::{ProcessBuilder, start_closure};
+use super::choice::{self, Choice};
 use super::handle::Process;
 use crate::error::{Error, ErrorKind};
 use crate::platform::{Platform, StartMethod};
@@ -51,23 +52,6 @@ pub struct Context {
     choice: Choice,
 }
 
-/// A start method, or the reason for a missing start method. The first start reports the reason.
-#[derive(Clone, Debug)]
-enum Choice {
-    Method(StartMethod),
-    /// The environment names a start method that is unknown or unsupported.
-    Unusable(ErrorKind, Arc<str>),
-}
-
-impl Choice {
-    fn method(&self) -> Result<StartMethod, Error> {
-        match self {
-            Self::Method(method) => Ok(*method),
-            Self::Unusable(kind, text) => Err(Error::new(*kind, &**text)),
-        }
-    }
-}
-
 impl Default for Context {
     fn default() -> Self {
         Self { choice: GLOBAL.lock().get_or_insert_with(default).clone() }
@@ -77,7 +61,7 @@ impl Default for Context {
 impl Context {
     /// Returns the start method.
     ///
-    /// If `OFFSPRING_START_METHOD` names a start method that is unknown or unsupported, returns the platform's default.
+    /// If `OFFSPRING_START_METHOD` names a start method that is unknown or unsupported, returns the default.
     /// All starts then fail with [`UnknownStartMethod`](ErrorKind::UnknownStartMethod) or
     /// [`UnsupportedStartMethod`](ErrorKind::UnsupportedStartMethod).
     ///
@@ -89,7 +73,7 @@ impl Context {
     /// # Ok::<(), offspring::Error>(())
     /// ```
     pub fn start_method(&self) -> StartMethod {
-        self.choice.method().unwrap_or_else(|_| Platform::current().default_start_method())
+        self.choice.method().unwrap_or_else(|_| get_all_start_methods()[0])
     }
 
     /// Starts a child that runs the call, without options.
@@ -136,7 +120,7 @@ impl Context {
     /// # }
     /// ```
     pub fn process<T>(&self, call: Call<T>) -> ProcessBuilder<T> {
-        ProcessBuilder::new(call, self.choice.method())
+        ProcessBuilder::new(call, self.choice.clone())
     }
 }
 
@@ -205,17 +189,26 @@ pub fn fork<T: Serialize + DeserializeOwned, F: FnOnce() -> T>(f: F) -> Result<P
     start_closure(&format!("closure at {}", std::panic::Location::caller()), f)
 }
 
-/// Returns the start methods of this platform, the platform's default first.
+/// Returns the start methods of this program, the default first.
+///
+/// These are the start methods of the [platform](Platform::start_methods). But a program that has other threads when it
+/// reaches its guard has `spawn` alone. Such threads are older than `main`: an allocator (jemalloc's background
+/// threads), a library (OpenBLAS) or a function of `.init_array` starts them when the program is loaded. A forkserver
+/// of the program would have the same threads, and a copy of a process with several threads would find their locks
+/// held for ever.
+///
+/// A test binary has no guard of its own, and knows after the first start by the default.
 ///
 /// # Examples
 /// ```
-/// use offspring::{Platform, StartMethod, get_all_start_methods};
+/// use offspring::{Platform, StartMethod, get_all_start_methods, get_start_method};
 ///
 /// assert!(get_all_start_methods().contains(&StartMethod::Spawn));
-/// assert_eq!(get_all_start_methods()[0], Platform::current().default_start_method());
+/// assert_eq!(get_all_start_methods()[0], get_start_method());
+/// assert!(get_all_start_methods().iter().all(|method| Platform::current().supports(*method)));
 /// ```
 pub fn get_all_start_methods() -> &'static [StartMethod] {
-    Platform::current().start_methods()
+    choice::available_methods()
 }
 
 /// Returns the start method of the program. Fixes the default if no start method was set.
@@ -225,7 +218,8 @@ pub fn get_all_start_methods() -> &'static [StartMethod] {
 /// 1. in a child, the start method of the child,
 /// 2. `OFFSPRING_START_METHOD` in the environment,
 /// 3. `#[process_main(start_method = "…")]`,
-/// 4. the default of the platform.
+/// 4. the first of [`get_all_start_methods`]: the default of the platform, or `spawn` in a program with threads that
+///    are older than `main`.
 ///
 /// # Examples
 /// ```
@@ -306,8 +300,9 @@ pub fn force_start_method(method: StartMethod) -> Result<(), Error> {
 /// child.
 ///
 /// A waiting spare is one process (`offspring-spare` in `ps`, counted by `RLIMIT_NPROC`) with some 40 KiB of memory of
-/// its own, and three descriptors in this process. A spare that ends while it waits sends `SIGCHLD`, and stays a zombie
-/// until the next start, [`active_children`](crate::active_children) or the end of the program.
+/// its own, and three descriptors in this process. Surplus spares are gone when this function returns. A spare that is
+/// killed while it waits sends `SIGCHLD`, and stays a zombie until the next start, join or
+/// [`active_children`](crate::active_children).
 ///
 /// # Examples
 /// ```
@@ -380,11 +375,11 @@ fn default() -> Choice {
     }
     let from_outside = std::env::var_os(VARIABLE).map(|value| value.to_string_lossy().into_owned());
     let chosen = match from_outside.as_deref().filter(|value| !value.is_empty()) {
-        Some(value) => value.parse().and_then(|method| check_supported(method).map(|()| method)),
-        None => Ok(sys::lock(&PROGRAM_DEFAULT).unwrap_or_else(|| Platform::current().default_start_method())),
+        Some(value) => value.parse().and_then(|method| check_supported(method).map(|()| Some(method))),
+        None => Ok(*sys::lock(&PROGRAM_DEFAULT)),
     };
     match chosen {
-        Ok(method) => Choice::Method(method),
+        Ok(method) => method.map_or(Choice::Default, Choice::Method),
         Err(error) => Choice::Unusable(error.kind(), format!("{VARIABLE} cannot be followed: {error}").into()),
     }
 }

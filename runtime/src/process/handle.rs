@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, PipeReader, PipeWriter};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as Polling, Poll};
@@ -15,10 +15,12 @@ use crate::ipc::wire::frame::ReceivedFrame;
 use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
 use crate::sys::fd::Stream;
+use crate::sys::handed_out;
 use crate::sys::poll::{self, Deadline, Interest};
 use crate::sys::signal;
 use crate::task::Decode;
 use crate::this_process::children::{Child, ExitStatus};
+use crate::this_process::reaper;
 
 /// A child process that runs one task, and the result of type `T`.
 ///
@@ -255,6 +257,10 @@ impl<T> Process<T> {
         self.value_by(poll::deadline_in(limit))
     }
 
+    fn hand_out(&self, stream: Stream) -> Option<OwnedFd> {
+        self.child.take_stream(stream as usize).inspect(|end| handed_out::note(end.as_fd()))
+    }
+
     fn value_by(&mut self, deadline: Deadline) -> Result<Option<T>, JoinError> {
         if self.taken {
             return Err(self.error(JoinErrorKind::AlreadyTaken, ""));
@@ -262,6 +268,8 @@ impl<T> Process<T> {
         let status = self.child.wait(deadline).map_err(|error| self.error(JoinErrorKind::NotWaited(error), ""))?;
         let Some(status) = status else { return Ok(None) };
         self.taken = true;
+        // A program that starts no more children joins those that it has.
+        reaper::sweep();
         self.value(status).map(Some)
     }
 
@@ -639,7 +647,7 @@ impl<T> Process<T> {
     /// # }
     /// ```
     pub fn take_stdin(&mut self) -> Option<PipeWriter> {
-        self.child.take_stream(Stream::In as usize).map(PipeWriter::from)
+        self.hand_out(Stream::In).map(PipeWriter::from)
     }
 
     /// Takes the reading end of the child's standard output. Returns `None` if the standard output is not
@@ -666,7 +674,7 @@ impl<T> Process<T> {
     /// # }
     /// ```
     pub fn take_stdout(&mut self) -> Option<PipeReader> {
-        self.child.take_stream(Stream::Out as usize).map(PipeReader::from)
+        self.hand_out(Stream::Out).map(PipeReader::from)
     }
 
     /// Takes the reading end of the child's standard error. Returns `None` if the standard error is not
@@ -693,7 +701,7 @@ impl<T> Process<T> {
     /// # }
     /// ```
     pub fn take_stderr(&mut self) -> Option<PipeReader> {
-        self.child.take_stream(Stream::Err as usize).map(PipeReader::from)
+        self.hand_out(Stream::Err).map(PipeReader::from)
     }
 }
 

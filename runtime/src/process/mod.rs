@@ -1,10 +1,11 @@
 //! One child in the public API, in order of use.
 //!
-//! - `context` chooses the start method.
+//! - `context` chooses the start method (`choice`).
 //! - `builder` sets the options (`options`, `rlimit`, `stdio`) and starts the child.
 //! - `handle` waits for the child and takes the result.
 
 mod builder;
+mod choice;
 mod context;
 mod handle;
 mod options;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::stdio::{self, Target};
-use crate::child::{self, ChildFds, ChildSpec, Settings};
+use crate::child::{ChildFds, ChildSpec, Settings};
 use crate::error::{Error, ErrorKind};
 use crate::ipc::wire::payload::Payload;
 use crate::platform::StartMethod;
@@ -34,6 +34,7 @@ pub(crate) struct Options {
     pub(super) streams: [Option<Target>; 3],
     pub(super) settings: Settings,
     pub(super) daemon: bool,
+    pub(super) is_graceful: bool,
     pub(super) kill_on_drop: bool,
     pub(super) timeout: Option<Duration>,
 }
@@ -111,11 +112,11 @@ impl Options {
         threads: Option<SingleThreaded>,
         launch: impl FnOnce(Request<'_>) -> Result<Launched, Error>,
     ) -> Result<Arc<Child>, Error> {
-        child::refuse_in_server(task)?;
         reaper::sweep();
         socket::keep_reserve();
-        let Self { name, environment: _, directory, streams, mut settings, daemon, kill_on_drop, timeout } =
-            self.resolve(format_args!("`{task}`"))?;
+        let options = self.resolve(format_args!("`{task}`"))?;
+        let Self { name, environment: _, directory, streams, mut settings, daemon, .. } = options;
+        let Self { is_graceful, kill_on_drop, timeout, .. } = options;
         let failed = |error| Error::os(format!("cannot start `{task}`"), error);
         let mut fds = ChildFds::default();
         if let Some(Directory::Open(directory)) = directory {
@@ -136,7 +137,8 @@ impl Options {
         // The child's own timer starts now too. Work before this point, such as the start of a forkserver and its
         // preloads, does not count against the limit.
         let deadline = timeout.and_then(poll::deadline_in);
-        let about = Description { name, task: task.to_owned(), method, daemon, kill_on_drop, deadline, overdue_from };
+        let task = task.to_owned();
+        let about = Description { name, task, method, daemon, is_graceful, kill_on_drop, deadline, overdue_from };
         Ok(children::register(launched, about))
     }
 }

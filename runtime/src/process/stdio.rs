@@ -2,11 +2,12 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::child::StreamSetting;
 use crate::sys::fd::{self, Stream};
+use crate::sys::handed_out;
 
 /// The target of a standard stream of a child: an inherited stream, `/dev/null`, a pipe or an open file.
 ///
@@ -121,6 +122,7 @@ impl Stdio {
 
 impl From<OwnedFd> for Stdio {
     fn from(fd: OwnedFd) -> Self {
+        handed_out::take_back(fd.as_fd());
         Self(Target::Given(Arc::new(fd)))
     }
 }

@@ -9,7 +9,7 @@
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 
-use super::{Launcher, Request};
+use super::{Launcher, Request, availability};
 use crate::child::{self, ProcessOrigin};
 use crate::error::{Error, ErrorKind};
 use crate::sys::fork::{FreshCopy, OtherThreads, Side, SingleThreaded};
@@ -119,15 +119,16 @@ pub(super) fn fork(task: &str, threads: Option<SingleThreaded>) -> Result<ForkSi
 pub(crate) const POOL_THREAD: &str = "offspring-pool";
 
 fn refused(task: &str, threads: &OtherThreads) -> Error {
-    let names = match &threads.names[..] {
-        [] => "threads that cannot be named, as /proc is not there".to_owned(),
-        names => names.join(", "),
-    };
     let has_pool = threads.names.iter().any(|name| name == POOL_THREAD);
     let pool = if has_pool { "; one is that of a pool: join the pool first" } else { "" };
+    let way_out = if availability::is_available() {
+        "fork before they start, or use the start method `spawn` or `forkserver`"
+    } else {
+        "they are older than the guard in `main`, so use the start method `spawn`"
+    };
     let text = format!(
-        "cannot fork a child for `{task}`, since this process has other threads ({names}), whose locks the copy would \
-         find held for ever; fork before they start, or use the start method `spawn` or `forkserver`{pool}"
+        "cannot fork a child for `{task}`, since this process has other threads ({threads}), whose locks the copy \
+         would find held for ever; {way_out}{pool}"
     );
     Error::new(ErrorKind::MultiThreadedFork, text)
 }

@@ -11,6 +11,8 @@
 //! | `fork.rs` | a copy of this process |
 //! | `forkserver/` | a copy of a small process kept for this purpose |
 //!
+//! `availability.rs` knows whether this program can have a forkserver.
+//!
 //! # To add a start method
 //!
 //! 1. Add a variant to [`StartMethod`] and a line to `Platform`, both in `platform.rs`.
@@ -19,6 +21,7 @@
 //!
 //! Every behaviour test then runs for the new method too.
 
+pub(crate) mod availability;
 mod fork;
 pub(crate) mod forkserver;
 mod spawn;

@@ -50,6 +50,8 @@ pub(crate) mod shared_object;
 // Any Unix.
 #[path = "unix/atfork.rs"]
 mod atfork;
+#[path = "unix/coverage.rs"]
+mod coverage;
 #[path = "unix/environ.rs"]
 pub(crate) mod environ;
 #[path = "unix/exec.rs"]
@@ -60,6 +62,8 @@ pub(crate) mod fd;
 mod fd_bit_set;
 #[path = "unix/fork_private.rs"]
 pub(crate) mod fork_private;
+#[path = "unix/handed_out.rs"]
+pub(crate) mod handed_out;
 #[path = "unix/poll.rs"]
 pub(crate) mod poll;
 #[path = "unix/process_group.rs"]
@@ -213,8 +217,9 @@ pub(crate) fn is_privileged_execution() -> bool {
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
-/// Ends this process at once: no exit handlers, no destructors, no flushing (_exit(2)).
+/// Ends this process at once: no exit handlers, no destructors, no flushing (_exit(2)). Writes coverage data alone.
 pub(crate) fn exit_now(code: i32) -> ! {
+    coverage::write();
     // SAFETY: _exit has no preconditions and does not return.
     unsafe { libc::_exit(code) }
 }

@@ -10,6 +10,7 @@
 //! | state | in a copy by this crate | in a copy by foreign code |
 //! | --- | --- | --- |
 //! | ends of channels | [`give_ends`] closes all but the given ones | kept |
+//! | the user's ends of piped streams | let go by [`give_ends`] | kept |
 //! | guards of shared locks, pools | ask for the fork generation, and do nothing | the same |
 //! | robust lists of threads | `sys::robust_list` and `sys::fork` register them anew | by `pthread_atfork` |
 //! | the lifeline's write end | closed by [`run`], or before by `pthread_atfork` | by `pthread_atfork` |
@@ -17,7 +18,7 @@
 
 use crate::sys::fork::FreshCopy;
 use crate::sys::fork_private::{self, InheritedEnds};
-use crate::sys::{lifeline, socket};
+use crate::sys::{handed_out, lifeline, socket};
 use crate::this_process::{children, role, spares};
 
 /// Lets go of all that belongs to the original. Runs before any other code in a copy.
@@ -38,9 +39,10 @@ pub(crate) fn run(copy: &FreshCopy) {
     fork_private::close_private(copy);
 }
 
-/// Closes the ends of channels, but for those that `give` gives to the copy. Runs before the program's own hooks, whose
-/// ends are the copy's.
+/// In a copy that runs a task: closes the ends of channels, but for those that `give` gives to the copy, and lets go of
+/// the user's ends of the streams of siblings. Runs before the program's own hooks, whose ends are the copy's.
 pub(crate) fn give_ends<T>(copy: &FreshCopy, give: impl FnOnce(&mut InheritedEnds) -> T) -> T {
+    handed_out::release_in_copy(copy);
     let mut ends = InheritedEnds::take(copy);
     let given = give(&mut ends);
     ends.close_rest();

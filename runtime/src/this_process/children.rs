@@ -57,6 +57,8 @@ pub(crate) struct Description {
     pub(crate) task: String,
     pub(crate) method: StartMethod,
     pub(crate) daemon: bool,
+    /// The child survives `SIGTERM`.
+    pub(crate) is_graceful: bool,
     pub(crate) kill_on_drop: bool,
     /// The moment at which this process, if a thread of it waits, kills the child.
     pub(crate) deadline: Deadline,
@@ -72,6 +74,7 @@ impl Description {
             task: name.to_owned(),
             method,
             daemon: true,
+            is_graceful: false,
             kill_on_drop: false,
             deadline: None,
             overdue_from: None,
@@ -427,12 +430,14 @@ impl Child {
         Ok(state.outcome.take())
     }
 
-    /// Tells a launcher's server to leave. The server is reaped like an orphan.
+    /// Tells a launcher's server to leave, and reaps the server. A server that takes longer than [`KILL_GRACE`] is
+    /// reaped like an orphan.
     pub(crate) fn dismiss(&self) {
         lock(&self.state).owner = ChildOwner::Retired;
         CHILDREN.lock().orphan(self);
         if let Ok(link) = self.link() {
             let _ = crate::sys::socket::shut_down(link);
+            let _ = self.wait(poll::deadline_in(KILL_GRACE));
         }
     }
 

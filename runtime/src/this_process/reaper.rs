@@ -43,7 +43,8 @@ pub(crate) fn finish() {
     let attached = active().into_iter().filter(|child| child.owner() != ChildOwner::Detached);
     let (daemons, others): (Vec<_>, Vec<_>) = attached.partition(|child| child.about.daemon);
     // One that cannot be signalled, being another user's by now, ends by its lifeline when this process does.
-    let daemons: Vec<_> = daemons.into_iter().filter(|daemon| daemon.signal(TERMINATE).is_ok()).collect();
+    let last_signal = |daemon: &Child| if daemon.about.is_graceful { KILL } else { TERMINATE };
+    let daemons: Vec<_> = daemons.into_iter().filter(|daemon| daemon.signal(last_signal(daemon)).is_ok()).collect();
     let end = if daemons.is_empty() { None } else { poll::deadline_in(DAEMON_GRACE) };
     for daemon in &daemons {
         if matches!(daemon.wait(end), Ok(None)) {

@@ -1,12 +1,12 @@
 //! Spares: children that were made ahead, and that wait for a spec.
 //!
 //! A launcher inserts a spare when it asks the server for one, and takes a spare out when it has a spec to send. A
-//! spare that is not taken ends with its link or by `SIGKILL`. It is reaped as an orphan is, by
-//! [`reaper`](super::reaper).
+//! spare that is not taken ends with its link or by `SIGKILL`, and is reaped at once. One that the kernel holds up is
+//! reaped as an orphan is, by [`reaper`](super::reaper). So is one that ends while it waits.
 //!
 //! ```text
 //!  asked for ──[its first message]──▶ met ──take──▶ a child (`Launched`)
-//!       │                               ├──retire──▶ killed; in the table of children until it is reaped
+//!       │                               ├──retire──▶ killed and reaped
 //!       │                               └──dies────▶ reaped by the next sweep
 //!       └──retire──▶ leaving ──[its first message, or the end of its link]──▶ as above, or never made
 //! ```
@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::children::{self, Description, Launched, SERVER_NAME, TEMPLATE_NAME};
+use super::children::{self, Description, KILL_GRACE, Launched, SERVER_NAME, TEMPLATE_NAME};
 use super::per_process::{OnCopy, PerProcess};
 use crate::ipc::wire::frame::{self, ReceivedFrame};
 use crate::ipc::wire::kind;
@@ -92,8 +92,9 @@ impl SpareTable {
     fn sweep(&mut self, mut news: impl FnMut() -> bool) {
         self.waiting.retain_mut(|spare| !news() || spare.look() == Life::Goes);
         let leaving = std::mem::take(&mut self.leaving);
-        self.leaving =
-            leaving.into_iter().filter_map(|spare| if news() { spare.retire() } else { Some(spare) }).collect();
+        let (newsworthy, quiet): (Vec<_>, Vec<_>) = leaving.into_iter().partition(|_| news());
+        self.leaving = quiet;
+        self.leaving.extend(retire_all(newsworthy));
     }
 }
 
@@ -109,9 +110,41 @@ pub(crate) fn take() -> Option<Spare> {
 
 /// Ends a spare that has been taken.
 pub(crate) fn retire(spare: Spare) {
-    if let Some(unmet) = spare.retire() {
-        SPARES.lock().leaving.push(unmet);
+    let unmet = retire_all(vec![spare]);
+    SPARES.lock().leaving.extend(unmet);
+}
+
+/// Ends spares that have begun nothing, and reaps them: their ends take a moment each, all together. Returns the spares
+/// whose first messages are still to come after [`KILL_GRACE`], as their server was stopped.
+///
+/// The close of a link ends a spare, also where a signal may not: the spare may belong to a user that this process is
+/// no longer. The signal ends the spare also where the spare was stopped.
+fn retire_all(spares: Vec<Spare>) -> Vec<Spare> {
+    let deadline = poll::deadline_in(KILL_GRACE);
+    for spare in &spares {
+        let _ = socket::end_sending(spare.link.as_fd());
     }
+    let (mut killed, mut unmet) = (Vec::new(), Vec::new());
+    for mut spare in spares {
+        match spare.meet(deadline) {
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => unmet.push(spare),
+            Ok(true) => {
+                let Spare { link, process } = spare;
+                killed.extend(process.map(|known| known.launched(link)));
+            }
+            Ok(false) | Err(_) => {}
+        }
+    }
+    for spare in &killed {
+        let _ = pidfd::send_signal(spare.pidfd.as_fd(), KILL);
+    }
+    for spare in killed {
+        let _ = poll::readable([spare.pidfd.as_fd()], deadline);
+        if !matches!(pidfd::try_reap(spare.pidfd.as_fd()), Ok(Some(_))) {
+            children::register_retired(spare, Description::of_helper(NAME, StartMethod::ForkServer));
+        }
+    }
+    unmet
 }
 
 /// Returns how many spares wait.
@@ -121,10 +154,13 @@ pub(crate) fn count() -> usize {
 
 /// Ends all spares but the first `kept`.
 pub(crate) fn retire_beyond(kept: usize) {
-    let Some(mut table) = SPARES.lock_used() else { return };
-    let kept = kept.min(table.waiting.len());
-    let surplus = table.waiting.split_off(kept);
-    table.leaving.extend(surplus.into_iter().filter_map(Spare::retire));
+    let surplus = SPARES.lock_used().map(|mut table| {
+        let kept = kept.min(table.waiting.len());
+        table.waiting.split_off(kept)
+    });
+    let Some(surplus) = surplus.filter(|surplus| !surplus.is_empty()) else { return };
+    let unmet = retire_all(surplus.into());
+    SPARES.lock().leaving.extend(unmet);
 }
 
 /// Whether a spare may have ended, or be about to end, without a first message.
@@ -167,11 +203,12 @@ pub(crate) fn finish(limit: Duration) {
     retire_beyond(0);
     let deadline = poll::deadline_in(limit);
     let leaving = SPARES.lock_used().map(|mut table| std::mem::take(&mut table.leaving));
-    for spare in leaving.into_iter().flatten() {
+    let leaving = leaving.unwrap_or_default();
+    for spare in &leaving {
         let _ = poll::readable([spare.link.as_fd()], deadline);
-        // A spare that has still not come was never made, or ends by its lifeline.
-        spare.retire();
     }
+    // A spare that has still not come was never made, or ends by its lifeline.
+    retire_all(leaving);
     reap_strangers();
 }
 
@@ -254,22 +291,5 @@ impl Spare {
 
     fn has_taken_spec(&self) -> io::Result<bool> {
         Ok(frame::receive(self.link.as_fd(), None)?.is_some_and(|frame| frame.kind == kind::TAKEN))
-    }
-
-    /// Ends a spare that has begun nothing. Returns the spare if its first message is still to come.
-    ///
-    /// The close of the link ends the spare, also where a signal may not: the spare may belong to a user that this
-    /// process is no longer. The signal ends the spare also where the spare was stopped.
-    fn retire(mut self) -> Option<Self> {
-        let _ = socket::end_sending(self.link.as_fd());
-        match self.meet(Some(Instant::now())) {
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Some(self),
-            Ok(true) => {}
-            Ok(false) | Err(_) => return None,
-        }
-        let known = self.process?;
-        let _ = pidfd::send_signal(known.pidfd.as_fd(), KILL);
-        children::register_retired(known.launched(self.link), Description::of_helper(NAME, StartMethod::ForkServer));
-        None
     }
 }

@@ -11,6 +11,7 @@ use super::{
     outcome, pid, pids, pool, square, value,
 };
 use crate::outcomes::panic_in_a_panic;
+use crate::tasks::{come_back_twice, execute, execute_idler};
 
 cases! {
     alone each_death_costs_the_job_that_ran;
@@ -24,6 +25,8 @@ cases! {
     alone a_stopped_worker_holds_up_no_job;
     alone an_exit_by_another_thread;
     alone a_worker_whose_children_live_on;
+    alone a_copy_of_a_worker_that_comes_back_ends;
+    alone a_worker_that_becomes_another_program;
     alone statuses_taken_by_foreign_code;
     alone all_workers_at_once;
 }
@@ -323,6 +326,41 @@ fn a_worker_whose_children_live_on(method: StartMethod) {
         assert!(procs::is_alive(*pid));
         sys::kill(*pid as i32, libc::SIGKILL);
     }
+}
+
+/// Timeouts and kills still hold, and the end of the program is the end of the job.
+fn a_worker_that_becomes_another_program(method: StartMethod) {
+    let pool = pool(method, 1);
+    let error = failure(pool.submit(execute_idler().timeout(Duration::from_millis(200))));
+    assert!(matches!(error.kind(), JoinErrorKind::TimedOut), "{error:?}");
+    assert_eq!(value(pool.submit(square::call(3))), 9);
+
+    let job = pool.submit(execute_idler());
+    let worker = pids(&pool)[0];
+    wait::until("the worker is another program", || procs::stat(worker).is_some_and(|worker| worker.comm == "sleep"));
+    job.kill();
+    let error = failure(job);
+    assert!(matches!(error.kind(), JoinErrorKind::Cancelled), "{error:?}");
+
+    let error = failure(pool.submit(execute::call("/bin/sh".to_owned(), vec!["-c".to_owned(), "exit 3".to_owned()])));
+    assert!(matches!(error.kind(), JoinErrorKind::Exited(3)), "{error:?}");
+    assert_eq!(value(pool.submit(square::call(4))), 16);
+    pool.join().unwrap();
+    no_process_is_left();
+}
+
+/// The copy would take jobs out of the worker's ring, and send results of its own.
+fn a_copy_of_a_worker_that_comes_back_ends(method: StartMethod) {
+    let pool = pool(method, 1);
+    let worker = pids(&pool);
+    for panics in [false, true, false] {
+        assert_eq!(value(pool.submit(come_back_twice::call(panics))), 125 << 8);
+        let squares = pool.map((0..100).map(square::call)).collect::<Result<Vec<_>, _>>().unwrap();
+        assert_eq!(squares, (0..100).map(|n| n * n).collect::<Vec<_>>());
+    }
+    assert_eq!(pids(&pool), worker);
+    pool.join().unwrap();
+    no_process_is_left();
 }
 
 fn statuses_taken_by_foreign_code(method: StartMethod) {

@@ -1,6 +1,7 @@
 //! The end of a pool: in order, at once, with its program, and in a copy of its process.
 
 use std::os::fd::AsFd;
+use std::os::unix::process::ExitStatusExt;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
@@ -29,6 +30,9 @@ cases! {
     alone an_interrupt_that_the_program_survives;
     alone an_interrupt_ends_the_programs_of_tasks;
     alone a_termination_ends_all;
+    alone a_termination_of_the_group_ends_the_workers;
+    alone a_termination_of_the_group_is_survived_by_choice;
+    alone workers_that_survive_a_termination_end_with_the_program;
     alone a_kill_ends_all;
     alone a_copy_of_the_process_cannot_spoil_it;
     alone a_copy_made_while_another_thread_uses_it;
@@ -344,6 +348,90 @@ fn a_termination_ends_all(method: StartMethod) {
     program.signal(libc::SIGTERM);
     let ended = program.finish();
     assert_eq!((ended.code(), &*ended.stderr), (-libc::SIGTERM, ""), "{ended:?}");
+    are_gone(&workers);
+}
+
+/// Runs another program, and returns the signal that has ended it.
+#[child_task]
+fn end_of_a_program() -> Option<i32> {
+    let mut child = std::process::Command::new("/bin/sleep").arg("600").spawn().unwrap();
+    program::say(child.id());
+    child.wait().unwrap().signal()
+}
+
+/// Survives a termination, and drains its pool when told.
+pub(crate) fn drains(method: StartMethod, arguments: &[String]) {
+    let pool = super::build(super::builder(method).workers(2).graceful_shutdown(arguments[0] == "graceful"));
+    // After the copy that is the template of a fork pool.
+    for signal in [libc::SIGTERM, libc::SIGHUP] {
+        sys::on_signal(signal, sys::Disposition::Nothing);
+    }
+    let (job, gate) = running(&pool);
+    let tool = pool.submit(end_of_a_program::call());
+    wait::until("both are busy", || pool.stats().running == 2);
+    let workers: Vec<String> = pids(&pool).iter().map(ToString::to_string).collect();
+    program::say(workers.join(" "));
+    while std::io::stdin().read_line(&mut String::new()).is_err() {}
+    gate.set();
+    let how = [outcome(job).map(|_| None), outcome(tool)].map(|outcome| match outcome {
+        Ok(signal) => format!("returned {signal:?}"),
+        Err(error) => format!("{:?}", error.kind()),
+    });
+    program::say(how.join(", "));
+    let replaced = pool.stats().replaced;
+    pool.join().unwrap();
+    program::say(format!("joined, {replaced} replaced"));
+}
+
+/// Starts [`drains`], sends a signal to all of its processes, and returns its last lines.
+#[track_caller]
+fn drained_after(method: StartMethod, how: &str, signal: i32) -> String {
+    let (input, told) = std::io::pipe().unwrap();
+    let mut program =
+        Program::new("pool::life::drains", method).args([how]).stdin(std::os::fd::OwnedFd::from(input)).start();
+    // The program of the task, and the workers, in any order.
+    let pids = [program.numbers(), program.numbers()].concat();
+    sys::kill(-(program.pid() as i32), signal);
+    std::io::Write::write_all(&mut &told, b"go\n").unwrap();
+    let ended = program.finish();
+    are_gone(&pids);
+    assert_eq!(ended.stderr, "");
+    ended.succeeded()
+}
+
+/// As the default of systemd is.
+fn a_termination_of_the_group_ends_the_workers(method: StartMethod) {
+    for signal in [libc::SIGTERM, libc::SIGHUP] {
+        let printed = drained_after(method, "default", signal);
+        assert_eq!(printed, format!("Signaled({signal}), Signaled({signal})\njoined, 2 replaced\n"));
+    }
+}
+
+/// Jobs come to their end. The program that a task runs gets the default reaction.
+fn a_termination_of_the_group_is_survived_by_choice(method: StartMethod) {
+    for signal in [libc::SIGTERM, libc::SIGHUP] {
+        let printed = drained_after(method, "graceful", signal);
+        assert_eq!(printed, format!("returned None, returned Some({signal})\njoined, 0 replaced\n"));
+    }
+}
+
+fn workers_that_survive_a_termination_end_with_the_program(method: StartMethod) {
+    let program = Program::new("pool::life::drains", method).args(["graceful"]);
+    let (input, _told) = std::io::pipe().unwrap();
+    let mut program = program.stdin(std::os::fd::OwnedFd::from(input)).start();
+    let pids = [program.numbers(), program.numbers()];
+    let workers = pids.iter().find(|pids| pids.len() == 2).unwrap();
+    sys::kill(-(program.pid() as i32), libc::SIGTERM);
+    program.kill();
+    are_gone(workers);
+
+    let pool = super::build(super::builder(method).workers(2).graceful_shutdown(true));
+    let (job, _gate) = running(&pool);
+    let workers = super::pids(&pool);
+    workers.iter().for_each(|worker| sys::kill(*worker as i32, libc::SIGTERM));
+    job.kill();
+    assert!(matches!(failure(job).kind(), JoinErrorKind::Cancelled));
+    pool.terminate();
     are_gone(&workers);
 }
 

@@ -24,6 +24,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::sys::fd;
 use crate::sys::fork_private::{ForkPrivateFd, InheritedEnds};
+use crate::sys::handed_out;
 use crate::sys::socket::MAX_DESCRIPTORS;
 
 /// Descriptors that a frame may carry beside those in values: a lifeline, a directory, three streams, two memory files.
@@ -109,6 +110,7 @@ pub(crate) enum ValueFd {
 impl ValueFd {
     /// Takes over a descriptor that copies of the process keep.
     pub(crate) fn new(fd: OwnedFd) -> Self {
+        handed_out::take_back(fd.as_fd());
         Self::Plain(Arc::new(fd))
     }
 

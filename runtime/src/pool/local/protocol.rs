@@ -200,6 +200,8 @@ pub(super) struct Assignment {
     pub(super) eventfd: SentFd,
     /// Resident bytes above which the worker exits after a job.
     pub(super) max_memory: Option<u64>,
+    /// Whether the worker survives the signals that end a service.
+    pub(super) is_graceful: bool,
     pub(super) initializer: Option<PackedCall>,
     pub(super) finalizer: Option<PackedCall>,
 }

@@ -8,7 +8,7 @@ use super::hook::{Hook, Hooks};
 use super::link::LocalLink;
 use super::protocol::{Assignment, SentFd, SentMemory};
 use super::worker;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::ipc::wire::fds::ValueFd;
 use crate::pool::model::Seat;
 use crate::pool::transport::{StartFailure, StartWorker};
@@ -20,7 +20,7 @@ use crate::task::Call;
 /// Returns a builder that takes the options of workers, and starts no process.
 pub(in crate::pool) fn worker_builder() -> ProcessBuilder<()> {
     let text = "the builder of a pool's worker options starts no process; `PoolBuilder::build` does";
-    ProcessBuilder::new(Call::internal(&worker::ENTRY, &()), Err(Error::new(ErrorKind::Setting, text)))
+    ProcessBuilder::of_options(Call::internal(&worker::ENTRY, &()), text)
 }
 
 /// What each worker of a pool is to be. Holds files and the arguments of hooks open.
@@ -32,6 +32,8 @@ pub(in crate::pool) struct WorkerRecipe {
     pub(in crate::pool) pins: Option<Vec<usize>>,
     /// Resident bytes above which a worker exits after a job.
     pub(in crate::pool) max_memory: Option<u64>,
+    /// Whether workers survive the signals that end a service.
+    pub(in crate::pool) is_graceful: bool,
     pub(in crate::pool) hooks: Arc<Hooks>,
 }
 
@@ -99,11 +101,13 @@ impl LocalStart {
             memory: SentMemory::create().map_err(failed)?,
             eventfd: SentFd(ValueFd::from(&self.eventfd)),
             max_memory: recipe.max_memory,
+            is_graceful: recipe.is_graceful,
             initializer: recipe.hooks.initializer.as_ref().map(Hook::pack).transpose()?,
             finalizer: recipe.hooks.finalizer.as_ref().map(Hook::pack).transpose()?,
         };
         let call = Call::<()>::internal(&worker::ENTRY, &assignment);
         let process = self.context.process(call).options(recipe.options_at(seat.place)).name(seat.name).daemon(true);
+        let process = process.graceful(recipe.is_graceful);
         let process = process.start_by(template.map(|template| template as &dyn Launcher))?;
         Ok(LocalLink::new(process, assignment.memory.into_memory(), Arc::clone(&recipe.hooks)))
     }

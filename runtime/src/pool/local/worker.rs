@@ -61,6 +61,7 @@ fn run(arguments: &mut ArgumentDecoder<'_>) -> Result<EncodedOutput, Undecodable
             assignment.initializer,
             assignment.finalizer,
             assignment.max_memory.map(MemoryLimit::new),
+            assignment.is_graceful,
         ),
         None => return Err(UndecodableArguments("a worker has no link".to_owned())),
     }
@@ -130,9 +131,18 @@ impl Worker {
         }
     }
 
-    fn work(mut self, initializer: Option<PackedCall>, finalizer: Option<PackedCall>, limit: Option<MemoryLimit>) {
+    fn work(
+        mut self,
+        initializer: Option<PackedCall>,
+        finalizer: Option<PackedCall>,
+        limit: Option<MemoryLimit>,
+        is_graceful: bool,
+    ) {
         // The parent answers a terminal's interrupt, and its end is the end of its workers.
-        signal::survive_interrupts();
+        signal::survive(&[signal::INTERRUPT]);
+        if is_graceful {
+            signal::survive(&[signal::TERMINATE, signal::HANG_UP]);
+        }
         // A worker that ends before this has not come to its own task.
         self.side.note_began(sys::monotonic_nanoseconds());
         let (ready, limit) = match limit.map(MemoryLimit::check).transpose() {
@@ -279,7 +289,7 @@ fn call(task_index: u64, bytes: &[u8], descriptors: Vec<ValueFd>) -> TaskEnd {
         return TaskEnd::Refused(Error::new(ErrorKind::UnknownTask, text));
     };
     let mut arguments = ArgumentDecoder::new(bytes, fds::ReceivedFds::new(descriptors));
-    match child::catch_panic(|| (entry.run)(&mut arguments)) {
+    match child::run_user_code(entry.name, || (entry.run)(&mut arguments)) {
         Ok(Ok(EncodedOutput(Ok(payload)))) => TaskEnd::Returned(payload),
         Ok(Ok(EncodedOutput(Err(error)))) => TaskEnd::Unencodable(error),
         Ok(Err(error)) => {

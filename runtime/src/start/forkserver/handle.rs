@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Refusal};
 use crate::ipc::wire::frame;
 use crate::ipc::wire::kind;
 use crate::platform::StartMethod;
-use crate::start::{Entrance, Request, entrance, is_absent, spawn};
+use crate::start::{Entrance, Request, availability, entrance, is_absent, spawn};
 use crate::sys::environ::Environment;
 use crate::sys::identity::{self, Identity};
 use crate::sys::inherited::InheritedState;
@@ -46,7 +46,9 @@ impl LockedServer {
             let entrance = entrance()?;
             let unreadable = |error| unreadable("start the forkserver", error);
             let status = ProcStatus::read().map_err(unreadable)?;
-            *slot = Some(ServerHandle::start(entrance, Identity::read(&status).map_err(unreadable)?)?);
+            let started = ServerHandle::start(entrance, Identity::read(&status).map_err(unreadable)?);
+            availability::note_start(&started);
+            *slot = Some(started?);
         }
         Ok(Self(slot))
     }

@@ -6,7 +6,7 @@ use super::request::{self, Delivery, ForkOutcome};
 use super::spare_policy;
 use crate::child::Settings;
 use crate::error::{Error, ErrorKind};
-use crate::start::{Launcher, Request};
+use crate::start::{Launcher, Request, availability};
 use crate::this_process::children::Launched;
 use crate::this_process::spares::{self, Spare};
 
@@ -60,6 +60,20 @@ impl Launcher for ForkServer {
         );
         Err(Error::new(ErrorKind::ForkServer, text))
     }
+}
+
+/// Learns whether this program can have a forkserver, and starts the forkserver to find out.
+///
+/// # Errors
+/// The forkserver cannot be started for another reason than threads before the guard.
+pub(crate) fn ensure_known() -> Result<(), Error> {
+    if !availability::is_known()
+        && let Err(error) = LockedServer::running()
+        && error.kind() != ErrorKind::MultiThreadedFork
+    {
+        return Err(error);
+    }
+    Ok(())
 }
 
 /// Sends the spec to a spare.

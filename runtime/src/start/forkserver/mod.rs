@@ -77,7 +77,7 @@ mod settings_diff;
 mod spare_policy;
 mod template;
 
-pub(crate) use launcher::ForkServer;
+pub(crate) use launcher::{ForkServer, ensure_known};
 pub(crate) use server_startup::serve;
 pub use server_startup::{Preload, PreloadOutput};
 pub(crate) use spare_policy::set_spares;

@@ -8,6 +8,7 @@ use crate::child::{self, ProcessOrigin};
 use crate::ipc::wire::frame::{self, ReceivedFrame};
 use crate::ipc::wire::kind;
 use crate::sys::fork::{self, FreshCopy, SingleThreaded};
+use crate::sys::fork_generation::ForkGeneration;
 use crate::sys::identity::own_ids;
 use crate::sys::{self, lifeline, socket};
 use crate::this_process::after_fork;
@@ -39,6 +40,8 @@ impl EventLoop {
     /// Exits at a request by another user than the server's own. So a parent that has given up its ids gets no children
     /// with the old ids, and neither does an intruder in such a parent.
     pub(super) fn run(self) -> ! {
+        // Maps the page of the generation, which each child then has too.
+        let _ = ForkGeneration::current();
         let mut server = self;
         loop {
             let request = frame::receive(server.link.as_fd(), None).ok().flatten();

@@ -12,7 +12,7 @@ use crate::ipc::wire::frame::ReceivedFrame;
 use crate::ipc::wire::kind;
 use crate::report::Report;
 use crate::sys::fd::{self, Stream};
-use crate::sys::fork::{self, FreshCopy, SingleThreaded};
+use crate::sys::fork::{self, FreshCopy, OtherThreads, SingleThreaded, WaitForHarness};
 use crate::sys::identity::{self, Privileges};
 use crate::sys::inherited::InheritedState;
 use crate::sys::procfs::ProcStatus;
@@ -76,11 +76,11 @@ pub(crate) fn serve(link: OwnedFd, frame: ReceivedFrame) -> ! {
 
 /// Runs the preloads, and returns the state that children inherit from the server.
 fn prepare() -> Result<InheritedState, Error> {
-    single_threaded("when it reaches its guard, which must come first in `main`, before any thread is started")?;
+    SingleThreaded::check().map_err(|threads| threads_at_guard(&threads))?;
     redirect_input()?;
     preload()?;
     silence()?;
-    single_threaded("after its #[preload] functions; they must end before it can make children")?;
+    SingleThreaded::check().map_err(|threads| threads_after_preloads(&threads))?;
     if robust_list::holds_robust_lock() {
         let text =
             "a #[preload] function has left a process-shared lock held, which no child could share; drop its guard";
@@ -132,11 +132,23 @@ fn preload() -> Result<(), Error> {
     })
 }
 
-fn single_threaded(when: &str) -> Result<SingleThreaded, Error> {
-    SingleThreaded::check().map_err(|threads| {
-        let names = threads.names.join(", ");
-        Error::new(ErrorKind::Preload, format!("the forkserver has other threads ({names}) {when}"))
-    })
+/// The refusal of a program that can have no forkserver. The kind tells the parent so (`availability`).
+fn threads_at_guard(threads: &OtherThreads) -> Error {
+    let text = format!(
+        "this program can have no forkserver, since it has other threads ({threads}) when it reaches its guard: a \
+         library or an allocator started them when the program was loaded, or `main` before its guard, which must come \
+         first; use the start method `spawn`"
+    );
+    Error::new(ErrorKind::MultiThreadedFork, text)
+}
+
+/// The refusal after preloads that have left threads behind.
+fn threads_after_preloads(threads: &OtherThreads) -> Error {
+    let text = format!(
+        "the forkserver has other threads ({threads}) after its #[preload] functions; they must end before it can make \
+         children"
+    );
+    Error::new(ErrorKind::Preload, text)
 }
 
 impl EventLoop {
@@ -147,11 +159,13 @@ impl EventLoop {
                 self.send(kind::READY, &inherited, None);
                 self.run()
             }
-            Err(error) => {
-                self.send(kind::REFUSED, &Refusal::from(error), None);
-                sys::exit_now(child::EXIT_NOT_STARTED)
-            }
+            Err(error) => self.refuse(error),
         }
+    }
+
+    fn refuse(&self, error: Error) -> ! {
+        self.send(kind::REFUSED, &Refusal::from(error), None);
+        sys::exit_now(child::EXIT_NOT_STARTED)
     }
 
     /// Goes on in a copy of this process with one thread, which is a child of the same parent.
@@ -160,7 +174,8 @@ impl EventLoop {
     fn leave_test_harness(self) -> ! {
         let (server, forked) = match fork::waiting_main_thread() {
             Ok(threads) => fork::clone_sibling(&threads, self, Self::begin_in_copy),
-            Err(error) => (self, Err(error)),
+            Err(WaitForHarness::OtherThreads(threads)) => self.refuse(threads_at_guard(&threads)),
+            Err(WaitForHarness::Os(error)) => (self, Err(error)),
         };
         if let Err(error) = forked {
             child::fail(&format!("the forkserver cannot leave the test harness: {error}"));

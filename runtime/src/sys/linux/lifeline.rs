@@ -17,6 +17,10 @@
 //!   matching ids. A pipe has mode 0600 of its creator, whose ids may have changed since. Hence the change of mode.
 //! - The forkserver opens the read side of a spare through its own. The spare sends its parent a duplicate.
 //! - A child that arms late gets no signal for an end that is already there. Hence the poll after the arming.
+//! - The kernel keeps owner and signal with the description, and forgets them at its last close. So the child lets its
+//!   descriptor be inherited (execve(2)), and a program that the task executes in place of itself is tied too. A
+//!   program that the task starts beside itself inherits a harmless descriptor: the read side of an empty pipe, whose
+//!   owner is the child. The signal does not reach a program that is executed with another user (set-user-id).
 //! - `PR_SET_PDEATHSIG` is not used. It fires at the end of the starting *thread*, and only the child can take it back,
 //!   which [`Kept::disarm`] has to. But the first process of a pid namespace has nothing else, and cannot be detached
 //!   (see [`arm`]).
@@ -97,7 +101,8 @@ impl Kept {
     }
 }
 
-/// Binds this process to the life of the process at the other end. Returns `false` if that process is gone already.
+/// Binds this process, and each program that it executes in place of itself, to the life of the process at the other
+/// end. Returns `false` if that process is gone already.
 pub(crate) fn arm(read_side: BorrowedFd<'_>) -> io::Result<bool> {
     let raw = read_side.as_raw_fd();
     let own = super::pid() as libc::pid_t;
@@ -110,6 +115,9 @@ pub(crate) fn arm(read_side: BorrowedFd<'_>) -> io::Result<bool> {
     check(unsafe { libc::fcntl(raw, libc::F_SETOWN, own) }.into())?;
     // SAFETY: as above.
     check(unsafe { libc::fcntl(raw, F_SETSIG, libc::SIGKILL) }.into())?;
+    // A program that this process executes inherits the descriptor, and with it the open file description and the tie.
+    // SAFETY: as above.
+    check(unsafe { libc::fcntl(raw, libc::F_SETFD, 0) }.into())?;
     set_flags(raw, libc::O_NONBLOCK | libc::O_ASYNC)?;
     // A parent that has detached this child may be gone. It has cleared the flag before.
     Ok(!super::poll::is_hung_up(read_side) || !is_async(read_side)?)

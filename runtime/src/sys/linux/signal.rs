@@ -89,15 +89,15 @@ pub(crate) fn set_ignored(wanted: SignalSet) {
     }
 }
 
-/// Lets this process survive the signal that a terminal sends for Ctrl-C, unless the process ignores the signal
-/// already.
+/// Lets this process survive some signals, unless the process ignores a signal already.
 ///
 /// By a handler, since a program that this process executes gets the default action in place of a handler, but goes on
 /// ignoring what this process ignores (execve(2)). `signal(3)` restarts the system calls that the handler interrupts.
-pub(crate) fn survive_interrupts() {
+pub(crate) fn survive(signals: &[i32]) {
     extern "C" fn nothing(_signal: i32) {}
-    if !ignored().contains(libc::SIGINT) {
-        set_disposition(libc::SIGINT, nothing as extern "C" fn(i32) as libc::sighandler_t);
+    let ignored = ignored();
+    for signal in signals.iter().filter(|signal| !ignored.contains(**signal)) {
+        set_disposition(*signal, nothing as extern "C" fn(i32) as libc::sighandler_t);
     }
 }
 
@@ -135,15 +135,32 @@ const GRACE: Duration = Duration::from_secs(1);
 /// `SIGKILL`.
 ///
 /// The kernel watches the timers of the process itself: no thread does here, nor a join in the parent.
+///
+/// The first is the interval timer, which the process keeps when the task executes another program. Timers of
+/// timer_create(2) are deleted then. Sources: setitimer(2), execve(2).
 pub(crate) fn end_after(limit: Duration) -> io::Result<()> {
     set_disposition(libc::SIGALRM, libc::SIG_DFL);
     set_mask(mask().without(libc::SIGALRM));
-    start_timer(libc::SIGALRM, limit)?;
+    start_interval_timer(limit)?;
     start_timer(libc::SIGKILL, limit.saturating_add(GRACE))
+}
+
+/// Starts the timer that sends `SIGALRM` once.
+fn start_interval_timer(limit: Duration) -> io::Result<()> {
+    let limit = timespec(limit.max(Duration::from_micros(1)));
+    let value = libc::timeval { tv_sec: limit.tv_sec, tv_usec: (limit.tv_nsec / 1000) as _ };
+    let once = libc::itimerval { it_interval: libc::timeval { tv_sec: 0, tv_usec: 0 }, it_value: value };
+    // SAFETY: the timer's value outlives the call, and the old value is not asked for.
+    check(unsafe { libc::setitimer(libc::ITIMER_REAL, &once, std::ptr::null_mut()) }.into())?;
+    Ok(())
 }
 
 pub(crate) const KILL: i32 = libc::SIGKILL;
 pub(crate) const TERMINATE: i32 = libc::SIGTERM;
+/// The signal that a terminal sends for Ctrl-C.
+pub(crate) const INTERRUPT: i32 = libc::SIGINT;
+/// The signal of a terminal that is closed. Supervisors send it too.
+pub(crate) const HANG_UP: i32 = libc::SIGHUP;
 
 /// The signal by which [`end_after`] ends a process.
 pub(crate) const OVERDUE: i32 = libc::SIGALRM;

@@ -6,13 +6,14 @@
 
 mod sibling;
 
+use std::fmt;
 use std::io;
 use std::time::{Duration, Instant};
 
 pub(super) use sibling::thread_id_address;
 pub(crate) use sibling::{can_clone_sibling, clone_sibling};
 
-use super::check;
+use super::{check, coverage};
 
 /// The two processes after a fork.
 #[derive(Debug)]
@@ -26,6 +27,14 @@ pub(crate) enum Side {
 /// Proof that this process is a copy that has just been made and has one thread.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct FreshCopy(());
+
+impl FreshCopy {
+    /// In a new copy.
+    fn begin() -> Self {
+        coverage::begin_copy();
+        Self(())
+    }
+}
 
 #[cfg(test)]
 impl FreshCopy {
@@ -43,7 +52,7 @@ pub(crate) fn fork(_threads: &SingleThreaded) -> io::Result<Side> {
     // SAFETY: there is one thread, or the user has vouched for the others (SingleThreaded); the copy ends in
     // `child::run`.
     match check(unsafe { libc::fork() }.into())? {
-        0 => Ok(Side::Child(FreshCopy(()))),
+        0 => Ok(Side::Child(FreshCopy::begin())),
         pid => Ok(Side::Parent(pid as u32)),
     }
 }
@@ -58,11 +67,19 @@ impl SingleThreaded {
     /// # Errors
     /// The names of the other threads.
     pub(crate) fn check() -> Result<Self, OtherThreads> {
-        const LINGERING: Duration = Duration::from_millis(20);
-        let end = Instant::now() + LINGERING;
+        Self::check_within(Duration::from_millis(20), 0)
+    }
+
+    /// As [`check`](Self::check), for a process that may have other threads for good. Waits up to 1 ms.
+    pub(crate) fn check_soon() -> Result<Self, OtherThreads> {
+        Self::check_within(Duration::from_millis(1), 0)
+    }
+
+    fn check_within(lingering: Duration, allowed: usize) -> Result<Self, OtherThreads> {
+        let end = Instant::now() + lingering;
         loop {
             match other_threads() {
-                Ok(names) if names.is_empty() => return Ok(Self(())),
+                Ok(names) if names.len() <= allowed => return Ok(Self(())),
                 Ok(names) if Instant::now() >= end => return Err(OtherThreads { names }),
                 Err(_) if Instant::now() >= end => return Err(OtherThreads { names: Vec::new() }),
                 _ => std::thread::yield_now(),
@@ -84,20 +101,28 @@ impl SingleThreaded {
 /// holds no lock, the main thread is in the channel and holds none. So a copy of the calling thread finds none held.
 ///
 /// # Errors
-/// `TimedOut` after 10 s. `NotFound` without `/proc`.
-pub(crate) fn waiting_main_thread() -> io::Result<SingleThreaded> {
+/// There are further threads. `TimedOut` after 10 s. `NotFound` without `/proc`.
+pub(crate) fn waiting_main_thread() -> Result<SingleThreaded, WaitForHarness> {
     const LIMIT: Duration = Duration::from_secs(10);
     let end = Instant::now() + LIMIT;
     while Instant::now() < end {
         // By `self`, as `/proc` may be that of another pid namespace, with other numbers.
-        let stat = super::procfs::read_small("/proc/self/stat")?;
+        let stat = super::procfs::read_small("/proc/self/stat").map_err(WaitForHarness::Os)?;
         // The state follows the name, which is in parentheses and may contain some.
         if stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('S')) {
-            return Ok(SingleThreaded(()));
+            return SingleThreaded::check_within(Duration::from_millis(20), 1).map_err(WaitForHarness::OtherThreads);
         }
         std::thread::yield_now();
     }
-    Err(io::ErrorKind::TimedOut.into())
+    Err(WaitForHarness::Os(io::ErrorKind::TimedOut.into()))
+}
+
+/// The reason why a server cannot leave its test harness.
+#[derive(Debug)]
+pub(crate) enum WaitForHarness {
+    /// The main thread is among them.
+    OtherThreads(OtherThreads),
+    Os(io::Error),
 }
 
 /// The reason why a fork was refused.
@@ -105,6 +130,15 @@ pub(crate) fn waiting_main_thread() -> io::Result<SingleThreaded> {
 pub(crate) struct OtherThreads {
     /// The names of the other threads; empty if they could not be read.
     pub(crate) names: Vec<String>,
+}
+
+impl fmt::Display for OtherThreads {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.names[..] {
+            [] => f.write_str("threads that cannot be named, as /proc is not there"),
+            names => f.write_str(&names.join(", ")),
+        }
+    }
 }
 
 /// Returns whether this thread is known to be the only one.

@@ -70,7 +70,7 @@ impl<T> Start<T> {
             // SAFETY: it is that of the original's thread, of which this one is the copy.
             unsafe { robust_list::register(list) };
         }
-        (self.run)(self.given, FreshCopy(()))
+        (self.run)(self.given, FreshCopy::begin())
     }
 }
 
