@@ -2,6 +2,7 @@
 
 pub(crate) mod broadcast;
 pub(crate) mod corners;
+pub(crate) mod descriptors;
 pub(crate) mod faults;
 pub(crate) mod finalizers;
 pub(crate) mod futures;
@@ -10,7 +11,6 @@ pub(crate) mod jobs;
 pub(crate) mod life;
 pub(crate) mod maps;
 pub(crate) mod options;
-pub(crate) mod pressure;
 pub(crate) mod results;
 pub(crate) mod scaling;
 pub(crate) mod template;
