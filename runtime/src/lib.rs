@@ -111,8 +111,11 @@ pub use crate::platform::{Platform, StartMethod};
 #[cfg(feature = "progress")]
 #[cfg_attr(docsrs, doc(cfg(feature = "progress")))]
 pub use crate::pool::MapProgress;
+#[cfg(feature = "stream")]
+#[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
+pub use crate::pool::MapStream;
 pub use crate::pool::{
-    InitializerOutput, Job, Map, MapUnordered, Pool, PoolBuilder, PoolStats, WorkerStats, is_cancelled,
+    InitializerOutput, Job, Map, MapUnordered, Pool, PoolBuilder, PoolStats, Unfinished, WorkerStats, is_cancelled,
 };
 pub use crate::process::{
     Context, Process, ProcessBuilder, Resource, Stdio, force_start_method, fork, get_all_start_methods, get_context,

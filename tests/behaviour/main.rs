@@ -89,6 +89,7 @@ const SUITES: &[Suite] = &[
     ("pool::workers", pool::workers::CASES),
     ("pool::template", pool::template::CASES),
     ("pool::scaling", pool::scaling::CASES),
+    ("pool::sharing", pool::sharing::CASES),
     ("pool::life", pool::life::CASES),
     ("pool::futures", pool::futures::CASES),
     ("pool::hostile", pool::hostile::CASES),

@@ -1,5 +1,6 @@
 //! How a pool is to be.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -440,7 +441,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Starts the workers, and waits until each worker is ready.
+    /// Starts the workers, and waits until each worker is ready. Blocks this thread.
     ///
     /// If a limit allows only some of the workers, the pool begins with these workers and retries the start of the
     /// rest.
@@ -470,6 +471,49 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn build(self) -> Result<Pool, Error> {
+        let pool = self.launch()?;
+        pool.core.wait_until_ready()?;
+        Ok(pool)
+    }
+
+    /// The asynchronous form of [`build`](Self::build), for any executor.
+    ///
+    /// The pool's thread starts the workers, and the future waits for their initializers. The first poll takes as long
+    /// as the start of a thread, and for the start method `fork` as long as a copy of this process (milliseconds). A
+    /// drop of the future kills the workers that were started.
+    ///
+    /// # Errors
+    /// The errors of [`build`](Self::build).
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::Context;
+    /// # fn block_on<T>(future: impl Future<Output = T>) -> T {
+    /// #     let mut future = std::pin::pin!(future);
+    /// #     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    /// #     loop {
+    /// #         if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) { return output }
+    /// #         std::thread::yield_now();
+    /// #     }
+    /// # }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = block_on(Context::default().pool().workers(2).build_async())?;
+    /// assert_eq!(pool.stats().workers.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn build_async(self) -> Result<Pool, Error> {
+        let pool = self.launch()?;
+        poll_fn(|polling| pool.core.poll_ready(polling.waker())).await?;
+        Ok(pool)
+    }
+}
+
+impl PoolBuilder {
+    /// Makes the pool, whose thread starts the workers.
+    fn launch(self) -> Result<Pool, Error> {
         let workers = self.checked_workers()?;
         if self.max_tasks == Some(0) {
             return Err(Error::new(ErrorKind::Setting, "a worker of a pool has to do at least one task"));
@@ -495,16 +539,9 @@ impl PoolBuilder {
         let core = Arc::new(core);
         // Before the workers, which may take all the processes that there can be.
         let thread = start_supervisor(&core)?;
-        if let Err(error) = core.wait_until_ready() {
-            core.terminate();
-            let _ = thread.join();
-            return Err(error);
-        }
-        Ok(Pool { core, thread: Some(thread), retries: self.retries })
+        Ok(Pool::new(core, thread, self.retries))
     }
-}
 
-impl PoolBuilder {
     fn checked_workers(&self) -> Result<usize, Error> {
         let workers = self.workers.unwrap_or_else(sys::sched::usable_processors);
         match self.min_workers {

@@ -2,6 +2,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
+#[cfg(feature = "stream")]
+use std::pin::Pin;
+#[cfg(feature = "stream")]
+use std::task::{Context as Polling, Poll};
 
 use super::Pool;
 use super::job::value;
@@ -34,6 +38,11 @@ use crate::task::{Call, Decode};
 #[must_use = "a map does nothing until its results are taken"]
 pub struct Map<'p, T, I> {
     pool: &'p Pool,
+    calls: InOrder<T, I>,
+}
+
+/// An input, and the results of the calls that were taken from it, in the order of the calls.
+struct InOrder<T, I> {
     calls: std::iter::Fuse<I>,
     /// Calls that are under way or done, oldest first: how their results are decoded.
     decoders: VecDeque<(&'static str, Decode<T>)>,
@@ -44,14 +53,14 @@ pub struct Map<'p, T, I> {
 /// How many calls are taken from the input at once.
 const BATCH: usize = 64;
 
-impl<'p, T, I: Iterator<Item = Call<T>>> Map<'p, T, I> {
-    pub(super) fn new(pool: &'p Pool, calls: I) -> Self {
-        Self { pool, calls: calls.fuse(), decoders: VecDeque::new(), ids: VecDeque::new(), ready: VecDeque::new() }
+impl<T, I: Iterator<Item = Call<T>>> InOrder<T, I> {
+    fn new(calls: I) -> Self {
+        Self { calls: calls.fuse(), decoders: VecDeque::new(), ids: VecDeque::new(), ready: VecDeque::new() }
     }
 
     /// Lets workers have as much of the input as they have room for; at least one call if none is under way.
-    fn refill(&mut self) {
-        let mut room = self.pool.core.room(self.ids.len()).max(usize::from(self.ids.is_empty()));
+    fn refill(&mut self, pool: &Pool) {
+        let mut room = pool.core.room(self.ids.len()).max(usize::from(self.ids.is_empty()));
         while room > 0 {
             // Without the pool's lock: the input is code of the user's.
             let calls: Vec<Call<T>> = self.calls.by_ref().take(room.min(BATCH)).collect();
@@ -60,10 +69,27 @@ impl<'p, T, I: Iterator<Item = Call<T>>> Map<'p, T, I> {
             }
             room -= calls.len();
             self.decoders.extend(calls.iter().map(|call| (call.entry.name, call.decode)));
-            let jobs = calls.into_iter().map(|call| self.pool.entry(call, Holder::Job(None)));
+            let jobs = calls.into_iter().map(|call| pool.entry(call, Holder::Job(None)));
             let ids = &mut self.ids;
-            self.pool.core.submit(jobs, |id| ids.push_back(id));
+            pool.core.submit(jobs, |id| ids.push_back(id));
         }
+    }
+
+    /// Takes the next result that has come.
+    fn next(&mut self, pool: &Pool) -> Option<Result<T, JoinError>> {
+        let outcome = self.ready.pop_front()?;
+        let (task, decode) = self.decoders.pop_front()?;
+        Some(value(&pool.core, outcome, task, decode))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        with_more(self.calls.size_hint(), self.decoders.len())
+    }
+}
+
+impl<'p, T, I: Iterator<Item = Call<T>>> Map<'p, T, I> {
+    pub(super) fn new(pool: &'p Pool, calls: I) -> Self {
+        Self { pool, calls: InOrder::new(calls) }
     }
 }
 
@@ -71,18 +97,17 @@ impl<T, I: Iterator<Item = Call<T>>> Iterator for Map<'_, T, I> {
     type Item = Result<T, JoinError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.ready.is_empty() {
-            self.refill();
-            let ready = &mut self.ready;
-            self.pool.core.wait_in_order(&mut self.ids, |outcome| ready.push_back(outcome));
+        let calls = &mut self.calls;
+        if calls.ready.is_empty() {
+            calls.refill(self.pool);
+            let ready = &mut calls.ready;
+            self.pool.core.wait_in_order(&mut calls.ids, |outcome| ready.push_back(outcome));
         }
-        let outcome = self.ready.pop_front()?;
-        let (task, decode) = self.decoders.pop_front()?;
-        Some(value(&self.pool.core, outcome, task, decode))
+        calls.next(self.pool)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        with_more(self.calls.size_hint(), self.decoders.len())
+        self.calls.size_hint()
     }
 }
 
@@ -91,13 +116,100 @@ impl<T, I: ExactSizeIterator<Item = Call<T>>> ExactSizeIterator for Map<'_, T, I
 
 impl<T, I> Drop for Map<'_, T, I> {
     fn drop(&mut self) {
-        self.pool.core.cancel_and_release(std::mem::take(&mut self.ids));
+        self.pool.core.cancel_and_release(std::mem::take(&mut self.calls.ids));
     }
 }
 
 impl<T, I> fmt::Debug for Map<'_, T, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Map with {} calls under way", self.ids.len())
+        write!(f, "Map with {} calls under way", self.calls.ids.len())
+    }
+}
+
+/// A stream of the results of many calls, in the order of the calls. Made by
+/// [`Pool::map_stream`](super::Pool::map_stream).
+///
+/// Takes the input as workers have room for calls, in the polls. A drop cancels the calls that have not begun.
+///
+/// # Examples
+/// ```
+/// use std::future::poll_fn;
+/// use std::pin::Pin;
+///
+/// use futures_core::Stream;
+/// use offspring::{Context, child_task};
+/// # fn block_on<T>(future: impl Future<Output = T>) -> T {
+/// #     let mut future = std::pin::pin!(future);
+/// #     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+/// #     loop {
+/// #         if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) { return output }
+/// #         std::thread::yield_now();
+/// #     }
+/// # }
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(2).build()?;
+/// let mut squares = pool.map_stream((1..).map(square::call)); // an endless input
+/// let first = block_on(poll_fn(|polling| Pin::new(&mut squares).poll_next(polling)));
+/// assert_eq!(first.transpose()?, Some(1));
+/// # Ok(())
+/// # }
+/// ```
+#[cfg(feature = "stream")]
+#[must_use = "a stream does nothing until it is polled"]
+pub struct MapStream<T, I> {
+    pool: Pool,
+    calls: InOrder<T, I>,
+}
+
+#[cfg(feature = "stream")]
+impl<T, I: Iterator<Item = Call<T>>> MapStream<T, I> {
+    pub(super) fn new(pool: Pool, calls: I) -> Self {
+        Self { pool, calls: InOrder::new(calls) }
+    }
+}
+
+/// No field is ever pinned.
+#[cfg(feature = "stream")]
+impl<T, I> Unpin for MapStream<T, I> {}
+
+#[cfg(feature = "stream")]
+impl<T, I: Iterator<Item = Call<T>>> futures_core::Stream for MapStream<T, I> {
+    type Item = Result<T, JoinError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, polling: &mut Polling<'_>) -> Poll<Option<Self::Item>> {
+        let Self { pool, calls } = &mut *self;
+        if calls.ready.is_empty() {
+            calls.refill(pool);
+            let ready = &mut calls.ready;
+            let take = |outcome| ready.push_back(outcome);
+            std::task::ready!(pool.core.poll_in_order(&mut calls.ids, polling.waker(), take));
+        }
+        Poll::Ready(calls.next(pool))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.calls.size_hint()
+    }
+}
+
+#[cfg(feature = "stream")]
+impl<T, I> Drop for MapStream<T, I> {
+    fn drop(&mut self) {
+        self.pool.core.cancel_and_release(std::mem::take(&mut self.calls.ids));
+    }
+}
+
+#[cfg(feature = "stream")]
+impl<T, I> fmt::Debug for MapStream<T, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MapStream with {} calls under way", self.calls.ids.len())
     }
 }
 

@@ -76,3 +76,56 @@ pub struct WorkerStats {
     /// The number of jobs that the worker has finished.
     pub done: u32,
 }
+
+/// The jobs that a [`shutdown`](super::Pool::shutdown) has cut off.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// use offspring::{Context, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(1).build()?;
+/// let job = pool.submit(square::call(12));
+/// let unfinished = pool.shutdown(Duration::from_secs(30));
+/// assert!(unfinished.is_empty(), "{unfinished:?}");
+/// assert_eq!(job.wait()?, 144);
+/// # Ok(())
+/// # }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The names of the tasks that had begun, and were killed with their workers.
+    pub running: Vec<&'static str>,
+    /// The number of jobs that had not begun.
+    pub queued: usize,
+}
+
+impl Unfinished {
+    /// Returns whether no job was cut off.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::Context;
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// assert!(pool.shutdown(Duration::ZERO).is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty() && self.queued == 0
+    }
+}

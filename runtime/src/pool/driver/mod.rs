@@ -27,20 +27,20 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::thread::ThreadId;
 use std::time::Instant;
 
 use super::local::{LocalLink, LocalStart};
 use super::model::{GroupId, JobEntry, JobId, LONGEST_SPIN, Outcome, PoolConfig};
-use super::scheduler::{EXIT_GRACE, Phase, Scheduler};
-use super::stats::PoolStats;
+use super::scheduler::{Milestone, Phase, Scheduler};
+use super::stats::{PoolStats, Unfinished};
 use crate::error::Error;
 use crate::ipc::spin::AdaptiveSpin;
 use crate::sys;
 use crate::sys::eventfd::{self, Poller};
 use crate::sys::fork_generation::ForkGeneration;
-use crate::sys::poll::{self, Deadline};
+use crate::sys::poll::Deadline;
 use supervisor::SupervisorState;
 pub(super) use supervisor::start_supervisor;
 
@@ -178,6 +178,27 @@ impl PoolCore {
         self.release(inner);
     }
 
+    /// The same for a future, which `waker` wakes.
+    #[cfg(feature = "stream")]
+    pub(super) fn poll_in_order(
+        &self,
+        ids: &mut VecDeque<JobId>,
+        waker: &Waker,
+        mut take: impl FnMut(Outcome),
+    ) -> Poll<()> {
+        let Some(first) = ids.front().copied() else { return Poll::Ready(()) };
+        let Some(outcome) = self.poll(first, waker) else { return Poll::Pending };
+        ids.pop_front();
+        take(outcome);
+        let mut inner = self.lock();
+        while let Some(outcome) = ids.front().and_then(|id| inner.scheduler.take(*id)) {
+            ids.pop_front();
+            take(outcome);
+        }
+        self.release(inner);
+        Poll::Ready(())
+    }
+
     /// Waits for any job of a group, and takes the outcomes of all that are done.
     pub(super) fn wait_for_any(&self, group: GroupId, mut take: impl FnMut(JobId, Outcome)) {
         let mut inner = self.wait_until(None, |scheduler| scheduler.has_next_of_group(group));
@@ -186,12 +207,6 @@ impl PoolCore {
                 take(id, outcome);
             }
         }
-        self.release(inner);
-    }
-
-    /// Waits until no job is unfinished.
-    pub(super) fn wait_until_finished(&self) {
-        let inner = self.wait_until(None, |scheduler| scheduler.unfinished() == 0);
         self.release(inner);
     }
 
@@ -206,20 +221,54 @@ impl PoolCore {
         ready.unwrap_or(Ok(()))
     }
 
-    /// Waits until every worker has exited.
-    ///
-    /// # Errors
-    /// Why jobs failed for want of workers, if any did.
-    pub(super) fn wait_until_empty(&self) -> Result<(), Error> {
-        let mut inner = self.wait_until(poll::deadline_in(EXIT_GRACE), Scheduler::is_empty);
-        if !inner.scheduler.is_empty() {
-            inner.scheduler.kill_all();
-            drop(inner);
-            inner = self.wait_until(None, Scheduler::is_empty);
-        }
-        let abandoned = inner.scheduler.abandoned().map(Error::again);
+    /// Closes the pool, and lets its workers exit after the last job. Cuts off what is unfinished at the deadline.
+    pub(super) fn begin_shutdown(&self, deadline: Deadline) {
+        let mut inner = self.lock();
+        inner.scheduler.begin_shutdown(deadline);
+        self.wake_all(&inner);
         self.release(inner);
-        abandoned.map_or(Ok(()), Err)
+    }
+
+    /// Waits for the end of a shutdown.
+    pub(super) fn wait_until_ended(&self) {
+        let inner = self.wait_until(None, Scheduler::has_ended);
+        self.release(inner);
+    }
+
+    /// Why jobs failed for want of workers, if any did.
+    pub(super) fn abandoned(&self) -> Option<Error> {
+        self.lock().scheduler.abandoned().map(Error::again)
+    }
+
+    pub(super) fn cut_off(&self) -> Unfinished {
+        self.lock().scheduler.cut_off()
+    }
+
+    /// The same as [`wait_until_ready`](Self::wait_until_ready) for a future.
+    pub(super) fn poll_ready(&self, waker: &Waker) -> Poll<Result<(), Error>> {
+        self.poll_milestone(Milestone::Ready, waker, Scheduler::is_ready)
+    }
+
+    /// The same as [`wait_until_ended`](Self::wait_until_ended) for a future.
+    pub(super) fn poll_ended(&self, waker: &Waker) -> Poll<()> {
+        self.poll_milestone(Milestone::Ended, waker, |scheduler| scheduler.has_ended().then_some(()))
+    }
+
+    fn poll_milestone<T>(
+        &self,
+        milestone: Milestone,
+        waker: &Waker,
+        reached: impl Fn(&Scheduler<Link>) -> Option<T>,
+    ) -> Poll<T> {
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        self.collect(&mut inner);
+        let value = reached(&inner.scheduler);
+        let unused = if value.is_none() { inner.scheduler.watch(milestone, waker) } else { Some(waker) };
+        self.wake_if_needed(&mut inner);
+        self.release(inner);
+        drop(unused);
+        value.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Takes a job's outcome, or sets the waker of its future.
@@ -295,13 +344,7 @@ impl PoolCore {
         let mut inner = self.lock();
         inner.scheduler.close();
         self.wake_all(&inner);
-    }
-
-    /// Tells every worker to exit after its jobs.
-    pub(super) fn shut_down(&self) {
-        let mut inner = self.lock();
-        inner.scheduler.shut_down(Instant::now());
-        self.wake_all(&inner);
+        self.release(inner);
     }
 
     /// Fails every job and kills every worker. Does nothing in a forked copy of the process.
@@ -388,6 +431,7 @@ impl Drop for PoolCore {
 fn needs_leader(scheduler: &Scheduler<Link>) -> bool {
     let has_more = || scheduler.has_backlog() || scheduler.has_futures() || scheduler.has_limits();
     scheduler.must_start(Instant::now)
+        || scheduler.has_watchers()
         || (scheduler.unfinished() > 0 && has_more())
         || (scheduler.phase() != Phase::Open && scheduler.has_workers())
 }

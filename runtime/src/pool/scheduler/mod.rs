@@ -11,13 +11,14 @@
 //! | a worker ended | [`reap`](Scheduler::reap) | – |
 //! | time passed | [`tick`](Scheduler::tick) | cancel, revoke, kill, shut down, send |
 //! | a job is cancelled or killed | [`cancel`](Scheduler::cancel), [`kill`](Scheduler::kill) | revoke, cancel, kill |
-//! | the pool ends | [`shut_down`](Scheduler::shut_down), [`terminate`](Scheduler::terminate) | shut down, kill |
+//! | the pool ends | [`begin_shutdown`](Scheduler::begin_shutdown), [`terminate`](Scheduler::terminate) | kill |
 //!
 //! `jobs` keeps jobs and outcomes, `dispatch` gives jobs to workers, `timeouts` ends jobs, `scaling` adds, retires and
-//! replaces workers, `backoff` spaces the attempts to start one.
+//! replaces workers, `backoff` spaces the attempts to start one, `ending` shuts the pool down.
 
 mod backoff;
 mod dispatch;
+mod ending;
 mod jobs;
 mod scaling;
 #[cfg(test)]
@@ -32,12 +33,13 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use super::model::{Failure, JobEntry, JobId, PoolConfig};
-use super::stats::{PoolStats, WorkerStats};
+use super::stats::{PoolStats, Unfinished, WorkerStats};
 use super::transport::WorkerLink;
 use crate::error::{Error, JoinErrorKind};
 use crate::sys::poll::Deadline;
 use backoff::Backoff;
-pub(super) use worker::EXIT_GRACE;
+pub(super) use ending::Milestone;
+use ending::Shutdown;
 use worker::Worker;
 
 /// Whether a pool takes jobs.
@@ -58,6 +60,9 @@ pub(super) const TICK: Duration = Duration::from_millis(5);
 pub(super) struct Scheduler<L> {
     config: PoolConfig,
     phase: Phase,
+    shutdown: Option<Shutdown>,
+    /// Jobs that were unfinished when the pool was terminated.
+    cut_off: Unfinished,
     jobs: Slab<JobEntry>,
     groups: Slab<VecDeque<JobId>>,
     /// Jobs that are at no worker, in the order in which they are dispatched.
@@ -74,6 +79,8 @@ pub(super) struct Scheduler<L> {
     mean_duration: f64,
     /// Wakers of futures whose jobs are done. The driver calls them without the lock.
     woken: Vec<Waker>,
+    /// Wakers of futures that wait for the pool.
+    watchers: Vec<(Milestone, Waker)>,
     /// Jobs with a waker.
     futures: usize,
     /// Unfinished jobs with a time limit.
@@ -90,6 +97,8 @@ impl<L> Scheduler<L> {
         Self {
             config,
             phase: Phase::Open,
+            shutdown: None,
+            cut_off: Unfinished::default(),
             jobs: Slab::new(),
             groups: Slab::new(),
             queue: VecDeque::new(),
@@ -100,6 +109,7 @@ impl<L> Scheduler<L> {
             abandoned: None,
             mean_duration: dispatch::AHEAD,
             woken: Vec::new(),
+            watchers: Vec::new(),
             futures: 0,
             limited: 0,
             unfinished: 0,
@@ -170,15 +180,6 @@ impl<L> Scheduler<L> {
         self.futures > 0
     }
 
-    /// Whether there are wakers to call, with the lock released.
-    pub(super) fn has_woken(&self) -> bool {
-        !self.woken.is_empty()
-    }
-
-    pub(super) fn take_woken(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.woken)
-    }
-
     /// Why queued jobs were failed for want of workers, if any were.
     pub(super) fn abandoned(&self) -> Option<&Error> {
         self.abandoned.as_ref()
@@ -199,14 +200,8 @@ impl<L: WorkerLink> Scheduler<L> {
     pub(super) fn scale(&mut self, now: Instant) {
         self.retire_idle(now);
         self.end_slow_starts(now);
+        self.continue_shutdown(now);
         self.end_slow_exits(now);
-    }
-
-    /// Tells every worker to exit after its jobs.
-    pub(super) fn shut_down(&mut self, now: Instant) {
-        for (_, worker) in &mut self.workers {
-            worker.retire(worker::RetireReason::Surplus, now);
-        }
     }
 
     /// Fails every job and kills every worker.
@@ -216,12 +211,14 @@ impl<L: WorkerLink> Scheduler<L> {
         self.kill_all();
         let running: Vec<(JobId, u32)> =
             self.workers.iter_mut().filter_map(|(_, worker)| worker.running(now)).collect();
+        self.cut_off.running.extend(running.iter().map(|(id, _)| self.jobs[id.0].entry.name));
         for (id, pid) in running {
             self.finish(id, Err(Failure::new(JoinErrorKind::PoolClosed, Some(pid))));
         }
         self.workers.iter_mut().for_each(|(_, worker)| worker.in_flight.clear());
         let unfinished: Vec<JobId> =
             self.jobs.iter().map(|(key, _)| JobId(key)).filter(|id| !self.is_done(*id)).collect();
+        self.cut_off.queued += unfinished.len();
         for id in unfinished {
             self.finish(id, Err(Failure::new(JoinErrorKind::PoolClosed, None)));
         }

@@ -76,7 +76,7 @@ impl<L: WorkerLink> Scheduler<L> {
         let start = self.backoff.next().filter(|_| self.vacancies() > 0);
         let retirement = self.longest_idle().and_then(|(_, due)| due);
         let deadlines = self.workers.iter().flat_map(|(_, worker)| [worker.start_deadline(), worker.exit_deadline()]);
-        [start, retirement].into_iter().chain(deadlines).flatten().min()
+        [start, retirement, self.shutdown_due()].into_iter().chain(deadlines).flatten().min()
     }
 
     /// The same for a supervisor that sees deaths, but no other events. If idle workers retire, it looks now and then

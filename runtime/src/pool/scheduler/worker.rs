@@ -9,7 +9,7 @@ use crate::pool::transport::{Broken, Death, Oldest, WorkerLink};
 use crate::sys::poll::Deadline;
 
 /// How long a worker without jobs may take to exit. An exit handler may hang, and a stopped worker never exits.
-pub(in crate::pool) const EXIT_GRACE: Duration = Duration::from_secs(2);
+pub(super) const EXIT_GRACE: Duration = Duration::from_secs(2);
 
 pub(super) struct Worker<L> {
     pub(super) link: L,

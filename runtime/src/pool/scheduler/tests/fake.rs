@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, JoinErrorKind};
 use crate::ipc::wire::payload::Payload;
 use crate::pool::model::{Failure, GroupId, Holder, JobEntry, JobId, JobState, PoolConfig, Returned};
 use crate::pool::scheduler::Scheduler;
+use crate::pool::scheduler::worker::RetireReason;
 use crate::pool::transport::{Broken, Death, LinkEvent, Oldest, Sent, StartFailure, WorkerLink};
 use crate::task::{EncodedOutput, Origin, TaskEntry};
 
@@ -379,8 +380,11 @@ impl FakePool {
         self.scheduler.dispatch();
     }
 
+    /// Tells every worker to exit after its jobs.
     pub(super) fn shut_down(&mut self) {
-        self.scheduler.shut_down(self.now);
+        for (_, worker) in &mut self.scheduler.workers {
+            worker.retire(RetireReason::Surplus, self.now);
+        }
     }
 
     pub(super) fn resize(&mut self, max_workers: usize) {

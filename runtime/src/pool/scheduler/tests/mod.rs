@@ -4,4 +4,5 @@ mod dispatch;
 mod endings;
 mod fake;
 mod scaling;
+mod shutdown;
 mod timeouts;

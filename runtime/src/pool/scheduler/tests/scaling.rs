@@ -6,7 +6,7 @@ use super::fake::{FakePool, config};
 use crate::error::ErrorKind;
 use crate::error::JoinErrorKind::{Exited, Signaled};
 use crate::pool::model::PoolConfig;
-use crate::pool::scheduler::EXIT_GRACE;
+use crate::pool::scheduler::worker::EXIT_GRACE;
 
 const SHORT: Duration = Duration::from_micros(1);
 const SECOND: Duration = Duration::from_secs(1);
