@@ -115,7 +115,8 @@ pub use crate::pool::MapProgress;
 #[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
 pub use crate::pool::MapStream;
 pub use crate::pool::{
-    InitializerOutput, Job, Map, MapUnordered, Pool, PoolBuilder, PoolStats, Unfinished, WorkerStats, is_cancelled,
+    InitializerOutput, Job, Map, MapUnordered, Pool, PoolBuilder, PoolStats, TrySubmitError, Unfinished, WorkerStats,
+    is_cancelled,
 };
 pub use crate::process::{
     Context, Process, ProcessBuilder, Resource, Stdio, force_start_method, fork, get_all_start_methods, get_context,
@@ -203,7 +204,8 @@ pub mod _guide {
              [`Process`](crate::Process)"
         pools "../docs/guide/pools.md"
             "[`Pool`](crate::Pool), [`PoolBuilder`](crate::PoolBuilder), [`Job`](crate::Job), [`Map`](crate::Map), \
-             [`PoolStats`](crate::PoolStats), [`is_cancelled`](crate::is_cancelled)"
+             [`PoolStats`](crate::PoolStats), [`TrySubmitError`](crate::TrySubmitError), \
+             [`Unfinished`](crate::Unfinished), [`is_cancelled`](crate::is_cancelled)"
         channels "../docs/guide/channels.md"
             "[`channel`](crate::channel()), [`Sender`](crate::Sender), [`Receiver`](crate::Receiver), \
              [`duplex`](crate::duplex()), [`Duplex`](crate::Duplex), [`wait`](crate::wait()), [`Fd`](crate::Fd)"

@@ -81,6 +81,7 @@ const SUITES: &[Suite] = &[
     ("barriers", sync::barriers::CASES),
     ("signals", sync::signals::CASES),
     ("sharing", sync::sharing::CASES),
+    ("pool::pressure", pool::pressure::CASES),
     ("pool::results", pool::results::CASES),
     ("pool::maps", pool::maps::CASES),
     ("pool::jobs", pool::jobs::CASES),

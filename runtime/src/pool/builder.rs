@@ -60,6 +60,8 @@ pub struct PoolBuilder {
     initializer: Option<Result<Initializer, Error>>,
     min_workers: Option<usize>,
     idle_timeout: Option<Duration>,
+    queue_limit: Option<usize>,
+    queue_limit_bytes: Option<usize>,
     name: String,
 }
 
@@ -125,6 +127,8 @@ impl PoolBuilder {
             initializer: None,
             min_workers: None,
             idle_timeout: None,
+            queue_limit: None,
+            queue_limit_bytes: None,
             name: "PoolWorker".to_owned(),
         }
     }
@@ -367,6 +371,64 @@ impl PoolBuilder {
         self
     }
 
+    /// Sets the maximum number of jobs that wait, besides one job for each of the [`workers`](Self::workers). Default:
+    /// no limit.
+    ///
+    /// At the limit, [`Pool::submit`] blocks, [`Pool::submit_async`] waits, [`Pool::try_submit`] fails, and maps take
+    /// nothing more from their input. A job that is done makes room, taken or not. With 0, the pool accepts a job only
+    /// if a worker has none.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(2).queue_limit(8).build()?;
+    /// let jobs: Vec<_> = (0..100).map(|n| pool.submit(square::call(n))).collect(); // blocks now and then
+    /// let sum: u64 = jobs.into_iter().map(|job| job.wait()).sum::<Result<_, _>>()?;
+    /// assert_eq!(sum, 328_350);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn queue_limit(mut self, jobs: usize) -> Self {
+        self.queue_limit = Some(jobs);
+        self
+    }
+
+    /// Sets the maximum size of the encoded arguments of all jobs that are not done, in bytes. Default: no limit.
+    ///
+    /// Works as [`queue_limit`](Self::queue_limit), and both limits may be set. A job whose arguments alone are above
+    /// the limit is accepted when the pool has no other arguments. [`PoolStats::queued_bytes`](crate::PoolStats) has
+    /// the present size.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn length(bytes: Vec<u8>) -> usize {
+    ///     bytes.len()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(2).queue_limit_bytes(1 << 20).build()?; // 1 MiB
+    /// let uploads = (0..100).map(|_| length::call(vec![0; 100_000])); // about 10 of these at a time
+    /// assert!(pool.map(uploads).all(|length| length.is_ok_and(|length| length == 100_000)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn queue_limit_bytes(mut self, bytes: usize) -> Self {
+        self.queue_limit_bytes = Some(bytes);
+        self
+    }
+
     /// Sets the number of further runs of a task marked `#[child_task(idempotent)]` after the death of the worker. A
     /// task that was killed for the time limit does not run again. Default: 0.
     ///
@@ -531,6 +593,8 @@ impl PoolBuilder {
             start_timeout: initializer.as_ref().and_then(|initializer| initializer.time_limit),
             task_timeout: self.task_timeout,
             grace: self.grace,
+            queue_limit: self.queue_limit,
+            queue_limit_bytes: self.queue_limit_bytes,
             name: self.name,
             ..PoolConfig::new(workers)
         };
@@ -539,7 +603,8 @@ impl PoolBuilder {
         let core = Arc::new(core);
         // Before the workers, which may take all the processes that there can be.
         let thread = start_supervisor(&core)?;
-        Ok(Pool::new(core, thread, self.retries))
+        let is_limited = self.queue_limit.is_some() || self.queue_limit_bytes.is_some();
+        Ok(Pool::new(core, thread, self.retries, is_limited))
     }
 
     fn checked_workers(&self) -> Result<usize, Error> {

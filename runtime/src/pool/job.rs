@@ -10,7 +10,7 @@ use super::driver::PoolCore;
 use super::model::{JobId, Outcome, Returned};
 use crate::error::{JoinError, JoinErrorKind};
 use crate::sys::poll::{self, Deadline};
-use crate::task::Decode;
+use crate::task::{Call, Decode};
 
 /// Turns what a worker has sent into the task's value.
 pub(super) fn value<T>(
@@ -260,3 +260,80 @@ impl<T> fmt::Debug for Job<T> {
         write!(f, "Job of {}", self.task)
     }
 }
+
+/// A call that [`Pool::try_submit`](super::Pool::try_submit) has not queued.
+///
+/// # Examples
+/// ```
+/// use offspring::{Context, TrySubmitError, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(1).build()?;
+/// pool.close();
+/// let error = pool.try_submit(square::call(12)).unwrap_err();
+/// assert!(matches!(error, TrySubmitError::Closed(_)));
+/// assert_eq!(error.to_string(), "the pool is closed");
+/// # Ok(())
+/// # }
+/// ```
+#[non_exhaustive]
+pub enum TrySubmitError<T> {
+    /// The queue of the pool is at its limit, or other callers wait for room. A later attempt may succeed.
+    Full(Call<T>),
+    /// The pool is closed, and takes no other call.
+    Closed(Call<T>),
+}
+
+impl<T> TrySubmitError<T> {
+    /// Returns the call.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// pool.close();
+    /// let call = pool.try_submit(square::call(12)).unwrap_err().into_inner();
+    /// assert_eq!(call.start()?.join()?, 144);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_inner(self) -> Call<T> {
+        match self {
+            Self::Full(call) | Self::Closed(call) => call,
+        }
+    }
+}
+
+impl<T> fmt::Display for TrySubmitError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Full(_) => "the queue of the pool is full",
+            Self::Closed(_) => "the pool is closed",
+        })
+    }
+}
+
+impl<T> fmt::Debug for TrySubmitError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full(call) => f.debug_tuple("Full").field(call).finish(),
+            Self::Closed(call) => f.debug_tuple("Closed").field(call).finish(),
+        }
+    }
+}
+
+impl<T> std::error::Error for TrySubmitError<T> {}

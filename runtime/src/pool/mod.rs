@@ -31,7 +31,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use builder::{InitializerOutput, PoolBuilder};
-pub use job::Job;
+pub use job::{Job, TrySubmitError};
 pub use local::is_cancelled;
 #[cfg(feature = "stream")]
 pub use map::MapStream;
@@ -41,8 +41,9 @@ pub use progress::MapProgress;
 pub use stats::{PoolStats, Unfinished, WorkerStats};
 
 use builder::prepare;
-use driver::PoolCore;
+use driver::{InLine, PoolCore};
 use model::{Failure, Holder, JobEntry, JobId, JobState};
+use scheduler::NoEntry;
 
 use crate::error::{Error, ErrorKind, JoinErrorKind};
 use crate::ipc::wire::payload::Payload;
@@ -84,7 +85,8 @@ impl Context {
 /// # Blocking
 /// | method | blocks the thread | for an executor |
 /// | --- | --- | --- |
-/// | [`submit`](Self::submit), [`close`](Self::close), [`resize`](Self::resize), [`stats`](Self::stats) | never | |
+/// | [`try_submit`](Self::try_submit), [`close`](Self::close), [`stats`](Self::stats) | never | |
+/// | [`submit`](Self::submit) | at a full queue with a limit | [`submit_async`](Self::submit_async) |
 /// | [`PoolBuilder::build`] | until the workers are ready | [`PoolBuilder::build_async`] |
 /// | [`Job::wait`] | until the job is done | a [`Job`] is a future |
 /// | [`map`](Self::map), [`map_unordered`](Self::map_unordered) | for each result | `map_stream` (feature `stream`) |
@@ -139,6 +141,8 @@ pub struct Pool {
     core: Arc<PoolCore>,
     end: Arc<EndOnDrop>,
     retries: u32,
+    /// Whether the queue has a limit.
+    is_limited: bool,
 }
 
 /// Ends a pool with the last handle.
@@ -149,12 +153,16 @@ struct EndOnDrop {
 }
 
 impl Pool {
-    fn new(core: Arc<PoolCore>, thread: JoinHandle<()>, retries: u32) -> Self {
+    fn new(core: Arc<PoolCore>, thread: JoinHandle<()>, retries: u32, is_limited: bool) -> Self {
         let end = EndOnDrop { core: Arc::clone(&core), thread: Mutex::new(Some(thread)) };
-        Self { core, end: Arc::new(end), retries }
+        Self { core, end: Arc::new(end), retries, is_limited }
     }
 
-    /// Queues a call and returns the job of the call. Never blocks.
+    /// Queues a call and returns the job of the call.
+    ///
+    /// Blocks this thread only while the queue has a limit ([`PoolBuilder::queue_limit`]) and is full, as the `send` of
+    /// a bounded channel does. Callers get room in the order of their coming. [`submit_async`](Self::submit_async)
+    /// waits as a future, and [`try_submit`](Self::try_submit) never waits.
     ///
     /// A call that cannot run (encoding of the arguments fails, or the pool is closed) makes a job that fails.
     ///
@@ -176,10 +184,111 @@ impl Pool {
     /// # }
     /// ```
     pub fn submit<T>(&self, call: Call<T>) -> Job<T> {
-        let (task, decode) = (call.task(), call.decode);
+        let job = self.entry(&call, Holder::Job(None));
+        let id = if self.must_wait(&job) { self.core.submit_with_room(job) } else { self.submit_now(job) };
+        self.job(id, &call)
+    }
+
+    /// Queues a call if there is room, and never waits.
+    ///
+    /// There is no room while the queue is at its limit ([`PoolBuilder::queue_limit`]), or while other callers wait for
+    /// room. Without a limit there is always room.
+    ///
+    /// # Errors
+    /// - [`Full`](TrySubmitError::Full): there is no room. Has the call.
+    /// - [`Closed`](TrySubmitError::Closed): the pool is closed. Has the call.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, TrySubmitError, child_task};
+    ///
+    /// #[child_task]
+    /// fn wait_for_ever() {
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).queue_limit(1).build()?;
+    /// let running = pool.try_submit(wait_for_ever::call())?;
+    /// let queued = pool.try_submit(wait_for_ever::call())?;
+    /// match pool.try_submit(wait_for_ever::call()) {
+    ///     Err(TrySubmitError::Full(_call)) => {} // shed the load
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # drop((running, queued));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn try_submit<T>(&self, call: Call<T>) -> Result<Job<T>, TrySubmitError<T>> {
+        match self.core.try_submit(&mut Some(self.entry(&call, Holder::Job(None)))) {
+            Ok(id) => Ok(self.job(id, &call)),
+            Err(NoEntry::Full) => Err(TrySubmitError::Full(call)),
+            Err(NoEntry::Closed) => Err(TrySubmitError::Closed(call)),
+        }
+    }
+
+    /// Queues a call as soon as there is room, as a future for any executor.
+    ///
+    /// The asynchronous form of [`submit`](Self::submit): ready with the job when the call is in the queue. `.await`
+    /// the job for the result.
+    ///
+    /// # Cancel safety
+    /// A dropped future has submitted the call only if a poll returned `Ready`. The place in the line is lost.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    /// # fn block_on<T>(future: impl Future<Output = T>) -> T {
+    /// #     let mut future = std::pin::pin!(future);
+    /// #     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    /// #     loop {
+    /// #         if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) { return output }
+    /// #         std::thread::yield_now();
+    /// #     }
+    /// # }
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(2).queue_limit(100).build()?;
+    /// block_on(async {
+    ///     let job = pool.submit_async(square::call(12)).await;
+    ///     assert_eq!(job.await?, 144);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn submit_async<T>(&self, call: Call<T>) -> Job<T> {
+        let job = self.entry(&call, Holder::Job(None));
+        let id = if self.must_wait(&job) {
+            let mut place = InLine::new(&self.core, job);
+            poll_fn(|polling| place.poll(polling.waker())).await
+        } else {
+            self.submit_now(job)
+        };
+        self.job(id, &call)
+    }
+
+    /// Returns whether a job may have to wait for room. A job that has failed already needs none.
+    fn must_wait(&self, job: &JobEntry) -> bool {
+        self.is_limited && matches!(job.state, JobState::Queued)
+    }
+
+    fn submit_now(&self, job: JobEntry) -> JobId {
         let mut id = JobId(0);
-        self.core.submit([self.entry(call, Holder::Job(None))], |submitted| id = submitted);
-        Job::new(Arc::clone(&self.core), id, task, decode)
+        self.core.submit([job], |submitted| id = submitted);
+        id
+    }
+
+    fn job<T>(&self, id: JobId, call: &Call<T>) -> Job<T> {
+        Job::new(Arc::clone(&self.core), id, call.task(), call.decode)
     }
 
     /// Runs many calls and returns an iterator over the results, in the order of the calls.
@@ -237,8 +346,8 @@ impl Pool {
     /// Runs many calls and returns a stream of the results, in the order of the calls, for any executor.
     ///
     /// The asynchronous form of [`map`](Self::map): the stream takes the input as workers have room for calls, so
-    /// memory stays bounded on an endless input. The input is an ordinary iterator, which a poll calls: an iterator that
-    /// waits blocks the executor. The stream is a handle of the pool.
+    /// memory stays bounded on an endless input. The input is an ordinary iterator, which a poll calls: an iterator
+    /// that waits blocks the executor. The stream is a handle of the pool.
     ///
     /// # Examples
     /// ```
@@ -546,9 +655,9 @@ impl Pool {
         self.core.stats()
     }
 
-    fn entry<T>(&self, call: Call<T>, holder: Holder) -> JobEntry {
+    fn entry<T>(&self, call: &Call<T>, holder: Holder) -> JobEntry {
         let (entry, time_limit) = (call.entry, call.limit);
-        let (task_index, arguments, state) = match prepare(&call) {
+        let (task_index, arguments, state) = match prepare(call) {
             Ok((task_index, arguments)) => (task_index, arguments, JobState::Queued),
             Err(error) => {
                 let failure = Failure::new(JoinErrorKind::NotStarted(error), None);

@@ -102,6 +102,10 @@ pub(super) struct PoolConfig {
     pub(super) task_timeout: Option<Duration>,
     /// How long a job may go on after its time limit.
     pub(super) grace: Duration,
+    /// Most unfinished jobs above one for each worker.
+    pub(super) queue_limit: Option<usize>,
+    /// Most bytes of encoded arguments of unfinished jobs.
+    pub(super) queue_limit_bytes: Option<usize>,
     /// The workers' names begin with it.
     pub(super) name: String,
 }
@@ -117,6 +121,8 @@ impl PoolConfig {
             start_timeout: None,
             task_timeout: None,
             grace: Duration::ZERO,
+            queue_limit: None,
+            queue_limit_bytes: None,
             name: String::new(),
         }
     }

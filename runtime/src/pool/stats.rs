@@ -28,6 +28,11 @@ pub struct PoolStats {
     pub queued: usize,
     /// The number of workers with assigned jobs. Each of these workers runs one job.
     pub running: usize,
+    /// The encoded arguments of all jobs that are not done, in bytes. See
+    /// [`queue_limit_bytes`](super::PoolBuilder::queue_limit_bytes).
+    pub queued_bytes: usize,
+    /// The number of callers that wait for room in the queue. See [`queue_limit`](super::PoolBuilder::queue_limit).
+    pub waiting: usize,
     /// The number of jobs that have returned a result, since the start of the pool.
     pub done: u64,
     /// The number of failed jobs, since the start of the pool: panicked, died with the worker, cancelled or not

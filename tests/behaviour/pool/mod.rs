@@ -7,6 +7,7 @@ pub(crate) mod hostile;
 pub(crate) mod jobs;
 pub(crate) mod life;
 pub(crate) mod maps;
+pub(crate) mod pressure;
 pub(crate) mod results;
 pub(crate) mod scaling;
 pub(crate) mod sharing;

@@ -26,14 +26,14 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
 use std::task::{Poll, Waker};
 use std::thread::ThreadId;
 use std::time::Instant;
 
 use super::local::{LocalLink, LocalStart};
 use super::model::{GroupId, JobEntry, JobId, LONGEST_SPIN, Outcome, PoolConfig};
-use super::scheduler::{Milestone, Phase, Scheduler};
+use super::scheduler::{Milestone, NoEntry, Phase, Scheduler, Ticket};
 use super::stats::{PoolStats, Unfinished};
 use crate::error::Error;
 use crate::ipc::spin::AdaptiveSpin;
@@ -152,11 +152,92 @@ impl PoolCore {
         self.release(inner);
     }
 
-    /// How many more jobs a map may submit that has `pending` jobs, done or not, before they pile up.
+    /// Submits and takes a job if there is room and no other caller waits for room.
+    pub(super) fn try_submit(&self, job: &mut Option<JobEntry>) -> Result<JobId, NoEntry> {
+        let bytes = job.as_ref().map_or(0, |job| job.arguments.len());
+        let mut inner = self.lock();
+        self.collect(&mut inner);
+        let entered = inner.scheduler.try_enter(bytes);
+        let job = if entered.is_ok() { job.take() } else { None };
+        let id = job.map(|job| self.submit_one(&mut inner, job));
+        self.release(inner);
+        entered.and(id.ok_or(NoEntry::Full))
+    }
+
+    /// Waits until there is room for a job, and submits the job.
+    pub(super) fn submit_with_room(&self, job: JobEntry) -> JobId {
+        let ticket = {
+            let mut inner = self.lock();
+            inner.scheduler.line_up(job.arguments.len())
+        };
+        let mut inner = self.wait_until(None, |scheduler| scheduler.may_enter(ticket));
+        let id = self.enter(&mut inner, ticket, job);
+        self.release(inner);
+        id
+    }
+
+    /// The same for a future, which `waker` wakes. `place` is the future's ticket and job.
+    fn poll_submit(&self, place: &mut InLine, waker: &Waker) -> Poll<JobId> {
+        let Some(job) = place.job.take() else { return Poll::Pending };
+        let mut waker = Some(waker.clone());
+        let mut inner = self.lock();
+        self.collect(&mut inner);
+        let bytes = job.arguments.len();
+        let may_enter = match place.ticket {
+            Some(ticket) => inner.scheduler.may_enter(ticket),
+            None => inner.scheduler.try_enter(bytes) != Err(NoEntry::Full),
+        };
+        let polled = if may_enter {
+            Poll::Ready(match place.ticket.take() {
+                Some(ticket) => self.enter(&mut inner, ticket, job),
+                None => self.submit_one(&mut inner, job),
+            })
+        } else {
+            place.job = Some(job);
+            let ticket = *place.ticket.get_or_insert_with(|| inner.scheduler.line_up(bytes));
+            waker = waker.and_then(|waker| inner.scheduler.set_waker_in_line(ticket, waker));
+            self.wake_if_needed(&mut inner);
+            Poll::Pending
+        };
+        self.release(inner);
+        drop(waker);
+        polled
+    }
+
+    /// Takes a caller out of the line who does not wait any longer.
+    fn leave_line(&self, ticket: Ticket) {
+        let mut inner = self.lock();
+        let waker = inner.scheduler.leave_line(ticket);
+        self.wake_line(&inner);
+        self.release(inner);
+        drop(waker);
+    }
+
+    fn enter(&self, inner: &mut PoolInner, ticket: Ticket, job: JobEntry) -> JobId {
+        // A waker of this call's own future.
+        drop(inner.scheduler.leave_line(ticket));
+        let id = self.submit_one(inner, job);
+        self.wake_line(inner);
+        id
+    }
+
+    fn submit_one(&self, inner: &mut PoolInner, job: JobEntry) -> JobId {
+        let id = inner.scheduler.submit(job);
+        inner.scheduler.dispatch();
+        self.wake_if_needed(inner);
+        id
+    }
+
+    /// Wakes the threads in the line: another caller is the first.
+    fn wake_line(&self, inner: &PoolInner) {
+        if inner.scheduler.waiting() > 0 {
+            self.wake_all(inner);
+        }
+    }
+
+    /// How many more jobs a map may submit that has `pending` jobs, done or not.
     pub(super) fn room(&self, pending: usize) -> usize {
-        let inner = self.lock();
-        let capacity = inner.scheduler.capacity();
-        capacity.saturating_sub(inner.scheduler.unfinished()).min((2 * capacity).saturating_sub(pending))
+        self.lock().scheduler.room_for_map(pending)
     }
 
     /// Waits for a job, and takes its outcome.
@@ -372,6 +453,7 @@ impl PoolCore {
         inner.scheduler.resize(max_workers, Instant::now());
         self.wake_if_needed(&mut inner);
         self.wake_all(&inner);
+        self.release(inner);
         Ok(())
     }
 
@@ -403,6 +485,34 @@ impl PoolCore {
         self.changed.notify_all();
         let waker = if inner.is_led { &self.leader_waker } else { &self.supervisor_waker };
         eventfd::wake(waker.as_fd());
+    }
+}
+
+/// A job whose caller is a future that waits for room.
+pub(super) struct InLine {
+    core: Arc<PoolCore>,
+    /// Taken at the submission.
+    job: Option<JobEntry>,
+    /// Taken at the first poll without room.
+    ticket: Option<Ticket>,
+}
+
+impl InLine {
+    pub(super) fn new(core: &Arc<PoolCore>, job: JobEntry) -> Self {
+        Self { core: Arc::clone(core), job: Some(job), ticket: None }
+    }
+
+    pub(super) fn poll(&mut self, waker: &Waker) -> Poll<JobId> {
+        let core = Arc::clone(&self.core);
+        core.poll_submit(self, waker)
+    }
+}
+
+impl Drop for InLine {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.core.leave_line(ticket);
+        }
     }
 }
 

@@ -97,11 +97,14 @@ impl<L: WorkerLink> Scheduler<L> {
 
     /// Returns whether there are wakers to call, with the lock released.
     pub(in crate::pool) fn has_woken(&self) -> bool {
-        !self.woken.is_empty() || self.watchers.iter().any(|(milestone, _)| self.is_reached(*milestone))
+        !self.woken.is_empty()
+            || self.must_wake_line()
+            || self.watchers.iter().any(|(milestone, _)| self.is_reached(*milestone))
     }
 
     pub(in crate::pool) fn take_woken(&mut self) -> Vec<Waker> {
         let mut woken = std::mem::take(&mut self.woken);
+        woken.extend(self.take_woken_of_line());
         for (milestone, waker) in std::mem::take(&mut self.watchers) {
             if self.is_reached(milestone) {
                 woken.push(waker);

@@ -21,6 +21,7 @@ impl<L: WorkerLink> Scheduler<L> {
         };
         job.time_limit = [job.time_limit, self.config.task_timeout].into_iter().flatten().min();
         self.limited += usize::from(job.time_limit.is_some());
+        self.queued_bytes += job.arguments.len();
         let id = JobId(self.jobs.insert(job));
         self.unfinished += 1;
         match outcome {
@@ -39,6 +40,7 @@ impl<L: WorkerLink> Scheduler<L> {
         self.unfinished -= 1;
         let job = &mut self.jobs[id.0];
         self.limited -= usize::from(job.time_limit.is_some());
+        self.queued_bytes -= job.arguments.len();
         job.arguments = Payload::EMPTY;
         job.state = JobState::Done(outcome);
         match &mut job.holder {

@@ -13,9 +13,11 @@
 //! | a job is cancelled or killed | [`cancel`](Scheduler::cancel), [`kill`](Scheduler::kill) | revoke, cancel, kill |
 //! | the pool ends | [`begin_shutdown`](Scheduler::begin_shutdown), [`terminate`](Scheduler::terminate) | kill |
 //!
-//! `jobs` keeps jobs and outcomes, `dispatch` gives jobs to workers, `timeouts` ends jobs, `scaling` adds, retires and
-//! replaces workers, `backoff` spaces the attempts to start one, `ending` shuts the pool down.
+//! `jobs` keeps jobs and outcomes, `admission` bounds the queue, `dispatch` gives jobs to workers, `timeouts` ends
+//! jobs, `scaling` adds, retires and replaces workers, `backoff` spaces the attempts to start one, `ending` shuts the
+//! pool down.
 
+mod admission;
 mod backoff;
 mod dispatch;
 mod ending;
@@ -37,6 +39,8 @@ use super::stats::{PoolStats, Unfinished, WorkerStats};
 use super::transport::WorkerLink;
 use crate::error::{Error, JoinErrorKind};
 use crate::sys::poll::Deadline;
+use admission::Line;
+pub(super) use admission::{NoEntry, Ticket};
 use backoff::Backoff;
 pub(super) use ending::Milestone;
 use ending::Shutdown;
@@ -67,6 +71,10 @@ pub(super) struct Scheduler<L> {
     groups: Slab<VecDeque<JobId>>,
     /// Jobs that are at no worker, in the order in which they are dispatched.
     queue: VecDeque<JobId>,
+    /// Callers that wait for room.
+    line: Line,
+    /// The encoded arguments of all unfinished jobs, in bytes.
+    queued_bytes: usize,
     workers: Slab<Worker<L>>,
     /// Starts of workers that the driver is busy with.
     starting: usize,
@@ -102,6 +110,8 @@ impl<L> Scheduler<L> {
             jobs: Slab::new(),
             groups: Slab::new(),
             queue: VecDeque::new(),
+            line: Line::default(),
+            queued_bytes: 0,
             workers: Slab::new(),
             starting: 0,
             started: 0,
@@ -175,11 +185,6 @@ impl<L> Scheduler<L> {
         self.limited > 0
     }
 
-    /// Whether a job is polled as a future.
-    pub(super) fn has_futures(&self) -> bool {
-        self.futures > 0
-    }
-
     /// Why queued jobs were failed for want of workers, if any were.
     pub(super) fn abandoned(&self) -> Option<&Error> {
         self.abandoned.as_ref()
@@ -187,6 +192,11 @@ impl<L> Scheduler<L> {
 }
 
 impl<L: WorkerLink> Scheduler<L> {
+    /// Whether a future waits for a job, or for room.
+    pub(super) fn has_futures(&self) -> bool {
+        self.futures > 0 || self.waiting() > 0
+    }
+
     /// Does what is due, and returns the time of the next call if no other event comes before.
     pub(super) fn tick(&mut self, now: Instant) -> Deadline {
         self.scale(now);
@@ -247,6 +257,8 @@ impl<L: WorkerLink> Scheduler<L> {
         PoolStats {
             queued: self.unfinished - running,
             running,
+            queued_bytes: self.queued_bytes,
+            waiting: self.waiting(),
             done: self.done,
             failed: self.failed,
             // A recycled worker need not have ended for another one to have the place.

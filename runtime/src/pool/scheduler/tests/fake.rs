@@ -181,6 +181,8 @@ pub(super) struct FakePool {
     pub(super) retries: u32,
     /// The time limit of the next jobs.
     pub(super) time_limit: Option<Duration>,
+    /// The size of the next jobs' arguments.
+    pub(super) bytes: usize,
     workers: Vec<Rc<RefCell<FakeWorker>>>,
     commands: Rc<RefCell<Vec<String>>>,
 }
@@ -206,6 +208,7 @@ impl FakePool {
             now: Instant::now(),
             retries: 0,
             time_limit: None,
+            bytes: 0,
             workers: Vec::new(),
             commands: Rc::default(),
         }
@@ -277,7 +280,7 @@ impl FakePool {
         self.scheduler.submit(JobEntry {
             entry,
             task_index: 0,
-            arguments: Payload::EMPTY,
+            arguments: Payload::local(&vec![0; self.bytes]),
             state: JobState::Queued,
             holder,
             time_limit: self.time_limit,

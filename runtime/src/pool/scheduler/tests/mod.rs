@@ -1,5 +1,6 @@
 //! Events and the commands that follow, with links played by the tests.
 
+mod admission;
 mod dispatch;
 mod endings;
 mod fake;
