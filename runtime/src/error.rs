@@ -274,6 +274,8 @@ pub enum JoinErrorKind {
     Signaled(i32),
     /// The time limit of the task was over, and the child was killed.
     TimedOut,
+    /// The [`deadline`](crate::Call::deadline) of the call passed before the task began.
+    Expired,
     /// The job was cancelled before it began, or was killed by [`Job::kill`](crate::Job::kill).
     Cancelled,
     /// The pool of the job is closed. With a [`pid`](JoinError::pid), the task had begun and was killed.
@@ -411,6 +413,7 @@ impl fmt::Display for JoinErrorKind {
             Self::Exited(code) => write!(f, "exited with code {code} before it returned"),
             Self::Signaled(signal) => write!(f, "was killed by {}", SignalName(*signal)),
             Self::TimedOut => f.write_str("ran out of time and was killed"),
+            Self::Expired => f.write_str("did not begin before its deadline"),
             Self::Cancelled => f.write_str("was cancelled"),
             Self::PoolClosed => f.write_str("was not done, since its pool is closed"),
             Self::NotStarted(error) => write!(f, "did not start: {error}"),

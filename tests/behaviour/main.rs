@@ -87,6 +87,8 @@ const SUITES: &[Suite] = &[
     ("pool::jobs", pool::jobs::CASES),
     ("pool::corners", pool::corners::CASES),
     ("pool::faults", pool::faults::CASES),
+    ("pool::urgency", pool::urgency::CASES),
+    ("pool::waiting", pool::waiting::CASES),
     ("pool::workers", pool::workers::CASES),
     ("pool::template", pool::template::CASES),
     ("pool::scaling", pool::scaling::CASES),

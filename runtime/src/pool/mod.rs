@@ -12,6 +12,7 @@
 //! - `transport` is the trait of a link to a worker. `local` implements the trait for child processes.
 //! - `driver` moves the scheduler on: in the thread that waits for a result, or in the pool's own thread.
 
+mod as_completed;
 mod builder;
 mod driver;
 mod job;
@@ -30,6 +31,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+pub use as_completed::{AsCompleted, as_completed};
 pub use builder::{InitializerOutput, PoolBuilder};
 pub use job::{Job, TrySubmitError};
 pub use local::is_cancelled;
@@ -222,6 +224,7 @@ impl Pool {
     /// # Ok(())
     /// # }
     /// ```
+    #[expect(clippy::result_large_err, reason = "the error gives the call back, as that of a channel the value")]
     pub fn try_submit<T>(&self, call: Call<T>) -> Result<Job<T>, TrySubmitError<T>> {
         match self.core.try_submit(&mut Some(self.entry(&call, Holder::Job(None)))) {
             Ok(id) => Ok(self.job(id, &call)),
@@ -664,7 +667,9 @@ impl Pool {
                 (0, Payload::EMPTY, JobState::Done(Err(failure)))
             }
         };
-        JobEntry { entry, task_index, arguments, state, holder, time_limit, retries: self.retries }
+        let (deadline, priority) = (call.deadline, call.priority);
+        let retries = self.retries;
+        JobEntry { entry, task_index, arguments, state, holder, time_limit, deadline, priority, retries }
     }
 }
 

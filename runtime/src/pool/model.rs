@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use crate::error::{JoinError, JoinErrorKind};
 use crate::ipc::wire::payload::Payload;
-use crate::task::TaskEntry;
+use crate::sys::poll::Deadline;
+use crate::task::{Priority, TaskEntry};
 
 /// How long either side of a link looks for an event before it sleeps: about as long as a sleep costs.
 pub(super) const LONGEST_SPIN: Duration = Duration::from_micros(50);
 
 /// A job's key in the scheduler's table, until its outcome is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct JobId(pub(super) usize);
 
 /// A worker's key in the scheduler's table, until it is reaped.
@@ -34,8 +35,18 @@ pub(super) struct JobEntry {
     pub(super) holder: Holder,
     /// How long the job may run.
     pub(super) time_limit: Option<Duration>,
+    /// When the job is to be done, queued or running.
+    pub(super) deadline: Deadline,
+    pub(super) priority: Priority,
     /// How many more runs a worker's death under the job may cause.
     pub(super) retries: u32,
+}
+
+impl JobEntry {
+    /// Returns whether the job has to be watched.
+    pub(super) fn has_limit(&self) -> bool {
+        self.time_limit.is_some() || self.deadline.is_some()
+    }
 }
 
 /// How far a job is.

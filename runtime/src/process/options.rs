@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::stdio::{self, Stdio};
 use crate::child::{self, ChildFds, ChildSpec, Settings};
@@ -16,7 +16,8 @@ use crate::sys::cwd;
 use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
 use crate::sys::fork::SingleThreaded;
-use crate::sys::{poll, socket};
+use crate::sys::poll::{self, Deadline};
+use crate::sys::socket;
 use crate::task::TaskId;
 use crate::this_process::ancestry::Ancestry;
 use crate::this_process::children::{self, Child, Description, Launched};
@@ -32,6 +33,7 @@ pub(super) struct Options {
     pub(super) daemon: bool,
     pub(super) kill_on_drop: bool,
     pub(super) timeout: Option<Duration>,
+    pub(super) deadline: Deadline,
     pub(super) threads: Option<SingleThreaded>,
 }
 
@@ -55,7 +57,20 @@ impl Options {
         child::refuse_in_server(task)?;
         reaper::sweep();
         socket::keep_reserve();
-        let Self { name, environment, directory, streams, mut settings, daemon, kill_on_drop, timeout, threads } = self;
+        let Self {
+            name,
+            environment,
+            directory,
+            streams,
+            mut settings,
+            daemon,
+            kill_on_drop,
+            timeout,
+            deadline,
+            threads,
+        } = self;
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = [timeout, left].into_iter().flatten().min();
         settings.environment = edited(environment)?;
         check_settings(&settings)?;
         let failed = |error| Error::os(format!("cannot start `{task}`"), error);

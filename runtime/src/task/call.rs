@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -53,6 +53,39 @@ pub struct Call<T> {
     pub(crate) decode: Decode<T>,
     /// The time limit of the task.
     pub(crate) limit: Option<Duration>,
+    /// The end of the time of the call, queued or running.
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) priority: Priority,
+}
+
+/// The priority of a call in the queue of a [`Pool`](crate::Pool). Set by [`Call::priority`].
+///
+/// # Examples
+/// ```
+/// use offspring::{Priority, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// assert!(Priority::High > Priority::Normal && Priority::Normal > Priority::Low);
+/// let _urgent = square::call(12).priority(Priority::High);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// After all other calls: work that may wait for ever.
+    Low,
+    /// The default.
+    #[default]
+    Normal,
+    /// Before all other calls: work that a user waits for.
+    High,
+}
+
+impl Priority {
+    /// The number of priorities.
+    pub(crate) const LEVELS: usize = 3;
 }
 
 impl<T: DeserializeOwned> Call<T> {
@@ -64,7 +97,7 @@ impl<T: DeserializeOwned> Call<T> {
 
 impl<T> Call<T> {
     pub(super) fn new(entry: &'static TaskEntry, arguments: Result<Payload, codec::Error>, decode: Decode<T>) -> Self {
-        Self { entry, arguments, decode, limit: entry.timeout }
+        Self { entry, arguments, decode, limit: entry.timeout, deadline: None, priority: Priority::default() }
     }
 
     /// Returns the name of the task: [`Task::NAME`](crate::Task::NAME).
@@ -116,6 +149,73 @@ impl<T> Call<T> {
         self
     }
 
+    /// Sets the time at which the result has to be there, for a request that is of no use later. Default: none.
+    ///
+    /// In a pool, the time in the queue counts, and the wait for room in the queue. If the deadline passes before the
+    /// task has begun, the job fails with [`Expired`](crate::JoinErrorKind::Expired). If the deadline passes while the
+    /// task runs, the rest is as with a [`timeout`](Self::timeout): [`TimedOut`](crate::JoinErrorKind::TimedOut) after
+    /// the [`grace`](crate::PoolBuilder::grace). Further runs of the task have the same deadline.
+    ///
+    /// For a child of its own, the deadline is a time limit from the start.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use offspring::{Context, JoinErrorKind, child_task};
+    ///
+    /// #[child_task]
+    /// fn wait_for_ever() {
+    ///     loop {
+    ///         std::thread::park();
+    ///     }
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// let _running = pool.submit(wait_for_ever::call());
+    /// let queued = pool.submit(wait_for_ever::call().deadline(Instant::now() + Duration::from_millis(50)));
+    /// assert!(matches!(queued.wait().unwrap_err().kind(), JoinErrorKind::Expired));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn deadline(mut self, deadline: Instant) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Sets the priority of the call in the queue of a pool. Default: [`Normal`](Priority::Normal). Without effect for
+    /// a child of its own.
+    ///
+    /// A job begins only when no job of a higher priority waits. So a steady stream of jobs above a job's priority
+    /// keeps the job from its begin for ever. Jobs of the same priority begin in the order of their coming. A job that
+    /// runs is not interrupted.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, Priority, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(2).build()?;
+    /// let reindex: Vec<_> = (0..1000).map(|n| pool.submit(square::call(n).priority(Priority::Low))).collect();
+    /// let request = pool.submit(square::call(12).priority(Priority::High)); // before most of the others
+    /// assert_eq!(request.wait()?, 144);
+    /// # drop(reindex);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
     /// Returns the arguments if they could be encoded and the task is in the registry.
     pub(crate) fn check(&self) -> Result<&Payload, Error> {
         registry::lookup(self.entry.name, self.entry.id())?;
@@ -127,7 +227,7 @@ impl<T> Call<T> {
 
 impl<T> Clone for Call<T> {
     fn clone(&self) -> Self {
-        Self { entry: self.entry, arguments: self.arguments.clone(), decode: self.decode, limit: self.limit }
+        Self { arguments: self.arguments.clone(), ..*self }
     }
 }
 

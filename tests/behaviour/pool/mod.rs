@@ -12,6 +12,8 @@ pub(crate) mod results;
 pub(crate) mod scaling;
 pub(crate) mod sharing;
 pub(crate) mod template;
+pub(crate) mod urgency;
+pub(crate) mod waiting;
 pub(crate) mod workers;
 
 use offspring::sync::{Event, Mutex};

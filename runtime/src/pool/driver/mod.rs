@@ -32,10 +32,10 @@ use std::thread::ThreadId;
 use std::time::Instant;
 
 use super::local::{LocalLink, LocalStart};
-use super::model::{GroupId, JobEntry, JobId, LONGEST_SPIN, Outcome, PoolConfig};
+use super::model::{Failure, GroupId, JobEntry, JobId, JobState, LONGEST_SPIN, Outcome, PoolConfig};
 use super::scheduler::{Milestone, NoEntry, Phase, Scheduler, Ticket};
 use super::stats::{PoolStats, Unfinished};
-use crate::error::Error;
+use crate::error::{Error, JoinErrorKind};
 use crate::ipc::spin::AdaptiveSpin;
 use crate::sys;
 use crate::sys::eventfd::{self, Poller};
@@ -80,6 +80,9 @@ struct PoolInner {
     terms: u64,
     spin: AdaptiveSpin,
 }
+
+/// A job needs no waker.
+pub(super) struct IsDone;
 
 /// The numbers of the sources in `events`.
 mod source {
@@ -145,7 +148,7 @@ impl PoolCore {
     pub(super) fn submit(&self, jobs: impl IntoIterator<Item = JobEntry>, mut submitted: impl FnMut(JobId)) {
         let mut inner = self.lock();
         for job in jobs {
-            submitted(inner.scheduler.submit(job));
+            submitted(inner.scheduler.submit(in_time(job)));
         }
         inner.scheduler.dispatch();
         self.wake_if_needed(&mut inner);
@@ -168,7 +171,7 @@ impl PoolCore {
     pub(super) fn submit_with_room(&self, job: JobEntry) -> JobId {
         let ticket = {
             let mut inner = self.lock();
-            inner.scheduler.line_up(job.arguments.len())
+            inner.scheduler.line_up(job.arguments.len(), job.deadline)
         };
         let mut inner = self.wait_until(None, |scheduler| scheduler.may_enter(ticket));
         let id = self.enter(&mut inner, ticket, job);
@@ -182,7 +185,7 @@ impl PoolCore {
         let mut waker = Some(waker.clone());
         let mut inner = self.lock();
         self.collect(&mut inner);
-        let bytes = job.arguments.len();
+        let (bytes, job_deadline) = (job.arguments.len(), job.deadline);
         let may_enter = match place.ticket {
             Some(ticket) => inner.scheduler.may_enter(ticket),
             None => inner.scheduler.try_enter(bytes) != Err(NoEntry::Full),
@@ -194,7 +197,7 @@ impl PoolCore {
             })
         } else {
             place.job = Some(job);
-            let ticket = *place.ticket.get_or_insert_with(|| inner.scheduler.line_up(bytes));
+            let ticket = *place.ticket.get_or_insert_with(|| inner.scheduler.line_up(bytes, job_deadline));
             waker = waker.and_then(|waker| inner.scheduler.set_waker_in_line(ticket, waker));
             self.wake_if_needed(&mut inner);
             Poll::Pending
@@ -214,7 +217,7 @@ impl PoolCore {
     }
 
     fn enter(&self, inner: &mut PoolInner, ticket: Ticket, job: JobEntry) -> JobId {
-        // A waker of this call's own future.
+        // Its waker was taken when it was woken, or is that of the future that is polled.
         drop(inner.scheduler.leave_line(ticket));
         let id = self.submit_one(inner, job);
         self.wake_line(inner);
@@ -222,7 +225,7 @@ impl PoolCore {
     }
 
     fn submit_one(&self, inner: &mut PoolInner, job: JobEntry) -> JobId {
-        let id = inner.scheduler.submit(job);
+        let id = inner.scheduler.submit(in_time(job));
         inner.scheduler.dispatch();
         self.wake_if_needed(inner);
         id
@@ -368,6 +371,45 @@ impl PoolCore {
         outcome
     }
 
+    pub(super) fn is_done(&self, id: JobId) -> bool {
+        let mut inner = self.lock();
+        self.collect(&mut inner);
+        let is_done = inner.scheduler.is_done(id);
+        self.release(inner);
+        is_done
+    }
+
+    /// Returns the process that runs or has run a job.
+    pub(super) fn pid_of(&self, id: JobId) -> Option<u32> {
+        let mut inner = self.lock();
+        self.collect(&mut inner);
+        let pid = inner.scheduler.pid_of(id, Instant::now());
+        self.release(inner);
+        pid
+    }
+
+    /// Sets the waker of a job, unless the job is done. Returns the waker before, or an error if the job is done.
+    pub(super) fn register(&self, id: JobId, waker: &Waker) -> Result<Option<Waker>, IsDone> {
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        self.collect(&mut inner);
+        let registered = match inner.scheduler.is_done(id) {
+            true => Err(IsDone),
+            false => Ok(inner.scheduler.set_waker(id, waker)),
+        };
+        self.wake_if_needed(&mut inner);
+        self.release(inner);
+        registered
+    }
+
+    /// Takes the waker of a job out, if it is `waker`.
+    pub(super) fn unregister(&self, id: JobId, waker: &Waker) {
+        let mut inner = self.lock();
+        let taken = inner.scheduler.clear_waker(id, waker);
+        self.release(inner);
+        drop(taken);
+    }
+
     pub(super) fn cancel(&self, id: JobId) -> bool {
         let mut inner = self.lock();
         let is_cancelled = inner.scheduler.cancel(id, Instant::now);
@@ -391,6 +433,12 @@ impl PoolCore {
         let dropped = inner.scheduler.release(id);
         self.release(inner);
         drop(dropped);
+    }
+
+    /// Kills a job, and lets go of it.
+    pub(super) fn kill_and_release(&self, id: JobId) {
+        self.kill(id);
+        self.release_job(id);
     }
 
     /// Cancels jobs and lets go of them.
@@ -544,6 +592,14 @@ fn needs_leader(scheduler: &Scheduler<Link>) -> bool {
         || scheduler.has_watchers()
         || (scheduler.unfinished() > 0 && has_more())
         || (scheduler.phase() != Phase::Open && scheduler.has_workers())
+}
+
+/// A job whose deadline has passed must not begin.
+fn in_time(mut job: JobEntry) -> JobEntry {
+    if is_past(job.deadline) && matches!(job.state, JobState::Queued) {
+        job.state = JobState::Done(Err(Failure::new(JoinErrorKind::Expired, None)));
+    }
+    job
 }
 
 fn is_sooner(one: Deadline, other: Deadline) -> bool {

@@ -20,14 +20,21 @@ impl<L: WorkerLink> Scheduler<L> {
             _ => Some(Err(Failure::new(JoinErrorKind::PoolClosed, None))),
         };
         job.time_limit = [job.time_limit, self.config.task_timeout].into_iter().flatten().min();
-        self.limited += usize::from(job.time_limit.is_some());
+        self.limited += usize::from(job.has_limit());
         self.queued_bytes += job.arguments.len();
+        let (priority, deadline) = (job.priority, job.deadline);
         let id = JobId(self.jobs.insert(job));
         self.unfinished += 1;
-        match outcome {
-            Some(outcome) => self.finish(id, outcome),
-            None => self.queue.push_back(id),
-        }
+        self.of_priority[priority as usize] += 1;
+        let Some(outcome) = outcome else {
+            self.deadlines.extend(deadline.map(|deadline| (deadline, id)));
+            self.queue.push_back(id, priority);
+            if self.of_priority[..priority as usize].iter().any(|jobs| *jobs > 0) {
+                self.make_way(priority);
+            }
+            return id;
+        };
+        self.finish(id, outcome);
         id
     }
 
@@ -39,7 +46,11 @@ impl<L: WorkerLink> Scheduler<L> {
         }
         self.unfinished -= 1;
         let job = &mut self.jobs[id.0];
-        self.limited -= usize::from(job.time_limit.is_some());
+        self.limited -= usize::from(job.has_limit());
+        self.of_priority[job.priority as usize] -= 1;
+        if let Some(deadline) = job.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
         self.queued_bytes -= job.arguments.len();
         job.arguments = Payload::EMPTY;
         job.state = JobState::Done(outcome);
@@ -70,6 +81,19 @@ impl<L: WorkerLink> Scheduler<L> {
         self.jobs.get(id.0).is_none_or(|job| matches!(job.state, JobState::Done(_)))
     }
 
+    /// Returns the process that runs a job, or has run a job that is done.
+    pub(in crate::pool) fn pid_of(&mut self, id: JobId, now: Instant) -> Option<u32> {
+        match &self.jobs.get(id.0)?.state {
+            JobState::Queued => None,
+            JobState::InFlight(worker) => {
+                let (running, pid) = self.workers[worker.0].running(now)?;
+                (running == id).then_some(pid)
+            }
+            JobState::Done(Ok(returned)) => Some(returned.pid),
+            JobState::Done(Err(failure)) => failure.pid,
+        }
+    }
+
     /// Takes the outcome of a done job, and drops the job.
     pub(in crate::pool) fn take(&mut self, id: JobId) -> Option<Outcome> {
         if !self.is_done(id) {
@@ -95,6 +119,14 @@ impl<L: WorkerLink> Scheduler<L> {
         before
     }
 
+    /// Takes the waker of a job's future out, if it is the same as `waker`.
+    pub(in crate::pool) fn clear_waker(&mut self, id: JobId, waker: &Waker) -> Option<Waker> {
+        let Holder::Job(slot) = &mut self.jobs.get_mut(id.0)?.holder else { return None };
+        let taken = slot.take_if(|known| known.will_wake(waker));
+        self.futures -= usize::from(taken.is_some());
+        taken
+    }
+
     /// Lets go of a job without an owner. The caller drops the returned parts without the lock.
     pub(in crate::pool) fn release(&mut self, id: JobId) -> (Option<JobEntry>, Holder) {
         if self.is_done(id) {
@@ -113,7 +145,7 @@ impl<L: WorkerLink> Scheduler<L> {
         let Some(job) = self.jobs.get_mut(id.0) else { return false };
         match job.state {
             JobState::Done(_) => return false,
-            JobState::Queued => self.queue.retain(|known| *known != id),
+            JobState::Queued => self.queue.retain(|known| known != id),
             JobState::InFlight(worker) => {
                 // A cancelled job is not run again, should its worker die.
                 job.retries = 0;

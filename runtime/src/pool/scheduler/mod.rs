@@ -13,22 +13,23 @@
 //! | a job is cancelled or killed | [`cancel`](Scheduler::cancel), [`kill`](Scheduler::kill) | revoke, cancel, kill |
 //! | the pool ends | [`begin_shutdown`](Scheduler::begin_shutdown), [`terminate`](Scheduler::terminate) | kill |
 //!
-//! `jobs` keeps jobs and outcomes, `admission` bounds the queue, `dispatch` gives jobs to workers, `timeouts` ends
-//! jobs, `scaling` adds, retires and replaces workers, `backoff` spaces the attempts to start one, `ending` shuts the
-//! pool down.
+//! `jobs` keeps jobs and outcomes, `queue` orders them by priority, `admission` bounds the queue, `dispatch` gives jobs
+//! to workers, `timeouts` ends jobs, `scaling` adds, retires and replaces workers, `backoff` spaces the attempts to
+//! start one, `ending` shuts the pool down.
 
 mod admission;
 mod backoff;
 mod dispatch;
 mod ending;
 mod jobs;
+mod queue;
 mod scaling;
 #[cfg(test)]
 mod tests;
 mod timeouts;
 mod worker;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
@@ -39,11 +40,13 @@ use super::stats::{PoolStats, Unfinished, WorkerStats};
 use super::transport::WorkerLink;
 use crate::error::{Error, JoinErrorKind};
 use crate::sys::poll::Deadline;
+use crate::task::Priority;
 use admission::Line;
 pub(super) use admission::{NoEntry, Ticket};
 use backoff::Backoff;
 pub(super) use ending::Milestone;
 use ending::Shutdown;
+use queue::Queue;
 use worker::Worker;
 
 /// Whether a pool takes jobs.
@@ -70,7 +73,11 @@ pub(super) struct Scheduler<L> {
     jobs: Slab<JobEntry>,
     groups: Slab<VecDeque<JobId>>,
     /// Jobs that are at no worker, in the order in which they are dispatched.
-    queue: VecDeque<JobId>,
+    queue: Queue,
+    /// The deadlines of unfinished jobs that were not seen to run at the deadline.
+    deadlines: BTreeSet<(Instant, JobId)>,
+    /// Unfinished jobs of each priority.
+    of_priority: [usize; Priority::LEVELS],
     /// Callers that wait for room.
     line: Line,
     /// The encoded arguments of all unfinished jobs, in bytes.
@@ -91,7 +98,7 @@ pub(super) struct Scheduler<L> {
     watchers: Vec<(Milestone, Waker)>,
     /// Jobs with a waker.
     futures: usize,
-    /// Unfinished jobs with a time limit.
+    /// Unfinished jobs with a time limit or a deadline.
     limited: usize,
     unfinished: usize,
     done: u64,
@@ -109,7 +116,9 @@ impl<L> Scheduler<L> {
             cut_off: Unfinished::default(),
             jobs: Slab::new(),
             groups: Slab::new(),
-            queue: VecDeque::new(),
+            queue: Queue::default(),
+            deadlines: BTreeSet::new(),
+            of_priority: [0; Priority::LEVELS],
             line: Line::default(),
             queued_bytes: 0,
             workers: Slab::new(),
@@ -165,9 +174,10 @@ impl<L> Scheduler<L> {
         self.unfinished
     }
 
-    /// Changes with each event that a waiting thread may wait for: a job's end, a worker's start or end.
+    /// Changes with each event that a waiting thread may wait for: a job's end, the end of a wait for
+    /// room at the deadline, a worker's start or end.
     pub(super) fn version(&self) -> (u64, u64, usize) {
-        (self.done + self.failed, self.replaced + self.retired, self.workers.len() + self.starting)
+        (self.done + self.failed + self.line.expired, self.replaced + self.retired, self.workers.len() + self.starting)
     }
 
     /// Whether jobs are queued.
@@ -180,7 +190,7 @@ impl<L> Scheduler<L> {
         self.workers.iter().any(|(_, worker)| worker.in_flight.len() > 1)
     }
 
-    /// Whether an unfinished job has a time limit.
+    /// Whether an unfinished job has a time limit or a deadline.
     pub(super) fn has_limits(&self) -> bool {
         self.limited > 0
     }
@@ -217,7 +227,7 @@ impl<L: WorkerLink> Scheduler<L> {
     /// Fails every job and kills every worker.
     pub(super) fn terminate(&mut self, now: Instant) {
         self.phase = Phase::Terminated;
-        self.queue.clear();
+        drop(self.queue.take());
         self.kill_all();
         let running: Vec<(JobId, u32)> =
             self.workers.iter_mut().filter_map(|(_, worker)| worker.running(now)).collect();

@@ -171,7 +171,7 @@ impl<L: WorkerLink> Scheduler<L> {
     }
 
     fn fail_queue(&mut self, cause: Error) {
-        for id in std::mem::take(&mut self.queue) {
+        for id in self.queue.take() {
             self.finish(id, Err(Failure::new(JoinErrorKind::NotStarted(cause.again()), None)));
             self.abandoned.get_or_insert_with(|| cause.again());
         }

@@ -64,7 +64,7 @@ fn arguments_above_the_limit_have_room_alone() {
 fn first_come_first_served() {
     let mut pool = limited(Some(0), None);
     pool.submit();
-    let tickets = [0; 3].map(|bytes| pool.scheduler.line_up(bytes));
+    let tickets = [0; 3].map(|bytes| pool.scheduler.line_up(bytes, None));
     assert_eq!(line(&pool, &tickets), "---");
     pool.run(1, SHORT);
     assert_eq!(line(&pool, &tickets), "+--");
@@ -87,7 +87,7 @@ fn no_small_job_overtakes_a_large_one() {
     let mut pool = limited(None, Some(100));
     pool.bytes = 50;
     pool.submit();
-    let tickets = [90, 10].map(|bytes| pool.scheduler.line_up(bytes));
+    let tickets = [90, 10].map(|bytes| pool.scheduler.line_up(bytes, None));
     assert_eq!((line(&pool, &tickets).as_str(), pool.scheduler.try_enter(10)), ("--", Err(Full)));
     pool.run(1, SHORT);
     assert_eq!(line(&pool, &tickets), "+-");
@@ -99,7 +99,7 @@ fn a_closed_pool_keeps_no_caller_waiting() {
     for close in closes {
         let mut pool = limited(Some(0), None);
         pool.submit();
-        let tickets = [0; 2].map(|bytes| pool.scheduler.line_up(bytes));
+        let tickets = [0; 2].map(|bytes| pool.scheduler.line_up(bytes, None));
         for ticket in tickets {
             pool.scheduler.set_waker_in_line(ticket, std::task::Waker::noop().clone());
         }
@@ -114,7 +114,7 @@ fn a_closed_pool_keeps_no_caller_waiting() {
 fn a_future_is_woken_once_when_its_turn_has_come() {
     let mut pool = limited(Some(0), None);
     pool.submit();
-    let tickets = [0; 2].map(|bytes| pool.scheduler.line_up(bytes));
+    let tickets = [0; 2].map(|bytes| pool.scheduler.line_up(bytes, None));
     for ticket in tickets {
         pool.scheduler.set_waker_in_line(ticket, std::task::Waker::noop().clone());
     }
@@ -131,7 +131,7 @@ fn a_future_is_woken_once_when_its_turn_has_come() {
 fn more_workers_have_more_room() {
     let mut pool = limited(Some(0), None);
     pool.submit();
-    let ticket = pool.scheduler.line_up(0);
+    let ticket = pool.scheduler.line_up(0, None);
     pool.resize(2);
     assert_eq!(line(&pool, &[ticket]), "+");
 }

@@ -12,7 +12,7 @@ use crate::pool::model::{Failure, GroupId, Holder, JobEntry, JobId, JobState, Po
 use crate::pool::scheduler::Scheduler;
 use crate::pool::scheduler::worker::RetireReason;
 use crate::pool::transport::{Broken, Death, LinkEvent, Oldest, Sent, StartFailure, WorkerLink};
-use crate::task::{EncodedOutput, Origin, TaskEntry};
+use crate::task::{EncodedOutput, Origin, Priority, TaskEntry};
 
 const fn entry(idempotent: bool) -> TaskEntry {
     TaskEntry {
@@ -181,6 +181,9 @@ pub(super) struct FakePool {
     pub(super) retries: u32,
     /// The time limit of the next jobs.
     pub(super) time_limit: Option<Duration>,
+    /// The deadline and the priority of the next jobs.
+    pub(super) deadline: Option<Instant>,
+    pub(super) priority: Priority,
     /// The size of the next jobs' arguments.
     pub(super) bytes: usize,
     workers: Vec<Rc<RefCell<FakeWorker>>>,
@@ -208,6 +211,8 @@ impl FakePool {
             now: Instant::now(),
             retries: 0,
             time_limit: None,
+            deadline: None,
+            priority: Priority::Normal,
             bytes: 0,
             workers: Vec::new(),
             commands: Rc::default(),
@@ -284,18 +289,21 @@ impl FakePool {
             state: JobState::Queued,
             holder,
             time_limit: self.time_limit,
+            deadline: self.deadline,
+            priority: self.priority,
             retries: self.retries,
         })
     }
 
-    /// Lets a worker begin the oldest job.
-    pub(super) fn begin(&mut self, worker: usize) {
+    /// Lets a worker begin the oldest job. Returns the job.
+    pub(super) fn begin(&mut self, worker: usize) -> JobId {
         let now = self.now;
         let mut worker = self.worker(worker);
         assert!(!worker.has_unflushed, "it sleeps");
         assert!(worker.running.is_none() && !worker.is_stopped, "it runs one already, or is stopped");
         let id = worker.waiting.pop_front().expect("it has a job");
         worker.running = Some((id, now));
+        id
     }
 
     /// Lets a worker send the outcome of the running job, after `duration`. The scheduler does not look.

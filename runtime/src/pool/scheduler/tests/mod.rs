@@ -4,6 +4,7 @@ mod admission;
 mod dispatch;
 mod endings;
 mod fake;
+mod priorities;
 mod scaling;
 mod shutdown;
 mod timeouts;
