@@ -91,6 +91,7 @@ const SUITES: &[Suite] = &[
     ("pool::waiting", pool::waiting::CASES),
     ("pool::workers", pool::workers::CASES),
     ("pool::template", pool::template::CASES),
+    ("pool::retries", pool::retries::CASES),
     ("pool::scaling", pool::scaling::CASES),
     ("pool::sharing", pool::sharing::CASES),
     ("pool::life", pool::life::CASES),

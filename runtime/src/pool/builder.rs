@@ -60,6 +60,7 @@ pub struct PoolBuilder {
     initializer: Option<Result<Initializer, Error>>,
     min_workers: Option<usize>,
     idle_timeout: Option<Duration>,
+    retry_backoff: (Duration, Duration),
     queue_limit: Option<usize>,
     queue_limit_bytes: Option<usize>,
     name: String,
@@ -127,6 +128,7 @@ impl PoolBuilder {
             initializer: None,
             min_workers: None,
             idle_timeout: None,
+            retry_backoff: (Duration::ZERO, Duration::ZERO),
             queue_limit: None,
             queue_limit_bytes: None,
             name: "PoolWorker".to_owned(),
@@ -432,6 +434,9 @@ impl PoolBuilder {
     /// Sets the number of further runs of a task marked `#[child_task(idempotent)]` after the death of the worker. A
     /// task that was killed for the time limit does not run again. Default: 0.
     ///
+    /// A job that has killed a worker with each of several runs is given up as
+    /// [`Poisoned`](crate::JoinErrorKind::Poisoned). [`Call::retry_if`] runs a call again for other reasons.
+    ///
     /// # Examples
     /// ```
     /// use offspring::{Context, child_task};
@@ -455,6 +460,40 @@ impl PoolBuilder {
     /// ```
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
+        self
+    }
+
+    /// Sets the pause before a further run of a job ([`retries`](Self::retries), [`Call::retry_if`]): `first` before
+    /// the first, doubled with each, up to `longest`. Default: no pause.
+    ///
+    /// Other jobs use the worker meanwhile. After the pause, the job waits behind the other jobs of its priority.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn fetch(address: String) -> Option<String> {
+    ///     (address.len() > 20).then_some(address)
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default()
+    ///     .pool()
+    ///     .workers(2)
+    ///     .retry_backoff(Duration::from_millis(10), Duration::from_secs(5)) // 10 ms, 20 ms, 40 ms
+    ///     .build()?;
+    /// let call = fetch::call("example.com".to_owned()).retry_if(3, |page| matches!(page, Ok(None)));
+    /// assert_eq!(pool.submit(call).wait()?, None);
+    /// assert_eq!(pool.stats().retried, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn retry_backoff(mut self, first: Duration, longest: Duration) -> Self {
+        self.retry_backoff = (first, longest);
         self
     }
 
@@ -593,6 +632,7 @@ impl PoolBuilder {
             start_timeout: initializer.as_ref().and_then(|initializer| initializer.time_limit),
             task_timeout: self.task_timeout,
             grace: self.grace,
+            retry_backoff: self.retry_backoff,
             queue_limit: self.queue_limit,
             queue_limit_bytes: self.queue_limit_bytes,
             name: self.name,

@@ -668,8 +668,22 @@ impl Pool {
             }
         };
         let (deadline, priority) = (call.deadline, call.priority);
-        let retries = self.retries;
-        JobEntry { entry, task_index, arguments, state, holder, time_limit, deadline, priority, retries }
+        let (retries, retry) = (self.retries, call.retry.clone());
+        JobEntry {
+            entry,
+            task_index,
+            arguments,
+            state,
+            holder,
+            time_limit,
+            deadline,
+            priority,
+            retries,
+            retry,
+            runs: 0,
+            deaths: 0,
+            rests_until: None,
+        }
     }
 }
 

@@ -38,6 +38,8 @@ pub struct PoolStats {
     /// The number of failed jobs, since the start of the pool: panicked, died with the worker, cancelled or not
     /// started.
     pub failed: u64,
+    /// The number of further runs of jobs, since the start of the pool.
+    pub retried: u64,
     /// The number of workers that died or were recycled. A new worker replaces each of these workers.
     pub replaced: u64,
     /// The number of workers that ended without a replacement, after idle time or a smaller size of the pool.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -9,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::arguments::{Decode, decode_output};
 use super::registry::{self, TaskEntry};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, JoinError};
 use crate::ipc::codec;
 use crate::ipc::wire::payload::Payload;
 
@@ -56,7 +58,19 @@ pub struct Call<T> {
     /// The end of the time of the call, queued or running.
     pub(crate) deadline: Option<Instant>,
     pub(crate) priority: Priority,
+    pub(crate) retry: Option<Retry>,
 }
+
+/// Further runs of a call in a pool.
+#[derive(Clone)]
+pub(crate) struct Retry {
+    /// The number of further runs.
+    pub(crate) times: u32,
+    /// Says whether another run is to follow on this result. Never panics.
+    pub(crate) predicate: Arc<Predicate>,
+}
+
+type Predicate = dyn Fn(Result<&Payload, &JoinError>) -> bool + Send + Sync;
 
 /// The priority of a call in the queue of a [`Pool`](crate::Pool). Set by [`Call::priority`].
 ///
@@ -97,7 +111,15 @@ impl<T: DeserializeOwned> Call<T> {
 
 impl<T> Call<T> {
     pub(super) fn new(entry: &'static TaskEntry, arguments: Result<Payload, codec::Error>, decode: Decode<T>) -> Self {
-        Self { entry, arguments, decode, limit: entry.timeout, deadline: None, priority: Priority::default() }
+        Self {
+            entry,
+            arguments,
+            decode,
+            limit: entry.timeout,
+            deadline: None,
+            priority: Priority::default(),
+            retry: None,
+        }
     }
 
     /// Returns the name of the task: [`Task::NAME`](crate::Task::NAME).
@@ -216,6 +238,61 @@ impl<T> Call<T> {
         self
     }
 
+    /// Runs the task again, up to `times` times, as long as `again` returns `true` for the result. Default: no further
+    /// run. Without effect for a child of its own.
+    ///
+    /// `again` sees the value of the task, or the error of the job: a panic, a time limit, a worker's death. The last
+    /// result is that of the job. Cancelled and expired jobs, and those of a closed pool, do not run again. The pauses
+    /// between the runs are set by [`PoolBuilder::retry_backoff`](crate::PoolBuilder::retry_backoff). The
+    /// [`timeout`](Self::timeout) counts for each run, and the [`deadline`](Self::deadline) for all.
+    ///
+    /// A thread of this process that uses the pool calls `again`, so `again` must return soon. A panic in `again`
+    /// counts as `false`. A value that holds open files is not shown to `again`, and is the result.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::path::PathBuf;
+    ///
+    /// use offspring::{Context, child_task};
+    ///
+    /// /// Succeeds in the second run.
+    /// #[child_task(report)]
+    /// fn connect(state: PathBuf) -> std::io::Result<()> {
+    ///     std::fs::remove_file(&state).inspect_err(|_| std::fs::write(&state, "tried").unwrap())
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let state = std::env::temp_dir().join(format!("offspring-retry-if-{}", std::process::id()));
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// let job = pool.submit(connect::call(state).retry_if(3, |result| matches!(result, Ok(Err(_)))));
+    /// assert!(job.wait()?.is_ok());
+    /// assert_eq!(pool.stats().retried, 1);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn retry_if(
+        mut self,
+        times: u32,
+        again: impl Fn(Result<&T, &JoinError>) -> bool + Send + Sync + 'static,
+    ) -> Self
+    where
+        T: 'static,
+    {
+        let decode = self.decode;
+        let ask = move |result: Result<&Payload, &JoinError>| match result {
+            // Open files have one owner, who takes them out of the payload.
+            Ok(payload) if !payload.descriptors.is_empty() => false,
+            Ok(payload) => decode(payload.clone()).is_ok_and(|value| again(Ok(&value))),
+            Err(error) => again(Err(error)),
+        };
+        let predicate = move |result: Result<&Payload, &JoinError>| {
+            panic::catch_unwind(AssertUnwindSafe(|| ask(result))).unwrap_or(false)
+        };
+        self.retry = Some(Retry { times, predicate: Arc::new(predicate) });
+        self
+    }
+
     /// Returns the arguments if they could be encoded and the task is in the registry.
     pub(crate) fn check(&self) -> Result<&Payload, Error> {
         registry::lookup(self.entry.name, self.entry.id())?;
@@ -227,7 +304,7 @@ impl<T> Call<T> {
 
 impl<T> Clone for Call<T> {
     fn clone(&self) -> Self {
-        Self { arguments: self.arguments.clone(), ..*self }
+        Self { arguments: self.arguments.clone(), retry: self.retry.clone(), ..*self }
     }
 }
 

@@ -9,6 +9,7 @@ pub(crate) mod life;
 pub(crate) mod maps;
 pub(crate) mod pressure;
 pub(crate) mod results;
+pub(crate) mod retries;
 pub(crate) mod scaling;
 pub(crate) mod sharing;
 pub(crate) mod template;

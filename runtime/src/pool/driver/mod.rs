@@ -134,13 +134,29 @@ impl PoolCore {
         sys::lock(substitute.as_deref().unwrap_or(&self.inner))
     }
 
-    /// Releases the lock, and then wakes the futures whose jobs are done: wakers are code of executors.
-    fn release(&self, mut inner: MutexGuard<'_, PoolInner>) {
-        let woken = inner.scheduler.take_woken();
-        drop(inner);
-        for waker in woken {
-            // A waker's panic has been printed, and is not this thread's.
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    /// Releases the lock, and then wakes the futures whose jobs are done, and asks the predicates of jobs: both are
+    /// code of users.
+    fn release<'a>(&'a self, mut inner: MutexGuard<'a, PoolInner>) {
+        loop {
+            let (woken, undecided) = (inner.scheduler.take_woken(), inner.scheduler.take_undecided());
+            let spent = inner.scheduler.take_spent();
+            drop(inner);
+            drop(spent);
+            for waker in woken {
+                // A waker's panic has been printed, and is not this thread's.
+                let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            }
+            if undecided.is_empty() {
+                return;
+            }
+            let decided: Vec<_> = undecided.into_iter().map(|job| (job.id, job.ask())).collect();
+            inner = self.lock();
+            for (id, (outcome, again)) in decided {
+                inner.scheduler.decide(id, outcome, again, Instant::now());
+            }
+            inner.scheduler.dispatch();
+            // Other threads may wait for a job that is done by now.
+            self.wake_all(&inner);
         }
     }
 

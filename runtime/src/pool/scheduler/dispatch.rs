@@ -168,7 +168,7 @@ impl<L: WorkerLink> Scheduler<L> {
                     return false;
                 }
                 self.mean_duration += (duration.as_nanos() as f64 - self.mean_duration) * SMOOTHING;
-                self.finish(job, outcome);
+                self.finish_run(job, outcome, clock);
                 if is_last {
                     self.note_outgrown(id, clock);
                 }

@@ -95,9 +95,11 @@ impl<L: WorkerLink> Scheduler<L> {
         }
     }
 
-    /// Returns whether there are wakers to call, with the lock released.
+    /// Returns whether there are wakers to call, or predicates to ask or to drop, with the lock released.
     pub(in crate::pool) fn has_woken(&self) -> bool {
         !self.woken.is_empty()
+            || !self.undecided.is_empty()
+            || !self.spent.is_empty()
             || self.must_wake_line()
             || self.watchers.iter().any(|(milestone, _)| self.is_reached(*milestone))
     }

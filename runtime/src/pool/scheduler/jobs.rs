@@ -51,6 +51,10 @@ impl<L: WorkerLink> Scheduler<L> {
         if let Some(deadline) = job.deadline {
             self.deadlines.remove(&(deadline, id));
         }
+        self.spent.extend(job.retry.take());
+        if let Some(until) = job.rests_until.take() {
+            self.resting.remove(&(until, id));
+        }
         self.queued_bytes -= job.arguments.len();
         job.arguments = Payload::EMPTY;
         job.state = JobState::Done(outcome);
@@ -64,19 +68,6 @@ impl<L: WorkerLink> Scheduler<L> {
         }
     }
 
-    /// Queues the running job of a dead worker again, if allowed; otherwise sets the failure.
-    pub(super) fn retry_or_finish(&mut self, id: JobId, failure: Failure) {
-        let job = &mut self.jobs[id.0];
-        let is_death =
-            matches!(failure.kind, JoinErrorKind::Signaled(_) | JoinErrorKind::Exited(_) | JoinErrorKind::Unknown);
-        if is_death && job.entry.idempotent && job.retries > 0 {
-            job.retries -= 1;
-            self.queue_first(id);
-        } else {
-            self.finish(id, Err(failure));
-        }
-    }
-
     pub(in crate::pool) fn is_done(&self, id: JobId) -> bool {
         self.jobs.get(id.0).is_none_or(|job| matches!(job.state, JobState::Done(_)))
     }
@@ -84,7 +75,7 @@ impl<L: WorkerLink> Scheduler<L> {
     /// Returns the process that runs a job, or has run a job that is done.
     pub(in crate::pool) fn pid_of(&mut self, id: JobId, now: Instant) -> Option<u32> {
         match &self.jobs.get(id.0)?.state {
-            JobState::Queued => None,
+            JobState::Queued | JobState::Undecided => None,
             JobState::InFlight(worker) => {
                 let (running, pid) = self.workers[worker.0].running(now)?;
                 (running == id).then_some(pid)
@@ -145,10 +136,14 @@ impl<L: WorkerLink> Scheduler<L> {
         let Some(job) = self.jobs.get_mut(id.0) else { return false };
         match job.state {
             JobState::Done(_) => return false,
+            JobState::Undecided => {
+                job.refuse_retries();
+                return false;
+            }
             JobState::Queued => self.queue.retain(|known| known != id),
             JobState::InFlight(worker) => {
                 // A cancelled job is not run again, should its worker die.
-                job.retries = 0;
+                job.refuse_retries();
                 if !self.revoke_until(worker, Some(id)) {
                     self.workers[worker.0].link.cancel(id);
                     return false;

@@ -15,7 +15,7 @@
 //!
 //! `jobs` keeps jobs and outcomes, `queue` orders them by priority, `admission` bounds the queue, `dispatch` gives jobs
 //! to workers, `timeouts` ends jobs, `scaling` adds, retires and replaces workers, `backoff` spaces the attempts to
-//! start one, `ending` shuts the pool down.
+//! start one, `ending` shuts the pool down, `retries` runs jobs again.
 
 mod admission;
 mod backoff;
@@ -23,6 +23,7 @@ mod dispatch;
 mod ending;
 mod jobs;
 mod queue;
+mod retries;
 mod scaling;
 #[cfg(test)]
 mod tests;
@@ -35,12 +36,12 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::model::{Failure, JobEntry, JobId, PoolConfig};
+use super::model::{Failure, JobEntry, JobId, PoolConfig, Undecided};
 use super::stats::{PoolStats, Unfinished, WorkerStats};
 use super::transport::WorkerLink;
 use crate::error::{Error, JoinErrorKind};
 use crate::sys::poll::Deadline;
-use crate::task::Priority;
+use crate::task::{Priority, Retry};
 use admission::Line;
 pub(super) use admission::{NoEntry, Ticket};
 use backoff::Backoff;
@@ -78,6 +79,12 @@ pub(super) struct Scheduler<L> {
     deadlines: BTreeSet<(Instant, JobId)>,
     /// Unfinished jobs of each priority.
     of_priority: [usize; Priority::LEVELS],
+    /// Jobs that rest before a further run, by the end of the pause. No worker and no queue has them.
+    resting: BTreeSet<(Instant, JobId)>,
+    /// Jobs after a run, whose predicates the driver has to ask.
+    undecided: Vec<Undecided>,
+    /// Predicates of jobs that are done. The driver drops them without the lock: one may hold a handle of the pool.
+    spent: Vec<Retry>,
     /// Callers that wait for room.
     line: Line,
     /// The encoded arguments of all unfinished jobs, in bytes.
@@ -103,6 +110,7 @@ pub(super) struct Scheduler<L> {
     unfinished: usize,
     done: u64,
     failed: u64,
+    retried: u64,
     replaced: u64,
     retired: u64,
 }
@@ -119,6 +127,9 @@ impl<L> Scheduler<L> {
             queue: Queue::default(),
             deadlines: BTreeSet::new(),
             of_priority: [0; Priority::LEVELS],
+            resting: BTreeSet::new(),
+            undecided: Vec::new(),
+            spent: Vec::new(),
             line: Line::default(),
             queued_bytes: 0,
             workers: Slab::new(),
@@ -134,6 +145,7 @@ impl<L> Scheduler<L> {
             unfinished: 0,
             done: 0,
             failed: 0,
+            retried: 0,
             replaced: 0,
             retired: 0,
         }
@@ -190,9 +202,9 @@ impl<L> Scheduler<L> {
         self.workers.iter().any(|(_, worker)| worker.in_flight.len() > 1)
     }
 
-    /// Whether an unfinished job has a time limit or a deadline.
+    /// Whether an unfinished job has a time limit or a deadline, or rests.
     pub(super) fn has_limits(&self) -> bool {
-        self.limited > 0
+        self.limited > 0 || !self.resting.is_empty()
     }
 
     /// Why queued jobs were failed for want of workers, if any were.
@@ -271,6 +283,7 @@ impl<L: WorkerLink> Scheduler<L> {
             waiting: self.waiting(),
             done: self.done,
             failed: self.failed,
+            retried: self.retried,
             // A recycled worker need not have ended for another one to have the place.
             replaced: self.replaced + self.workers.iter().filter(|(_, worker)| worker.is_recycled()).count() as u64,
             retired: self.retired,

@@ -201,7 +201,7 @@ impl<L: WorkerLink> Scheduler<L> {
             _ => self.replaced += 1,
         }
         match (running, worker.stage) {
-            (Some(id), _) => self.retry_or_finish(id, failure),
+            (Some(id), _) => self.finish_run(id, Err(failure), &|| now),
             (None, Stage::Starting) => {
                 let cause = worker.link.startup_error(failure);
                 self.note_failed_start(StartFailure { cause, is_final: false }, now);

@@ -29,10 +29,11 @@ impl<L: WorkerLink> Scheduler<L> {
         if !self.has_limits() {
             return None;
         }
+        let rest = self.end_pauses(now);
         self.expire(now);
         let in_line = self.expire_in_line(now);
         let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
-        let (mut next, mut late) = ([in_line, deadline].into_iter().flatten().min(), Vec::new());
+        let (mut next, mut late) = ([rest, in_line, deadline].into_iter().flatten().min(), Vec::new());
         for key in self.workers.iter().map(|(key, _)| key).collect::<Vec<_>>() {
             let look = match self.timed(WorkerId(key), now) {
                 Some(timed) if now < timed.limit => Some(timed.limit),
@@ -66,7 +67,7 @@ impl<L: WorkerLink> Scheduler<L> {
             let has_not_begun = match self.jobs[id.0].state {
                 JobState::Queued => true,
                 JobState::InFlight(worker) => self.revoke_waiting(worker, id, now),
-                JobState::Done(_) => false,
+                JobState::Undecided | JobState::Done(_) => false,
             };
             if has_not_begun {
                 expired.insert(id);

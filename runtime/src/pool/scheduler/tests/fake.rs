@@ -12,7 +12,7 @@ use crate::pool::model::{Failure, GroupId, Holder, JobEntry, JobId, JobState, Po
 use crate::pool::scheduler::Scheduler;
 use crate::pool::scheduler::worker::RetireReason;
 use crate::pool::transport::{Broken, Death, LinkEvent, Oldest, Sent, StartFailure, WorkerLink};
-use crate::task::{EncodedOutput, Origin, Priority, TaskEntry};
+use crate::task::{EncodedOutput, Origin, Priority, Retry, TaskEntry};
 
 const fn entry(idempotent: bool) -> TaskEntry {
     TaskEntry {
@@ -179,6 +179,7 @@ pub(super) struct FakePool {
     pub(super) scheduler: Scheduler<FakeLink>,
     pub(super) now: Instant,
     pub(super) retries: u32,
+    pub(super) retry: Option<Retry>,
     /// The time limit of the next jobs.
     pub(super) time_limit: Option<Duration>,
     /// The deadline and the priority of the next jobs.
@@ -210,6 +211,7 @@ impl FakePool {
             scheduler: Scheduler::new(config),
             now: Instant::now(),
             retries: 0,
+            retry: None,
             time_limit: None,
             deadline: None,
             priority: Priority::Normal,
@@ -292,6 +294,10 @@ impl FakePool {
             deadline: self.deadline,
             priority: self.priority,
             retries: self.retries,
+            retry: self.retry.clone(),
+            runs: 0,
+            deaths: 0,
+            rests_until: None,
         })
     }
 

@@ -5,6 +5,7 @@ mod dispatch;
 mod endings;
 mod fake;
 mod priorities;
+mod retries;
 mod scaling;
 mod shutdown;
 mod timeouts;
