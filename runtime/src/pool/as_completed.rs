@@ -40,7 +40,7 @@ pub fn as_completed<T>(jobs: impl IntoIterator<Item = Job<T>>) -> AsCompleted<T>
     let jobs: HashMap<usize, Job<T>> = jobs.into_iter().enumerate().collect();
     for (index, job) in &jobs {
         let waker = Waker::from(Arc::new(JobWaker { index: *index, done: Arc::clone(&done) }));
-        if job.register(&waker).is_err() {
+        if job.set_waker(&waker).is_err() {
             waker.wake();
         }
     }

@@ -255,7 +255,7 @@ impl<T> Job<T> {
     }
 
     /// Sets the waker that is woken at the end of the job. Returns the waker before, or an error if the job is done.
-    pub(super) fn register(&self, waker: &Waker) -> Result<Option<Waker>, IsDone> {
+    pub(super) fn set_waker(&self, waker: &Waker) -> Result<Option<Waker>, IsDone> {
         self.id.map_or(Err(IsDone), |id| self.core.register(id, waker))
     }
 
@@ -396,7 +396,7 @@ impl<T> PollSource for Job<T> {
 
     fn register(&self, waker: &Waker) -> Option<Waker> {
         // A job that is done is seen to be ready.
-        Job::register(self, waker).ok().flatten()
+        self.set_waker(waker).ok().flatten()
     }
 
     fn unregister(&self, waker: &Waker) {

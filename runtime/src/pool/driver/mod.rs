@@ -17,30 +17,37 @@
 //!
 //! **Invariant:** the lock is not held during a sleep, a start of a worker, or a call to code of the user.
 //!
-//! `leader` has the leader's loop, `supervisor` that of the pool's own thread.
+//! `leader` has the leader's loop, `supervisor` that of the pool's own thread. `submission` waits for room in the
+//! queue, `milestones` for the pool as a whole.
 
 mod leader;
+mod milestones;
+mod submission;
 mod supervisor;
 
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
-use std::task::{Poll, Waker};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+#[cfg(feature = "stream")]
+use std::task::Poll;
+use std::task::Waker;
 use std::thread::ThreadId;
 use std::time::Instant;
 
 use super::local::{LocalLink, LocalStart};
-use super::model::{Failure, GroupId, JobEntry, JobId, JobState, LONGEST_SPIN, Outcome, PoolConfig};
-use super::scheduler::{Milestone, NoEntry, Phase, Scheduler, Ticket};
-use super::stats::{PoolStats, Unfinished};
-use crate::error::{Error, JoinErrorKind};
+use super::model::{GroupId, JobEntry, JobId, LONGEST_SPIN, Outcome, PoolConfig};
+use super::scheduler::{Phase, Scheduler};
+use super::stats::PoolStats;
+use crate::error::Error;
 use crate::ipc::spin::AdaptiveSpin;
 use crate::sys;
 use crate::sys::eventfd::{self, Poller};
 use crate::sys::fork_generation::ForkGeneration;
 use crate::sys::poll::Deadline;
+pub(super) use submission::InLine;
+use submission::in_time;
 use supervisor::SupervisorState;
 pub(super) use supervisor::start_supervisor;
 
@@ -171,89 +178,6 @@ impl PoolCore {
         self.release(inner);
     }
 
-    /// Submits and takes a job if there is room and no other caller waits for room.
-    pub(super) fn try_submit(&self, job: &mut Option<JobEntry>) -> Result<JobId, NoEntry> {
-        let bytes = job.as_ref().map_or(0, |job| job.arguments.len());
-        let mut inner = self.lock();
-        self.collect(&mut inner);
-        let entered = inner.scheduler.try_enter(bytes);
-        let job = if entered.is_ok() { job.take() } else { None };
-        let id = job.map(|job| self.submit_one(&mut inner, job));
-        self.release(inner);
-        entered.and(id.ok_or(NoEntry::Full))
-    }
-
-    /// Waits until there is room for a job, and submits the job.
-    pub(super) fn submit_with_room(&self, job: JobEntry) -> JobId {
-        let ticket = {
-            let mut inner = self.lock();
-            inner.scheduler.line_up(job.arguments.len(), job.deadline)
-        };
-        let mut inner = self.wait_until(None, |scheduler| scheduler.may_enter(ticket));
-        let id = self.enter(&mut inner, ticket, job);
-        self.release(inner);
-        id
-    }
-
-    /// The same for a future, which `waker` wakes. `place` is the future's ticket and job.
-    fn poll_submit(&self, place: &mut InLine, waker: &Waker) -> Poll<JobId> {
-        let Some(job) = place.job.take() else { return Poll::Pending };
-        let mut waker = Some(waker.clone());
-        let mut inner = self.lock();
-        self.collect(&mut inner);
-        let (bytes, job_deadline) = (job.arguments.len(), job.deadline);
-        let may_enter = match place.ticket {
-            Some(ticket) => inner.scheduler.may_enter(ticket),
-            None => inner.scheduler.try_enter(bytes) != Err(NoEntry::Full),
-        };
-        let polled = if may_enter {
-            Poll::Ready(match place.ticket.take() {
-                Some(ticket) => self.enter(&mut inner, ticket, job),
-                None => self.submit_one(&mut inner, job),
-            })
-        } else {
-            place.job = Some(job);
-            let ticket = *place.ticket.get_or_insert_with(|| inner.scheduler.line_up(bytes, job_deadline));
-            waker = waker.and_then(|waker| inner.scheduler.set_waker_in_line(ticket, waker));
-            self.wake_if_needed(&mut inner);
-            Poll::Pending
-        };
-        self.release(inner);
-        drop(waker);
-        polled
-    }
-
-    /// Takes a caller out of the line who does not wait any longer.
-    fn leave_line(&self, ticket: Ticket) {
-        let mut inner = self.lock();
-        let waker = inner.scheduler.leave_line(ticket);
-        self.wake_line(&inner);
-        self.release(inner);
-        drop(waker);
-    }
-
-    fn enter(&self, inner: &mut PoolInner, ticket: Ticket, job: JobEntry) -> JobId {
-        // Its waker was taken when it was woken, or is that of the future that is polled.
-        drop(inner.scheduler.leave_line(ticket));
-        let id = self.submit_one(inner, job);
-        self.wake_line(inner);
-        id
-    }
-
-    fn submit_one(&self, inner: &mut PoolInner, job: JobEntry) -> JobId {
-        let id = inner.scheduler.submit(in_time(job));
-        inner.scheduler.dispatch();
-        self.wake_if_needed(inner);
-        id
-    }
-
-    /// Wakes the threads in the line: another caller is the first.
-    fn wake_line(&self, inner: &PoolInner) {
-        if inner.scheduler.waiting() > 0 {
-            self.wake_all(inner);
-        }
-    }
-
     /// How many more jobs a map may submit that has `pending` jobs, done or not.
     pub(super) fn room(&self, pending: usize) -> usize {
         self.lock().scheduler.room_for_map(pending)
@@ -308,67 +232,6 @@ impl PoolCore {
             }
         }
         self.release(inner);
-    }
-
-    /// Waits until the first workers serve.
-    ///
-    /// # Errors
-    /// Why they cannot be had.
-    pub(super) fn wait_until_ready(&self) -> Result<(), Error> {
-        let inner = self.wait_until(None, |scheduler| scheduler.is_ready().is_some());
-        let ready = inner.scheduler.is_ready();
-        self.release(inner);
-        ready.unwrap_or(Ok(()))
-    }
-
-    /// Closes the pool, and lets its workers exit after the last job. Cuts off what is unfinished at the deadline.
-    pub(super) fn begin_shutdown(&self, deadline: Deadline) {
-        let mut inner = self.lock();
-        inner.scheduler.begin_shutdown(deadline);
-        self.wake_all(&inner);
-        self.release(inner);
-    }
-
-    /// Waits for the end of a shutdown.
-    pub(super) fn wait_until_ended(&self) {
-        let inner = self.wait_until(None, Scheduler::has_ended);
-        self.release(inner);
-    }
-
-    /// Why jobs failed for want of workers, if any did.
-    pub(super) fn abandoned(&self) -> Option<Error> {
-        self.lock().scheduler.abandoned().map(Error::again)
-    }
-
-    pub(super) fn cut_off(&self) -> Unfinished {
-        self.lock().scheduler.cut_off()
-    }
-
-    /// The same as [`wait_until_ready`](Self::wait_until_ready) for a future.
-    pub(super) fn poll_ready(&self, waker: &Waker) -> Poll<Result<(), Error>> {
-        self.poll_milestone(Milestone::Ready, waker, Scheduler::is_ready)
-    }
-
-    /// The same as [`wait_until_ended`](Self::wait_until_ended) for a future.
-    pub(super) fn poll_ended(&self, waker: &Waker) -> Poll<()> {
-        self.poll_milestone(Milestone::Ended, waker, |scheduler| scheduler.has_ended().then_some(()))
-    }
-
-    fn poll_milestone<T>(
-        &self,
-        milestone: Milestone,
-        waker: &Waker,
-        reached: impl Fn(&Scheduler<Link>) -> Option<T>,
-    ) -> Poll<T> {
-        let waker = waker.clone();
-        let mut inner = self.lock();
-        self.collect(&mut inner);
-        let value = reached(&inner.scheduler);
-        let unused = if value.is_none() { inner.scheduler.watch(milestone, waker) } else { Some(waker) };
-        self.wake_if_needed(&mut inner);
-        self.release(inner);
-        drop(unused);
-        value.map_or(Poll::Pending, Poll::Ready)
     }
 
     /// Takes a job's outcome, or sets the waker of its future.
@@ -552,34 +415,6 @@ impl PoolCore {
     }
 }
 
-/// A job whose caller is a future that waits for room.
-pub(super) struct InLine {
-    core: Arc<PoolCore>,
-    /// Taken at the submission.
-    job: Option<JobEntry>,
-    /// Taken at the first poll without room.
-    ticket: Option<Ticket>,
-}
-
-impl InLine {
-    pub(super) fn new(core: &Arc<PoolCore>, job: JobEntry) -> Self {
-        Self { core: Arc::clone(core), job: Some(job), ticket: None }
-    }
-
-    pub(super) fn poll(&mut self, waker: &Waker) -> Poll<JobId> {
-        let core = Arc::clone(&self.core);
-        core.poll_submit(self, waker)
-    }
-}
-
-impl Drop for InLine {
-    fn drop(&mut self) {
-        if let Some(ticket) = self.ticket {
-            self.core.leave_line(ticket);
-        }
-    }
-}
-
 impl PoolInner {
     fn new(scheduler: Scheduler<Link>) -> Self {
         Self {
@@ -608,14 +443,6 @@ fn needs_leader(scheduler: &Scheduler<Link>) -> bool {
         || scheduler.has_watchers()
         || (scheduler.unfinished() > 0 && has_more())
         || (scheduler.phase() != Phase::Open && scheduler.has_workers())
-}
-
-/// A job whose deadline has passed must not begin.
-fn in_time(mut job: JobEntry) -> JobEntry {
-    if is_past(job.deadline) && matches!(job.state, JobState::Queued) {
-        job.state = JobState::Done(Err(Failure::new(JoinErrorKind::Expired, None)));
-    }
-    job
 }
 
 fn is_sooner(one: Deadline, other: Deadline) -> bool {
