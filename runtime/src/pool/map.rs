@@ -86,7 +86,7 @@ impl<T, I: Iterator<Item = Call<T>>> InOrder<T, I> {
             }
             room -= calls.len();
             self.decoders.extend(calls.iter().map(|call| (call.entry.name, call.decode)));
-            let jobs = calls.iter().map(|call| pool.entry(call, Holder::Job(None)));
+            let jobs = calls.into_iter().map(|call| pool.entry(&call, Holder::Job(None)));
             let ids = &mut self.ids;
             pool.core.submit(jobs, |id| ids.push_back(id));
         }
@@ -323,7 +323,7 @@ impl<'p, T, I: Iterator<Item = Call<T>>> MapUnordered<'p, T, I> {
             room -= calls.len();
             let mut about: VecDeque<_> =
                 calls.iter().map(|(place, call)| (*place, call.entry.name, call.decode)).collect();
-            let jobs = calls.iter().map(|(_, call)| self.pool.entry(call, Holder::Group(self.group)));
+            let jobs = calls.into_iter().map(|(_, call)| self.pool.entry(&call, Holder::Group(self.group)));
             let in_flight = &mut self.in_flight;
             core.submit(jobs, |id| {
                 in_flight.extend(about.pop_front().map(|about| (id, about)));

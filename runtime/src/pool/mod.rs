@@ -682,7 +682,7 @@ impl Pool {
             retry,
             runs: 0,
             deaths: 0,
-            rests_until: None,
+            rests: false,
         }
     }
 }

@@ -41,13 +41,13 @@ pub(super) struct JobEntry {
     /// How many more runs a worker's death under the job may cause.
     pub(super) retries: u32,
     /// Further runs that the call itself asks for.
-    pub(super) retry: Option<Retry>,
+    pub(super) retry: Option<Box<Retry>>,
     /// Further runs so far.
     pub(super) runs: u32,
     /// Workers that have died under the job.
     pub(super) deaths: u32,
-    /// The end of the pause before a further run.
-    pub(super) rests_until: Deadline,
+    /// Whether the job is in a pause before a further run.
+    pub(super) rests: bool,
 }
 
 impl JobEntry {

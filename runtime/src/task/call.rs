@@ -58,7 +58,7 @@ pub struct Call<T> {
     /// The end of the time of the call, queued or running.
     pub(crate) deadline: Option<Instant>,
     pub(crate) priority: Priority,
-    pub(crate) retry: Option<Retry>,
+    pub(crate) retry: Option<Box<Retry>>,
 }
 
 /// Further runs of a call in a pool.
@@ -289,7 +289,7 @@ impl<T> Call<T> {
         let predicate = move |result: Result<&Payload, &JoinError>| {
             panic::catch_unwind(AssertUnwindSafe(|| ask(result))).unwrap_or(false)
         };
-        self.retry = Some(Retry { times, predicate: Arc::new(predicate) });
+        self.retry = Some(Box::new(Retry { times, predicate: Arc::new(predicate) }));
         self
     }
 

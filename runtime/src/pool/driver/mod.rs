@@ -47,7 +47,7 @@ use crate::sys::eventfd::{self, Poller};
 use crate::sys::fork_generation::ForkGeneration;
 use crate::sys::poll::Deadline;
 pub(super) use submission::InLine;
-use submission::in_time;
+use submission::fail_if_late;
 use supervisor::SupervisorState;
 pub(super) use supervisor::start_supervisor;
 
@@ -170,8 +170,9 @@ impl PoolCore {
     /// Submits jobs, and dispatches as many as workers have room for.
     pub(super) fn submit(&self, jobs: impl IntoIterator<Item = JobEntry>, mut submitted: impl FnMut(JobId)) {
         let mut inner = self.lock();
-        for job in jobs {
-            submitted(inner.scheduler.submit(in_time(job)));
+        for mut job in jobs {
+            fail_if_late(&mut job);
+            submitted(inner.scheduler.submit(job));
         }
         inner.scheduler.dispatch();
         self.wake_if_needed(&mut inner);

@@ -78,8 +78,9 @@ impl PoolCore {
         id
     }
 
-    fn submit_one(&self, inner: &mut PoolInner, job: JobEntry) -> JobId {
-        let id = inner.scheduler.submit(in_time(job));
+    fn submit_one(&self, inner: &mut PoolInner, mut job: JobEntry) -> JobId {
+        fail_if_late(&mut job);
+        let id = inner.scheduler.submit(job);
         inner.scheduler.dispatch();
         self.wake_if_needed(inner);
         id
@@ -121,10 +122,9 @@ impl Drop for InLine {
     }
 }
 
-/// A job whose deadline has passed must not begin.
-pub(super) fn in_time(mut job: JobEntry) -> JobEntry {
+/// Fails a job whose deadline has passed: the job must not begin.
+pub(super) fn fail_if_late(job: &mut JobEntry) {
     if is_past(job.deadline) && matches!(job.state, JobState::Queued) {
         job.state = JobState::Done(Err(Failure::new(JoinErrorKind::Expired, None)));
     }
-    job
 }

@@ -51,9 +51,9 @@ impl<L: WorkerLink> Scheduler<L> {
         if let Some(deadline) = job.deadline {
             self.deadlines.remove(&(deadline, id));
         }
-        self.spent.extend(job.retry.take());
-        if let Some(until) = job.rests_until.take() {
-            self.resting.remove(&(until, id));
+        self.spent.extend(job.retry.take().map(|retry| *retry));
+        if job.rests {
+            self.resting.retain(|(_, resting)| *resting != id);
         }
         self.queued_bytes -= job.arguments.len();
         job.arguments = Payload::EMPTY;

@@ -179,7 +179,7 @@ pub(super) struct FakePool {
     pub(super) scheduler: Scheduler<FakeLink>,
     pub(super) now: Instant,
     pub(super) retries: u32,
-    pub(super) retry: Option<Retry>,
+    pub(super) retry: Option<Box<Retry>>,
     /// The time limit of the next jobs.
     pub(super) time_limit: Option<Duration>,
     /// The deadline and the priority of the next jobs.
@@ -297,7 +297,7 @@ impl FakePool {
             retry: self.retry.clone(),
             runs: 0,
             deaths: 0,
-            rests_until: None,
+            rests: false,
         })
     }
 

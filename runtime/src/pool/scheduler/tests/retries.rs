@@ -14,7 +14,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A pool of one worker whose jobs ask for `times` further runs.
 fn asking(times: u32) -> FakePool {
     let mut pool = FakePool::serving(config(1));
-    pool.retry = Some(Retry { times, predicate: Arc::new(|_| true) });
+    pool.retry = Some(Box::new(Retry { times, predicate: Arc::new(|_| true) }));
     pool
 }
 
@@ -56,7 +56,7 @@ fn a_predicate_has_its_further_runs_and_no_more() {
 #[test]
 fn a_predicate_that_refuses_is_asked_once() {
     let mut pool = FakePool::serving(config(1));
-    pool.retry = Some(Retry { times: 5, predicate: Arc::new(|result| result.is_err()) });
+    pool.retry = Some(Box::new(Retry { times: 5, predicate: Arc::new(|result| result.is_err()) }));
     let job = pool.submit();
     assert_eq!(pool.run_and_ask(), 1);
     assert_eq!(pool.outcome(job), "returned by 1");
@@ -134,7 +134,7 @@ fn a_pool_that_ends_while_a_predicate_is_asked() {
 
 fn resting(times: u32) -> FakePool {
     let mut pool = FakePool::serving(PoolConfig { retry_backoff: (SECOND, 3 * SECOND), ..config(1) });
-    pool.retry = Some(Retry { times, predicate: Arc::new(|_| true) });
+    pool.retry = Some(Box::new(Retry { times, predicate: Arc::new(|_| true) }));
     pool
 }
 
