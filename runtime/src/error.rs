@@ -314,6 +314,16 @@ pub enum JoinErrorKind {
     Signaled(i32),
     /// The time limit of the task was over, and the child was killed.
     TimedOut,
+    /// The [`deadline`](crate::Call::deadline) of the call passed before the task began.
+    Expired,
+    /// The job has killed several workers, one with each run, and has no run left.
+    Poisoned {
+        /// The number of dead workers.
+        workers: u32,
+        /// The end of the last worker: [`Signaled`](Self::Signaled), [`Exited`](Self::Exited) or
+        /// [`Unknown`](Self::Unknown).
+        last: Box<JoinErrorKind>,
+    },
     /// The job was cancelled before it began, or was killed by [`Job::kill`](crate::Job::kill).
     Cancelled,
     /// The pool of the job is closed. With a [`pid`](JoinError::pid), the task had begun and was killed.
@@ -349,6 +359,11 @@ impl JoinError {
         detail: impl Into<String>,
     ) -> Self {
         Self(Box::new(JoinErrorInner { kind, task: task.into(), pid, detail: detail.into() }))
+    }
+
+    pub(crate) fn into_parts(self) -> (JoinErrorKind, Option<u32>, String) {
+        let JoinErrorInner { kind, pid, detail, .. } = *self.0;
+        (kind, pid, detail)
     }
 
     /// Returns the way in which the child ended.
@@ -451,6 +466,10 @@ impl fmt::Display for JoinErrorKind {
             Self::Exited(code) => write!(f, "exited with code {code} before it returned"),
             Self::Signaled(signal) => write!(f, "was killed by {}", SignalName(*signal)),
             Self::TimedOut => f.write_str("ran out of time and was killed"),
+            Self::Expired => f.write_str("did not begin before its deadline"),
+            Self::Poisoned { workers, last } => {
+                write!(f, "has killed {workers} workers and is given up; the last one {last}")
+            }
             Self::Cancelled => f.write_str("was cancelled"),
             Self::PoolClosed => f.write_str("was not done, since its pool is closed"),
             Self::NotStarted(error) => write!(f, "did not start: {error}"),

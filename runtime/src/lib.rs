@@ -111,15 +111,19 @@ pub use crate::platform::{Platform, StartMethod};
 #[cfg(feature = "progress")]
 #[cfg_attr(docsrs, doc(cfg(feature = "progress")))]
 pub use crate::pool::MapProgress;
+#[cfg(feature = "stream")]
+#[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
+pub use crate::pool::MapStream;
 pub use crate::pool::{
-    InitializerOutput, Job, Map, MapUnordered, Pool, PoolBuilder, PoolStats, WorkerStats, is_cancelled,
+    AsCompleted, InitializerOutput, Job, Map, MapUnordered, Pool, PoolBuilder, PoolStats, TrySubmitError, Unfinished,
+    WorkerStats, as_completed, is_cancelled,
 };
 pub use crate::process::{
     Context, Process, ProcessBuilder, Resource, Stdio, force_start_method, fork, get_all_start_methods, get_context,
     get_start_method, set_spares, set_start_method,
 };
 pub use crate::report::Report;
-pub use crate::task::{Call, Task};
+pub use crate::task::{Call, Priority, Task};
 pub use crate::this_process::ancestry::{ParentProcess, ProcessInfo, active_children, current_process, parent_process};
 pub use crate::this_process::children::ExitStatus;
 
@@ -200,7 +204,9 @@ pub mod _guide {
              [`Process`](crate::Process)"
         pools "../docs/guide/pools.md"
             "[`Pool`](crate::Pool), [`PoolBuilder`](crate::PoolBuilder), [`Job`](crate::Job), [`Map`](crate::Map), \
-             [`PoolStats`](crate::PoolStats), [`is_cancelled`](crate::is_cancelled)"
+             [`PoolStats`](crate::PoolStats), [`TrySubmitError`](crate::TrySubmitError), \
+             [`as_completed`](crate::as_completed()), [`Priority`](crate::Priority), \
+             [`Unfinished`](crate::Unfinished), [`is_cancelled`](crate::is_cancelled)"
         channels "../docs/guide/channels.md"
             "[`channel`](crate::channel()), [`Sender`](crate::Sender), [`Receiver`](crate::Receiver), \
              [`duplex`](crate::duplex()), [`Duplex`](crate::Duplex), [`wait`](crate::wait()), [`Fd`](crate::Fd)"

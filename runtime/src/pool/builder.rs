@@ -1,5 +1,6 @@
 //! How a pool is to be.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,6 +62,9 @@ pub struct PoolBuilder {
     finalizer: Option<Result<Hook, Error>>,
     min_workers: Option<usize>,
     idle_timeout: Option<Duration>,
+    retry_backoff: (Duration, Duration),
+    queue_limit: Option<usize>,
+    queue_limit_bytes: Option<usize>,
     name: String,
 }
 
@@ -130,6 +134,9 @@ impl PoolBuilder {
             finalizer: None,
             min_workers: None,
             idle_timeout: None,
+            retry_backoff: (Duration::ZERO, Duration::ZERO),
+            queue_limit: None,
+            queue_limit_bytes: None,
             name: "PoolWorker".to_owned(),
         }
     }
@@ -471,8 +478,69 @@ impl PoolBuilder {
         self
     }
 
+    /// Sets the maximum number of jobs that wait, besides one job for each of the [`workers`](Self::workers). Default:
+    /// no limit.
+    ///
+    /// At the limit, [`Pool::submit`] blocks, [`Pool::submit_async`] waits, [`Pool::try_submit`] fails, and maps take
+    /// nothing more from their input. A job that is done makes room, taken or not. With 0, the pool accepts a job only
+    /// if a worker has none.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn square(n: u64) -> u64 {
+    ///     n * n
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(2).queue_limit(8).build()?;
+    /// let jobs: Vec<_> = (0..100).map(|n| pool.submit(square::call(n))).collect(); // blocks now and then
+    /// let sum: u64 = jobs.into_iter().map(|job| job.wait()).sum::<Result<_, _>>()?;
+    /// assert_eq!(sum, 328_350);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn queue_limit(mut self, jobs: usize) -> Self {
+        self.queue_limit = Some(jobs);
+        self
+    }
+
+    /// Sets the maximum size of the encoded arguments of all jobs that are not done, in bytes. Default: no limit.
+    ///
+    /// Works as [`queue_limit`](Self::queue_limit), and both limits may be set. A job whose arguments alone are above
+    /// the limit is accepted when the pool has no other arguments. [`PoolStats::queued_bytes`](crate::PoolStats) has
+    /// the present size.
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn length(bytes: Vec<u8>) -> usize {
+    ///     bytes.len()
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(2).queue_limit_bytes(1 << 20).build()?; // 1 MiB
+    /// let uploads = (0..100).map(|_| length::call(vec![0; 100_000])); // about 10 of these at a time
+    /// assert!(pool.map(uploads).all(|length| length.is_ok_and(|length| length == 100_000)));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn queue_limit_bytes(mut self, bytes: usize) -> Self {
+        self.queue_limit_bytes = Some(bytes);
+        self
+    }
+
     /// Sets the number of further runs of a task marked `#[child_task(idempotent)]` after the death of the worker. A
     /// task that was killed for the time limit does not run again. Default: 0.
+    ///
+    /// A job that has killed a worker with each of several runs is given up as
+    /// [`Poisoned`](crate::JoinErrorKind::Poisoned). [`Call::retry_if`] runs a call again for other reasons.
     ///
     /// # Examples
     /// ```
@@ -497,6 +565,40 @@ impl PoolBuilder {
     /// ```
     pub fn retries(mut self, retries: u32) -> Self {
         self.retries = retries;
+        self
+    }
+
+    /// Sets the pause before a further run of a job ([`retries`](Self::retries), [`Call::retry_if`]): `first` before
+    /// the first, doubled with each, up to `longest`. Default: no pause.
+    ///
+    /// Other jobs use the worker meanwhile. After the pause, the job waits behind the other jobs of its priority.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::{Context, child_task};
+    ///
+    /// #[child_task]
+    /// fn fetch(address: String) -> Option<String> {
+    ///     (address.len() > 20).then_some(address)
+    /// }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default()
+    ///     .pool()
+    ///     .workers(2)
+    ///     .retry_backoff(Duration::from_millis(10), Duration::from_secs(5)) // 10 ms, 20 ms, 40 ms
+    ///     .build()?;
+    /// let call = fetch::call("example.com".to_owned()).retry_if(3, |page| matches!(page, Ok(None)));
+    /// assert_eq!(pool.submit(call).wait()?, None);
+    /// assert_eq!(pool.stats().retried, 3);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn retry_backoff(mut self, first: Duration, longest: Duration) -> Self {
+        self.retry_backoff = (first, longest);
         self
     }
 
@@ -584,7 +686,7 @@ impl PoolBuilder {
         self
     }
 
-    /// Starts the workers, and waits until each worker is ready.
+    /// Starts the workers, and waits until each worker is ready. Blocks this thread.
     ///
     /// If a limit allows only some of the workers, the pool begins with these workers and retries the start of the
     /// rest.
@@ -614,6 +716,49 @@ impl PoolBuilder {
     /// # }
     /// ```
     pub fn build(self) -> Result<Pool, Error> {
+        let pool = self.launch()?;
+        pool.core.wait_until_ready()?;
+        Ok(pool)
+    }
+
+    /// The asynchronous form of [`build`](Self::build), for any executor.
+    ///
+    /// The pool's thread starts the workers, and the future waits for their initializers. The first poll takes as long
+    /// as the start of a thread, and for the start method `fork` as long as a copy of this process (milliseconds). A
+    /// drop of the future kills the workers that were started.
+    ///
+    /// # Errors
+    /// The errors of [`build`](Self::build).
+    ///
+    /// # Examples
+    /// ```
+    /// use offspring::Context;
+    /// # fn block_on<T>(future: impl Future<Output = T>) -> T {
+    /// #     let mut future = std::pin::pin!(future);
+    /// #     let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    /// #     loop {
+    /// #         if let std::task::Poll::Ready(output) = future.as_mut().poll(&mut context) { return output }
+    /// #         std::thread::yield_now();
+    /// #     }
+    /// # }
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = block_on(Context::default().pool().workers(2).build_async())?;
+    /// assert_eq!(pool.stats().workers.len(), 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn build_async(self) -> Result<Pool, Error> {
+        let pool = self.launch()?;
+        poll_fn(|polling| pool.core.poll_ready(polling.waker())).await?;
+        Ok(pool)
+    }
+}
+
+impl PoolBuilder {
+    /// Makes the pool, whose thread starts the workers.
+    fn launch(self) -> Result<Pool, Error> {
         let workers = self.checked_workers()?;
         if self.max_tasks == Some(0) {
             return Err(Error::new(ErrorKind::Setting, "a worker of a pool has to do at least one task"));
@@ -637,6 +782,9 @@ impl PoolBuilder {
             exit_grace: EXIT_GRACE.saturating_add(time_of(&hooks.finalizer).unwrap_or_default()),
             task_timeout: self.task_timeout,
             grace: self.grace,
+            retry_backoff: self.retry_backoff,
+            queue_limit: self.queue_limit,
+            queue_limit_bytes: self.queue_limit_bytes,
             name: self.name,
             ..PoolConfig::new(workers)
         };
@@ -651,16 +799,10 @@ impl PoolBuilder {
         let core = Arc::new(core.map_err(|error| Error::os("cannot make a pool", error))?);
         // Before the workers, which may take all the processes that there can be.
         let thread = start_supervisor(&core)?;
-        if let Err(error) = core.wait_until_ready() {
-            core.terminate();
-            let _ = thread.join();
-            return Err(error);
-        }
-        Ok(Pool { core, thread: Some(thread), retries: self.retries })
+        let is_limited = self.queue_limit.is_some() || self.queue_limit_bytes.is_some();
+        Ok(Pool::new(core, thread, self.retries, is_limited))
     }
-}
 
-impl PoolBuilder {
     fn checked_workers(&self) -> Result<usize, Error> {
         let workers = self.workers.unwrap_or_else(sys::sched::usable_processors);
         match self.min_workers {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::error::{JoinError, JoinErrorKind};
 use crate::ipc::wire::payload::Payload;
-use crate::task::TaskEntry;
+use crate::sys::poll::Deadline;
+use crate::task::{Priority, Retry, TaskEntry};
 
 /// How long either side of a link looks for an event before it sleeps: about as long as a sleep costs.
 pub(super) const LONGEST_SPIN: Duration = Duration::from_micros(50);
@@ -16,7 +17,7 @@ pub(super) const LONGEST_SPIN: Duration = Duration::from_micros(50);
 pub(super) const EXIT_GRACE: Duration = Duration::from_secs(2);
 
 /// A job's key in the scheduler's table, until its outcome is taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct JobId(pub(super) usize);
 
 /// A worker's key in the scheduler's table, until it is reaped.
@@ -46,10 +47,36 @@ pub(super) struct JobEntry {
     pub(super) holder: Holder,
     /// How long the job may run.
     pub(super) time_limit: Option<Duration>,
+    /// When the job is to be done, queued or running.
+    pub(super) deadline: Deadline,
+    pub(super) priority: Priority,
     /// How many more runs a worker's death under the job may cause.
     pub(super) retries: u32,
     /// The only worker that may run the job.
     pub(super) pin: Option<WorkerId>,
+    /// Further runs that the call itself asks for.
+    pub(super) retry: Option<Box<Retry>>,
+    /// Further runs so far.
+    pub(super) runs: u32,
+    /// Workers that have died under the job.
+    pub(super) deaths: u32,
+    /// Whether the job is in a pause before a further run.
+    pub(super) rests: bool,
+}
+
+impl JobEntry {
+    /// Lets the job have no further run.
+    pub(super) fn refuse_retries(&mut self) {
+        self.retries = 0;
+        if let Some(retry) = &mut self.retry {
+            retry.times = 0;
+        }
+    }
+
+    /// Returns whether the job has to be watched.
+    pub(super) fn has_limit(&self) -> bool {
+        self.time_limit.is_some() || self.deadline.is_some()
+    }
 }
 
 /// How far a job is.
@@ -57,7 +84,34 @@ pub(super) enum JobState {
     Queued,
     /// Sent to this worker: in its window, or running there.
     InFlight(WorkerId),
+    /// A run is over, and the call's predicate says whether another run follows.
+    Undecided,
     Done(Outcome),
+}
+
+/// A job whose predicate is to be asked.
+pub(super) struct Undecided {
+    pub(super) id: JobId,
+    pub(super) task: &'static str,
+    pub(super) retry: Retry,
+    pub(super) outcome: Outcome,
+}
+
+impl Undecided {
+    /// Asks the predicate, which is code of the user. Returns the outcome, and whether there is to be another run.
+    pub(super) fn ask(self) -> (Outcome, bool) {
+        match self.outcome {
+            Ok(returned) => {
+                let again = (self.retry.predicate)(Ok(&returned.payload));
+                (Ok(returned), again)
+            }
+            Err(failure) => {
+                let error = failure.into_error(self.task);
+                let again = (self.retry.predicate)(Err(&error));
+                (Err(Failure::from(error)), again)
+            }
+        }
+    }
 }
 
 /// The owner of a job's outcome.
@@ -94,8 +148,20 @@ impl Failure {
         Self { kind, pid, detail: String::new() }
     }
 
+    /// Returns whether the worker died under the job, and not by the pool's hand.
+    pub(super) fn is_death(&self) -> bool {
+        matches!(self.kind, JoinErrorKind::Signaled(_) | JoinErrorKind::Exited(_) | JoinErrorKind::Unknown)
+    }
+
     pub(super) fn into_error(self, task: &'static str) -> JoinError {
         JoinError::with_detail(self.kind, task, self.pid, self.detail)
+    }
+}
+
+impl From<JoinError> for Failure {
+    fn from(error: JoinError) -> Self {
+        let (kind, pid, detail) = error.into_parts();
+        Self { kind, pid, detail }
     }
 }
 
@@ -118,6 +184,12 @@ pub(super) struct PoolConfig {
     pub(super) task_timeout: Option<Duration>,
     /// How long a job may go on after its time limit.
     pub(super) grace: Duration,
+    /// The first and the longest pause before a further run of a job.
+    pub(super) retry_backoff: (Duration, Duration),
+    /// Most unfinished jobs above one for each worker.
+    pub(super) queue_limit: Option<usize>,
+    /// Most bytes of encoded arguments of unfinished jobs.
+    pub(super) queue_limit_bytes: Option<usize>,
     /// The workers' names begin with it.
     pub(super) name: String,
 }
@@ -134,6 +206,9 @@ impl PoolConfig {
             exit_grace: EXIT_GRACE,
             task_timeout: None,
             grace: Duration::ZERO,
+            retry_backoff: (Duration::ZERO, Duration::ZERO),
+            queue_limit: None,
+            queue_limit_bytes: None,
             name: String::new(),
         }
     }

@@ -28,11 +28,18 @@ pub struct PoolStats {
     pub queued: usize,
     /// The number of workers with assigned jobs. Each of these workers runs one job.
     pub running: usize,
+    /// The encoded arguments of all jobs that are not done, in bytes. See
+    /// [`queue_limit_bytes`](super::PoolBuilder::queue_limit_bytes).
+    pub queued_bytes: usize,
+    /// The number of callers that wait for room in the queue. See [`queue_limit`](super::PoolBuilder::queue_limit).
+    pub waiting: usize,
     /// The number of jobs that have returned a result, since the start of the pool.
     pub done: u64,
     /// The number of failed jobs, since the start of the pool: panicked, died with the worker, cancelled or not
     /// started.
     pub failed: u64,
+    /// The number of further runs of jobs, since the start of the pool.
+    pub retried: u64,
     /// The number of workers that died or were recycled. A new worker replaces each of these workers.
     pub replaced: u64,
     /// The number of workers that ended without a replacement, after idle time or a smaller size of the pool.
@@ -75,4 +82,57 @@ pub struct WorkerStats {
     pub assigned: usize,
     /// The number of jobs that the worker has finished.
     pub done: u32,
+}
+
+/// The jobs that a [`shutdown`](super::Pool::shutdown) has cut off.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// use offspring::{Context, child_task};
+///
+/// #[child_task]
+/// fn square(n: u64) -> u64 {
+///     n * n
+/// }
+///
+/// # #[offspring::process_main]
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = Context::default().pool().workers(1).build()?;
+/// let job = pool.submit(square::call(12));
+/// let unfinished = pool.shutdown(Duration::from_secs(30));
+/// assert!(unfinished.is_empty(), "{unfinished:?}");
+/// assert_eq!(job.wait()?, 144);
+/// # Ok(())
+/// # }
+/// ```
+#[non_exhaustive]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unfinished {
+    /// The names of the tasks that had begun, and were killed with their workers.
+    pub running: Vec<&'static str>,
+    /// The number of jobs that had not begun.
+    pub queued: usize,
+}
+
+impl Unfinished {
+    /// Returns whether no job was cut off.
+    ///
+    /// # Examples
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use offspring::Context;
+    ///
+    /// # #[offspring::process_main]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = Context::default().pool().workers(1).build()?;
+    /// assert!(pool.shutdown(Duration::ZERO).is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.running.is_empty() && self.queued == 0
+    }
 }

@@ -64,7 +64,7 @@ pub struct ProcessBuilder<T> {
 
 impl<T> ProcessBuilder<T> {
     pub(super) fn new(call: Call<T>, choice: Choice) -> Self {
-        let options = Options { timeout: call.limit, ..Options::default() };
+        let options = Options { timeout: call.limit, deadline: call.deadline, ..Options::default() };
         Self { call, choice, options, threads: None }
     }
 
@@ -499,7 +499,8 @@ impl<T> ProcessBuilder<T> {
         self
     }
 
-    /// Sets the time limit of the child. Default: the [`timeout`](Call::timeout) of the call, else none.
+    /// Sets the time limit of the child. Default: the [`timeout`](Call::timeout) of the call, else none. A
+    /// [`deadline`](Call::deadline) of the call holds too.
     ///
     /// When the time is over, the child is killed, and the join is [`TimedOut`](crate::JoinErrorKind::TimedOut). The
     /// kernel measures the time with a timer of the child, so the limit holds without a join. A task that blocks or

@@ -745,8 +745,8 @@ impl<T> Future for Process<T> {
 impl<T> Waitable for Process<T> {}
 
 impl<T> PollSource for Process<T> {
-    fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
-        self.child.pidfd().map_err(io::Error::other)
+    fn descriptor(&self) -> io::Result<Option<BorrowedFd<'_>>> {
+        self.child.pidfd().map(Some).map_err(io::Error::other)
     }
 }
 

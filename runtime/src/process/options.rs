@@ -7,7 +7,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::stdio::{self, Target};
 use crate::child::{ChildFds, ChildSpec, Settings};
@@ -19,7 +19,8 @@ use crate::sys::cwd;
 use crate::sys::environ::Environment;
 use crate::sys::fd::Stream;
 use crate::sys::fork::SingleThreaded;
-use crate::sys::{poll, socket};
+use crate::sys::poll::{self, Deadline};
+use crate::sys::socket;
 use crate::task::TaskId;
 use crate::this_process::ancestry::Ancestry;
 use crate::this_process::children::{self, Child, Description, Launched};
@@ -37,6 +38,7 @@ pub(crate) struct Options {
     pub(super) is_graceful: bool,
     pub(super) kill_on_drop: bool,
     pub(super) timeout: Option<Duration>,
+    pub(super) deadline: Deadline,
 }
 
 #[derive(Clone, Debug)]
@@ -116,7 +118,9 @@ impl Options {
         socket::keep_reserve();
         let options = self.resolve(format_args!("`{task}`"))?;
         let Self { name, environment: _, directory, streams, mut settings, daemon, .. } = options;
-        let Self { is_graceful, kill_on_drop, timeout, .. } = options;
+        let Self { is_graceful, kill_on_drop, timeout, deadline, .. } = options;
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let timeout = [timeout, left].into_iter().flatten().min();
         let failed = |error| Error::os(format!("cannot start `{task}`"), error);
         let mut fds = ChildFds::default();
         if let Some(Directory::Open(directory)) = directory {

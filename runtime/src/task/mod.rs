@@ -22,7 +22,8 @@ mod traits;
 
 pub use arguments::{ArgumentDecoder, ArgumentEncoder, EncodedOutput, UndecodableArguments};
 pub(crate) use arguments::{Decode, decode_output};
-pub use call::Call;
+pub(crate) use call::Retry;
+pub use call::{Call, Priority};
 pub use registry::{Origin, TaskEntry};
 pub(crate) use registry::{TaskId, build_fingerprint, entry_at, index_of, lookup};
 pub use traits::{Registered, Sealed, Task, TaskArg, TaskOutput};

@@ -218,7 +218,10 @@ fn tries_come_to_an_end(method: StartMethod) {
     let pool = build(builder(method).workers(1).retries(3));
     let counts = counts();
     let error = failure(pool.submit(harmless::call(counts.clone(), 0, u32::MAX)));
-    was_killed(&error, libc::SIGKILL);
+    let JoinErrorKind::Poisoned { workers: 4, last } = error.kind() else { panic!("{error:?}") };
+    assert!(matches!(**last, JoinErrorKind::Signaled(libc::SIGKILL)), "{error:?}");
+    let text = "has killed 4 workers and is given up; the last one was killed by signal 9 (SIGKILL)";
+    assert!(error.to_string().ends_with(text) && error.pid().is_some(), "{error}");
     assert_eq!(now(&counts)[0], 4, "once and three times more");
     assert_eq!(value(pool.submit(square::call(2))), 4);
     // A cancelled or timed out job is not tried again.

@@ -126,7 +126,7 @@ fn one_that_runs_when_its_pool_ends_says_that_it_had_begun(method: StartMethod) 
 }
 
 fn terminated_it_waits_for_no_job(method: StartMethod) {
-    ends_at_once(pool(method, 2), Pool::terminate);
+    ends_at_once(pool(method, 2), |pool| pool.terminate());
 }
 
 fn dropped_it_waits_for_no_job(method: StartMethod) {

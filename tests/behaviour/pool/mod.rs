@@ -11,9 +11,14 @@ pub(crate) mod jobs;
 pub(crate) mod life;
 pub(crate) mod maps;
 pub(crate) mod options;
+pub(crate) mod pressure;
 pub(crate) mod results;
+pub(crate) mod retries;
 pub(crate) mod scaling;
+pub(crate) mod sharing;
 pub(crate) mod template;
+pub(crate) mod urgency;
+pub(crate) mod waiting;
 pub(crate) mod workers;
 
 use offspring::sync::{Event, Mutex};

@@ -91,7 +91,7 @@ fn keeps_no_end_of_a_channel(method: StartMethod) {
 }
 
 fn ends_with_its_pool(method: StartMethod) {
-    for end in [drop::<Pool>, Pool::terminate, |pool: Pool| pool.join().unwrap()] {
+    for end in [drop::<Pool>, |pool: Pool| pool.terminate(), |pool: Pool| pool.join().unwrap()] {
         let pool = pool(method, 2);
         assert_eq!(own_templates().len(), 1);
         let job = pool.submit(mark::call());

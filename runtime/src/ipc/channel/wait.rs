@@ -1,24 +1,29 @@
-//! Waiting for several sources at once: receivers, children, files.
+//! Waiting for several sources at once: receivers, children, jobs, files.
 
 use std::fs::File;
 use std::io::{self, PipeReader, Stdin};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
-use std::time::Duration;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
+use std::time::{Duration, Instant};
 
 use super::duplex::Duplex;
 use super::receiver::Receiver;
 use crate::error::Error;
 use crate::ipc::fd::Fd;
+use crate::sys::eventfd;
 use crate::sys::poll::{self, Interest};
 
-/// A source that [`wait`] can wait for: a receiving end of a channel, a [`Process`](crate::Process), or an open file.
+/// A source that [`wait`] can wait for: a receiving end of a channel, a [`Process`](crate::Process), a
+/// [`Job`](crate::Job), or an open file.
 ///
 /// | source | ready |
 /// | --- | --- |
 /// | [`Receiver`], [`Duplex`] | a message is there, or no process has the other end |
 /// | [`Process`](crate::Process) | the child has ended |
+/// | [`Job`](crate::Job) | the job is done |
 /// | a file, socket or pipe | a read would not wait |
 ///
 /// The trait is sealed: no other type can implement it. Any other descriptor is a source as a [`BorrowedFd`], an
@@ -49,15 +54,61 @@ pub trait Waitable: PollSource {}
 
 /// The methods of [`Waitable`], out of reach for users, so that no foreign type can be a source.
 pub trait PollSource {
-    /// Returns the descriptor that becomes readable.
+    /// Returns the descriptor that becomes readable, or `None` for a source that wakes a waker.
     ///
     /// # Errors
     /// `NotConnected`: this process is a forked copy without the descriptor.
-    fn descriptor(&self) -> io::Result<BorrowedFd<'_>>;
+    fn descriptor(&self) -> io::Result<Option<BorrowedFd<'_>>>;
 
     /// Whether the source is ready without the descriptor being readable.
     fn is_ready(&self) -> bool {
         false
+    }
+
+    /// Sets the waker of a source without a descriptor. Returns the waker before.
+    fn register(&self, _waker: &Waker) -> Option<Waker> {
+        None
+    }
+
+    /// Undoes [`register`](Self::register).
+    fn unregister(&self, _waker: &Waker) {}
+}
+
+/// The registrations of one wait with the sources that have no descriptor.
+struct WakeSources<'a> {
+    sources: Vec<&'a dyn Waitable>,
+    eventfd: Arc<WakeFd>,
+    waker: Waker,
+    /// The wakers of futures, which are woken in vain, and then register again.
+    displaced: Vec<Waker>,
+}
+
+struct WakeFd(OwnedFd);
+
+impl Wake for WakeFd {
+    fn wake(self: Arc<Self>) {
+        eventfd::wake(self.0.as_fd());
+    }
+}
+
+impl<'a> WakeSources<'a> {
+    fn new(sources: Vec<&'a dyn Waitable>) -> io::Result<Self> {
+        let eventfd = Arc::new(WakeFd(eventfd::create()?));
+        let waker = Waker::from(Arc::clone(&eventfd));
+        Ok(Self { sources, eventfd, waker, displaced: Vec::new() })
+    }
+
+    fn register(&mut self) {
+        eventfd::clear(self.eventfd.0.as_fd());
+        let displaced = self.sources.iter().filter_map(|source| source.register(&self.waker));
+        self.displaced.extend(displaced.filter(|waker| !waker.will_wake(&self.waker)));
+    }
+}
+
+impl Drop for WakeSources<'_> {
+    fn drop(&mut self) {
+        self.sources.iter().for_each(|source| source.unregister(&self.waker));
+        self.displaced.drain(..).for_each(Waker::wake);
     }
 }
 
@@ -70,7 +121,8 @@ pub trait PollSource {
 ///
 /// # Errors
 ///
-/// - [`LimitReached`](crate::ErrorKind::LimitReached): the kernel has no memory for the wait.
+/// - [`LimitReached`](crate::ErrorKind::LimitReached): the kernel has no memory for the wait, or this process may open
+///   no descriptor (one for the call, if there are jobs among the sources).
 /// - [`Os`](crate::ErrorKind::Os): more sources than this process may open descriptors, or a source that this forked
 ///   copy of the process was not given.
 ///
@@ -123,21 +175,40 @@ pub fn wait(sources: &[&dyn Waitable], limit: Option<Duration>) -> Result<Vec<us
         return Ok(Vec::new());
     }
     let failed = |error| Error::os("cannot wait", error);
-    let known: Vec<bool> = sources.iter().map(|source| source.is_ready()).collect();
-    let limit = if known.contains(&true) { Some(Duration::ZERO) } else { limit };
-    let descriptors = sources.iter().map(|source| Ok((source.descriptor()?, Interest::Read)));
-    let descriptors = descriptors.collect::<io::Result<Vec<_>>>().map_err(failed)?;
-    let ready = poll::ready(&descriptors, limit.and_then(poll::deadline_in)).map_err(failed)?;
-    let either = known.into_iter().zip(ready).map(|(known, polled)| known || polled);
-    Ok(either.enumerate().filter(|(_, ready)| *ready).map(|(position, _)| position).collect())
+    let deadline = limit.and_then(poll::deadline_in);
+    let descriptors =
+        sources.iter().map(|source| source.descriptor()).collect::<io::Result<Vec<_>>>().map_err(failed)?;
+    let mut polled: Vec<_> = descriptors.iter().flatten().map(|fd| (*fd, Interest::Read)).collect();
+    let wakes = sources.iter().zip(&descriptors).filter(|(_, descriptor)| descriptor.is_none());
+    let wakes: Vec<&dyn Waitable> = wakes.map(|(source, _)| *source).collect();
+    let mut wakes = if wakes.is_empty() { None } else { Some(WakeSources::new(wakes).map_err(failed)?) };
+    let eventfd = wakes.as_ref().map(|wakes| Arc::clone(&wakes.eventfd));
+    polled.extend(eventfd.as_ref().map(|eventfd| (eventfd.0.as_fd(), Interest::Read)));
+    loop {
+        // Before the look, or a source that becomes ready after the look would wake no waker.
+        wakes.iter_mut().for_each(WakeSources::register);
+        let is_known = sources.iter().any(|source| source.is_ready());
+        let until = if is_known { Some(Instant::now()) } else { deadline };
+        let mut readable = poll::ready(&polled, until).map_err(failed)?.into_iter();
+        let mut ready = Vec::new();
+        for (position, (source, descriptor)) in sources.iter().zip(&descriptors).enumerate() {
+            let is_readable = descriptor.is_some() && readable.next() == Some(true);
+            if is_readable || source.is_ready() {
+                ready.push(position);
+            }
+        }
+        if !ready.is_empty() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            return Ok(ready);
+        }
+    }
 }
 
 /// Ready with a message, and when no process has a sender.
 impl<T> Waitable for Receiver<T> {}
 
 impl<T> PollSource for Receiver<T> {
-    fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
-        self.end().fd()
+    fn descriptor(&self) -> io::Result<Option<BorrowedFd<'_>>> {
+        self.end().fd().map(Some)
     }
 
     fn is_ready(&self) -> bool {
@@ -149,8 +220,8 @@ impl<T> PollSource for Receiver<T> {
 impl<S, R> Waitable for Duplex<S, R> {}
 
 impl<S, R> PollSource for Duplex<S, R> {
-    fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
-        self.end().fd()
+    fn descriptor(&self) -> io::Result<Option<BorrowedFd<'_>>> {
+        self.end().fd().map(Some)
     }
 
     fn is_ready(&self) -> bool {
@@ -162,8 +233,8 @@ impl<S, R> PollSource for Duplex<S, R> {
 impl<T: AsFd> Waitable for Fd<T> {}
 
 impl<T: AsFd> PollSource for Fd<T> {
-    fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
-        Ok(self.as_fd())
+    fn descriptor(&self) -> io::Result<Option<BorrowedFd<'_>>> {
+        Ok(Some(self.as_fd()))
     }
 }
 
@@ -173,8 +244,8 @@ macro_rules! waitable {
         impl Waitable for $file {}
 
         impl PollSource for $file {
-            fn descriptor(&self) -> io::Result<BorrowedFd<'_>> {
-                Ok(self.as_fd())
+            fn descriptor(&self) -> io::Result<Option<BorrowedFd<'_>>> {
+                Ok(Some(self.as_fd()))
             }
         }
     )*};

@@ -17,9 +17,12 @@
 //!
 //! **Invariant:** the lock is not held during a sleep, a start of a worker, or a call to code of the user.
 //!
-//! `leader` has the leader's loop, `supervisor` that of the pool's own thread.
+//! `leader` has the leader's loop, `supervisor` that of the pool's own thread. `submission` waits for room in the
+//! queue, `milestones` for the pool as a whole.
 
 mod leader;
+mod milestones;
+mod submission;
 mod supervisor;
 
 use std::collections::VecDeque;
@@ -27,6 +30,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};
+#[cfg(feature = "stream")]
+use std::task::Poll;
 use std::task::Waker;
 use std::thread::ThreadId;
 use std::time::Instant;
@@ -41,7 +46,9 @@ use crate::ipc::spin::AdaptiveSpin;
 use crate::sys;
 use crate::sys::eventfd::{self, Poller};
 use crate::sys::fork_generation::ForkGeneration;
-use crate::sys::poll::{self, Deadline};
+use crate::sys::poll::Deadline;
+pub(super) use submission::InLine;
+use submission::fail_if_late;
 use supervisor::SupervisorState;
 pub(super) use supervisor::start_supervisor;
 
@@ -84,6 +91,9 @@ struct PoolInner {
     /// Whether events came at the last sleep, so that more are likely to come soon.
     expects_more: bool,
 }
+
+/// A job needs no waker.
+pub(super) struct IsDone;
 
 /// The numbers of the sources in `events`.
 mod source {
@@ -134,20 +144,37 @@ impl PoolCore {
         sys::lock(substitute.as_deref().unwrap_or(&self.inner))
     }
 
-    /// Releases the lock, and then wakes the futures whose jobs are done: wakers are code of executors.
-    fn release(&self, mut inner: MutexGuard<'_, PoolInner>) {
-        let woken = inner.scheduler.take_woken();
-        drop(inner);
-        for waker in woken {
-            // A waker's panic has been printed, and is not this thread's.
-            let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
+    /// Releases the lock, and then wakes the futures whose jobs are done, and asks the predicates of jobs: both are
+    /// code of users.
+    fn release<'a>(&'a self, mut inner: MutexGuard<'a, PoolInner>) {
+        loop {
+            let (woken, undecided) = (inner.scheduler.take_woken(), inner.scheduler.take_undecided());
+            let spent = inner.scheduler.take_spent();
+            drop(inner);
+            drop(spent);
+            for waker in woken {
+                // A waker's panic has been printed, and is not this thread's.
+                let _ = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            }
+            if undecided.is_empty() {
+                return;
+            }
+            let decided: Vec<_> = undecided.into_iter().map(|job| (job.id, job.ask())).collect();
+            inner = self.lock();
+            for (id, (outcome, again)) in decided {
+                inner.scheduler.decide(id, outcome, again, Instant::now());
+            }
+            inner.scheduler.dispatch();
+            // Other threads may wait for a job that is done by now.
+            self.wake_all(&inner);
         }
     }
 
     /// Submits jobs, and dispatches as many as workers have room for.
     pub(super) fn submit(&self, jobs: impl IntoIterator<Item = JobEntry>, mut submitted: impl FnMut(JobId)) {
         let mut inner = self.lock();
-        for job in jobs {
+        for mut job in jobs {
+            fail_if_late(&mut job);
             submitted(inner.scheduler.submit(job));
         }
         inner.scheduler.dispatch();
@@ -167,11 +194,9 @@ impl PoolCore {
         submitted
     }
 
-    /// How many more jobs a map may submit that has `pending` jobs, done or not, before they pile up.
+    /// How many more jobs a map may submit that has `pending` jobs, done or not.
     pub(super) fn room(&self, pending: usize) -> usize {
-        let inner = self.lock();
-        let capacity = inner.scheduler.capacity();
-        capacity.saturating_sub(inner.scheduler.unfinished()).min((2 * capacity).saturating_sub(pending))
+        self.lock().scheduler.room_for_map(pending)
     }
 
     /// Waits for a job, and takes its outcome.
@@ -193,6 +218,27 @@ impl PoolCore {
         self.release(inner);
     }
 
+    /// The same for a future, which `waker` wakes.
+    #[cfg(feature = "stream")]
+    pub(super) fn poll_in_order(
+        &self,
+        ids: &mut VecDeque<JobId>,
+        waker: &Waker,
+        mut take: impl FnMut(Outcome),
+    ) -> Poll<()> {
+        let Some(first) = ids.front().copied() else { return Poll::Ready(()) };
+        let Some(outcome) = self.poll(first, waker) else { return Poll::Pending };
+        ids.pop_front();
+        take(outcome);
+        let mut inner = self.lock();
+        while let Some(outcome) = ids.front().and_then(|id| inner.scheduler.take(*id)) {
+            ids.pop_front();
+            take(outcome);
+        }
+        self.release(inner);
+        Poll::Ready(())
+    }
+
     /// Waits for any job of a group, and takes the outcomes of all that are done.
     pub(super) fn wait_for_any(&self, group: GroupId, mut take: impl FnMut(JobId, Outcome)) {
         let mut inner = self.wait_until(None, |scheduler| scheduler.has_next_of_group(group));
@@ -202,40 +248,6 @@ impl PoolCore {
             }
         }
         self.release(inner);
-    }
-
-    /// Waits until no job is unfinished.
-    pub(super) fn wait_until_finished(&self) {
-        let inner = self.wait_until(None, |scheduler| scheduler.unfinished() == 0);
-        self.release(inner);
-    }
-
-    /// Waits until the first workers serve.
-    ///
-    /// # Errors
-    /// Why they cannot be had.
-    pub(super) fn wait_until_ready(&self) -> Result<(), Error> {
-        let inner = self.wait_until(None, |scheduler| scheduler.is_ready().is_some());
-        let ready = inner.scheduler.is_ready();
-        self.release(inner);
-        ready.unwrap_or(Ok(()))
-    }
-
-    /// Waits until every worker has exited.
-    ///
-    /// # Errors
-    /// Why jobs failed for want of workers, if any did, or why a worker did not exit in order.
-    pub(super) fn wait_until_empty(&self) -> Result<(), Error> {
-        let grace = self.lock().scheduler.exit_grace();
-        let mut inner = self.wait_until(poll::deadline_in(grace), Scheduler::is_empty);
-        if !inner.scheduler.is_empty() {
-            inner.scheduler.end_exits();
-            drop(inner);
-            inner = self.wait_until(None, Scheduler::is_empty);
-        }
-        let failure = inner.scheduler.abandoned().or(inner.scheduler.exit_error()).map(Error::again);
-        self.release(inner);
-        failure.map_or(Ok(()), Err)
     }
 
     /// Takes a job's outcome, or sets the waker of its future.
@@ -252,6 +264,45 @@ impl PoolCore {
         self.release(inner);
         drop(waker);
         outcome
+    }
+
+    pub(super) fn is_done(&self, id: JobId) -> bool {
+        let mut inner = self.lock();
+        self.collect(&mut inner);
+        let is_done = inner.scheduler.is_done(id);
+        self.release(inner);
+        is_done
+    }
+
+    /// Returns the process that runs or has run a job.
+    pub(super) fn pid_of(&self, id: JobId) -> Option<u32> {
+        let mut inner = self.lock();
+        self.collect(&mut inner);
+        let pid = inner.scheduler.pid_of(id, Instant::now());
+        self.release(inner);
+        pid
+    }
+
+    /// Sets the waker of a job, unless the job is done. Returns the waker before, or an error if the job is done.
+    pub(super) fn register(&self, id: JobId, waker: &Waker) -> Result<Option<Waker>, IsDone> {
+        let waker = waker.clone();
+        let mut inner = self.lock();
+        self.collect(&mut inner);
+        let registered = match inner.scheduler.is_done(id) {
+            true => Err(IsDone),
+            false => Ok(inner.scheduler.set_waker(id, waker)),
+        };
+        self.wake_if_needed(&mut inner);
+        self.release(inner);
+        registered
+    }
+
+    /// Takes the waker of a job out, if it is `waker`.
+    pub(super) fn unregister(&self, id: JobId, waker: &Waker) {
+        let mut inner = self.lock();
+        let taken = inner.scheduler.clear_waker(id, waker);
+        self.release(inner);
+        drop(taken);
     }
 
     pub(super) fn cancel(&self, id: JobId) -> bool {
@@ -277,6 +328,12 @@ impl PoolCore {
         let dropped = inner.scheduler.release(id);
         self.release(inner);
         drop(dropped);
+    }
+
+    /// Kills a job, and lets go of it.
+    pub(super) fn kill_and_release(&self, id: JobId) {
+        self.kill(id);
+        self.release_job(id);
     }
 
     /// Cancels jobs and lets go of them.
@@ -311,13 +368,7 @@ impl PoolCore {
         let mut inner = self.lock();
         inner.scheduler.close();
         self.wake_all(&inner);
-    }
-
-    /// Tells every worker to exit after its jobs.
-    pub(super) fn shut_down(&self) {
-        let mut inner = self.lock();
-        inner.scheduler.shut_down(Instant::now());
-        self.wake_all(&inner);
+        self.release(inner);
     }
 
     /// Fails every job and kills every worker. Does nothing in a forked copy of the process.
@@ -345,6 +396,7 @@ impl PoolCore {
         inner.scheduler.resize(max_workers, Instant::now());
         self.wake_if_needed(&mut inner);
         self.wake_all(&inner);
+        self.release(inner);
         Ok(())
     }
 
@@ -406,6 +458,7 @@ impl Drop for PoolCore {
 fn needs_leader(scheduler: &Scheduler<Link>) -> bool {
     let has_more = || scheduler.has_backlog() || scheduler.has_futures() || scheduler.has_limits();
     scheduler.must_start(Instant::now)
+        || scheduler.has_watchers()
         || (scheduler.unfinished() > 0 && has_more())
         || (scheduler.phase() != Phase::Open && scheduler.has_workers())
 }

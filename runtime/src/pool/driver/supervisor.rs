@@ -41,7 +41,7 @@ impl PoolCore {
     }
 
     /// Whether this thread is the supervisor.
-    pub(super) fn is_supervisor(&self) -> bool {
+    pub(in crate::pool) fn is_supervisor(&self) -> bool {
         self.supervisor.get() == Some(&thread::current().id())
     }
 

@@ -8,6 +8,7 @@ use crate::error::JoinErrorKind;
 use crate::pool::model::{Failure, JobId, JobState, PoolConfig, WorkerId};
 use crate::pool::transport::{Broken, LinkEvent, Sent, WorkerLink};
 use crate::sys::poll::Deadline;
+use crate::task::Priority;
 
 /// Nanoseconds of work in a worker's window, so that the worker is not idle while the parent is busy elsewhere.
 pub(super) const AHEAD: f64 = 1_000_000.0;
@@ -45,7 +46,7 @@ impl<L: WorkerLink> Scheduler<L> {
         }
         let depth = self.depth();
         let (mut sent, mut full) = (self.dispatch_pinned(), Vec::new());
-        while let Some(id) = self.queue.front().copied() {
+        while let Some(id) = self.queue.front() {
             let config = &self.config;
             let may_have =
                 |(key, worker): &(usize, &mut Worker<L>)| has_room(worker, config, depth) && !full.contains(key);
@@ -204,7 +205,7 @@ impl<L: WorkerLink> Scheduler<L> {
                     return false;
                 }
                 self.mean_duration += (duration.as_nanos() as f64 - self.mean_duration) * SMOOTHING;
-                self.finish(job, outcome);
+                self.finish_run(job, outcome, clock);
                 if is_last {
                     self.note_outgrown(id, clock);
                 }
@@ -214,13 +215,26 @@ impl<L: WorkerLink> Scheduler<L> {
         }
     }
 
-    /// Queues a worker's job before all other jobs.
+    /// Queues a worker's job before all other jobs of its priority.
     pub(super) fn queue_first(&mut self, id: JobId) {
         let job = &mut self.jobs[id.0];
         job.state = JobState::Queued;
+        // The job may have been passed over as a job that runs.
+        self.deadlines.extend(job.deadline.map(|deadline| (deadline, id)));
         match job.pin {
             Some(worker) => self.queue_pinned_first(id, worker),
-            None => self.queue.push_front(id),
+            None => self.queue.push_front(id, job.priority),
+        }
+    }
+
+    /// Revokes the jobs of workers that have a job of a lower priority than `priority` in line, so that the dispatch
+    /// begins with the queue's first.
+    pub(super) fn make_way(&mut self, priority: Priority) {
+        let is_lower = |id: &JobId| self.jobs[id.0].priority < priority;
+        let in_line = |worker: &Worker<L>| worker.in_flight.iter().skip(1).any(is_lower);
+        let with_lower = self.workers.iter().filter(|(_, worker)| in_line(worker)).map(|(key, _)| WorkerId(key));
+        for id in with_lower.collect::<Vec<_>>() {
+            self.revoke_all(id);
         }
     }
 

@@ -20,15 +20,25 @@ impl<L: WorkerLink> Scheduler<L> {
             _ => Some(Err(Failure::new(JoinErrorKind::PoolClosed, None))),
         };
         job.time_limit = [job.time_limit, self.config.task_timeout].into_iter().flatten().min();
-        self.limited += usize::from(job.time_limit.is_some());
-        let pin = job.pin;
+        self.limited += usize::from(job.has_limit());
+        self.queued_bytes += job.arguments.len();
+        let (priority, deadline, pin) = (job.priority, job.deadline, job.pin);
         let id = JobId(self.jobs.insert(job));
         self.unfinished += 1;
+        self.of_priority[priority as usize] += 1;
         pin.into_iter().for_each(|worker| self.note_pinned(worker));
-        match (outcome, pin) {
-            (Some(outcome), _) => self.finish(id, outcome),
-            (None, Some(worker)) => self.queue_pinned(id, worker),
-            (None, None) => self.queue.push_back(id),
+        if let Some(outcome) = outcome {
+            self.finish(id, outcome);
+            return id;
+        }
+        self.deadlines.extend(deadline.map(|deadline| (deadline, id)));
+        if let Some(worker) = pin {
+            self.queue_pinned(id, worker);
+            return id;
+        }
+        self.queue.push_back(id, priority);
+        if self.of_priority[..priority as usize].iter().any(|jobs| *jobs > 0) {
+            self.make_way(priority);
         }
         id
     }
@@ -41,7 +51,16 @@ impl<L: WorkerLink> Scheduler<L> {
         }
         self.unfinished -= 1;
         let job = &mut self.jobs[id.0];
-        self.limited -= usize::from(job.time_limit.is_some());
+        self.limited -= usize::from(job.has_limit());
+        self.of_priority[job.priority as usize] -= 1;
+        if let Some(deadline) = job.deadline {
+            self.deadlines.remove(&(deadline, id));
+        }
+        self.spent.extend(job.retry.take().map(|retry| *retry));
+        if job.rests {
+            self.resting.retain(|(_, resting)| *resting != id);
+        }
+        self.queued_bytes -= job.arguments.len();
         job.arguments = Payload::EMPTY;
         job.state = JobState::Done(outcome);
         let pin = job.pin.take();
@@ -56,21 +75,21 @@ impl<L: WorkerLink> Scheduler<L> {
         pin.into_iter().for_each(|worker| self.note_unpinned(worker));
     }
 
-    /// Queues the running job of a dead worker again, if allowed; otherwise sets the failure.
-    pub(super) fn retry_or_finish(&mut self, id: JobId, failure: Failure) {
-        let job = &mut self.jobs[id.0];
-        let is_death =
-            matches!(failure.kind, JoinErrorKind::Signaled(_) | JoinErrorKind::Exited(_) | JoinErrorKind::Unknown);
-        if is_death && job.entry.idempotent && job.retries > 0 {
-            job.retries -= 1;
-            self.queue_first(id);
-        } else {
-            self.finish(id, Err(failure));
-        }
-    }
-
     pub(in crate::pool) fn is_done(&self, id: JobId) -> bool {
         self.jobs.get(id.0).is_none_or(|job| matches!(job.state, JobState::Done(_)))
+    }
+
+    /// Returns the process that runs a job, or has run a job that is done.
+    pub(in crate::pool) fn pid_of(&mut self, id: JobId, now: Instant) -> Option<u32> {
+        match &self.jobs.get(id.0)?.state {
+            JobState::Queued | JobState::Undecided => None,
+            JobState::InFlight(worker) => {
+                let (running, pid) = self.workers[worker.0].running(now)?;
+                (running == id).then_some(pid)
+            }
+            JobState::Done(Ok(returned)) => Some(returned.pid),
+            JobState::Done(Err(failure)) => failure.pid,
+        }
     }
 
     /// Takes the outcome of a done job, and drops the job.
@@ -98,6 +117,14 @@ impl<L: WorkerLink> Scheduler<L> {
         before
     }
 
+    /// Takes the waker of a job's future out, if it is the same as `waker`.
+    pub(in crate::pool) fn clear_waker(&mut self, id: JobId, waker: &Waker) -> Option<Waker> {
+        let Holder::Job(slot) = &mut self.jobs.get_mut(id.0)?.holder else { return None };
+        let taken = slot.take_if(|known| known.will_wake(waker));
+        self.futures -= usize::from(taken.is_some());
+        taken
+    }
+
     /// Lets go of a job without an owner. The caller drops the returned parts without the lock.
     pub(in crate::pool) fn release(&mut self, id: JobId) -> (Option<JobEntry>, Holder) {
         if self.is_done(id) {
@@ -116,16 +143,17 @@ impl<L: WorkerLink> Scheduler<L> {
         let Some(job) = self.jobs.get_mut(id.0) else { return false };
         match job.state {
             JobState::Done(_) => return false,
-            JobState::Queued => {
-                let queue = match job.pin {
-                    Some(WorkerId(key)) => &mut self.workers[key].pinned,
-                    None => &mut self.queue,
-                };
-                queue.retain(|known| *known != id);
+            JobState::Undecided => {
+                job.refuse_retries();
+                return false;
             }
+            JobState::Queued => match job.pin {
+                Some(WorkerId(key)) => self.workers[key].pinned.retain(|known| *known != id),
+                None => self.queue.retain(|known| known != id),
+            },
             JobState::InFlight(worker) => {
                 // A cancelled job is not run again, should its worker die.
-                job.retries = 0;
+                job.refuse_retries();
                 if !self.revoke_until(worker, Some(id)) {
                     self.workers[worker.0].link.cancel(id);
                     return false;

@@ -11,33 +11,44 @@
 //! | a worker ended | [`reap`](Scheduler::reap) | – |
 //! | time passed | [`tick`](Scheduler::tick) | cancel, revoke, kill, shut down, send |
 //! | a job is cancelled or killed | [`cancel`](Scheduler::cancel), [`kill`](Scheduler::kill) | revoke, cancel, kill |
-//! | the pool ends | [`shut_down`](Scheduler::shut_down), [`terminate`](Scheduler::terminate) | shut down, kill |
+//! | the pool ends | [`begin_shutdown`](Scheduler::begin_shutdown), [`terminate`](Scheduler::terminate) | kill |
 //!
-//! `jobs` keeps jobs and outcomes, `dispatch` gives jobs to workers, `timeouts` ends jobs, `scaling` adds, retires and
-//! replaces workers, `backoff` spaces the attempts to start one. `broadcast` gives jobs to workers of their own.
+//! `jobs` keeps jobs and outcomes, `queue` orders them by priority, `admission` bounds the queue, `dispatch` gives jobs
+//! to workers, `timeouts` ends jobs, `scaling` adds, retires and replaces workers, `backoff` spaces the attempts to
+//! start one, `broadcast` gives jobs to workers of their own, `ending` shuts the pool down, `retries` runs jobs again.
 
+mod admission;
 mod backoff;
 mod broadcast;
 mod dispatch;
+mod ending;
 mod jobs;
+mod queue;
+mod retries;
 mod scaling;
 #[cfg(test)]
 mod tests;
 mod timeouts;
 mod worker;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use super::model::{Failure, JobEntry, JobId, PoolConfig};
-use super::stats::{PoolStats, WorkerStats};
+use super::model::{Failure, JobEntry, JobId, PoolConfig, Undecided};
+use super::stats::{PoolStats, Unfinished, WorkerStats};
 use super::transport::WorkerLink;
 use crate::error::{Error, JoinErrorKind};
 use crate::sys::poll::Deadline;
+use crate::task::{Priority, Retry};
+use admission::Line;
+pub(super) use admission::{NoEntry, Ticket};
 use backoff::Backoff;
+pub(super) use ending::Milestone;
+use ending::Shutdown;
+use queue::Queue;
 use worker::Worker;
 
 /// Whether a pool takes jobs.
@@ -58,10 +69,27 @@ pub(super) const TICK: Duration = Duration::from_millis(5);
 pub(super) struct Scheduler<L> {
     config: PoolConfig,
     phase: Phase,
+    shutdown: Option<Shutdown>,
+    /// Jobs that were unfinished when the pool was terminated.
+    cut_off: Unfinished,
     jobs: Slab<JobEntry>,
     groups: Slab<VecDeque<JobId>>,
     /// Jobs that are at no worker, in the order in which they are dispatched.
-    queue: VecDeque<JobId>,
+    queue: Queue,
+    /// The deadlines of unfinished jobs that were not seen to run at the deadline.
+    deadlines: BTreeSet<(Instant, JobId)>,
+    /// Unfinished jobs of each priority.
+    of_priority: [usize; Priority::LEVELS],
+    /// Jobs that rest before a further run, by the end of the pause. No worker and no queue has them.
+    resting: BTreeSet<(Instant, JobId)>,
+    /// Jobs after a run, whose predicates the driver has to ask.
+    undecided: Vec<Undecided>,
+    /// Predicates of jobs that are done. The driver drops them without the lock: one may hold a handle of the pool.
+    spent: Vec<Retry>,
+    /// Callers that wait for room.
+    line: Line,
+    /// The encoded arguments of all unfinished jobs, in bytes.
+    queued_bytes: usize,
     workers: Slab<Worker<L>>,
     /// The places of the workers whose start the driver is busy with.
     starting: Vec<usize>,
@@ -76,15 +104,18 @@ pub(super) struct Scheduler<L> {
     mean_duration: f64,
     /// Wakers of futures whose jobs are done. The driver calls them without the lock.
     woken: Vec<Waker>,
+    /// Wakers of futures that wait for the pool.
+    watchers: Vec<(Milestone, Waker)>,
     /// Jobs with a waker.
     futures: usize,
-    /// Unfinished jobs with a time limit.
+    /// Unfinished jobs with a time limit or a deadline.
     limited: usize,
     unfinished: usize,
     /// Unfinished jobs that are pinned to a worker.
     pinned: usize,
     done: u64,
     failed: u64,
+    retried: u64,
     replaced: u64,
     retired: u64,
 }
@@ -94,9 +125,18 @@ impl<L> Scheduler<L> {
         Self {
             config,
             phase: Phase::Open,
+            shutdown: None,
+            cut_off: Unfinished::default(),
             jobs: Slab::new(),
             groups: Slab::new(),
-            queue: VecDeque::new(),
+            queue: Queue::default(),
+            deadlines: BTreeSet::new(),
+            of_priority: [0; Priority::LEVELS],
+            resting: BTreeSet::new(),
+            undecided: Vec::new(),
+            spent: Vec::new(),
+            line: Line::default(),
+            queued_bytes: 0,
             workers: Slab::new(),
             starting: Vec::new(),
             started: 0,
@@ -105,12 +145,14 @@ impl<L> Scheduler<L> {
             exit_error: None,
             mean_duration: dispatch::AHEAD,
             woken: Vec::new(),
+            watchers: Vec::new(),
             futures: 0,
             limited: 0,
             unfinished: 0,
             pinned: 0,
             done: 0,
             failed: 0,
+            retried: 0,
             replaced: 0,
             retired: 0,
         }
@@ -151,9 +193,11 @@ impl<L> Scheduler<L> {
         self.unfinished
     }
 
-    /// Changes with each event that a waiting thread may wait for: a job's end, a worker's start or end.
+    /// Changes with each event that a waiting thread may wait for: a job's end, the end of a wait for
+    /// room at the deadline, a worker's start or end.
     pub(super) fn version(&self) -> (u64, u64, usize) {
-        (self.done + self.failed, self.replaced + self.retired, self.workers.len() + self.starting.len())
+        let workers = self.workers.len() + self.starting.len();
+        (self.done + self.failed + self.line.expired, self.replaced + self.retired, workers)
     }
 
     /// Whether a worker has a job behind another, which may have to be revoked for an idle worker.
@@ -161,23 +205,9 @@ impl<L> Scheduler<L> {
         self.workers.iter().any(|(_, worker)| worker.in_flight.len() > 1)
     }
 
-    /// Whether an unfinished job has a time limit.
+    /// Whether an unfinished job has a time limit or a deadline, or rests.
     pub(super) fn has_limits(&self) -> bool {
-        self.limited > 0
-    }
-
-    /// Whether a job is polled as a future.
-    pub(super) fn has_futures(&self) -> bool {
-        self.futures > 0
-    }
-
-    /// Whether there are wakers to call, with the lock released.
-    pub(super) fn has_woken(&self) -> bool {
-        !self.woken.is_empty()
-    }
-
-    pub(super) fn take_woken(&mut self) -> Vec<Waker> {
-        std::mem::take(&mut self.woken)
+        self.limited > 0 || !self.resting.is_empty()
     }
 
     /// Why queued jobs were failed for want of workers, if any were.
@@ -189,17 +219,17 @@ impl<L> Scheduler<L> {
     pub(super) fn exit_error(&self) -> Option<&Error> {
         self.exit_error.as_ref()
     }
-
-    /// How long a worker without jobs may take to exit.
-    pub(super) fn exit_grace(&self) -> Duration {
-        self.config.exit_grace
-    }
 }
 
 impl<L: WorkerLink> Scheduler<L> {
     /// Whether jobs are queued.
     pub(super) fn has_backlog(&self) -> bool {
         !self.queue.is_empty() || self.has_pinned_backlog()
+    }
+
+    /// Whether a future waits for a job, or for room.
+    pub(super) fn has_futures(&self) -> bool {
+        self.futures > 0 || self.waiting() > 0
     }
 
     /// Does what is due, and returns the time of the next call if no other event comes before.
@@ -216,23 +246,18 @@ impl<L: WorkerLink> Scheduler<L> {
         self.retire_worn(now);
         self.retire_idle(now);
         self.end_slow_starts(now);
+        self.continue_shutdown(now);
         self.end_slow_exits(now);
-    }
-
-    /// Tells every worker to exit after its jobs.
-    pub(super) fn shut_down(&mut self, now: Instant) {
-        for (_, worker) in &mut self.workers {
-            worker.retire(worker::RetireReason::Surplus, now);
-        }
     }
 
     /// Fails every job and kills every worker.
     pub(super) fn terminate(&mut self, now: Instant) {
         self.phase = Phase::Terminated;
-        self.queue.clear();
+        drop(self.queue.take());
         self.kill_all();
         let running: Vec<(JobId, u32)> =
             self.workers.iter_mut().filter_map(|(_, worker)| worker.running(now)).collect();
+        self.cut_off.running.extend(running.iter().map(|(id, _)| self.jobs[id.0].entry.name));
         for (id, pid) in running {
             self.finish(id, Err(Failure::new(JoinErrorKind::PoolClosed, Some(pid))));
         }
@@ -242,14 +267,10 @@ impl<L: WorkerLink> Scheduler<L> {
         }
         let unfinished: Vec<JobId> =
             self.jobs.iter().map(|(key, _)| JobId(key)).filter(|id| !self.is_done(*id)).collect();
+        self.cut_off.queued += unfinished.len();
         for id in unfinished {
             self.finish(id, Err(Failure::new(JoinErrorKind::PoolClosed, None)));
         }
-    }
-
-    /// Kills every worker, since the time for their exit is over.
-    pub(super) fn end_exits(&mut self) {
-        self.workers.iter_mut().for_each(|(_, worker)| worker.kill(Some(JoinErrorKind::TimedOut)));
     }
 
     pub(super) fn kill_all(&mut self) {
@@ -275,8 +296,11 @@ impl<L: WorkerLink> Scheduler<L> {
         PoolStats {
             queued: self.unfinished - running,
             running,
+            queued_bytes: self.queued_bytes,
+            waiting: self.waiting(),
             done: self.done,
             failed: self.failed,
+            retried: self.retried,
             // A recycled worker need not have ended for another one to have the place.
             replaced: self.replaced + self.workers.iter().filter(|(_, worker)| worker.is_recycled()).count() as u64,
             retired: self.retired,

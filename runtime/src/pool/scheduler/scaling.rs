@@ -82,7 +82,7 @@ impl<L: WorkerLink> Scheduler<L> {
         let start = self.backoff.next().filter(|_| self.vacancies() > 0);
         let retirement = self.longest_idle().and_then(|(_, due)| due);
         let deadlines = self.workers.iter().flat_map(|(_, worker)| [worker.start_deadline(), worker.exit_deadline()]);
-        [start, retirement].into_iter().chain(deadlines).flatten().min()
+        [start, retirement, self.shutdown_due()].into_iter().chain(deadlines).flatten().min()
     }
 
     /// The same for a supervisor that sees deaths, but no other events. If idle workers retire, it looks now and then
@@ -187,7 +187,7 @@ impl<L: WorkerLink> Scheduler<L> {
     }
 
     fn fail_queue(&mut self, cause: Error) {
-        for id in std::mem::take(&mut self.queue) {
+        for id in self.queue.take() {
             self.finish(id, Err(Failure::new(JoinErrorKind::NotStarted(cause.again()), None)));
             self.abandoned.get_or_insert_with(|| cause.again());
         }
@@ -222,7 +222,7 @@ impl<L: WorkerLink> Scheduler<L> {
             _ => self.replaced += 1,
         }
         match (running, worker.stage) {
-            (Some(id), _) => self.retry_or_finish(id, failure),
+            (Some(id), _) => self.finish_run(id, Err(failure), &|| now),
             (None, Stage::Starting) => {
                 let cause = worker.link.startup_error(failure);
                 self.note_failed_start(StartFailure { cause, is_final: false }, now);

@@ -1,11 +1,13 @@
-//! Time limits of jobs. An overdue job is cancelled, and the worker is killed after the grace.
+//! Time limits and deadlines of jobs. An overdue job is cancelled, and the worker is killed after the grace. A job
+//! whose deadline has passed before the task began fails without a worker's death.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::Scheduler;
 use super::worker::Worker;
 use crate::error::JoinErrorKind;
-use crate::pool::model::{JobId, WorkerId};
+use crate::pool::model::{Failure, JobId, JobState, WorkerId};
 use crate::pool::transport::WorkerLink;
 use crate::sys::poll::Deadline;
 
@@ -27,7 +29,11 @@ impl<L: WorkerLink> Scheduler<L> {
         if !self.has_limits() {
             return None;
         }
-        let (mut next, mut late) = (None::<Instant>, Vec::new());
+        let rest = self.end_pauses(now);
+        self.expire(now);
+        let in_line = self.expire_in_line(now);
+        let deadline = self.deadlines.first().map(|(deadline, _)| *deadline);
+        let (mut next, mut late) = ([rest, in_line, deadline].into_iter().flatten().min(), Vec::new());
         for key in self.workers.iter().map(|(key, _)| key).collect::<Vec<_>>() {
             let look = match self.timed(WorkerId(key), now) {
                 Some(timed) if now < timed.limit => Some(timed.limit),
@@ -51,6 +57,39 @@ impl<L: WorkerLink> Scheduler<L> {
         next
     }
 
+    /// Fails the jobs whose deadline has passed before they began. A job that has begun is overdue from now on.
+    fn expire(&mut self, now: Instant) {
+        let mut expired = HashSet::new();
+        while let Some((deadline, id)) = self.deadlines.first().copied()
+            && deadline <= now
+        {
+            self.deadlines.pop_first();
+            let has_not_begun = match self.jobs[id.0].state {
+                JobState::Queued => true,
+                JobState::InFlight(worker) => self.revoke_waiting(worker, id, now),
+                JobState::Undecided | JobState::Done(_) => false,
+            };
+            if has_not_begun {
+                expired.insert(id);
+            }
+        }
+        if expired.is_empty() {
+            return;
+        }
+        self.queue.retain(|id| !expired.contains(&id));
+        for id in expired {
+            self.finish(id, Err(Failure::new(JoinErrorKind::Expired, None)));
+        }
+        // Jobs that were revoked with them.
+        self.dispatch();
+    }
+
+    /// Revokes a job of a worker; `false` if the job has begun.
+    fn revoke_waiting(&mut self, worker: WorkerId, id: JobId, now: Instant) -> bool {
+        let runs = self.workers[worker.0].running(now).is_some_and(|(running, _)| running == id);
+        !runs && self.revoke_until(worker, Some(id))
+    }
+
     /// Returns the running job of a worker, if the job has a time limit.
     fn timed(&mut self, worker: WorkerId, now: Instant) -> Option<Timed> {
         let worker = self.workers.get_mut(worker.0).filter(|worker| worker.is_healthy())?;
@@ -59,7 +98,9 @@ impl<L: WorkerLink> Scheduler<L> {
             return None;
         };
         let (id, since) = running?;
-        let limit = since.checked_add(self.jobs[id.0].time_limit?)?;
+        let job = &self.jobs[id.0];
+        let by_limit = job.time_limit.and_then(|limit| since.checked_add(limit));
+        let limit = [by_limit, job.deadline].into_iter().flatten().min()?;
         Some(Timed { id, limit, end: limit.checked_add(self.config.grace) })
     }
 

@@ -13,7 +13,9 @@ const ENDED: &str = "Cancelled, its worker came to its end before the job began"
 fn busy(config: PoolConfig, workers: usize, jobs: usize) -> FakePool {
     let mut pool = FakePool::serving(config);
     pool.submit_many(jobs);
-    (1..=workers).for_each(|worker| pool.begin(worker));
+    for worker in 1..=workers {
+        pool.begin(worker);
+    }
     pool.commands();
     pool
 }

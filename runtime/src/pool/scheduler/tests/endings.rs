@@ -166,7 +166,7 @@ fn an_idempotent_job_runs_again_after_a_death_as_often_as_it_may() {
         assert_eq!(pool.commands(), "1: send 0, 1: send 1, 2: send 0, 2: send 1", "{text}: it is first again");
         pool.begin(2);
         pool.die(2, Signaled(6));
-        assert_eq!(pool.outcome(job), "Signaled(6)", "{text}");
+        assert_eq!(pool.outcome(job), "Poisoned { workers: 2, last: Signaled(6) }", "{text}");
         assert_eq!(pool.outcome(behind), "-", "{text}");
     }
 }

@@ -10,8 +10,9 @@ use crate::error::{Error, ErrorKind, JoinErrorKind};
 use crate::ipc::wire::payload::Payload;
 use crate::pool::model::{Failure, GroupId, Holder, JobEntry, JobId, JobState, PoolConfig, Returned, Seat};
 use crate::pool::scheduler::Scheduler;
+use crate::pool::scheduler::worker::RetireReason;
 use crate::pool::transport::{Broken, Death, LinkEvent, Oldest, Sent, StartFailure, WorkerLink};
-use crate::task::{EncodedOutput, Origin, TaskEntry};
+use crate::task::{EncodedOutput, Origin, Priority, Retry, TaskEntry};
 
 const fn entry(idempotent: bool) -> TaskEntry {
     TaskEntry {
@@ -184,10 +185,16 @@ pub(super) struct FakePool {
     pub(super) scheduler: Scheduler<FakeLink>,
     pub(super) now: Instant,
     pub(super) retries: u32,
+    pub(super) retry: Option<Box<Retry>>,
     /// The time limit of the next jobs.
     pub(super) time_limit: Option<Duration>,
     /// The place of each worker.
     pub(super) places: Vec<usize>,
+    /// The deadline and the priority of the next jobs.
+    pub(super) deadline: Option<Instant>,
+    pub(super) priority: Priority,
+    /// The size of the next jobs' arguments.
+    pub(super) bytes: usize,
     workers: Vec<Rc<RefCell<FakeWorker>>>,
     commands: Rc<RefCell<Vec<String>>>,
 }
@@ -212,8 +219,12 @@ impl FakePool {
             scheduler: Scheduler::new(config),
             now: Instant::now(),
             retries: 0,
+            retry: None,
             time_limit: None,
             places: Vec::new(),
+            deadline: None,
+            priority: Priority::Normal,
+            bytes: 0,
             workers: Vec::new(),
             commands: Rc::default(),
         }
@@ -306,11 +317,17 @@ impl FakePool {
         JobEntry {
             entry: if self.retries > 0 { &IDEMPOTENT } else { &ONCE },
             task_index: 0,
-            arguments: Payload::EMPTY,
+            arguments: Payload::local(&vec![0; self.bytes]),
             state: JobState::Queued,
             holder,
             time_limit: self.time_limit,
+            deadline: self.deadline,
+            priority: self.priority,
             retries: self.retries,
+            retry: self.retry.clone(),
+            runs: 0,
+            deaths: 0,
+            rests: false,
             pin: None,
         }
     }
@@ -323,14 +340,15 @@ impl FakePool {
         submitted.into_iter().map(|(pid, id)| (pid as usize, id)).collect()
     }
 
-    /// Lets a worker begin the oldest job.
-    pub(super) fn begin(&mut self, worker: usize) {
+    /// Lets a worker begin the oldest job. Returns the job.
+    pub(super) fn begin(&mut self, worker: usize) -> JobId {
         let now = self.now;
         let mut worker = self.worker(worker);
         assert!(!worker.has_unflushed, "it sleeps");
         assert!(worker.running.is_none() && !worker.is_stopped, "it runs one already, or is stopped");
         let id = worker.waiting.pop_front().expect("it has a job");
         worker.running = Some((id, now));
+        id
     }
 
     /// Lets a worker send the outcome of the running job, after `duration`. The scheduler does not look.
@@ -418,8 +436,11 @@ impl FakePool {
         self.scheduler.dispatch();
     }
 
+    /// Tells every worker to exit after its jobs.
     pub(super) fn shut_down(&mut self) {
-        self.scheduler.shut_down(self.now);
+        for (_, worker) in &mut self.scheduler.workers {
+            worker.retire(RetireReason::Surplus, self.now);
+        }
     }
 
     pub(super) fn resize(&mut self, max_workers: usize) {

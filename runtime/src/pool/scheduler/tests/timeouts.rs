@@ -98,3 +98,98 @@ fn an_initializer_whose_time_is_over_is_a_failed_start() {
     let error = pool.scheduler.is_ready().expect("three are enough").unwrap_err();
     assert_eq!(error.to_string(), "no start: TimedOut");
 }
+
+fn with_deadline(seconds: u32) -> FakePool {
+    let mut pool = FakePool::serving(PoolConfig { grace: 2 * SECOND, ..config(1) });
+    pool.deadline = Some(pool.now + seconds * SECOND);
+    pool
+}
+
+#[test]
+fn a_job_that_has_not_begun_at_its_deadline_fails_wherever_it_is() {
+    let mut pool = with_deadline(10);
+    pool.deadline = None;
+    let runs = pool.submit();
+    pool.begin(1);
+    pool.deadline = Some(pool.now + 10 * SECOND);
+    let [in_line, queued] = [pool.submit(), pool.submit()];
+    pool.deadline = None;
+    let behind = pool.submit();
+    pool.commands();
+    assert_eq!(pool.advance(9 * SECOND), Some(SECOND));
+    assert_eq!([in_line, queued].map(|id| pool.outcome(id)), ["-", "-"]);
+    pool.advance(SECOND);
+    assert_eq!(pool.commands(), "1: revoke 1, 1: send 3");
+    assert_eq!([runs, in_line, queued, behind].map(|id| pool.outcome(id)), ["-", "Expired", "Expired", "-"]);
+    assert!(!pool.scheduler.has_limits());
+}
+
+#[test]
+fn a_job_that_runs_at_its_deadline_is_out_of_time() {
+    let mut pool = with_deadline(10);
+    pool.time_limit = Some(8 * SECOND);
+    let job = pool.submit();
+    pool.deadline = None;
+    let behind = pool.submit();
+    pool.commands();
+    // It waits for five seconds, and has five left.
+    pool.advance(5 * SECOND);
+    pool.begin(1);
+    assert_eq!(pool.advance(Duration::ZERO), Some(5 * SECOND));
+    assert_eq!(pool.advance(5 * SECOND), Some(2 * SECOND));
+    assert_eq!(pool.commands(), "1: cancel 0", "the job behind it stays");
+    pool.advance(2 * SECOND);
+    assert_eq!(pool.commands(), "1: revoke 1, 1: kill");
+    pool.die(1, Signaled(9));
+    assert_eq!([job, behind].map(|id| pool.outcome(id)), ["TimedOut", "-"]);
+}
+
+#[test]
+fn the_shorter_of_limit_and_deadline_counts() {
+    for (limit, deadline, first) in [(3, 10, 3), (30, 10, 10)] {
+        let mut pool = with_deadline(deadline);
+        pool.time_limit = Some(limit * SECOND);
+        pool.submit();
+        pool.begin(1);
+        assert_eq!(pool.advance(Duration::ZERO), Some(first * SECOND));
+    }
+}
+
+#[test]
+fn a_job_is_not_tried_again_after_its_deadline() {
+    let mut pool = with_deadline(10);
+    pool.retries = 1;
+    let job = pool.submit();
+    pool.begin(1);
+    pool.advance(11 * SECOND);
+    pool.die(1, Signaled(11));
+    assert_eq!(pool.outcome(job), "-");
+    pool.advance(Duration::ZERO);
+    assert_eq!(pool.outcome(job), "Expired");
+}
+
+#[test]
+fn a_job_that_is_done_before_its_deadline_leaves_no_limit() {
+    let mut pool = with_deadline(10);
+    let job = pool.submit();
+    pool.run(1, SECOND);
+    assert!(!pool.scheduler.has_limits());
+    assert_eq!(pool.advance(20 * SECOND), None);
+    assert_eq!(pool.outcome(job), "returned by 1");
+}
+
+#[test]
+fn the_wait_for_room_ends_at_the_deadline() {
+    let mut pool = FakePool::serving(PoolConfig { queue_limit: Some(0), ..config(1) });
+    pool.submit();
+    let first = pool.scheduler.line_up(0, None);
+    let second = pool.scheduler.line_up(0, Some(pool.now + 10 * SECOND));
+    assert_eq!(pool.advance(9 * SECOND), Some(SECOND));
+    assert!(!pool.scheduler.may_enter(second));
+    pool.scheduler.set_waker_in_line(second, std::task::Waker::noop().clone());
+    pool.advance(SECOND);
+    assert!(pool.scheduler.may_enter(second) && !pool.scheduler.may_enter(first));
+    assert_eq!(pool.scheduler.take_woken().len(), 1);
+    pool.scheduler.leave_line(second);
+    assert!(!pool.scheduler.has_limits());
+}
