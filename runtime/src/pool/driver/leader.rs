@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use super::{Link, PoolCore, PoolInner, is_past, is_sooner, source};
 use crate::error::Error;
-use crate::pool::scheduler::Scheduler;
+use crate::pool::scheduler::{Scheduler, TICK};
 use crate::pool::transport::{StartFailure, StartWorker, WorkerLink};
 use crate::sys::eventfd;
 use crate::sys::poll::Deadline;
 
 /// The longest time for which a worker's events may wait for further ones.
-const LONGEST_GATHERING: Duration = Duration::from_millis(1);
+const LONGEST_GATHERING: Duration = Duration::from_millis(2);
 
 impl PoolCore {
     /// Waits until a condition holds or the deadline has passed: as the leader, or as a follower while another thread
@@ -87,7 +87,9 @@ impl PoolCore {
             }
             // The workers do without a processor for as long as this thread looks for events.
             let has_processor = inner.scheduler.busy_workers() < inner.processors;
-            if !has_processor || !(has_moved || inner.spin_for_event()) {
+            // Also between events that never cease.
+            let must_look = inner.scheduler.has_limits() && inner.looked.elapsed() >= TICK;
+            if must_look || !has_processor || !(has_moved || inner.spin_for_event()) {
                 inner = self.wait_for_events(inner, deadline);
             }
         }
@@ -102,7 +104,9 @@ impl PoolCore {
         deadline: Deadline,
     ) -> MutexGuard<'a, PoolInner> {
         let before = inner.scheduler.version();
-        let due = inner.scheduler.tick(Instant::now());
+        let now = Instant::now();
+        inner.looked = now;
+        let due = inner.scheduler.tick(now);
         let armed = inner.scheduler.arm(inner.expects_more);
         // A job that was about to be ended may have been found done.
         let has_news = armed.has_news || inner.scheduler.version() != before;

@@ -90,6 +90,8 @@ struct PoolInner {
     processors: usize,
     /// Whether events came at the last sleep, so that more are likely to come soon.
     expects_more: bool,
+    /// The last look for what is due.
+    looked: Instant,
 }
 
 /// A job needs no waker.
@@ -443,6 +445,7 @@ impl PoolInner {
             spin: AdaptiveSpin::for_memory(LONGEST_SPIN),
             processors: sys::sched::usable_processors(),
             expects_more: false,
+            looked: Instant::now(),
         }
     }
 }

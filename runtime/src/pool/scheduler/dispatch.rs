@@ -11,7 +11,7 @@ use crate::sys::poll::Deadline;
 use crate::task::Priority;
 
 /// Nanoseconds of work in a worker's window, so that the worker is not idle while the parent is busy elsewhere.
-pub(super) const AHEAD: f64 = 1_000_000.0;
+pub(super) const AHEAD: f64 = 2_000_000.0;
 
 /// The weight of one job in the moving average of durations.
 const SMOOTHING: f64 = 1.0 / 16.0;
