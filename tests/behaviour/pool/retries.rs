@@ -68,7 +68,8 @@ fn end_anyhow(counts: Counts) -> u32 {
 }
 
 fn of_every_kind_of_end(method: StartMethod) {
-    let pool = build(builder(method).workers(1).task_timeout(Duration::from_millis(200)));
+    // The first backtrace of a process may take a second.
+    let pool = build(builder(method).workers(1).task_timeout(Duration::from_secs(3)));
     assert_eq!(value(pool.submit(end_anyhow::call(counts()).retry_if(4, |result| result.is_err()))), 5);
     let error = failure(pool.submit(end_anyhow::call(counts()).retry_if(2, |result| result.is_err())));
     let JoinErrorKind::Poisoned { workers: 2, last } = error.kind() else { panic!("{error:?}") };
