@@ -93,7 +93,7 @@ impl Context {
 /// | [`Job::wait`] | until the job is done | a [`Job`] is a future |
 /// | [`map`](Self::map), [`map_unordered`](Self::map_unordered) | for each result | `map_stream` (feature `stream`) |
 /// | [`join`](Self::join) | until all jobs are done | [`join_async`](Self::join_async) |
-/// | [`shutdown`](Self::shutdown) | for the grace, at most | [`shutdown_async`](Self::shutdown_async) |
+/// | [`shutdown`](Self::shutdown) | for the grace, at most, and the exit of the workers | [`shutdown_async`](Self::shutdown_async) |
 /// | [`terminate`](Self::terminate), the drop of the last handle | until the workers are killed: milliseconds | |
 ///
 /// # Faults
@@ -552,7 +552,8 @@ impl Pool {
     ///
     /// The jobs that are cut off fail with [`PoolClosed`](JoinErrorKind::PoolClosed). Of several shutdowns at the same
     /// time, the earliest end of a grace holds for all. The exit of idle workers takes up to 2 s more, if an exit
-    /// handler hangs.
+    /// handler hangs, and as long as the [`timeout`](Call::timeout) of a [`finalizer`](PoolBuilder::finalizer) that
+    /// hangs.
     ///
     /// # Examples
     /// ```

@@ -4,6 +4,7 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier, mpsc};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Instant;
 
 use offspring::{Job, JoinError, JoinErrorKind, Pool, StartMethod, child_task};
 use offspring_tests::{cases, sys, wait};
@@ -274,7 +275,9 @@ fn looks_from_outside_keep_no_thread_waiting(method: StartMethod) {
     let long = pool.submit(wait_for::call(gate.clone()));
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| value(long));
-        for _ in 0..300 {
+        // The long job has a deadline of its own.
+        let end = Instant::now() + wait::LIMIT / 4;
+        for _ in (0..300).take_while(|_| Instant::now() < end) {
             let (short, told) = running(&pool);
             let waits = scope.spawn(|| value(short));
             wait::a_moment();
@@ -296,7 +299,8 @@ fn a_short_wait_ends_although_another_thread_waits(method: StartMethod) {
     let long = pool.submit(wait_for::call(gate.clone()));
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| value(long));
-        for n in 0..500 {
+        let end = Instant::now() + wait::LIMIT / 4;
+        for n in (0..500).take_while(|_| Instant::now() < end) {
             assert_eq!(value(pool.submit(square::call(n))), n * n);
         }
         let mut never = pool.submit(wait_for::call(gate.clone()));

@@ -240,7 +240,12 @@ fn one_processor_each(method: StartMethod) {
         let before = procs::status(&worker.to_string(), "Cpus_allowed_list");
         let others = pids(&pool);
         replace(&pool, worker);
-        let new = pids(&pool).into_iter().find(|pid| !others.contains(pid)).unwrap();
+        let mut new = 0;
+        wait::until("another worker has come", || {
+            let found = pids(&pool).into_iter().find(|pid| !others.contains(pid));
+            new = found.unwrap_or_default();
+            found.is_some()
+        });
         // A worker pins itself before it serves.
         wait::until("it has the place of the dead one", || {
             procs::status(&new.to_string(), "Cpus_allowed_list") == before

@@ -79,8 +79,17 @@ fn a_deadline_that_passes_in_the_wait_for_room(method: StartMethod) {
     assert!(matches!(error.kind(), JoinErrorKind::Expired), "{error:?}");
     let error = failure(block_on(pool.submit_async(call())));
     assert!(matches!(error.kind(), JoinErrorKind::Expired), "{error:?}");
+    // Behind a caller that may wait for longer.
+    std::thread::scope(|scope| {
+        let ahead = scope.spawn(|| value(pool.submit(square::call(3))));
+        wait::until("a caller waits", || pool.stats().waiting == 1);
+        let error = failure(pool.submit(call()));
+        assert!(matches!(error.kind(), JoinErrorKind::Expired), "{error:?}");
+        assert!(!ahead.is_finished());
+        gate.set();
+        assert_eq!(ahead.join().unwrap(), 9);
+    });
     assert_eq!(pool.stats().waiting, 0);
-    gate.set();
     value(job);
 }
 

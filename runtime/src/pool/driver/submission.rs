@@ -23,11 +23,9 @@ impl PoolCore {
 
     /// Waits until there is room for a job, and submits the job.
     pub(in crate::pool) fn submit_with_room(&self, job: JobEntry) -> JobId {
-        let ticket = {
-            let mut inner = self.lock();
-            inner.scheduler.line_up(job.arguments.len(), job.deadline)
-        };
-        let mut inner = self.wait_until(None, |scheduler| scheduler.may_enter(ticket));
+        let ticket = self.lock().scheduler.line_up(job.arguments.len(), job.deadline);
+        // A job that is late by then fails.
+        let mut inner = self.wait_until(job.deadline, |scheduler| scheduler.may_enter(ticket));
         let id = self.enter(&mut inner, ticket, job);
         self.release(inner);
         id

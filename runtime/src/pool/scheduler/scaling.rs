@@ -28,7 +28,11 @@ impl<L: WorkerLink> Scheduler<L> {
         if self.hopeless().is_some() {
             return 0;
         }
-        self.target().saturating_sub(self.staying().count() + self.starting.len())
+        let vacant = self.target().saturating_sub(self.staying().count() + self.starting.len());
+        // Workers that are told to exit take processes, memory and descriptors until they have. If that takes long, the
+        // pool waits for them, rather than for the limits of the system.
+        let most = self.config.max_workers.saturating_mul(2);
+        vacant.min(most.saturating_sub(self.workers.len() + self.starting.len()))
     }
 
     /// The workers that have a place in the pool.
@@ -57,9 +61,11 @@ impl<L: WorkerLink> Scheduler<L> {
         match started {
             Ok(link) => {
                 let key = self.workers.insert(Worker::new(link, place, &self.config, now));
-                if self.is_over() {
-                    // The other workers have been told to exit already.
-                    self.workers[key].kill(None);
+                // The other workers have been told to exit already.
+                let is_late = self.is_over();
+                let worker = &mut self.workers[key];
+                if is_late && (self.phase == Phase::Terminated || !worker.retire(RetireReason::Surplus, now)) {
+                    worker.kill(None);
                 }
                 // The pool may have become smaller meanwhile.
                 self.retire_surplus(now);
@@ -162,7 +168,8 @@ impl<L: WorkerLink> Scheduler<L> {
         if failure.is_final {
             return self.backoff.give_up(failure.cause);
         }
-        let is_alone = !self.has_serving_worker();
+        // An exit that is under way may make room for another start.
+        let is_alone = !self.workers.iter().any(|(_, worker)| worker.is_serving() || worker.exit_deadline().is_some());
         self.backoff.note_failure(failure.cause, now, is_alone);
         if let Some(cause) = self.backoff.exhausted().map(Error::again) {
             self.fail_queue(cause);

@@ -78,7 +78,11 @@ impl<L: WorkerLink> Scheduler<L> {
         }
         self.queue.retain(|id| !expired.contains(&id));
         for id in expired {
-            self.finish(id, Err(Failure::new(JoinErrorKind::Expired, None)));
+            let mut failure = Failure::new(JoinErrorKind::Expired, None);
+            if self.jobs[id.0].runs > 0 {
+                failure.detail = format!("runs before: {}", self.jobs[id.0].runs);
+            }
+            self.finish(id, Err(failure));
         }
         // Jobs that were revoked with them.
         self.dispatch();

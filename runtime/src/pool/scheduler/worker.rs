@@ -22,6 +22,8 @@ pub(super) struct Worker<L> {
     pub(super) pins: usize,
     /// Jobs with an outcome.
     pub(super) completed: u32,
+    /// The pool killed the worker before it was to exit.
+    is_killed_at_work: bool,
     /// Why the pool killed the worker, if for the running job.
     kill_reason: Option<JoinErrorKind>,
     idle_since: Instant,
@@ -82,6 +84,7 @@ impl<L: WorkerLink> Worker<L> {
             pinned: VecDeque::new(),
             pins: 0,
             completed: 0,
+            is_killed_at_work: false,
             kill_reason: None,
             idle_since: now,
             exit_grace: config.exit_grace,
@@ -256,7 +259,7 @@ impl<L: WorkerLink> Worker<L> {
 
     /// Returns whether the worker is to exit in order, and the end of the finalizer is not known.
     pub(super) fn is_to_finalize(&self) -> bool {
-        self.is_exiting() && self.is_ready && !self.is_finalized
+        self.is_exiting() && self.is_ready && !self.is_finalized && !self.is_killed_at_work
     }
 
     /// Kills the worker. The running job fails with `reason`, if given, or else with the worker's death.
@@ -264,6 +267,7 @@ impl<L: WorkerLink> Worker<L> {
         self.kill_reason = self.kill_reason.take().or(reason);
         if self.health == Health::Ok {
             self.health = Health::Killed;
+            self.is_killed_at_work = !self.is_exiting();
         }
         self.link.kill();
     }

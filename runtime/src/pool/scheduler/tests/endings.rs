@@ -292,9 +292,13 @@ fn a_closed_pool_replaces_workers_as_long_as_it_has_jobs() {
 }
 
 #[test]
-fn a_worker_that_comes_too_late_is_killed() {
+fn a_worker_that_comes_too_late_is_told_to_exit_or_killed() {
     let mut pool = FakePool::new(config(1));
     pool.scheduler.close();
+    pool.start();
+    assert_eq!(pool.commands(), "1: shut down");
+    let mut pool = FakePool::new(config(1));
+    pool.scheduler.terminate(pool.now);
     pool.start();
     assert_eq!(pool.commands(), "1: kill");
 }

@@ -236,7 +236,12 @@ impl FakePool {
 
     /// Starts a worker. Returns the worker's number.
     pub(super) fn start(&mut self) -> usize {
-        let Seat { name, place } = self.scheduler.begin_start();
+        let seat = self.scheduler.begin_start();
+        self.finish_start(seat)
+    }
+
+    /// Finishes the start of a worker. Returns the worker's number.
+    pub(super) fn finish_start(&mut self, Seat { name, place }: Seat) -> usize {
         let worker = Rc::new(RefCell::new(FakeWorker { room: 4, is_waiting: true, ..FakeWorker::default() }));
         self.workers.push(Rc::clone(&worker));
         self.places.push(place);

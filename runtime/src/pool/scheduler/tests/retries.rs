@@ -193,7 +193,7 @@ fn a_job_that_rests_can_be_cancelled_and_expires_and_ends_with_the_pool() {
     let job = pool.submit();
     pool.run_and_ask();
     pool.advance(SECOND / 2);
-    assert_eq!(pool.outcome(job), "Expired");
+    assert_eq!(pool.outcome(job), "Expired, runs before: 1");
     assert!(!pool.scheduler.has_limits());
 
     let mut pool = resting(1);

@@ -399,6 +399,17 @@ fn no_finalizer_is_missed_after_other_ends() {
     pool.fail_initializer(1);
     pool.die(1, Exited(0));
     assert_eq!(pool.exit_error(), None);
+    // It was killed for a job, which was done by then.
+    let mut pool = finalizing(config(2));
+    let job = pool.submit();
+    pool.begin(1);
+    pool.shut_down();
+    pool.kill(job);
+    pool.finish_unseen(1, SHORT, false);
+    pool.collect();
+    assert_eq!(pool.outcome(job), "returned by 1");
+    pool.die(1, Signaled(9));
+    assert_eq!(pool.exit_error(), None);
     // The pool was terminated.
     let mut pool = finalizing(config(2));
     pool.shut_down();
@@ -437,4 +448,60 @@ fn a_worker_that_outgrows_while_it_retires_gives_its_jobs_back() {
     pool.die(1, Exited(0));
     assert_eq!(pool.exit_error(), None);
     assert!(pool.must_start(), "the job is queued");
+}
+
+#[test]
+fn a_worker_that_comes_when_all_is_done_exits_in_order() {
+    let mut pool = FakePool::serving(PoolConfig { min_workers: Some(1), ..config(2) });
+    pool.submit_many(2);
+    assert!(pool.must_start());
+    let seat = pool.scheduler.begin_start();
+    pool.run(1, SHORT);
+    pool.run(1, SHORT);
+    pool.scheduler.close();
+    pool.shut_down();
+    pool.commands();
+    let late = pool.finish_start(seat);
+    pool.set_finalizer(late);
+    assert_eq!(pool.commands(), "2: shut down");
+    pool.ready(late);
+    pool.finalize(late, Ok(()));
+    pool.die(late, Exited(0));
+    assert_eq!(pool.exit_error(), None);
+}
+
+/// Its exit may take as long as the grace.
+#[test]
+fn no_more_workers_exit_at_a_time_than_there_may_be() {
+    let mut pool = FakePool::serving(PoolConfig { max_tasks: Some(1), ..config(2) });
+    pool.submit_many(8);
+    for worker in 1..=2 {
+        pool.run(worker, SHORT);
+        let other = pool.start();
+        pool.ready(other);
+        pool.scheduler.dispatch();
+    }
+    // Two exit, two serve.
+    pool.run(3, SHORT);
+    assert!(!pool.must_start());
+    pool.die(1, Exited(0));
+    assert!(pool.must_start(), "one exit less");
+}
+
+#[test]
+fn no_job_fails_for_want_of_a_worker_while_an_exit_may_make_room() {
+    let mut pool = FakePool::serving(PoolConfig { max_tasks: Some(1), ..config(1) });
+    pool.submit_many(2);
+    pool.run(1, SHORT);
+    for _ in 0..9 {
+        pool.advance(SECOND / 4);
+        pool.fail_start(ErrorKind::LimitReached, false);
+    }
+    assert!(pool.scheduler.has_backlog());
+    pool.die(1, Exited(0));
+    for _ in 0..3 {
+        pool.advance(2 * SECOND);
+        pool.fail_start(ErrorKind::LimitReached, false);
+    }
+    assert!(!pool.scheduler.has_backlog(), "no worker is left");
 }

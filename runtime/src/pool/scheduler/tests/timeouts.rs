@@ -165,7 +165,7 @@ fn a_job_is_not_tried_again_after_its_deadline() {
     pool.die(1, Signaled(11));
     assert_eq!(pool.outcome(job), "-");
     pool.advance(Duration::ZERO);
-    assert_eq!(pool.outcome(job), "Expired");
+    assert_eq!(pool.outcome(job), "Expired, runs before: 1");
 }
 
 #[test]
