@@ -93,7 +93,7 @@ impl Context {
 /// | [`Job::wait`] | until the job is done | a [`Job`] is a future |
 /// | [`map`](Self::map), [`map_unordered`](Self::map_unordered) | for each result | `map_stream` (feature `stream`) |
 /// | [`join`](Self::join) | until all jobs are done | [`join_async`](Self::join_async) |
-/// | [`shutdown`](Self::shutdown) | for the grace, at most, and the exit of the workers | [`shutdown_async`](Self::shutdown_async) |
+/// | [`shutdown`](Self::shutdown) | for the grace, and the workers' exit | [`shutdown_async`](Self::shutdown_async) |
 /// | [`terminate`](Self::terminate), the drop of the last handle | until the workers are killed: milliseconds | |
 ///
 /// # Faults
