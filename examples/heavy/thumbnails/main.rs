@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbaImage};
+use indicatif::{ProgressBar, ProgressFinish, ProgressIterator, ProgressStyle};
 use nix::sys::resource::{Resource, setrlimit};
 use offspring::{JoinError, JoinErrorKind, Report, child_task, process_main};
 use offspring_examples::{Workers, conclude, duration, files_below};
@@ -161,8 +162,9 @@ fn shrink(folder: &Path, arguments: &Arguments) -> Result<Vec<(String, Failure)>
     let mut sheet = Sheet::new(files.len(), arguments.size, arguments.columns);
     let mut failures = Vec::new();
     let calls = files.iter().map(|path| thumbnail::call(path.clone(), arguments.size));
-    let results = pool.map(calls).progress().failing(Result::is_err);
-    for ((place, path), result) in files.iter().enumerate().zip(results) {
+    let bar = bar(files.len())?;
+    let results = pool.map(calls).progress_with(bar.clone());
+    for (result, (place, path)) in results.zip(files.iter().enumerate()) {
         match result.map_err(Failure::Ended).and_then(|result| result.map_err(Failure::Failed)) {
             Ok(thumbnail) => sheet.show(place, &picture(thumbnail)?),
             // Not the fault of the picture.
@@ -172,6 +174,7 @@ fn shrink(folder: &Path, arguments: &Arguments) -> Result<Vec<(String, Failure)>
             Err(failure) => {
                 sheet.cross_out(place);
                 failures.push((name(path, folder), failure));
+                bar.set_message(format!(", {} broken", failures.len()));
             }
         }
     }
@@ -181,6 +184,12 @@ fn shrink(folder: &Path, arguments: &Arguments) -> Result<Vec<(String, Failure)>
     written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     tell(files.len(), &failures)?;
     Ok(failures)
+}
+
+/// Makes a progress bar on standard error, which is hidden if that is no terminal.
+fn bar(pictures: usize) -> Result<ProgressBar, Box<dyn Error>> {
+    let style = ProgressStyle::with_template("{bar:28} {human_pos}/{human_len}{msg}, {eta} left")?;
+    Ok(ProgressBar::new(pictures as u64).with_style(style).with_finish(ProgressFinish::AndClear))
 }
 
 /// Turns a thumbnail into an image. A worker gone wrong may have sent too few or too many pixels.
