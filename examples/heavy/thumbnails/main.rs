@@ -27,7 +27,7 @@ use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rg
 use indicatif::{ProgressBar, ProgressFinish, ProgressIterator, ProgressStyle};
 use nix::sys::resource::{Resource, setrlimit};
 use offspring::{JoinError, JoinErrorKind, Report, child_task, process_main};
-use offspring_examples::{Workers, conclude, duration, files_below};
+use offspring_examples::{Workers, conclude, duration, files_below, misbehave};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -92,20 +92,6 @@ fn thumbnail(path: OsString, size: u32) -> Result<Thumbnail, ImageError> {
     let is_large = picture.width().max(picture.height()) > size;
     let small = if is_large { picture.thumbnail(size, size) } else { picture }.into_rgba8();
     Ok(Thumbnail { width: small.width(), height: small.height(), pixels: ByteBuf::from(small.into_raw()) })
-}
-
-/// Plays a careless decoder: misbehaves as the file asks.
-#[expect(unsafe_code, reason = "a decoder in another language is as unsafe as this")]
-fn misbehave(bug: &[u8]) {
-    match bug {
-        // SAFETY: none. The kernel ends the process, a worker meant for such an end.
-        b"crash" => unsafe { std::ptr::without_provenance_mut::<u8>(1).write_volatile(1) },
-        b"panic" => panic!("a length is {}, which cannot be", -1),
-        b"stall" => loop {
-            std::thread::park();
-        },
-        _ => {}
-    }
 }
 
 /// The reason for a missing thumbnail.
