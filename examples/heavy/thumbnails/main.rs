@@ -25,8 +25,7 @@ use std::time::Duration;
 use clap::Parser;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbaImage};
 use indicatif::{ProgressBar, ProgressFinish, ProgressIterator, ProgressStyle};
-use nix::sys::resource::{Resource, setrlimit};
-use offspring::{JoinError, JoinErrorKind, Report, child_task, process_main};
+use offspring::{JoinError, JoinErrorKind, Report, Resource, child_task, process_main};
 use offspring_examples::{Workers, conclude, duration, files_below, misbehave};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
@@ -67,13 +66,6 @@ struct Thumbnail {
     width: u32,
     height: u32,
     pixels: ByteBuf,
-}
-
-/// Prepares a worker.
-#[child_task(report)]
-fn confine(memory_mib: u64) -> nix::Result<()> {
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    setrlimit(Resource::RLIMIT_AS, memory_mib << 20, memory_mib << 20)
 }
 
 /// Decodes a picture and shrinks it.
@@ -144,7 +136,10 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 fn shrink(folder: &Path, arguments: &Arguments) -> Result<Vec<(String, Failure)>, Box<dyn Error>> {
     let files = files_below(&[folder])?;
     let pool = arguments.workers.pool()?.task_timeout(arguments.timeout);
-    let pool = pool.initializer(confine::call(arguments.memory_mib)).build()?;
+    let memory = arguments.memory_mib << 20;
+    let pool = pool
+        .worker_options(|worker| worker.limit(Resource::AddressSpace, memory).limit(Resource::CoreDump, 0))
+        .build()?;
     let mut sheet = Sheet::new(files.len(), arguments.size, arguments.columns);
     let mut failures = Vec::new();
     let calls = files.iter().map(|path| thumbnail::call(path.clone(), arguments.size));
