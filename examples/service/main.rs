@@ -16,7 +16,8 @@
 //!
 //! ```text
 //! cargo run --release --bin service -- [--listen 127.0.0.1:8080] [--workers N] [--queue N] [--uploads N] \
-//!     [--upload-mib N] [--memory-mib N] [--timeout 5s] [--deadline 30s] [--grace 20s] [--bugs] [--start-method METHOD]
+//!     [--upload-mib N] [--memory-mib N] [--timeout 5s] [--retries N] [--deadline 30s] [--grace 20s] [--bugs] \
+//!     [--start-method METHOD]
 //! curl --data-binary @picture.jpg --output thumbnail.png http://127.0.0.1:8080/thumbnail
 //! ```
 
@@ -78,6 +79,11 @@ struct Arguments {
     /// The time of a worker for one picture, in `ms` or `s`
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration)]
     timeout: Duration,
+    /// How often a picture may run again after its worker has died
+    ///
+    /// A worker that is killed from outside, as for the memory of the machine, then costs no request.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    retries: u32,
     /// The longest time from an upload to its answer, and of an upload, in `ms` or `s`
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     deadline: Duration,
@@ -135,7 +141,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         .worker_options(|worker| worker.limit(Resource::AddressSpace, memory).limit(Resource::CoreDump, 0))
         .task_timeout(arguments.timeout)
         .queue_limit(arguments.queue)
-        .retries(1) // a worker killed from outside, as for the memory of the machine, costs no request
+        .retries(arguments.retries)
         .graceful_shutdown(true) // systemd sends SIGTERM to the workers too
         .build()?;
     // One thread is enough: the work is done in the workers.

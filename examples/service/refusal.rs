@@ -3,7 +3,7 @@
 use axum::extract::rejection::BytesRejection;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use offspring::{JoinError, JoinErrorKind, Report, TrySubmitError};
+use offspring::{ErrorKind, JoinError, JoinErrorKind, Report, TrySubmitError};
 
 /// A status, and the reason as text.
 pub(crate) struct Refusal {
@@ -64,7 +64,13 @@ impl From<JoinError> for Refusal {
             | JoinErrorKind::Poisoned { .. } => StatusCode::UNPROCESSABLE_ENTITY,
             JoinErrorKind::TimedOut => StatusCode::GATEWAY_TIMEOUT,
             // The load of the service, or its end.
-            JoinErrorKind::Expired | JoinErrorKind::PoolClosed => StatusCode::SERVICE_UNAVAILABLE,
+            JoinErrorKind::Expired | JoinErrorKind::PoolClosed | JoinErrorKind::DescriptorsLost => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            // No worker could be had for want of descriptors or processes. The pool tries again.
+            JoinErrorKind::NotStarted(error) if error.kind() == ErrorKind::LimitReached => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         eprintln!("{status}: {error}"); // with task and process id, which are not for the client
