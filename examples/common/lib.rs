@@ -1,4 +1,4 @@
-//! Code that the examples share: arguments, files of a tree, batches, words, and the end of a program.
+//! Code that the examples share: arguments, files of a tree, batches, words, bugs, and the end of a program.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -172,6 +172,24 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         "ms" => Ok(Duration::from_millis(number)),
         "s" => Ok(Duration::from_secs(number)),
         _ => Err(format!("{unit:?} is no unit of time here; there are `ms` and `s`")),
+    }
+}
+
+/// Plays a careless decoder: misbehaves as the file asks.
+///
+/// # Panics
+/// The file asks for a panic.
+#[track_caller]
+#[expect(unsafe_code, reason = "a decoder in another language is as unsafe as this")]
+pub fn misbehave(bug: &[u8]) {
+    match bug {
+        // SAFETY: none. The kernel ends the process, a worker meant for such an end.
+        b"crash" => unsafe { std::ptr::without_provenance_mut::<u8>(1).write_volatile(1) },
+        b"panic" => panic!("a length is {}, which cannot be", -1),
+        b"stall" => loop {
+            std::thread::park();
+        },
+        _ => {}
     }
 }
 

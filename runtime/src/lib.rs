@@ -108,9 +108,6 @@ pub use crate::ipc::fd::Fd;
 pub use crate::ipc::shm::{Bytes, SharedArray, SharedSlice};
 pub use crate::ipc::{shm, sync};
 pub use crate::platform::{Platform, StartMethod};
-#[cfg(feature = "progress")]
-#[cfg_attr(docsrs, doc(cfg(feature = "progress")))]
-pub use crate::pool::MapProgress;
 #[cfg(feature = "stream")]
 #[cfg_attr(docsrs, doc(cfg(feature = "stream")))]
 pub use crate::pool::MapStream;

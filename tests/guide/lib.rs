@@ -10,7 +10,7 @@ mod threads {}
 #[doc = include_str!("../../docs/guide/tokio.md")]
 mod tokio {}
 
-/// Logging.
+/// Logging and progress bars.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/guide/logging.md")]
 mod logging {}

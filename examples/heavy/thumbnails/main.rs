@@ -24,9 +24,9 @@ use std::time::Duration;
 
 use clap::Parser;
 use image::{DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, RgbaImage};
-use nix::sys::resource::{Resource, setrlimit};
-use offspring::{JoinError, JoinErrorKind, Report, child_task, process_main};
-use offspring_examples::{Workers, conclude, duration, files_below};
+use indicatif::{ProgressBar, ProgressFinish, ProgressIterator, ProgressStyle};
+use offspring::{JoinError, JoinErrorKind, Report, Resource, child_task, process_main};
+use offspring_examples::{Workers, conclude, duration, files_below, misbehave};
 use serde::{Deserialize, Serialize};
 use serde_bytes::ByteBuf;
 
@@ -68,13 +68,6 @@ struct Thumbnail {
     pixels: ByteBuf,
 }
 
-/// Prepares a worker.
-#[child_task(report)]
-fn confine(memory_mib: u64) -> nix::Result<()> {
-    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    setrlimit(Resource::RLIMIT_AS, memory_mib << 20, memory_mib << 20)
-}
-
 /// Decodes a picture and shrinks it.
 #[child_task(report)]
 fn thumbnail(path: OsString, size: u32) -> Result<Thumbnail, ImageError> {
@@ -91,20 +84,6 @@ fn thumbnail(path: OsString, size: u32) -> Result<Thumbnail, ImageError> {
     let is_large = picture.width().max(picture.height()) > size;
     let small = if is_large { picture.thumbnail(size, size) } else { picture }.into_rgba8();
     Ok(Thumbnail { width: small.width(), height: small.height(), pixels: ByteBuf::from(small.into_raw()) })
-}
-
-/// Plays a careless decoder: misbehaves as the file asks.
-#[expect(unsafe_code, reason = "a decoder in another language is as unsafe as this")]
-fn misbehave(bug: &[u8]) {
-    match bug {
-        // SAFETY: none. The kernel ends the process, a worker meant for such an end.
-        b"crash" => unsafe { std::ptr::without_provenance_mut::<u8>(1).write_volatile(1) },
-        b"panic" => panic!("a length is {}, which cannot be", -1),
-        b"stall" => loop {
-            std::thread::park();
-        },
-        _ => {}
-    }
 }
 
 /// The reason for a missing thumbnail.
@@ -157,12 +136,16 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 fn shrink(folder: &Path, arguments: &Arguments) -> Result<Vec<(String, Failure)>, Box<dyn Error>> {
     let files = files_below(&[folder])?;
     let pool = arguments.workers.pool()?.task_timeout(arguments.timeout);
-    let pool = pool.initializer(confine::call(arguments.memory_mib)).build()?;
+    let memory = arguments.memory_mib << 20;
+    let pool = pool
+        .worker_options(|worker| worker.limit(Resource::AddressSpace, memory).limit(Resource::CoreDump, 0))
+        .build()?;
     let mut sheet = Sheet::new(files.len(), arguments.size, arguments.columns);
     let mut failures = Vec::new();
     let calls = files.iter().map(|path| thumbnail::call(path.clone(), arguments.size));
-    let results = pool.map(calls).progress().failing(Result::is_err);
-    for ((place, path), result) in files.iter().enumerate().zip(results) {
+    let bar = bar(files.len())?;
+    let results = pool.map(calls).progress_with(bar.clone());
+    for (result, (place, path)) in results.zip(files.iter().enumerate()) {
         match result.map_err(Failure::Ended).and_then(|result| result.map_err(Failure::Failed)) {
             Ok(thumbnail) => sheet.show(place, &picture(thumbnail)?),
             // Not the fault of the picture.
@@ -172,6 +155,7 @@ fn shrink(folder: &Path, arguments: &Arguments) -> Result<Vec<(String, Failure)>
             Err(failure) => {
                 sheet.cross_out(place);
                 failures.push((name(path, folder), failure));
+                bar.set_message(format!(", {} broken", failures.len()));
             }
         }
     }
@@ -181,6 +165,12 @@ fn shrink(folder: &Path, arguments: &Arguments) -> Result<Vec<(String, Failure)>
     written.map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     tell(files.len(), &failures)?;
     Ok(failures)
+}
+
+/// Makes a progress bar on standard error, which is hidden if that is no terminal.
+fn bar(pictures: usize) -> Result<ProgressBar, Box<dyn Error>> {
+    let style = ProgressStyle::with_template("{bar:28} {human_pos}/{human_len}{msg}, {eta} left")?;
+    Ok(ProgressBar::new(pictures as u64).with_style(style).with_finish(ProgressFinish::AndClear))
 }
 
 /// Turns a thumbnail into an image. A worker gone wrong may have sent too few or too many pixels.

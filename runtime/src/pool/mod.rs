@@ -6,7 +6,7 @@
 //! Job, Map    ◀── outcome ◀──┴── ring of results ◀──────┘     a death costs the job that ran, and no other
 //! ```
 //!
-//! - `builder`, `job`, `map`, `progress` and `stats` are the public types.
+//! - `builder`, `job`, `map` and `stats` are the public types.
 //! - `model` has the words that all other files share.
 //! - `scheduler` decides, without I/O: which worker runs which job, and how many workers there are.
 //! - `transport` is the trait of a link to a worker. `local` implements the trait for child processes.
@@ -19,8 +19,6 @@ mod job;
 mod local;
 mod map;
 mod model;
-#[cfg(feature = "progress")]
-mod progress;
 mod scheduler;
 mod stats;
 mod transport;
@@ -38,8 +36,6 @@ pub use local::is_cancelled;
 #[cfg(feature = "stream")]
 pub use map::MapStream;
 pub use map::{Map, MapUnordered};
-#[cfg(feature = "progress")]
-pub use progress::MapProgress;
 pub use stats::{PoolStats, Unfinished, WorkerStats};
 
 use builder::prepare;

@@ -35,8 +35,8 @@ pub struct PoolStats {
     pub waiting: usize,
     /// The number of jobs that have returned a result, since the start of the pool.
     pub done: u64,
-    /// The number of failed jobs, since the start of the pool: panicked, died with the worker, cancelled or not
-    /// started.
+    /// The number of failed jobs, since the start of the pool: panicked, died with the worker, ran out of time, were
+    /// cancelled or did not start.
     pub failed: u64,
     /// The number of further runs of jobs, since the start of the pool.
     pub retried: u64,
