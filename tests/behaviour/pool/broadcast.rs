@@ -7,8 +7,8 @@ use offspring::{Job, JoinErrorKind, Pool, StartMethod, child_task};
 use offspring_tests::{cases, sys, wait};
 
 use super::{
-    Counts, add_one, build, builder, counts, event, failure, no_process_is_left, now, outcome, pid, pids, pool,
-    running, value, wait_for,
+    Counts, Refusing, add_one, build, builder, counts, event, failure, no_process_is_left, now, outcome, pid, pids,
+    pool, running, value, wait_for,
 };
 use crate::futures::block_on;
 
@@ -254,12 +254,3 @@ fn that_cannot_be_encoded(method: StartMethod) {
 
 #[child_task]
 fn refuse(_refusing: Refusing) {}
-
-#[derive(serde::Deserialize)]
-struct Refusing;
-
-impl serde::Serialize for Refusing {
-    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        Err(serde::ser::Error::custom("not this one"))
-    }
-}

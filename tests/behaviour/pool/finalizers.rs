@@ -10,8 +10,8 @@ use offspring::{ErrorKind, RecvErrorKind, Report, Sender, StartMethod, channel, 
 use offspring_tests::{cases, sys, wait};
 
 use super::{
-    Counts, add_one, all_serve, build, builder, counts, event, failure, no_process_is_left, now, outcome, pid, pids,
-    running, square, value,
+    Counts, Refusing, add_one, all_serve, build, builder, counts, event, failure, no_process_is_left, now, outcome,
+    pid, pids, running, square, value,
 };
 
 cases! {
@@ -303,12 +303,3 @@ fn that_cannot_be_encoded(method: StartMethod) {
 
 #[child_task]
 fn refuse(_refusing: Refusing) {}
-
-#[derive(serde::Deserialize)]
-struct Refusing;
-
-impl serde::Serialize for Refusing {
-    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
-        Err(serde::ser::Error::custom("not this one"))
-    }
-}

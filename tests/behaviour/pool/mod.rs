@@ -137,3 +137,13 @@ fn running(pool: &Pool) -> (Job<u32>, Event) {
     assert!(begun.wait_timeout(wait::LIMIT), "a job has not begun: {:?}", pool.stats());
     (job, gate)
 }
+
+/// A value that cannot be encoded.
+#[derive(serde::Deserialize)]
+struct Refusing;
+
+impl serde::Serialize for Refusing {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("not this one"))
+    }
+}
