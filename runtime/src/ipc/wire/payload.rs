@@ -96,11 +96,8 @@ impl Payload {
 
     /// Maps the memory file, if there is one, and lets go of the descriptor.
     pub(crate) fn without_file(mut self) -> Self {
-        if let Content::File(file) = &self.content
-            && let Ok(mapping) = file.map()
-        {
-            self.content = Content::Mapped(Arc::new(mapping));
-            socket::keep_reserve();
+        if let Content::File(file) = self.content {
+            self.content = Content::mapped(file);
         }
         self
     }
@@ -108,6 +105,16 @@ impl Payload {
     /// Returns the bytes. Maps the memory file, if there is one.
     pub(crate) fn bytes(&self) -> io::Result<PayloadBytes<'_>> {
         self.part().into_bytes()
+    }
+}
+
+impl Content {
+    /// Maps a file, and lets go of the descriptor. A file that cannot be mapped stays open.
+    fn mapped(file: Arc<SealedFile>) -> Self {
+        let Ok(mapping) = file.map() else { return Self::File(file) };
+        drop(file);
+        socket::keep_reserve();
+        Self::Mapped(Arc::new(mapping))
     }
 }
 
@@ -215,13 +222,13 @@ impl PayloadEncoder {
         let codec::Encoder { scratch, mut sink } = values;
         let file = sink.close(&scratch.buffer);
         let content: Result<_, Error> = match file {
+            Ok(Some(file)) if SealedFile::open_files() > KEPT_FILES => Ok(Content::mapped(file)),
             Ok(Some(file)) => Ok(Content::File(file)),
             Ok(None) => Ok(Content::from(&*scratch.buffer)),
             Err(error) => Err(error.into()),
         };
         sink.keep(scratch);
-        let payload = Payload { content: content?, descriptors };
-        Ok(if SealedFile::open_files() > KEPT_FILES { payload.without_file() } else { payload })
+        Ok(Payload { content: content?, descriptors })
     }
 
     /// Finishes without a copy: the bytes stay in the buffer of the thread until [`Encoded::reuse`].
