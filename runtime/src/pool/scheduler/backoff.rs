@@ -1,4 +1,4 @@
-//! Pauses between attempts to start a worker, doubled with each failure in a row.
+//! Pauses between attempts, doubled with each: to start a worker, and to run a job.
 
 use std::time::{Duration, Instant};
 
@@ -28,8 +28,8 @@ pub(super) struct Backoff {
 impl Backoff {
     /// Notes a failed start, or a worker's end before it served. `is_alone`: no other worker serves.
     pub(super) fn note_failure(&mut self, cause: Error, now: Instant, is_alone: bool) {
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(LONGEST_PAUSE);
         self.failures = self.failures.saturating_add(1);
+        let pause = pause((FIRST_PAUSE, LONGEST_PAUSE), self.failures);
         self.alone = if is_alone { self.alone.saturating_add(1) } else { 0 };
         self.next = Some(now + pause);
         self.cause = Some(cause);
@@ -76,9 +76,24 @@ impl Backoff {
     }
 }
 
+/// Returns the pause after an attempt, doubled with each. The first attempt is 1.
+pub(super) fn pause((first, longest): (Duration, Duration), attempt: u32) -> Duration {
+    let doublings = attempt.saturating_sub(1).min(31);
+    first.saturating_mul(1 << doublings).min(longest)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let backoff = (Duration::from_millis(100), Duration::from_secs(1));
+        let pauses = [1, 2, 3, 4, 5, 6, 1000].map(|run| pause(backoff, run).as_millis());
+        assert_eq!(pauses, [100, 200, 400, 800, 1000, 1000, 1000]);
+        assert_eq!(pause((Duration::ZERO, Duration::ZERO), 7), Duration::ZERO);
+        assert_eq!(pause((Duration::MAX, Duration::MAX), u32::MAX), Duration::MAX);
+    }
 
     fn limit() -> Error {
         Error::new(ErrorKind::LimitReached, "no more of them")

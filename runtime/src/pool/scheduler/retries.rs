@@ -3,8 +3,9 @@
 //! The predicate is code of the user, which must not run under the pool's lock. So the job is *undecided* after such a
 //! run, until the driver has asked the predicate.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::backoff::pause;
 use super::{Phase, Scheduler};
 use crate::error::JoinErrorKind;
 use crate::pool::model::{Failure, JobId, JobState, Outcome, Undecided};
@@ -102,25 +103,5 @@ impl<L: WorkerLink> Scheduler<L> {
             self.dispatch();
         }
         self.resting.first().map(|(until, _)| *until)
-    }
-}
-
-/// Returns the pause before a further run, doubled with each.
-fn pause((first, longest): (Duration, Duration), run: u32) -> Duration {
-    let doublings = run.saturating_sub(1).min(31);
-    first.saturating_mul(1 << doublings).min(longest)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_the_longest() {
-        let backoff = (Duration::from_millis(100), Duration::from_secs(1));
-        let pauses = [1, 2, 3, 4, 5, 6, 1000].map(|run| pause(backoff, run).as_millis());
-        assert_eq!(pauses, [100, 200, 400, 800, 1000, 1000, 1000]);
-        assert_eq!(pause((Duration::ZERO, Duration::ZERO), 7), Duration::ZERO);
-        assert_eq!(pause((Duration::MAX, Duration::MAX), u32::MAX), Duration::MAX);
     }
 }

@@ -423,8 +423,8 @@ pub(crate) fn close_reserve_in_copy(_copy: &super::fork::FreshCopy) {
     drop(super::lock(&RESERVE).take());
 }
 
-/// Opens the reserve, if it is not open: before a process has its first child, so that it is there when the table is
-/// full, and after a descriptor that took its place was closed.
+/// Opens the reserve, if there is none. Called before the first child, while the table has room, and after the close of
+/// a descriptor in the place of the reserve.
 pub(crate) fn keep_reserve() {
     let mut reserve = super::lock(&RESERVE);
     if reserve.is_none() {

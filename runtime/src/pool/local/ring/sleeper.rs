@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering::{AcqRel, Relaxed, SeqCst};
 
 use super::layout::{AtomicU64, fence};
 
-/// Announces that this side sleeps, and for what: any number but 0. The caller must look for it once more before the
-/// sleep.
+/// Announces a sleep of this side. `awaited` is the purpose of the sleep, and not 0. The caller must look once more
+/// before the sleep.
 pub(super) fn announce(flag: &AtomicU64, awaited: u64) {
     flag.store(awaited, Relaxed);
     // Pairs with the fence in `must_wake`: either this side sees the other side's store, or the other side sees the
@@ -23,7 +23,7 @@ pub(super) fn is_announced(flag: &AtomicU64) -> bool {
     flag.load(Relaxed) != 0
 }
 
-/// Whether the other side sleeps, and what it sleeps for is there, after a store for which it may sleep. Takes the
+/// Whether to wake the other side after a store: a sleep is announced, and `is_there` says so of its purpose. Takes the
 /// announcement.
 pub(super) fn must_wake(flag: &AtomicU64, is_there: impl FnOnce(u64) -> bool) -> bool {
     fence(SeqCst);
